@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Why an image cannot be pulled. `cause` is a metric label and never grows or
+ * changes; `reason` is finer and each belongs to exactly one cause. The names in
+ * these tables are the words in metrics, JSON, rules and runbooks.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "str.h"
+
+#define CAUSE_TABLE(X)                                                                             \
+    X(UNAUTHORIZED, "unauthorized") /* the registry refused the credentials or their absence */    \
+    X(NOT_FOUND, "not_found")       /* the registry answered: no such image */                     \
+    X(NETWORK, "network")           /* no usable answer came from the registry */                  \
+    X(RATE_LIMITED, "rate_limited") /* 429, a pull quota of the account or address */              \
+    X(REGISTRY_ERROR, "registry_error") /* the registry's answer is its own fault */               \
+    X(BAD_IMAGE, "bad_image")           /* the image itself cannot be used here */                 \
+    X(NODE, "node")                     /* this node failed */                                     \
+    X(CONFIG, "config")                 /* the pod or the node asks for what cannot be */          \
+    X(UNKNOWN, "unknown")               /* said openly, counted, and a bug to fix */
+
+enum cause {
+#define X(name, text) CAUSE_##name,
+    CAUSE_TABLE(X)
+#undef X
+        CAUSE_MAX,
+};
+
+#define REASON_TABLE(X)                                                                            \
+    X(NO_CREDENTIALS, "no_credentials", UNAUTHORIZED)                                              \
+    X(BAD_CREDENTIALS, "bad_credentials", UNAUTHORIZED)                                            \
+    X(TOKEN_EXPIRED, "token_expired", UNAUTHORIZED)                                                \
+    X(FORBIDDEN, "forbidden", UNAUTHORIZED)                                                        \
+    X(INSUFFICIENT_SCOPE, "insufficient_scope", UNAUTHORIZED)                                      \
+    X(DENIED_OR_MISSING, "denied_or_missing", UNAUTHORIZED) /* text cannot tell from not_found */  \
+    X(PULL_SECRET_MISSING, "pull_secret_missing", UNAUTHORIZED)                                    \
+    X(CREDENTIAL_PROVIDER_FAILED, "credential_provider_failed", UNAUTHORIZED)                      \
+    X(MANIFEST_UNKNOWN, "manifest_unknown", NOT_FOUND)                                             \
+    X(REPOSITORY_UNKNOWN, "repository_unknown", NOT_FOUND)                                         \
+    X(IMAGE_NOT_FOUND, "image_not_found", NOT_FOUND) /* a 404 that does not say which part */      \
+    X(DIGEST_UNKNOWN, "digest_unknown", NOT_FOUND)                                                 \
+    X(BLOB_UNKNOWN, "blob_unknown", NOT_FOUND)                                                     \
+    X(DNS_NOT_FOUND, "dns_not_found", NETWORK)                                                     \
+    X(DNS_FAILURE, "dns_failure", NETWORK)                                                         \
+    X(CONNECT_REFUSED, "connect_refused", NETWORK)                                                 \
+    X(CONNECT_TIMEOUT, "connect_timeout", NETWORK)                                                 \
+    X(UNREACHABLE, "unreachable", NETWORK)                                                         \
+    X(CONNECTION_RESET, "connection_reset", NETWORK)                                               \
+    X(UNEXPECTED_EOF, "unexpected_eof", NETWORK)                                                   \
+    X(TLS_UNKNOWN_AUTHORITY, "tls_unknown_authority", NETWORK)                                     \
+    X(TLS_EXPIRED, "tls_expired", NETWORK)                                                         \
+    X(TLS_HOSTNAME, "tls_hostname", NETWORK)                                                       \
+    X(TLS_HANDSHAKE_TIMEOUT, "tls_handshake_timeout", NETWORK)                                     \
+    X(TLS_HANDSHAKE_FAILED, "tls_handshake_failed", NETWORK)                                       \
+    X(HTTP_TO_HTTPS, "http_to_https", NETWORK)                                                     \
+    X(PROXY_FAILED, "proxy_failed", NETWORK)                                                       \
+    X(RESPONSE_TIMEOUT, "response_timeout", NETWORK)                                               \
+    X(DEADLINE, "deadline", NETWORK)                                                               \
+    X(PULL_STALLED, "pull_stalled", NETWORK)                                                       \
+    X(TOO_MANY_REQUESTS, "too_many_requests", RATE_LIMITED)                                        \
+    X(SERVER_ERROR, "server_error", REGISTRY_ERROR)                                                \
+    X(BAD_GATEWAY, "bad_gateway", REGISTRY_ERROR)                                                  \
+    X(SERVICE_UNAVAILABLE, "service_unavailable", REGISTRY_ERROR)                                  \
+    X(GATEWAY_TIMEOUT, "gateway_timeout", REGISTRY_ERROR)                                          \
+    X(MALFORMED_RESPONSE, "malformed_response", REGISTRY_ERROR)                                    \
+    X(STORAGE_QUOTA, "storage_quota", REGISTRY_ERROR)                                              \
+    X(UNEXPECTED_STATUS, "unexpected_status", REGISTRY_ERROR)                                      \
+    X(PLATFORM_MISMATCH, "platform_mismatch", BAD_IMAGE)                                           \
+    X(UNSUPPORTED_MANIFEST, "unsupported_manifest", BAD_IMAGE)                                     \
+    X(DIGEST_MISMATCH, "digest_mismatch", BAD_IMAGE)                                               \
+    X(CORRUPT_LAYER, "corrupt_layer", BAD_IMAGE)                                                   \
+    X(DISK_FULL, "disk_full", NODE)                                                                \
+    X(UNPACK_FAILED, "unpack_failed", NODE)                                                        \
+    X(RUNTIME_UNAVAILABLE, "runtime_unavailable", NODE)                                            \
+    X(RUNTIME_ERROR, "runtime_error", NODE)                                                        \
+    X(PULL_QPS_EXCEEDED, "pull_qps_exceeded", NODE)                                                \
+    X(INVALID_REFERENCE, "invalid_reference", CONFIG)                                              \
+    X(NEVER_PULL, "never_pull", CONFIG)                                                            \
+    X(SHORT_NAME_AMBIGUOUS, "short_name_ambiguous", CONFIG)                                        \
+    X(SIGNATURE_REJECTED, "signature_rejected", CONFIG)                                            \
+    X(REGISTRY_BLOCKED, "registry_blocked", CONFIG)                                                \
+    X(UNCLASSIFIED, "unclassified", UNKNOWN)                                                       \
+    X(BACK_OFF_ONLY, "back_off_only", UNKNOWN) /* "Back-off pulling image" and no cause behind it  \
+                                                */
+
+enum reason {
+#define X(name, text, cause) REASON_##name,
+    REASON_TABLE(X)
+#undef X
+        REASON_MAX,
+};
+
+/* How far the pull got before it failed. */
+#define STAGE_TABLE(X)                                                                             \
+    X(LOCAL, "local")       /* nothing was asked of a registry */                                  \
+    X(RESOLVE, "resolve")   /* finding and connecting to the registry */                           \
+    X(AUTH, "auth")         /* fetching a token, or being refused */                               \
+    X(MANIFEST, "manifest") /* the tag or the manifest */                                          \
+    X(BLOB, "blob")         /* a layer or the config */                                            \
+    X(UNPACK, "unpack")     /* all bytes are here; writing them out failed */
+
+enum stage {
+#define X(name, text) STAGE_##name,
+    STAGE_TABLE(X)
+#undef X
+        STAGE_MAX, /* also: not known */
+};
+
+const char *cause_name(enum cause cause);
+const char *reason_name(enum reason reason);
+enum cause reason_cause(enum reason reason);
+
+/* NULL for STAGE_MAX. */
+const char *stage_name(enum stage stage);

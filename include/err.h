@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * An error is a number for code and a sentence for people. The caller owns
+ * it, it has a fixed size, so nothing must be freed on the way out.
+ *
+ * The layer that makes a call names the operand (err_set); each layer above may
+ * say once what it was doing (err_wrap). The text reads from the outside in:
+ * "watch pods: open token file '/var/run/...': Permission denied".
+ */
+
+#include <stdarg.h>
+
+#include "util.h"
+
+#define ERR_TEXT_MAX 512
+
+struct err {
+    int code; /* 0, or a negative errno */
+    char text[ERR_TEXT_MAX];
+};
+
+#define ERR_INIT ((struct err){ .code = 0 })
+
+/*
+ * Sets `err` and returns `code` (a negative errno), so that a caller can write
+ * `return err_set(err, -EINVAL, "...")`. An error that is set already is kept.
+ * `err` may be NULL. Text that does not fit is cut.
+ */
+int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* As err_set(), with ": <strerror(-code)>" behind the text. */
+int err_set_errno(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Puts "<text>: " in front of what `err` says and returns its code. `err` may be NULL: returns -EIO
+ * then. */
+int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Forgets the error, so that the same variable can serve the next try. */
+void err_clear(struct err *err);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Log lines on standard error, one write(2) each, logfmt:
+ *
+ *   time=2026-11-21T22:40:01.123Z level=warn component=pods msg="..."
+ *
+ * Only main, the agent and the sources' own loops log; everything below
+ * returns its error (CONTRIBUTING.md, "Log or return"). Any thread may call.
+ */
+
+#include <stdbool.h>
+
+#include "util.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* Lines below `level` are dropped. Call before threads start; the default is LOG_INFO. */
+void log_init(enum log_level level);
+
+/* "debug", "info", "warn", "error". Returns false for any other name. */
+bool log_level_parse(const char *name, enum log_level *ret_level);
+
+/* `component` is a short fixed word: "agent", "pods", "events", "cri", "web". A long message is
+ * cut. */
+void log_line(enum log_level level, const char *component, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+#define log_debug(component, ...) log_line(LOG_DEBUG, component, __VA_ARGS__)
+#define log_info(component, ...) log_line(LOG_INFO, component, __VA_ARGS__)
+#define log_warn(component, ...) log_line(LOG_WARN, component, __VA_ARGS__)
+#define log_error(component, ...) log_line(LOG_ERROR, component, __VA_ARGS__)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The heap. Every allocation of ours goes through these, so that a test can
+ * link another implementation and make each one fail once (tests/unit/fault_heap.h).
+ * All return NULL when there is no memory; mem_free(NULL) is fine.
+ */
+
+#include <stddef.h>
+
+#include "str.h"
+
+void *mem_alloc(size_t size);
+void *mem_zalloc(size_t size);
+void *mem_realloc(void *old, size_t size);
+void mem_free(void *memory);
+
+/* Terminated copies. */
+char *mem_strdup(const char *text);
+char *mem_str(struct str text);
+
+/* For CLEANUP(mem_freep) on any owning pointer. */
+void mem_freep(void *pointer_to_pointer);

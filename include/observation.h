@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One raw fact, as a source read it: nothing is interpreted yet. Every `str` and
+ * array lives only until the call that takes the observation returns.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "str.h"
+
+enum source_id { SOURCE_PODS, SOURCE_EVENTS, SOURCE_CRI, SOURCE_MAX };
+
+/* "pods", "events", "cri": the label value. */
+const char *source_name(enum source_id source);
+
+#define CONTAINER_KIND_TABLE(X)                                                                    \
+    X(APP, "container")                                                                            \
+    X(INIT, "init")                                                                                \
+    X(SIDECAR, "sidecar") /* an init container with restartPolicy Always */                        \
+    X(EPHEMERAL, "ephemeral")                                                                      \
+    X(IMAGE_VOLUME, "image_volume")                                                                \
+    X(SANDBOX, "sandbox")
+
+enum container_kind {
+#define X(name, text) CONTAINER_##name,
+    CONTAINER_KIND_TABLE(X)
+#undef X
+        CONTAINER_KIND_MAX,
+};
+
+const char *container_kind_name(enum container_kind kind);
+
+enum container_phase {
+    PHASE_UNKNOWN, /* the kubelet has not reported on it yet */
+    PHASE_WAITING,
+    PHASE_RUNNING,
+    PHASE_TERMINATED,
+};
+
+/* One container of a pod: its spec, and the status the kubelet last reported. */
+struct container_fact {
+    struct str name;
+    enum container_kind kind; /* APP, INIT, SIDECAR or EPHEMERAL */
+    struct str image;         /* the spec's text */
+    struct str pull_policy;   /* "Always", "IfNotPresent", "Never"; empty where unknown */
+    enum container_phase phase;
+    struct str waiting_reason; /* while waiting: "ErrImagePull", "ContainerCreating", ... */
+    struct str waiting_message;
+    int32_t restart_count;
+};
+
+/* A volume that is an image (core/v1 VolumeSource.image). */
+struct image_volume_fact {
+    struct str volume;
+    struct str reference;
+};
+
+struct pod_fact {
+    struct str namespace;
+    struct str name;
+    struct str uid;
+    struct str mirror_uid; /* annotation kubernetes.io/config.hash of a static pod: what events and
+                              CRI call its uid; else empty */
+    struct str phase;      /* "Pending", "Running", "Succeeded", "Failed" */
+    bool deleting;         /* has a deletionTimestamp */
+    int64_t created_us;    /* wall; 0 where unknown */
+    const struct str *pull_secrets;
+    size_t n_pull_secrets;
+    const struct container_fact *containers; /* init containers first, in the spec's order */
+    size_t n_containers;
+    const struct image_volume_fact *image_volumes;
+    size_t n_image_volumes;
+};
+
+/* core/v1 Event about a pod. */
+struct event_fact {
+    struct str event_uid;
+    struct str namespace;
+    struct str pod_name;
+    struct str pod_uid;
+    struct str field_path; /* "spec.containers{app}", or empty */
+    struct str reason;     /* "Failed", "BackOff", "FailedToRetrieveImagePullSecret", ... */
+    struct str message;
+    int32_t count;    /* of this Event object so far, at least 1 */
+    int64_t first_us; /* wall, whole seconds as a rule; 0 where unknown */
+    int64_t last_us;
+};
+
+struct image_fact {
+    struct str image; /* as it was asked for */
+    bool present;
+    uint64_t size; /* bytes; 0 where unknown or absent */
+};
+
+struct sandbox_fact {
+    struct str pod_uid;
+    bool ready; /* at least one sandbox of the pod is ready */
+};
+
+/* A container exists in the runtime: its image was there. */
+struct created_fact {
+    struct str pod_uid;
+    struct str container;
+    struct str image;   /* as the kubelet asked for it, where the runtime tells; may be empty */
+    uint32_t attempt;   /* the restart count it was made with */
+    int64_t created_us; /* wall */
+};
+
+struct runtime_fact {
+    struct str name;    /* "containerd", "cri-o" */
+    struct str version; /* "1.6.20~ds1" */
+};
+
+enum observation_kind {
+    OBSERVE_PODS_BEGIN,  /* a complete list of this node's pods follows */
+    OBSERVE_PODS_END,    /* ... and ends: pods not seen since PODS_BEGIN exist no more */
+    OBSERVE_POD,         /* a pod as it stands now */
+    OBSERVE_POD_DELETED, /* pod.uid, pod.namespace and pod.name are set */
+    OBSERVE_EVENT,
+    OBSERVE_IMAGE,
+    OBSERVE_SANDBOX,
+    OBSERVE_CREATED,
+    OBSERVE_RUNTIME,
+};
+
+struct observation {
+    enum observation_kind kind;
+    union {
+        struct pod_fact pod;
+        struct event_fact event;
+        struct image_fact image;
+        struct sandbox_fact sandbox;
+        struct created_fact created;
+        struct runtime_fact runtime;
+    };
+};

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A picture of the agent at one moment: all that exporter/ knows. Taken under
+ * the agent's lock by plain copying, formatted afterwards without any lock.
+ * Everything it points to lives in its arena until snapshot_done().
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "causes.h"
+#include "clock.h"
+#include "err.h"
+#include "limits.h"
+#include "observation.h"
+#include "sink.h"
+
+#define INCIDENT_STATE_TABLE(X)                                                                    \
+    X(FAILING, "failing")                                                                          \
+    X(BACKING_OFF, "backing_off")                                                                  \
+    X(STALLED, "stalled")                                                                          \
+    X(RECOVERED, "recovered")                                                                      \
+    X(GONE, "gone")
+
+enum incident_state {
+#define X(name, text) INCIDENT_##name,
+    INCIDENT_STATE_TABLE(X)
+#undef X
+        INCIDENT_STATE_MAX,
+};
+
+const char *incident_state_name(enum incident_state state);
+
+/* Still blocking a container: failing, backing_off or stalled. */
+static inline bool incident_state_open(enum incident_state state)
+{
+    return state == INCIDENT_FAILING || state == INCIDENT_BACKING_OFF || state == INCIDENT_STALLED;
+}
+
+/* Which witness said it: "pod_status", "event", "cri" in the debug JSON. */
+enum witness { WITNESS_POD_STATUS, WITNESS_EVENT, WITNESS_CRI, WITNESS_MAX };
+
+const char *witness_name(enum witness witness);
+
+struct evidence_view {
+    int64_t at_us; /* wall */
+    enum witness witness;
+    const char *reason; /* the waiting reason or event reason */
+    const char *text;   /* redacted */
+};
+
+/* One incident. Texts are terminated, never NULL unless said. Times are wall; 0 means unknown. */
+struct incident_view {
+    const char *namespace;
+    const char *pod;
+    const char *pod_uid;
+    const char *container; /* "" for a sandbox */
+    enum container_kind kind;
+    const char *image;
+    const char *registry;
+    enum incident_state state;
+    struct verdict_view {
+        enum cause cause;
+        enum reason reason;
+        enum stage stage;
+        int http_status;
+        uint32_t ambiguous_with;
+    } verdict;
+    uint64_t attempts;
+    int64_t first_failure_us;
+    bool first_failure_exact;
+    int64_t last_failure_us;
+    int64_t ended_us; /* 0 while open */
+
+    /* Only with SNAPSHOT_DETAIL; else NULL and 0. */
+    const char *message;
+    const char *advice;
+    int64_t next_retry_us; /* an estimate; 0: none */
+    const char *const *pull_secrets;
+    size_t n_pull_secrets;
+    const char *const *missing_pull_secrets;
+    size_t n_missing_pull_secrets;
+    bool image_present_known;
+    bool image_present;
+    const struct evidence_view *evidence; /* oldest first */
+    size_t n_evidence;
+};
+
+/* Counters of one registry; "other" stands for those over the cap. */
+struct registry_counters {
+    const char *registry;
+    uint64_t attempts;
+    uint64_t failures[CAUSE_MAX];
+};
+
+enum snapshot_detail {
+    SNAPSHOT_METRICS, /* numbers and labels; open incidents only */
+    SNAPSHOT_DETAIL,  /* also texts, evidence, and incidents that ended in the last 10 minutes */
+};
+
+struct snapshot {
+    struct arena arena;
+    struct instant taken;
+    const char *node;
+    const char *runtime_name; /* NULL while no runtime has answered */
+    const char *runtime_version;
+    const struct incident_view *incidents; /* open ones first, each group oldest first */
+    size_t n_incidents;
+    const struct registry_counters *registries; /* in order of first sight; "other" last */
+    size_t n_registries;
+    uint64_t reasons[REASON_MAX];
+    uint64_t limit_hits[LIMIT_HIT_MAX];
+    struct source_status sources[SOURCE_MAX];
+    bool healthy; /* every loop ticked within the last minute */
+    bool ready;   /* the first pod list is done, or nothing is read from Kubernetes */
+};
+
+void snapshot_done(struct snapshot *snapshot);
+
+/* Where exporter/ gets its pictures. */
+struct snapshot_source {
+    void *self;
+    /* Any thread. 0, or -ENOMEM with nothing to free. */
+    int (*take)(void *self, enum snapshot_detail detail, struct snapshot *ret, struct err *err);
+};
