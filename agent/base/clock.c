@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "util.h"
+
+static int64_t read_us(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * SEC + ts.tv_nsec / 1000;
+}
+
+static struct instant system_now(void *self)
+{
+    (void)self;
+    return (struct instant){
+        .mono_us = read_us(CLOCK_MONOTONIC),
+        .wall_us = read_us(CLOCK_REALTIME),
+    };
+}
+
+const struct clock *clock_system(void)
+{
+    static const struct clock system_clock = { .now = system_now };
+
+    return &system_clock;
+}
+
+void time_format(int64_t wall_us, char *ret)
+{
+    time_t seconds = (time_t)(wall_us / SEC);
+    struct tm tm;
+
+    /* Only years of four digits are RFC 3339; anything else came from a broken clock. */
+    if (!gmtime_r(&seconds, &tm) || tm.tm_year < 0 || tm.tm_year > 8099) {
+        snprintf(ret, TIME_TEXT_SIZE, "1970-01-01T00:00:00Z");
+        return;
+    }
+    strftime(ret, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}

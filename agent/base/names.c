@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The words for the vocabulary's enums, made from the tables in include/. */
+
+#include "observation.h"
+#include "snapshot.h"
+#include "util.h"
+
+const char *source_name(enum source_id source)
+{
+    static const char *const names[] = {
+        [SOURCE_PODS] = "pods",
+        [SOURCE_EVENTS] = "events",
+        [SOURCE_CRI] = "cri",
+    };
+
+    _Static_assert(ARRAY_SIZE(names) == SOURCE_MAX, "a source without a name");
+    return names[source];
+}
+
+const char *container_kind_name(enum container_kind kind)
+{
+    static const char *const names[] = {
+#define X(name, text) [CONTAINER_##name] = text,
+        CONTAINER_KIND_TABLE(X)
+#undef X
+    };
+
+    return names[kind];
+}
+
+const char *incident_state_name(enum incident_state state)
+{
+    static const char *const names[] = {
+#define X(name, text) [INCIDENT_##name] = text,
+        INCIDENT_STATE_TABLE(X)
+#undef X
+    };
+
+    return names[state];
+}
+
+const char *witness_name(enum witness witness)
+{
+    static const char *const names[] = {
+        [WITNESS_POD_STATUS] = "pod_status",
+        [WITNESS_EVENT] = "event",
+        [WITNESS_CRI] = "cri",
+    };
+
+    _Static_assert(ARRAY_SIZE(names) == WITNESS_MAX, "a witness without a name");
+    return names[witness];
+}
+
+const char *reconnect_name(enum reconnect reconnect)
+{
+    static const char *const names[] = {
+#define X(name, text) [RECONNECT_##name] = text,
+        RECONNECT_TABLE(X)
+#undef X
+    };
+
+    return names[reconnect];
+}
+
+const char *limit_name(enum limit limit)
+{
+    static const char *const names[] = {
+#define X(name, text) [LIMIT_HIT_##name] = text,
+        LIMIT_TABLE(X)
+#undef X
+    };
+
+    return names[limit];
+}
+
+void snapshot_done(struct snapshot *snapshot)
+{
+    arena_done(&snapshot->arena);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/fault_heap.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+
+#define NEVER SIZE_MAX
+
+static size_t until_failure = NEVER;
+static bool fired;
+static size_t live;
+
+void fault_heap_fail_at(size_t n)
+{
+    until_failure = n;
+    fired = false;
+}
+
+bool fault_heap_fired(void)
+{
+    until_failure = NEVER;
+    return fired;
+}
+
+size_t fault_heap_live(void)
+{
+    return live;
+}
+
+static bool fails_now(void)
+{
+    if (until_failure == NEVER)
+        return false;
+    if (until_failure-- > 0)
+        return false;
+    until_failure = NEVER;
+    fired = true;
+    return true;
+}
+
+void *mem_alloc(size_t size)
+{
+    void *memory = fails_now() ? NULL : malloc(size);
+
+    live += memory != NULL;
+    return memory;
+}
+
+void *mem_zalloc(size_t size)
+{
+    void *memory = fails_now() ? NULL : calloc(1, size);
+
+    live += memory != NULL;
+    return memory;
+}
+
+void *mem_realloc(void *old, size_t size)
+{
+    void *memory = fails_now() ? NULL : realloc(old, size);
+
+    live += !old && memory;
+    return memory;
+}
+
+void mem_free(void *memory)
+{
+    live -= memory != NULL;
+    free(memory);
+}
+
+char *mem_strdup(const char *text)
+{
+    return mem_str(str_from(text));
+}
+
+char *mem_str(struct str text)
+{
+    char *copy = mem_alloc(text.len + 1);
+
+    if (!copy)
+        return NULL;
+    if (text.len)
+        memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+void mem_freep(void *pointer_to_pointer)
+{
+    mem_free(*(void **)pointer_to_pointer);
+}
