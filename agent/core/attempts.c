@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * How often a pull was tried, counted once however many witnesses saw it.
+ *
+ * Two witnesses count. E: the counts of the Event objects that say "Failed to
+ * pull image"; exact while they last, but the kubelet's spam filter and their
+ * TTL of an hour lose them, and they may not be read at all. S: entries of the
+ * container into a pull-error reason; the kubelet's status can skip one when a
+ * back-off is short. So the growth since the incident began is max(E, S).
+ *
+ *   attempts = old + max(dE, dS)      old: E from before this process looked
+ *
+ * Growth is booked in metrics under the cause that the witness named who raised
+ * it. A status without a cause waits for an event to name it.
+ */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "image_ref.h"
+#include "mem.h"
+#include "util.h"
+
+#define WAIT_FOR_CAUSE_US (30 * SEC)
+
+/* An event's times are whole seconds and it is sent before the status: so much earlier is not
+ * "before". */
+#define EVENT_SLACK_US (2 * SEC)
+
+static void book(struct correlate *c, struct incident *incident, const struct verdict *verdict,
+                 uint64_t n, struct instant now)
+{
+    struct registry *registry;
+
+    incident->unbooked -= n;
+    if (!incident->books || n == 0)
+        return;
+    registry = registry_of(c, str_from(incident->image), now);
+    registry->attempts += n;
+    registry->failures[verdict->cause] += n;
+    c->reasons[verdict->reason] += n;
+}
+
+/* An event about a volume's image has no container; of one about a container, the image may have
+ * changed since. */
+static bool counts_for(const struct event_seen *seen, const struct incident *incident)
+{
+    const char *container = incident->kind == CONTAINER_IMAGE_VOLUME ? "" : incident->container;
+
+    return strcmp(seen->container, container) == 0 &&
+           image_same(str_from(seen->image), str_from(incident->image));
+}
+
+static uint64_t event_growth(const struct pod *pod, const struct incident *incident)
+{
+    uint64_t growth = 0;
+
+    for (size_t i = 0; i < pod->n_events; i++)
+        if (counts_for(&pod->events[i], incident))
+            growth += pod->events[i].count - pod->events[i].before;
+    return growth;
+}
+
+void attempts_update(struct correlate *c, struct incident *incident, const struct pod *pod,
+                     const struct verdict *said, struct instant now)
+{
+    uint64_t growth = event_growth(pod, incident);
+    struct verdict verdict;
+
+    if (growth < incident->status_count)
+        growth = incident->status_count;
+    if (growth > incident->grown) {
+        if (incident->unbooked == 0)
+            incident->book_by_us = now.mono_us + WAIT_FOR_CAUSE_US;
+        incident->unbooked += growth - incident->grown;
+        incident->grown = growth;
+    }
+    if (!said || incident->unbooked == 0)
+        return;
+    verdict = *said;
+    if (verdict.cause == incident->verdict.cause)
+        verdict = incident_verdict(incident, pod);
+    book(c, incident, &verdict, incident->unbooked, now);
+}
+
+void attempts_overdue(struct correlate *c, struct incident *incident, bool all, struct instant now)
+{
+    const struct verdict unknown = { .cause = CAUSE_UNKNOWN, .reason = REASON_BACK_OFF_ONLY };
+
+    if (incident->unbooked && (all || now.mono_us >= incident->book_by_us))
+        book(c, incident, &unknown, incident->unbooked, now);
+}
+
+uint64_t attempts_shown(const struct incident *incident)
+{
+    /* Found failing by a process that has just begun to look: at least one attempt was before it.
+     */
+    uint64_t old = incident->old == 0 && !incident->fresh ? 1 : incident->old;
+    uint64_t attempts = old + incident->grown;
+
+    return attempts ? attempts : 1;
+}
+
+void attempts_start(struct pod *pod, const struct incident *incident)
+{
+    for (size_t i = 0; i < pod->n_events; i++)
+        if (counts_for(&pod->events[i], incident))
+            pod->events[i].before = pod->events[i].count;
+}
+
+/* A place for one more Event object; the one unseen for longest goes. */
+static struct event_seen *event_place(struct correlate *c, struct pod *pod)
+{
+    struct event_seen *grown;
+    struct event_seen *oldest;
+
+    if (pod->n_events < LIMIT_EVENT_OBJECTS_PER_POD) {
+        grown = mem_realloc(pod->events, (pod->n_events + 1) * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        pod->events = grown;
+        return &pod->events[pod->n_events];
+    }
+    correlate_limit_hit(c, LIMIT_HIT_EVENT_OBJECTS);
+    oldest = &pod->events[0];
+    for (size_t i = 1; i < pod->n_events; i++)
+        if (pod->events[i].last_us < oldest->last_us)
+            oldest = &pod->events[i];
+    event_seen_done(oldest);
+    *oldest = pod->events[--pod->n_events];
+    return &pod->events[pod->n_events];
+}
+
+/* How much of an Event object's first count was before the incident that it speaks of. */
+static uint64_t count_before(const struct event_fact *fact, const struct incident *incident)
+{
+    uint64_t count = (uint64_t)fact->count;
+    int64_t since_us;
+
+    if (!incident)
+        return count;
+    since_us = incident->opened_us - (incident->fresh ? EVENT_SLACK_US : 0);
+    if (fact->first_us >= since_us)
+        return 0;
+    if (fact->last_us >= since_us)
+        return count - 1; /* an older object that the kubelet goes on counting in */
+    return count;
+}
+
+int attempts_event(struct correlate *c, struct pod *pod, struct incident *incident,
+                   const struct event_fact *fact, struct str container, struct str image)
+{
+    uint64_t event = hash_str(fact->event_uid);
+    struct event_seen *place;
+    struct event_seen seen;
+
+    for (size_t i = 0; i < pod->n_events; i++) {
+        if (pod->events[i].event != event)
+            continue;
+        if ((uint64_t)fact->count > pod->events[i].count)
+            pod->events[i].count = (uint64_t)fact->count;
+        if (fact->last_us > pod->events[i].last_us)
+            pod->events[i].last_us = fact->last_us;
+        return 0;
+    }
+
+    seen = (struct event_seen){
+        .event = event,
+        .container = mem_str(str_head(container, LIMIT_NAME_TEXT)),
+        .image = mem_str(str_head(image, LIMIT_IMAGE_TEXT - 1)),
+        .count = (uint64_t)fact->count,
+        .before = count_before(fact, incident),
+        .last_us = fact->last_us,
+    };
+    place = seen.container && seen.image ? event_place(c, pod) : NULL;
+    if (!place) {
+        event_seen_done(&seen);
+        return -ENOMEM;
+    }
+    *place = seen;
+    pod->n_events++;
+    if (incident && !incident->fresh)
+        incident->old += seen.before;
+    return 0;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/correlate.h"
+
+#include <errno.h>
+
+#include "agent/core/state.h"
+#include "mem.h"
+#include "util.h"
+
+#define SWEEP_US (10 * SEC)
+#define IMAGE_KEEP_US MINUTE /* a wanted image is asked for every few seconds */
+
+struct correlate *correlate_new(size_t max_registries, struct instant now)
+{
+    struct correlate *c = mem_zalloc(sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->started = now;
+    c->max_registries = max_registries;
+    c->registries = mem_zalloc((max_registries + 1) * sizeof(*c->registries));
+    if (!c->registries) {
+        mem_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void images_forget(struct correlate *c, int64_t seen_before_us)
+{
+    struct image_state **link = &c->images;
+
+    while (*link) {
+        struct image_state *image = *link;
+
+        if (image->seen_us < seen_before_us) {
+            *link = image->next;
+            mem_free(image->canonical);
+            mem_free(image);
+        } else {
+            link = &image->next;
+        }
+    }
+}
+
+void correlate_free(struct correlate *c)
+{
+    if (!c)
+        return;
+    incidents_free(c);
+    pods_free(c);
+    images_forget(c, INT64_MAX);
+    registries_free(c);
+    mem_free(c->runtime_name);
+    mem_free(c->runtime_version);
+    mem_free(c);
+}
+
+void correlate_limit_hit(struct correlate *c, enum limit limit)
+{
+    c->limit_hits[limit]++;
+}
+
+static void pod_deleted(struct correlate *c, struct pod *pod, struct instant now)
+{
+    incidents_end(c, pod, NULL, INCIDENT_GONE, now);
+    pod_remove(c, pod);
+}
+
+/* What a complete list does not name was deleted while nobody watched. */
+static void list_ended(struct correlate *c, struct instant now)
+{
+    for (size_t b = 0; b < POD_BUCKETS; b++) {
+        struct pod *next;
+
+        for (struct pod *pod = c->pods[b]; pod; pod = next) {
+            next = pod->next;
+            if (pod->generation != c->generation)
+                pod_deleted(c, pod, now);
+        }
+    }
+    c->listing = false;
+    c->listed = true;
+}
+
+static int witness_runtime(struct correlate *c, const struct runtime_fact *fact)
+{
+    char *name = mem_str(str_head(fact->name, LIMIT_NAME_TEXT));
+    char *version = mem_str(str_head(fact->version, LIMIT_NAME_TEXT));
+
+    if (!name || !version) {
+        mem_free(name);
+        mem_free(version);
+        return -ENOMEM;
+    }
+    mem_free(c->runtime_name);
+    mem_free(c->runtime_version);
+    c->runtime_name = name;
+    c->runtime_version = version;
+    return 0;
+}
+
+int correlate_observe(struct correlate *c, const struct observation *observation,
+                      struct instant now)
+{
+    struct pod *pod;
+
+    switch (observation->kind) {
+    case OBSERVE_PODS_BEGIN:
+        c->generation++;
+        c->listing = true;
+        return 0;
+    case OBSERVE_PODS_END:
+        list_ended(c, now);
+        return 0;
+    case OBSERVE_POD:
+        return witness_pod(c, &observation->pod, now);
+    case OBSERVE_POD_DELETED:
+        pod = pod_find(c, observation->pod.uid);
+        if (pod)
+            pod_deleted(c, pod, now);
+        return 0;
+    case OBSERVE_EVENT:
+        return witness_event(c, &observation->event, now);
+    case OBSERVE_IMAGE:
+        return witness_image(c, &observation->image, now);
+    case OBSERVE_SANDBOX:
+        witness_sandbox(c, &observation->sandbox, now);
+        return 0;
+    case OBSERVE_CREATED:
+        witness_created(c, &observation->created, now);
+        return 0;
+    case OBSERVE_RUNTIME:
+        return witness_runtime(c, &observation->runtime);
+    }
+    return 0;
+}
+
+void correlate_tick(struct correlate *c, struct instant now)
+{
+    incidents_forget(c, now);
+    if (now.mono_us < c->next_sweep_us)
+        return;
+    c->next_sweep_us = now.mono_us + SWEEP_US;
+    images_forget(c, now.mono_us - IMAGE_KEEP_US);
+    registries_forget(c, now);
+}
+
+bool correlate_listed(const struct correlate *c)
+{
+    return c->listed;
+}

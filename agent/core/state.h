@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The incident table's insides, shared by the files of agent/core/ that work on
+ * it and by nobody else. Strings are owned by the struct they are in.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "failure.h"
+#include "limits.h"
+#include "observation.h"
+#include "snapshot.h"
+
+#define POD_BUCKETS 256u
+
+/* What a container's status says about its image. */
+enum pull_class {
+    PULL_SILENT,   /* nothing: not reported yet, ContainerCreating, PodInitializing */
+    PULL_ERROR,    /* ErrImagePull and its like: a pull has just failed */
+    PULL_BACK_OFF, /* ImagePullBackOff: the kubelet waits before it tries again */
+    PULL_REFUSED,  /* ErrImageNeverPull, InvalidImageName: nothing is ever pulled */
+    PULL_DONE,     /* it runs, ran, or failed later than its image */
+};
+
+struct container {
+    char *name;
+    enum container_kind kind;
+    char *image;
+    enum container_phase phase;
+    enum pull_class pull;
+    uint64_t said; /* hash of the waiting reason and message last seen */
+    char *waiting_reason;
+};
+
+struct image_volume {
+    char *reference;
+};
+
+/* One Event object that says "Failed to pull image", and how often it said so. */
+struct event_seen {
+    uint64_t event;  /* hash of its uid */
+    char *container; /* from its fieldPath; "" for an image volume */
+    char *image;     /* as the message names it */
+    uint64_t count;
+    uint64_t before; /* the part of `count` that belongs to no open incident */
+    int64_t last_us;
+};
+
+struct pod {
+    struct pod *next; /* in its bucket */
+    char *namespace;
+    char *name;
+    char *uid;
+    char *mirror_uid;
+    bool terminal; /* Succeeded or Failed: nothing will be pulled any more */
+    bool fresh;    /* it came to be while this process was looking */
+    uint32_t generation;
+    struct container *containers;
+    size_t n_containers;
+    struct image_volume *volumes;
+    size_t n_volumes;
+    char **secrets;
+    size_t n_secrets;
+    char **missing_secrets;
+    size_t n_missing_secrets;
+    struct event_seen *events;
+    size_t n_events;
+    bool sandbox_ready;
+    int64_t no_sandbox_since_us; /* mono; 0: a ready one was seen, or nobody has looked */
+};
+
+struct evidence {
+    int64_t at_us;
+    enum witness witness;
+    char *reason;
+    char *text;
+};
+
+struct incident {
+    struct incident *next;
+    char *namespace;
+    char *pod;
+    char *pod_uid;
+    char *container;
+    enum container_kind kind;
+    char *image;
+    char *registry;
+    enum incident_state state;
+
+    struct verdict verdict;
+    bool caused;           /* the verdict rests on a message that names a cause */
+    int64_t verdict_at_us; /* wall time of the message it rests on */
+    char *message;
+
+    /* Attempts (DESIGN: old + max(dE, dS)). */
+    bool fresh;   /* it began while this process was looking: old stays 0 */
+    bool books;   /* counts in metrics; false for the second container of one image volume */
+    uint64_t old; /* known only from events older than this process */
+    uint64_t status_count; /* S: entries into a pull-error reason */
+    uint64_t grown;        /* max(dE, dS) so far: booked + unbooked */
+    uint64_t unbooked;     /* of these, not yet under any cause */
+    int64_t book_by_us;    /* mono; when `unbooked` is booked as unknown */
+
+    int64_t opened_us; /* wall; when this process first saw it */
+    int64_t first_failure_us;
+    bool first_failure_exact;
+    int64_t last_failure_us;
+    int64_t ended_us;
+    int64_t forget_us; /* mono; when an ended one is forgotten */
+
+    struct evidence evidence[LIMIT_EVIDENCE_PER_INCIDENT]; /* oldest first */
+    size_t n_evidence;
+
+    /* The pod's, copied when the incident ends: it may outlive its pod. */
+    char **secrets;
+    size_t n_secrets;
+    char **missing_secrets;
+    size_t n_missing_secrets;
+};
+
+struct image_state {
+    struct image_state *next;
+    char *canonical;
+    bool present;
+    uint64_t size;
+    int64_t seen_us; /* mono */
+};
+
+struct registry {
+    char *name;
+    uint64_t attempts;
+    uint64_t failures[CAUSE_MAX];
+    int64_t used_us; /* mono; last time a pod named it */
+};
+
+struct correlate {
+    struct instant started;
+    struct pod *pods[POD_BUCKETS];
+    size_t n_pods;
+    uint32_t generation; /* of the current list */
+    bool listing;
+    bool listed;
+    struct incident *incidents; /* oldest first */
+    size_t n_incidents;
+    struct image_state *images;
+    struct registry *registries; /* max_registries, then the one for all others */
+    size_t n_registries;
+    size_t max_registries;
+    uint64_t reasons[REASON_MAX];
+    uint64_t limit_hits[LIMIT_HIT_MAX];
+    int64_t next_sweep_us; /* mono */
+    char *runtime_name;
+    char *runtime_version;
+};
+
+/* --- pods.c --------------------------------------------------------------- */
+
+uint64_t hash_str(struct str text);
+
+/* By uid, or by the uid that events and CRI use for a static pod. NULL: not of this node. */
+struct pod *pod_find(const struct correlate *c, struct str uid);
+
+/* Brings the pod and its containers up to date. Keeps what the fact does not tell. */
+int pod_upsert(struct correlate *c, const struct pod_fact *fact, struct pod **ret, bool *ret_new);
+void pod_remove(struct correlate *c, struct pod *pod);
+void pods_free(struct correlate *c);
+
+struct container *pod_container(const struct pod *pod, struct str name);
+
+/* Init containers and sidecars start one by one, the others after them. */
+bool container_has_turn(const struct pod *pod, const struct container *container);
+
+/* Replaces the list `*list` of `*n` texts. On -ENOMEM it is as before. */
+int texts_replace(char ***list, size_t *n, const struct str *texts, size_t n_texts);
+void texts_free(char **list, size_t n);
+
+/* --- incidents.c ----------------------------------------------------------- */
+
+/* What an incident is about, and how the witness came to it. */
+struct incident_key {
+    struct pod *pod;
+    struct str container;
+    enum container_kind kind;
+    struct str image; /* the spec's text */
+};
+
+struct incident *incident_find_open(struct correlate *c, const struct incident_key *key);
+
+/* The newest one that ended, or NULL. */
+struct incident *incident_find_ended(struct correlate *c, const struct incident_key *key);
+
+/*
+ * `fresh`: it began while this process was looking, so that all its attempts count. 0 and
+ * *ret, -ENOMEM, or -ENOSPC: every place is taken by an open incident (counted as a limit hit).
+ */
+int incident_open(struct correlate *c, const struct incident_key *key, bool fresh,
+                  struct instant now, struct incident **ret);
+
+void incident_move(struct incident *incident, enum incident_state next);
+void incident_end(struct incident *incident, const struct pod *pod, enum incident_state how,
+                  struct instant now);
+
+/* Ends the pod's open incidents of one container, or of all (NULL). */
+void incidents_end(struct correlate *c, const struct pod *pod, const char *container,
+                   enum incident_state how, struct instant now);
+int incident_evidence(struct incident *incident, enum witness witness, struct str reason,
+                      struct str text, int64_t at_us);
+
+/* The verdict with what the pod itself tells: a Secret that does not exist. */
+struct verdict incident_verdict(const struct incident *incident, const struct pod *pod);
+void incidents_forget(struct correlate *c, struct instant now);
+void incidents_free(struct correlate *c);
+
+/* --- attempts.c ------------------------------------------------------------ */
+
+/* Recounts after a witness spoke. `said` is the cause its words name, NULL where they name none. */
+void attempts_update(struct correlate *c, struct incident *incident, const struct pod *pod,
+                     const struct verdict *said, struct instant now);
+
+/* What people are shown: at least 1, since an incident is a failed attempt. */
+uint64_t attempts_shown(const struct incident *incident);
+
+/* Books what waited too long for a cause (`all`: also what could still wait). */
+void attempts_overdue(struct correlate *c, struct incident *incident, bool all, struct instant now);
+
+/* Remembers what an Event object counts; `incident` is the one it speaks of, or NULL. */
+int attempts_event(struct correlate *c, struct pod *pod, struct incident *incident,
+                   const struct event_fact *fact, struct str container, struct str image);
+
+/* Whatever Event objects said so far belongs to the past of a new incident. */
+void attempts_start(struct pod *pod, const struct incident *incident);
+void event_seen_done(struct event_seen *seen);
+
+/* --- registries.c ---------------------------------------------------------- */
+
+/* The row that counts for the registry of `image`; over the cap, the row for all others. Never
+ * NULL. */
+struct registry *registry_of(struct correlate *c, struct str image, struct instant now);
+void registries_forget(struct correlate *c, struct instant now);
+void registries_free(struct correlate *c);
+
+/* --- the witnesses --------------------------------------------------------- */
+
+int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now);
+int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now);
+int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
+void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now);
+void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now);
+
+/* Words of a witness about one pull. */
+struct testimony {
+    enum witness witness;
+    struct str reason; /* waiting or event reason */
+    struct str text;
+    int64_t at_us; /* wall */
+};
+
+/* Whether the words behind the verdict name a cause; a bare "Back-off pulling image" does not. */
+bool verdict_names_cause(const struct verdict *verdict, const struct failure *failure);
+
+/* Takes the words into an open incident: message, evidence, and the verdict where they know better.
+ */
+int incident_hear(struct incident *incident, const struct testimony *testimony,
+                  const struct failure *failure, const struct verdict *verdict);

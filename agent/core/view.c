@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Copies of the table for others: the snapshot that exporter/ formats, and what sources should ask
+ * next. */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "buf.h"
+#include "image_ref.h"
+#include "util.h"
+
+/* kubelet: pkg/kubelet/kubelet.go, imageBackOff: 10 s, doubled at every failure, 300 s at most. */
+#define BACK_OFF_FIRST_US (10 * SEC)
+#define BACK_OFF_MOST_US (300 * SEC)
+
+#define NO_SANDBOX_US (60 * SEC)
+#define ADVICE_MAX 1024u
+
+static const char *copy(struct arena *arena, const char *text)
+{
+    return arena_str(arena, str_from(text));
+}
+
+static const char *const *copy_texts(struct arena *arena, char **texts, size_t n)
+{
+    const char **list = arena_alloc(arena, (n ? n : 1) * sizeof(*list));
+
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        list[i] = copy(arena, texts[i]);
+        if (!list[i])
+            return NULL;
+    }
+    return list;
+}
+
+static int64_t next_retry(const struct incident *incident, int64_t now_us)
+{
+    int64_t wait_us = BACK_OFF_FIRST_US;
+    int64_t at_us;
+
+    if (!incident_state_open(incident->state) || incident->state == INCIDENT_STALLED ||
+        incident->verdict.reason == REASON_NEVER_PULL ||
+        incident->verdict.reason == REASON_INVALID_REFERENCE)
+        return 0;
+    for (uint64_t n = attempts_shown(incident); n > 1 && wait_us < BACK_OFF_MOST_US; n--)
+        wait_us *= 2;
+    if (wait_us > BACK_OFF_MOST_US)
+        wait_us = BACK_OFF_MOST_US;
+    at_us = incident->last_failure_us + wait_us;
+    return at_us > now_us ? at_us : 0;
+}
+
+static void fill_image(const struct correlate *c, const struct incident *from,
+                       struct incident_view *to)
+{
+    char canonical[LIMIT_IMAGE_TEXT];
+
+    image_canonical(str_from(from->image), canonical);
+    for (const struct image_state *i = c->images; i; i = i->next) {
+        if (strcmp(i->canonical, canonical) == 0) {
+            to->image_present_known = true;
+            to->image_present = i->present;
+            return;
+        }
+    }
+}
+
+static int fill_advice(struct arena *arena, const struct verdict *verdict, const struct pod *pod,
+                       struct incident_view *to)
+{
+    const struct advice_facts facts = {
+        .registry = str_from(to->registry),
+        .missing_secret = to->n_missing_pull_secrets ? str_from(to->missing_pull_secrets[0])
+                                                     : (struct str){ .len = 0 },
+        .pull_secrets_known = pod != NULL,
+        .n_pull_secrets = to->n_pull_secrets,
+    };
+    struct buf text;
+
+    buf_init(&text, ADVICE_MAX);
+    advice_write(&text, verdict, &facts);
+    to->advice = arena_str(arena, buf_str(&text));
+    buf_done(&text);
+    return to->advice ? 0 : -ENOMEM;
+}
+
+static int fill_evidence(struct arena *arena, const struct incident *from, struct incident_view *to)
+{
+    struct evidence_view *list = arena_alloc(arena, LIMIT_EVIDENCE_PER_INCIDENT * sizeof(*list));
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->n_evidence; i++) {
+        list[i] = (struct evidence_view){
+            .at_us = from->evidence[i].at_us,
+            .witness = from->evidence[i].witness,
+            .reason = copy(arena, from->evidence[i].reason),
+            .text = copy(arena, from->evidence[i].text),
+        };
+        if (!list[i].reason || !list[i].text)
+            return -ENOMEM;
+    }
+    to->evidence = list;
+    to->n_evidence = from->n_evidence;
+    return 0;
+}
+
+static int fill_detail(const struct correlate *c, const struct incident *from,
+                       const struct verdict *verdict, const struct pod *pod,
+                       struct snapshot *snapshot, struct incident_view *to)
+{
+    struct arena *arena = &snapshot->arena;
+    bool open = incident_state_open(from->state);
+
+    to->message = copy(arena, from->message);
+    to->next_retry_us = next_retry(from, snapshot->taken.wall_us);
+    if (open && pod) {
+        to->pull_secrets = copy_texts(arena, pod->secrets, pod->n_secrets);
+        to->n_pull_secrets = pod->n_secrets;
+        to->missing_pull_secrets = copy_texts(arena, pod->missing_secrets, pod->n_missing_secrets);
+        to->n_missing_pull_secrets = pod->n_missing_secrets;
+    } else {
+        to->pull_secrets = copy_texts(arena, from->secrets, from->n_secrets);
+        to->n_pull_secrets = from->n_secrets;
+        to->missing_pull_secrets =
+            copy_texts(arena, from->missing_secrets, from->n_missing_secrets);
+        to->n_missing_pull_secrets = from->n_missing_secrets;
+    }
+    if (!to->message || !to->pull_secrets || !to->missing_pull_secrets)
+        return -ENOMEM;
+    fill_image(c, from, to);
+    if (fill_evidence(arena, from, to) < 0)
+        return -ENOMEM;
+    return fill_advice(arena, verdict, pod, to);
+}
+
+static int fill_incident(const struct correlate *c, const struct incident *from,
+                         enum snapshot_detail detail, struct snapshot *snapshot,
+                         struct incident_view *to)
+{
+    const struct pod *pod = pod_find(c, str_from(from->pod_uid));
+    struct verdict verdict =
+        incident_state_open(from->state) ? incident_verdict(from, pod) : from->verdict;
+    struct arena *arena = &snapshot->arena;
+
+    *to = (struct incident_view){
+        .namespace = copy(arena, from->namespace),
+        .pod = copy(arena, from->pod),
+        .pod_uid = copy(arena, from->pod_uid),
+        .container = copy(arena, from->container),
+        .kind = from->kind,
+        .image = copy(arena, from->image),
+        .registry = copy(arena, from->registry),
+        .state = from->state,
+        .verdict = { .cause = verdict.cause,
+                     .reason = verdict.reason,
+                     .stage = verdict.stage,
+                     .http_status = verdict.http_status,
+                     .ambiguous_with = verdict.ambiguous_with },
+        .attempts = attempts_shown(from),
+        .first_failure_us = from->first_failure_us,
+        .first_failure_exact = from->first_failure_exact,
+        .last_failure_us = from->last_failure_us,
+        .ended_us = from->ended_us,
+    };
+    if (!to->namespace || !to->pod || !to->pod_uid || !to->container || !to->image || !to->registry)
+        return -ENOMEM;
+    return detail == SNAPSHOT_DETAIL ? fill_detail(c, from, &verdict, pod, snapshot, to) : 0;
+}
+
+static int copy_incidents(const struct correlate *c, enum snapshot_detail detail,
+                          struct snapshot *ret)
+{
+    struct incident_view *list = arena_alloc(&ret->arena, (c->n_incidents + 1) * sizeof(*list));
+    size_t n = 0;
+
+    if (!list)
+        return -ENOMEM;
+    for (int open = 1; open >= (detail == SNAPSHOT_DETAIL ? 0 : 1); open--) {
+        for (const struct incident *i = c->incidents; i; i = i->next) {
+            if (incident_state_open(i->state) != (open == 1))
+                continue;
+            if (fill_incident(c, i, detail, ret, &list[n]) < 0)
+                return -ENOMEM;
+            n++;
+        }
+    }
+    ret->incidents = list;
+    ret->n_incidents = n;
+    return 0;
+}
+
+static int copy_registries(const struct correlate *c, struct snapshot *ret)
+{
+    const struct registry *other = &c->registries[c->max_registries];
+    struct registry_counters *list =
+        arena_alloc(&ret->arena, (c->n_registries + 1) * sizeof(*list));
+    size_t n = 0;
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n_registries; i++) {
+        const struct registry *from = &c->registries[i];
+
+        list[n].registry = copy(&ret->arena, from->name);
+        list[n].attempts = from->attempts;
+        memcpy(list[n].failures, from->failures, sizeof(from->failures));
+        if (!list[n++].registry)
+            return -ENOMEM;
+    }
+    if (other->used_us) {
+        list[n].registry = "other";
+        list[n].attempts = other->attempts;
+        memcpy(list[n].failures, other->failures, sizeof(other->failures));
+        n++;
+    }
+    ret->registries = list;
+    ret->n_registries = n;
+    return 0;
+}
+
+int correlate_picture(const struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
+{
+    memcpy(ret->reasons, c->reasons, sizeof(ret->reasons));
+    memcpy(ret->limit_hits, c->limit_hits, sizeof(ret->limit_hits));
+    if (c->runtime_name) {
+        ret->runtime_name = copy(&ret->arena, c->runtime_name);
+        ret->runtime_version = copy(&ret->arena, c->runtime_version);
+        if (!ret->runtime_name || !ret->runtime_version)
+            return -ENOMEM;
+    }
+    if (copy_registries(c, ret) < 0)
+        return -ENOMEM;
+    return copy_incidents(c, detail, ret);
+}
+
+/* It is this container's turn and nothing says that its image is there yet. */
+static bool waits(const struct pod *pod, const struct container *container)
+{
+    if (container->pull == PULL_REFUSED || container->pull == PULL_DONE)
+        return false;
+    return container_has_turn(pod, container);
+}
+
+static size_t pod_waiting(const struct pod *pod)
+{
+    size_t n = 0;
+
+    if (pod->terminal)
+        return 0;
+    for (size_t i = 0; i < pod->n_containers; i++)
+        n += waits(pod, &pod->containers[i]);
+    return n;
+}
+
+size_t correlate_waiting(const struct correlate *c)
+{
+    size_t n = 0;
+
+    for (size_t b = 0; b < POD_BUCKETS; b++)
+        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
+            n += pod_waiting(pod);
+    return n;
+}
+
+static bool listed(const struct str *list, size_t n, struct str text)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(list[i], text))
+            return true;
+    return false;
+}
+
+/* Once each, up to `max`. Returns false when the cap kept it out. */
+static bool want(struct arena *arena, struct str *list, size_t *n, size_t max, const char *text)
+{
+    char *kept;
+
+    if (listed(list, *n, str_from(text)))
+        return true;
+    if (*n == max)
+        return false;
+    kept = arena_str(arena, str_from(text));
+    if (kept)
+        list[(*n)++] = str_from(kept);
+    return true;
+}
+
+/* No event watch for a pod that merely starts: think of a rollout on 5,000 nodes. */
+static bool events_would_help(const struct pod *pod, struct instant now)
+{
+    if (pod->terminal)
+        return false;
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        enum pull_class pull = pod->containers[i].pull;
+
+        if (pull == PULL_ERROR || pull == PULL_BACK_OFF || pull == PULL_REFUSED)
+            return true;
+    }
+    return pod->no_sandbox_since_us && now.mono_us - pod->no_sandbox_since_us >= NO_SANDBOX_US &&
+           pod_waiting(pod) > 0;
+}
+
+void correlate_wanted(struct correlate *c, struct instant now, struct wanted *ret)
+{
+    *ret = (struct wanted){ .n_images = 0 };
+    arena_init(&ret->arena, LIMIT_SNAPSHOT);
+
+    for (size_t b = 0; b < POD_BUCKETS; b++) {
+        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next) {
+            if (events_would_help(pod, now) &&
+                !want(&ret->arena, ret->namespaces, &ret->n_namespaces, LIMIT_EVENT_NAMESPACES,
+                      pod->namespace))
+                correlate_limit_hit(c, LIMIT_HIT_EVENT_NAMESPACES);
+            if (pod_waiting(pod) == 0)
+                continue;
+            ret->pods_wait = true;
+            for (size_t i = 0; i < pod->n_containers; i++)
+                if (waits(pod, &pod->containers[i]) &&
+                    !want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES,
+                          pod->containers[i].image))
+                    correlate_limit_hit(c, LIMIT_HIT_WANTED_IMAGES);
+        }
+    }
+    for (const struct incident *i = c->incidents; i; i = i->next)
+        if (incident_state_open(i->state) && i->kind == CONTAINER_IMAGE_VOLUME)
+            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->image);
+}

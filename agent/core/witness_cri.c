@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the runtime says: whether images are there, and what was made from them. */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "image_ref.h"
+#include "mem.h"
+#include "util.h"
+
+static struct image_state *image_find(struct correlate *c, const char *canonical)
+{
+    for (struct image_state *i = c->images; i; i = i->next)
+        if (strcmp(i->canonical, canonical) == 0)
+            return i;
+    return NULL;
+}
+
+int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now)
+{
+    char canonical[LIMIT_IMAGE_TEXT];
+    struct image_state *image;
+
+    image_canonical(fact->image, canonical);
+    image = image_find(c, canonical);
+    if (!image) {
+        image = mem_zalloc(sizeof(*image));
+        if (!image)
+            return -ENOMEM;
+        image->canonical = mem_strdup(canonical);
+        if (!image->canonical) {
+            mem_free(image);
+            return -ENOMEM;
+        }
+        image->next = c->images;
+        c->images = image;
+    } else if (!image->present && fact->present) {
+        /* Absent when a container needed it, now there: somebody pulled it. */
+        registry_of(c, fact->image, now)->attempts++;
+    }
+    image->present = fact->present;
+    image->size = fact->size;
+    image->seen_us = now.mono_us;
+    return 0;
+}
+
+void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now)
+{
+    struct pod *pod = pod_find(c, fact->pod_uid);
+
+    if (!pod)
+        return;
+    pod->sandbox_ready = fact->ready;
+    if (fact->ready)
+        pod->no_sandbox_since_us = 0;
+    else if (pod->no_sandbox_since_us == 0)
+        pod->no_sandbox_since_us = now.mono_us;
+}
+
+/* A container that was made after the last failure: its images are there, before any status says
+ * so. */
+void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now)
+{
+    struct pod *pod = pod_find(c, fact->pod_uid);
+
+    if (!pod)
+        return;
+    for (struct incident *i = c->incidents; i; i = i->next)
+        if (incident_state_open(i->state) && strcmp(i->pod_uid, pod->uid) == 0 &&
+            str_eq(str_from(i->container), fact->container) &&
+            fact->created_us > i->last_failure_us) {
+            incident_evidence(i, WITNESS_CRI, STR("Created"), STR("the runtime made the container"),
+                              now.wall_us);
+            incident_end(i, pod, INCIDENT_RECOVERED, now);
+        }
+}

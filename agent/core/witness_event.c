@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What the kubelet's events say. They are read only while something fails, come
+ * late, again and out of order, and those of one namespace speak of other
+ * nodes' pods too: these are passed over.
+ */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "image_ref.h"
+#include "mem.h"
+#include "util.h"
+
+/* client-go: tools/record/events_cache.go; such an object counts several messages in one. */
+#define COMBINED STR("(combined from similar events): ")
+
+/* "spec.initContainers{setup}" -> "setup"; empty where the event is about the pod. */
+static struct str container_of(struct str field_path)
+{
+    const char *open = str_find(field_path, STR("{"));
+
+    if (!open || !str_ends(field_path, STR("}")))
+        return (struct str){ .len = 0 };
+    return str_span(open + 1, field_path.at + field_path.len - 1);
+}
+
+/* kubelet: pkg/kubelet/kubelet_pods.go, "Unable to retrieve some image pull secrets (%s); ..." */
+static int hear_missing_secret(struct pod *pod, struct str message)
+{
+    struct str names[LIMIT_PULL_SECRETS_PER_POD];
+    const char *open = str_find(message, STR("("));
+    const char *close = str_find(message, STR(");"));
+    struct str rest;
+    size_t n = 0;
+
+    if (!open || !close || close < open)
+        return 0;
+    rest = str_span(open + 1, close);
+    while (rest.len && n < ARRAY_SIZE(names)) {
+        const char *comma = str_find(rest, STR(", "));
+        struct str name = comma ? str_span(rest.at, comma) : rest;
+
+        if (name.len)
+            names[n++] = name;
+        rest = str_skip(rest, name.len + (comma ? 2 : 0));
+    }
+    return texts_replace(&pod->missing_secrets, &pod->n_missing_secrets, names, n);
+}
+
+static void hear_time(struct incident *incident, const struct event_fact *fact)
+{
+    if (fact->last_us > incident->last_failure_us)
+        incident->last_failure_us = fact->last_us;
+    /* Found failing: the oldest event tells best since when. */
+    if (!incident->first_failure_exact && fact->first_us &&
+        fact->first_us < incident->first_failure_us)
+        incident->first_failure_us = fact->first_us;
+}
+
+/* Only a status that is still silent leaves it to an event to open an incident: a container that
+ * runs has its image, whatever an old event says. */
+static struct incident *incident_for(struct correlate *c, const struct incident_key *key,
+                                     const struct container *container,
+                                     const struct event_fact *fact, struct instant now, int *r)
+{
+    struct incident *incident = incident_find_open(c, key);
+    bool fresh = key->pod->fresh || fact->first_us + SEC > c->started.wall_us;
+
+    *r = 0;
+    if (incident || container->pull != PULL_SILENT || incident_find_ended(c, key))
+        return incident;
+    *r = incident_open(c, key, fresh, now, &incident);
+    if (*r < 0) {
+        *r = *r == -ENOSPC ? 0 : *r;
+        return NULL;
+    }
+    return incident;
+}
+
+static int hear_one(struct correlate *c, struct incident *incident, struct pod *pod,
+                    const struct event_fact *fact, const struct failure *failure,
+                    const struct verdict *verdict, struct instant now)
+{
+    const struct testimony testimony = {
+        .witness = WITNESS_EVENT,
+        .reason = fact->reason,
+        .text = fact->message,
+        .at_us = fact->last_us ? fact->last_us : now.wall_us,
+    };
+    int r;
+
+    hear_time(incident, fact);
+    r = incident_hear(incident, &testimony, failure, verdict);
+    attempts_update(c, incident, pod, verdict_names_cause(verdict, failure) ? verdict : NULL, now);
+    return r;
+}
+
+/* An event without a container is about a volume's image, and so about every container that waits
+ * for it. */
+static int hear_volume(struct correlate *c, struct pod *pod, const struct event_fact *fact,
+                       const struct failure *failure, const struct verdict *verdict, bool counts,
+                       struct instant now)
+{
+    struct incident *first = NULL;
+    int r = 0;
+
+    for (struct incident *i = c->incidents; i; i = i->next) {
+        if (!incident_state_open(i->state) || i->kind != CONTAINER_IMAGE_VOLUME ||
+            strcmp(i->pod_uid, pod->uid) != 0 || !image_same(str_from(i->image), failure->image))
+            continue;
+        if (!first) {
+            first = i;
+            if (counts)
+                r = attempts_event(c, pod, i, fact, STR(""), failure->image);
+        }
+        if (r == 0)
+            r = hear_one(c, i, pod, fact, failure, verdict, now);
+    }
+    if (!first && counts)
+        r = attempts_event(c, pod, NULL, fact, STR(""), failure->image);
+    return r;
+}
+
+static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct event_fact *fact,
+                            struct instant now)
+{
+    bool combined = str_starts(fact->message, COMBINED);
+    struct str message = combined ? str_skip(fact->message, COMBINED.len) : fact->message;
+    bool counts = !combined && str_starts(message, STR("Failed to pull image"));
+    struct str name = container_of(fact->field_path);
+    struct container *container = pod_container(pod, name);
+    struct incident *incident;
+    struct failure failure;
+    struct verdict verdict;
+    struct incident_key key;
+    int r;
+
+    normalise(fact->reason, message, &failure);
+    verdict = classify(&failure);
+    if (name.len == 0)
+        return hear_volume(c, pod, fact, &failure, &verdict, counts, now);
+    if (!container)
+        return 0;
+
+    key = (struct incident_key){
+        .pod = pod,
+        .container = name,
+        .kind = container->kind,
+        .image = str_from(container->image),
+    };
+    if (failure.image.len && !image_same(failure.image, key.image))
+        return 0; /* of an image that the container had before */
+    incident = incident_for(c, &key, container, fact, now, &r);
+    if (r == 0 && counts)
+        r = attempts_event(c, pod, incident, fact, name, key.image);
+    if (r == 0 && incident)
+        r = hear_one(c, incident, pod, fact, &failure, &verdict, now);
+    return r;
+}
+
+/*
+ * Reason "Failed" is said of much: "Failed to pull image" is ours, "Error:
+ * ErrImagePull" repeats it without a word, "Error: ..." of a container that
+ * cannot be created is none of ours.
+ */
+static bool tells_of_pull(const struct event_fact *fact)
+{
+    struct str message = fact->message;
+
+    if (str_starts(message, COMBINED))
+        message = str_skip(message, COMBINED.len);
+    if (str_eq(fact->reason, STR("Failed")))
+        return str_starts(message, STR("Failed to pull image"));
+    return str_eq(fact->reason, STR("InspectFailed")) ||
+           str_eq(fact->reason, STR("ErrImageNeverPull"));
+}
+
+int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now)
+{
+    struct pod *pod = pod_find(c, fact->pod_uid);
+
+    if (!pod || fact->count < 1)
+        return 0;
+    if (str_eq(fact->reason, STR("FailedToRetrieveImagePullSecret")))
+        return hear_missing_secret(pod, fact->message);
+    if (tells_of_pull(fact))
+        return hear_failed_pull(c, pod, fact, now);
+    return 0;
+}

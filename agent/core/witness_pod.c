@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a pod's status says: the first witness, and the one that decides when an incident ends. */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "image_ref.h"
+#include "mem.h"
+#include "util.h"
+
+/* kubelet: pkg/kubelet/images/types.go; RegistryUnavailable and SignatureValidationFailed are
+ * cri-api's pkg/errors, said by CRI-O. */
+static const struct {
+    struct str reason;
+    enum pull_class pull;
+} waiting_reasons[] = {
+    { { "ErrImagePull", 12 }, PULL_ERROR },
+    { { "ImagePullBackOff", 16 }, PULL_BACK_OFF },
+    { { "ImageInspectError", 17 }, PULL_ERROR },
+    { { "RegistryUnavailable", 19 }, PULL_ERROR },
+    { { "SignatureValidationFailed", 25 }, PULL_ERROR },
+    { { "ErrImageNeverPull", 17 }, PULL_REFUSED },
+    { { "InvalidImageName", 16 }, PULL_REFUSED },
+    /* pkg/kubelet/kuberuntime/kuberuntime_container.go: all of these come after the image. */
+    { { "CreateContainerConfigError", 26 }, PULL_DONE },
+    { { "PreCreateHookError", 18 }, PULL_DONE },
+    { { "CreateContainerError", 20 }, PULL_DONE },
+    { { "PreStartHookError", 17 }, PULL_DONE },
+    { { "PostStartHookError", 18 }, PULL_DONE },
+    { { "RunContainerError", 17 }, PULL_DONE },
+    { { "CrashLoopBackOff", 16 }, PULL_DONE },
+};
+
+static enum pull_class pull_class_of(const struct container_fact *fact)
+{
+    if (fact->phase == PHASE_RUNNING || fact->phase == PHASE_TERMINATED)
+        return PULL_DONE;
+    if (fact->phase == PHASE_WAITING)
+        for (size_t i = 0; i < ARRAY_SIZE(waiting_reasons); i++)
+            if (str_eq(fact->waiting_reason, waiting_reasons[i].reason))
+                return waiting_reasons[i].pull;
+    return PULL_SILENT;
+}
+
+/*
+ * A container fails on its own image or on that of a volume; only the message
+ * tells which. What it names otherwise (a mirror, a name rewritten by the
+ * runtime) is taken for the container's own.
+ */
+static struct incident_key key_of(struct pod *pod, const struct container *container,
+                                  struct str named)
+{
+    struct incident_key key = {
+        .pod = pod,
+        .container = str_from(container->name),
+        .kind = container->kind,
+        .image = str_from(container->image),
+    };
+
+    if (named.len == 0 || image_same(named, key.image))
+        return key;
+    for (size_t i = 0; i < pod->n_volumes; i++) {
+        struct str reference = str_from(pod->volumes[i].reference);
+
+        if (image_same(named, reference)) {
+            key.kind = CONTAINER_IMAGE_VOLUME;
+            key.image = reference;
+        }
+    }
+    return key;
+}
+
+/* Whether the status has just entered a failed pull, and not only stayed in one. */
+static bool is_new_attempt(const struct container *before, enum pull_class pull, struct str reason)
+{
+    switch (pull) {
+    case PULL_ERROR:
+        return before->pull != PULL_ERROR || !str_eq(str_from(before->waiting_reason), reason);
+    case PULL_BACK_OFF:
+        /* The kubelet's status went past its ErrImagePull before anybody could see it. */
+        return before->pull != PULL_ERROR && before->pull != PULL_BACK_OFF;
+    case PULL_REFUSED:
+        return before->pull != PULL_REFUSED;
+    case PULL_SILENT:
+    case PULL_DONE:
+        break;
+    }
+    return false;
+}
+
+static int hear_failure(struct correlate *c, struct pod *pod, struct container *container,
+                        const struct container_fact *fact, enum pull_class pull, bool first_sight,
+                        struct instant now)
+{
+    const struct testimony testimony = {
+        .witness = WITNESS_POD_STATUS,
+        .reason = fact->waiting_reason,
+        .text = fact->waiting_message,
+        .at_us = now.wall_us,
+    };
+    struct incident *incident;
+    struct incident_key key;
+    struct failure failure;
+    struct verdict verdict;
+    bool attempted = is_new_attempt(container, pull, fact->waiting_reason);
+    int r;
+
+    normalise(testimony.reason, testimony.text, &failure);
+    verdict = classify(&failure);
+    key = key_of(pod, container, failure.image);
+
+    incident = incident_find_open(c, &key);
+    if (!incident) {
+        bool fresh = !first_sight || pod->fresh;
+
+        r = incident_open(c, &key, fresh, now, &incident);
+        if (r < 0)
+            return r == -ENOSPC ? 0 : r;
+        attempted = attempted && fresh;
+    }
+    if (attempted) {
+        if (pull != PULL_REFUSED || incident->status_count == 0)
+            incident->status_count++;
+        incident->last_failure_us = now.wall_us;
+    }
+    incident_move(incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
+    r = incident_hear(incident, &testimony, &failure, &verdict);
+    attempts_update(c, incident, pod, verdict_names_cause(&verdict, &failure) ? &verdict : NULL,
+                    now);
+    return r;
+}
+
+static uint64_t hash_said(const struct container_fact *fact)
+{
+    return hash_str(fact->waiting_reason) * 31 + hash_str(fact->waiting_message);
+}
+
+static int hear_container(struct correlate *c, struct pod *pod, struct container *container,
+                          const struct container_fact *fact, bool first_sight, struct instant now)
+{
+    enum pull_class pull = pull_class_of(fact);
+    uint64_t said = hash_said(fact);
+    char *reason;
+    int r = 0;
+
+    if (pull == container->pull && said == container->said && fact->phase == container->phase)
+        return 0; /* a status is repeated whenever anything else in the pod changes */
+
+    reason = mem_str(str_head(fact->waiting_reason, LIMIT_NAME_TEXT));
+    if (!reason)
+        return -ENOMEM;
+
+    if (pull == PULL_DONE)
+        incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
+    else if (pull != PULL_SILENT)
+        r = hear_failure(c, pod, container, fact, pull, first_sight, now);
+
+    mem_free(container->waiting_reason);
+    container->waiting_reason = reason;
+    container->phase = fact->phase;
+    container->pull = pull;
+    container->said = said;
+    return r;
+}
+
+/* A container whose image is another one now starts anew; so does one that left the spec. */
+static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_fact *fact,
+                         struct instant now)
+{
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        struct container *known = &pod->containers[i];
+        bool stays = false;
+
+        for (size_t j = 0; j < fact->n_containers && !stays; j++)
+            stays = str_eq(str_from(known->name), fact->containers[j].name) &&
+                    str_eq(str_from(known->image), fact->containers[j].image);
+        if (stays)
+            continue;
+        incidents_end(c, pod, known->name, INCIDENT_GONE, now);
+        known->pull = PULL_SILENT;
+        known->said = 0;
+    }
+}
+
+int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now)
+{
+    struct pod *pod = pod_find(c, fact->uid);
+    bool is_new;
+    int r;
+
+    if (pod)
+        end_replaced(c, pod, fact, now);
+    r = pod_upsert(c, fact, &pod, &is_new);
+    if (r < 0)
+        return r == -ENOSPC ? 0 : r;
+
+    for (size_t i = 0; i < pod->n_containers; i++)
+        registry_of(c, str_from(pod->containers[i].image), now);
+    for (size_t i = 0; i < pod->n_volumes; i++)
+        registry_of(c, str_from(pod->volumes[i].reference), now);
+
+    if (pod->terminal) {
+        incidents_end(c, pod, NULL, INCIDENT_GONE, now);
+        return 0;
+    }
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        int one = hear_container(c, pod, &pod->containers[i], &fact->containers[i],
+                                 is_new && c->listing, now);
+
+        if (one < 0)
+            r = one;
+    }
+    return r;
+}
