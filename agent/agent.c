@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "agent/config.h"
+#include "agent/hub.h"
+#include "agent/kube/kube.h"
+#include "cri/cri.h"
+#include "exporter/exporter.h"
+#include "log.h"
+#include "mem.h"
+#include "version.h"
+
+struct agent {
+    const struct config *config;
+    sigset_t ending; /* the signals that end the process */
+    struct hub *hub;
+    struct kube *kube; /* NULL with --kube.source=none */
+    struct cri *cri;
+    struct exporter *exporter;
+};
+
+/* gRPC and libmicrohttpd start threads of their own, which inherit the mask: block before they do.
+ */
+static void block_signals(struct agent *agent)
+{
+    sigemptyset(&agent->ending);
+    sigaddset(&agent->ending, SIGTERM);
+    sigaddset(&agent->ending, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &agent->ending, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int build_kube(struct agent *agent, struct err *err)
+{
+    const struct config *config = agent->config;
+    struct kube_config kube = {
+        .node_name = config->node_name,
+        .server = config->kube_server,
+        .ca_file = config->kube_ca_file,
+        .token_file = config->kube_token_file,
+        .events = config->reads_events,
+        .user_agent = "imagepull-exporter/" IMAGEPULL_VERSION,
+    };
+
+    if (!config->reads_kube)
+        return 0;
+    return kube_new(&kube, hub_sink(agent->hub), clock_system(), &agent->kube, err);
+}
+
+static int build(struct agent *agent, struct err *err)
+{
+    const struct config *config = agent->config;
+    const struct hub_config hub = {
+        .node = config->node_name ? config->node_name : "",
+        .max_registries = config->max_registries,
+        .reads_pods = config->reads_kube,
+    };
+    const struct cri_config cri = { .endpoint = config->cri_endpoint };
+    const struct exporter_config exporter = {
+        .web_listen = config->web_listen,
+        .debug_listen = config->debug_listen,
+        .version = IMAGEPULL_VERSION,
+        .revision = IMAGEPULL_REVISION,
+    };
+    int r;
+
+    agent->hub = hub_new(&hub, clock_system());
+    if (!agent->hub)
+        return err_set(err, -ENOMEM, "no memory");
+    r = build_kube(agent, err);
+    if (r < 0)
+        return r;
+    r = cri_new(&cri, hub_sink(agent->hub), clock_system(), &agent->cri, err);
+    if (r < 0)
+        return r;
+    return exporter_new(&exporter, hub_snapshots(agent->hub), &agent->exporter, err);
+}
+
+int agent_new(const struct config *config, struct agent **ret, struct err *err)
+{
+    struct agent *agent = mem_zalloc(sizeof(*agent));
+    int r;
+
+    if (!agent)
+        return err_set(err, -ENOMEM, "no memory");
+    agent->config = config;
+    block_signals(agent);
+    r = build(agent, err);
+    if (r < 0) {
+        agent_freep(&agent);
+        return r;
+    }
+    *ret = agent;
+    return 0;
+}
+
+void agent_freep(struct agent **agent)
+{
+    struct agent *gone = *agent;
+
+    if (!gone)
+        return;
+    exporter_free(gone->exporter); /* first: nobody asks for a snapshot any more */
+    kube_free(gone->kube);
+    cri_free(gone->cri);
+    hub_free(gone->hub);
+    mem_free(gone);
+    *agent = NULL;
+}
+
+static void *kube_thread(void *arg)
+{
+    kube_run(arg);
+    return NULL;
+}
+
+static void *cri_thread(void *arg)
+{
+    cri_run(arg);
+    return NULL;
+}
+
+static int start(pthread_t *thread, const char *name, void *(*body)(void *), void *arg,
+                 struct err *err)
+{
+    int r = pthread_create(thread, NULL, body, arg);
+
+    if (r)
+        return err_set_errno(err, -r, "start the %s thread", name);
+    pthread_setname_np(*thread, name);
+    return 0;
+}
+
+int agent_run(struct agent *agent, struct err *err)
+{
+    pthread_t kube;
+    pthread_t cri;
+    int signal_number = 0;
+    int r = 0;
+
+    if (agent->kube) {
+        r = start(&kube, "kube", kube_thread, agent->kube, err);
+        if (r < 0)
+            return r;
+    }
+    r = start(&cri, "cri", cri_thread, agent->cri, err);
+    if (r == 0) {
+        log_info("agent", "imagepull-exporter %s serves metrics on %s, debug on %s",
+                 IMAGEPULL_VERSION, agent->config->web_listen, agent->config->debug_listen);
+        sigwait(&agent->ending, &signal_number);
+        log_info("agent", "%s: ending", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    }
+
+    hub_stop(agent->hub);
+    cri_stop(agent->cri);
+    if (agent->kube) {
+        kube_stop(agent->kube);
+        pthread_join(kube, NULL);
+    }
+    if (r == 0)
+        pthread_join(cri, NULL);
+    return r;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/hub.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "agent/core/correlate.h"
+#include "log.h"
+#include "mem.h"
+#include "util.h"
+
+/* A loop that has not ticked for so long hangs; sources promise a tick every 30 s. */
+#define TICK_MAX_US MINUTE
+
+struct hub {
+    const struct clock *clock;
+    const char *node;
+    bool reads_pods;
+    struct sink sink;
+    struct snapshot_source snapshots;
+
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t wake;   /* for wait() */
+    struct correlate *correlate;
+    struct source_status sources[SOURCE_MAX];
+    int64_t ticked_us[SOURCE_MAX]; /* mono; 0: this source has no loop, or it has not begun */
+    size_t waiting;
+    bool news; /* more containers wait than when wait() last returned */
+    bool stopping;
+};
+
+static void note_waiting(struct hub *hub)
+{
+    size_t waiting = correlate_waiting(hub->correlate);
+
+    if (waiting > hub->waiting) {
+        hub->news = true;
+        pthread_cond_signal(&hub->wake);
+    }
+    hub->waiting = waiting;
+}
+
+static void observe(void *self, const struct observation *observation)
+{
+    struct hub *hub = self;
+    int r;
+
+    pthread_mutex_lock(&hub->mutex);
+    r = correlate_observe(hub->correlate, observation, clock_now(hub->clock));
+    note_waiting(hub);
+    pthread_mutex_unlock(&hub->mutex);
+
+    if (r < 0)
+        log_error("agent", "no memory: one observation is lost, the next report of it makes up");
+}
+
+static void limit_hit(void *self, enum limit limit)
+{
+    struct hub *hub = self;
+
+    pthread_mutex_lock(&hub->mutex);
+    correlate_limit_hit(hub->correlate, limit);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static void status(void *self, enum source_id source, const struct source_status *now)
+{
+    struct hub *hub = self;
+
+    pthread_mutex_lock(&hub->mutex);
+    hub->sources[source] = *now;
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static void tick(void *self, enum source_id source)
+{
+    struct hub *hub = self;
+    struct instant now = clock_now(hub->clock);
+
+    pthread_mutex_lock(&hub->mutex);
+    hub->ticked_us[source] = now.mono_us;
+    correlate_tick(hub->correlate, now);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static void wanted(void *self, struct wanted *ret)
+{
+    struct hub *hub = self;
+
+    pthread_mutex_lock(&hub->mutex);
+    correlate_wanted(hub->correlate, clock_now(hub->clock), ret);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static bool wait_for_news(void *self, int64_t until_mono_us)
+{
+    struct hub *hub = self;
+    struct timespec until = {
+        .tv_sec = (time_t)(until_mono_us / SEC),
+        .tv_nsec = (long)(until_mono_us % SEC) * 1000,
+    };
+    int r = 0;
+    bool go_on;
+
+    pthread_mutex_lock(&hub->mutex);
+    while (!hub->news && !hub->stopping && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&hub->wake, &hub->mutex, &until);
+    hub->news = false;
+    go_on = !hub->stopping;
+    pthread_mutex_unlock(&hub->mutex);
+    return go_on;
+}
+
+void hub_stop(struct hub *hub)
+{
+    pthread_mutex_lock(&hub->mutex);
+    hub->stopping = true;
+    pthread_cond_broadcast(&hub->wake);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static bool loops_tick(const struct hub *hub, struct instant now)
+{
+    for (size_t i = 0; i < SOURCE_MAX; i++)
+        if (hub->ticked_us[i] && now.mono_us - hub->ticked_us[i] > TICK_MAX_US)
+            return false;
+    return true;
+}
+
+static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, struct err *err)
+{
+    struct hub *hub = self;
+    struct instant now = clock_now(hub->clock);
+    struct snapshot snapshot = { .taken = now, .node = hub->node };
+    int r;
+
+    arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
+    pthread_mutex_lock(&hub->mutex);
+    correlate_tick(hub->correlate, now);
+    r = correlate_picture(hub->correlate, detail, &snapshot);
+    for (size_t i = 0; i < SOURCE_MAX; i++)
+        snapshot.sources[i] = hub->sources[i];
+    snapshot.healthy = loops_tick(hub, now);
+    snapshot.ready = !hub->reads_pods || correlate_listed(hub->correlate);
+    pthread_mutex_unlock(&hub->mutex);
+
+    if (r < 0) {
+        snapshot_done(&snapshot);
+        return err_set(err, r, "no memory for a snapshot of the incidents");
+    }
+    *ret = snapshot;
+    return 0;
+}
+
+struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
+{
+    struct hub *hub = mem_zalloc(sizeof(*hub));
+    pthread_condattr_t attr;
+
+    if (!hub)
+        return NULL;
+    hub->correlate = correlate_new(config->max_registries, clock_now(clock));
+    if (!hub->correlate) {
+        mem_free(hub);
+        return NULL;
+    }
+    hub->clock = clock;
+    hub->node = config->node;
+    hub->reads_pods = config->reads_pods;
+    hub->sink = (struct sink){
+        .self = hub,
+        .observe = observe,
+        .limit_hit = limit_hit,
+        .status = status,
+        .tick = tick,
+        .wanted = wanted,
+        .wait = wait_for_news,
+    };
+    hub->snapshots = (struct snapshot_source){ .self = hub, .take = take };
+
+    pthread_mutex_init(&hub->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&hub->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    return hub;
+}
+
+void hub_free(struct hub *hub)
+{
+    if (!hub)
+        return;
+    correlate_free(hub->correlate);
+    pthread_cond_destroy(&hub->wake);
+    pthread_mutex_destroy(&hub->mutex);
+    mem_free(hub);
+}
+
+const struct sink *hub_sink(struct hub *hub)
+{
+    return &hub->sink;
+}
+
+const struct snapshot_source *hub_snapshots(struct hub *hub)
+{
+    return &hub->snapshots;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Where the threads meet: the incident table behind one mutex, held for
+ * microseconds. Sources put facts in through the sink; readers copy snapshots
+ * out. No other lock is taken while this one is held, and no I/O is done.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "clock.h"
+#include "sink.h"
+#include "snapshot.h"
+
+struct hub;
+
+struct hub_config {
+    const char *node; /* kept by reference; may be "" */
+    size_t max_registries;
+    bool reads_pods; /* false: ready at once */
+};
+
+/* NULL: no memory. `clock` must outlive the hub. */
+struct hub *hub_new(const struct hub_config *config, const struct clock *clock);
+void hub_free(struct hub *hub); /* accepts NULL; no thread may use it any more */
+
+/* Both live as long as the hub; any thread. */
+const struct sink *hub_sink(struct hub *hub);
+const struct snapshot_source *hub_snapshots(struct hub *hub);
+
+/* Makes every wait() return false, now and later. */
+void hub_stop(struct hub *hub);
