@@ -92,7 +92,86 @@ $(call program,$(benches) $(wildcard tests/corpus/*.c)): $(BUILD)/tests/%: $(BUI
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(libs)
 
--include Makefile.check
+# --- checks ------------------------------------------------------------------------------------
+fuzz_seconds ?= 60
+static_sources = $(library) agent/main.c
+
+.PHONY: check
+check: packages-check packages-demo
+	+$(Q)$(MAKE) --no-print-directory check-layers check-format check-binary
+	+$(Q)$(MAKE) --no-print-directory check-unit check-corpus
+	+$(Q)$(MAKE) --no-print-directory check-clang check-san check-tsan check-valgrind
+	+$(Q)$(MAKE) --no-print-directory check-cppcheck check-tidy
+	+$(Q)$(MAKE) --no-print-directory check-fuzz
+	+$(Q)$(MAKE) --no-print-directory check-integration
+	@echo "make check: all good"
+
+.PHONY: check-unit check-san check-tsan check-clang check-valgrind
+check-unit: packages-check $(call program,$(unit))
+	$(Q)scripts/run-tests $(call program,$(unit))
+
+check-san: ; +$(Q)$(MAKE) --no-print-directory SAN=1 check-unit
+check-tsan: ; +$(Q)TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp $(MAKE) --no-print-directory SAN=thread check-threads
+check-clang: ; +$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang all $(patsubst %.c,build-clang/%,$(unit))
+check-valgrind: packages-check $(call program,$(unit))
+	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
+	    $(filter-out $(BUILD)/tests/unit/test_cri_%,$(call program,$(unit)))
+
+# What runs on more than one thread, under ThreadSanitizer.
+threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_cri_source.c)
+.PHONY: check-threads
+check-threads: packages-check $(call program,$(threaded))
+	$(Q)scripts/run-tests $(call program,$(threaded))
+
+.PHONY: check-corpus
+check-corpus: $(BUILD)/tests/corpus/check_corpus
+	$(Q)$<
+
+.PHONY: check-layers check-binary check-format format check-tidy check-cppcheck
+check-layers: ; $(Q)scripts/check-layers
+check-binary: $(binary) ; $(Q)scripts/check-cri-methods $(binary)
+check-format: packages-check
+	$(Q)clang-format --dry-run --Werror $(sort $(all_c) $(headers))
+format:
+	$(Q)clang-format -i $(sort $(all_c) $(headers))
+check-tidy: packages-check $(gen_h)
+	@echo "  TIDY  $(words $(static_sources)) files"
+	$(Q)printf '%s\n' $(static_sources) | xargs -P 2 -n 6 clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null \
+	    --extra-arg=-Wno-unknown-warning-option -- $(cflags)
+check-cppcheck: packages-check
+	@echo "  CPPCHECK"
+	$(Q)cppcheck -j 2 --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppress=missingInclude --error-exitcode=1 -D_GNU_SOURCE -Iinclude -I. $(static_sources)
+
+.PHONY: check-fuzz
+check-fuzz: packages-check
+	+$(Q)$(MAKE) --no-print-directory BUILD=build-fuzz run-fuzz
+
+.PHONY: run-fuzz
+run-fuzz: $(patsubst %.c,$(BUILD)/%.run,$(fuzzers))
+
+# Each fuzzer is compiled whole with clang, instrumented; its seeds are in tests/fuzz/seeds/NAME.
+fuzz_flags := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(base) $(core) $(filter-out agent/kube/client.c agent/kube/kube.c,$(wildcard agent/kube/*.c)) $(gen_c)
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $@"
+	$(Q)clang $(filter-out -fPIE,$(cflags)) -w $(fuzz_flags) -o $@ $^ -lprotobuf-c
+
+$(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
+	@mkdir -p $(BUILD)/corpus/$* tests/fuzz/seeds/$*
+	$(Q)$< -max_total_time=$(fuzz_seconds) -timeout=5 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$* tests/fuzz/seeds/$*
+
+.PHONY: check-integration demo
+check-integration: packages-demo $(binary)
+	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) -m unittest discover -s tests/integration
+
+demo: packages-demo $(binary)
+	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)
+
+.PHONY: bench
+bench: $(call program,$(benches)) $(binary)
+	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
 
 .PHONY: install
 install: $(binary)

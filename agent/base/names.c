@@ -21,7 +21,7 @@ const char *source_name(enum source_id source)
 const char *container_kind_name(enum container_kind kind)
 {
     static const char *const names[] = {
-#define X(name, text) [CONTAINER_##name] = text,
+#define X(name, text) [CONTAINER_##name] = (text),
         CONTAINER_KIND_TABLE(X)
 #undef X
     };
@@ -32,7 +32,7 @@ const char *container_kind_name(enum container_kind kind)
 const char *incident_state_name(enum incident_state state)
 {
     static const char *const names[] = {
-#define X(name, text) [INCIDENT_##name] = text,
+#define X(name, text) [INCIDENT_##name] = (text),
         INCIDENT_STATE_TABLE(X)
 #undef X
     };
@@ -55,7 +55,7 @@ const char *witness_name(enum witness witness)
 const char *reconnect_name(enum reconnect reconnect)
 {
     static const char *const names[] = {
-#define X(name, text) [RECONNECT_##name] = text,
+#define X(name, text) [RECONNECT_##name] = (text),
         RECONNECT_TABLE(X)
 #undef X
     };
@@ -66,7 +66,7 @@ const char *reconnect_name(enum reconnect reconnect)
 const char *limit_name(enum limit limit)
 {
     static const char *const names[] = {
-#define X(name, text) [LIMIT_HIT_##name] = text,
+#define X(name, text) [LIMIT_HIT_##name] = (text),
         LIMIT_TABLE(X)
 #undef X
     };

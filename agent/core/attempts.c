@@ -103,7 +103,36 @@ uint64_t attempts_shown(const struct incident *incident)
     return attempts ? attempts : 1;
 }
 
-void attempts_start(struct pod *pod, const struct incident *incident)
+/* How much of what an Event object counts was before the incident that it speaks of. */
+static uint64_t count_before(const struct event_seen *seen, const struct incident *incident)
+{
+    int64_t since_us = incident->opened_us - (incident->fresh ? EVENT_SLACK_US : 0);
+
+    if (seen->first_us >= since_us)
+        return 0;
+    if (seen->last_us >= since_us)
+        return seen->count - 1; /* an older object that the kubelet goes on counting in */
+    return seen->count;
+}
+
+static void share_out(struct event_seen *seen, struct incident *incident)
+{
+    uint64_t before = count_before(seen, incident);
+
+    if (before > seen->before)
+        seen->before = before;
+    if (!incident->fresh)
+        incident->old += seen->before;
+}
+
+void attempts_start(struct pod *pod, struct incident *incident)
+{
+    for (size_t i = 0; i < pod->n_events; i++)
+        if (counts_for(&pod->events[i], incident))
+            share_out(&pod->events[i], incident);
+}
+
+void attempts_end(struct pod *pod, const struct incident *incident)
 {
     for (size_t i = 0; i < pod->n_events; i++)
         if (counts_for(&pod->events[i], incident))
@@ -133,22 +162,6 @@ static struct event_seen *event_place(struct correlate *c, struct pod *pod)
     return &pod->events[pod->n_events];
 }
 
-/* How much of an Event object's first count was before the incident that it speaks of. */
-static uint64_t count_before(const struct event_fact *fact, const struct incident *incident)
-{
-    uint64_t count = (uint64_t)fact->count;
-    int64_t since_us;
-
-    if (!incident)
-        return count;
-    since_us = incident->opened_us - (incident->fresh ? EVENT_SLACK_US : 0);
-    if (fact->first_us >= since_us)
-        return 0;
-    if (fact->last_us >= since_us)
-        return count - 1; /* an older object that the kubelet goes on counting in */
-    return count;
-}
-
 int attempts_event(struct correlate *c, struct pod *pod, struct incident *incident,
                    const struct event_fact *fact, struct str container, struct str image)
 {
@@ -171,7 +184,7 @@ int attempts_event(struct correlate *c, struct pod *pod, struct incident *incide
         .container = mem_str(str_head(container, LIMIT_NAME_TEXT)),
         .image = mem_str(str_head(image, LIMIT_IMAGE_TEXT - 1)),
         .count = (uint64_t)fact->count,
-        .before = count_before(fact, incident),
+        .first_us = fact->first_us,
         .last_us = fact->last_us,
     };
     place = seen.container && seen.image ? event_place(c, pod) : NULL;
@@ -179,9 +192,9 @@ int attempts_event(struct correlate *c, struct pod *pod, struct incident *incide
         event_seen_done(&seen);
         return -ENOMEM;
     }
+    if (incident)
+        share_out(&seen, incident);
     *place = seen;
     pod->n_events++;
-    if (incident && !incident->fresh)
-        incident->old += seen.before;
     return 0;
 }

@@ -191,7 +191,7 @@ static void keep_texts(char ***kept, size_t *n_kept, char *const *from, size_t n
     texts_replace(kept, n_kept, texts, n); /* without memory the names are missing, no more */
 }
 
-void incident_end(struct incident *incident, const struct pod *pod, enum incident_state how,
+void incident_end(struct incident *incident, struct pod *pod, enum incident_state how,
                   struct instant now)
 {
     incident->verdict = incident_verdict(incident, pod);
@@ -199,12 +199,13 @@ void incident_end(struct incident *incident, const struct pod *pod, enum inciden
     keep_texts(&incident->missing_secrets, &incident->n_missing_secrets, pod->missing_secrets,
                pod->n_missing_secrets);
 
+    attempts_end(pod, incident);
     incident_move(incident, how);
     incident->ended_us = now.wall_us;
     incident->forget_us = now.mono_us + KEEP_ENDED_US;
 }
 
-void incidents_end(struct correlate *c, const struct pod *pod, const char *container,
+void incidents_end(struct correlate *c, struct pod *pod, const char *container,
                    enum incident_state how, struct instant now)
 {
     for (struct incident *i = c->incidents; i; i = i->next)

@@ -47,7 +47,8 @@ struct event_seen {
     char *container; /* from its fieldPath; "" for an image volume */
     char *image;     /* as the message names it */
     uint64_t count;
-    uint64_t before; /* the part of `count` that belongs to no open incident */
+    uint64_t before; /* the part of `count` that is not of the open incident but older */
+    int64_t first_us;
     int64_t last_us;
 };
 
@@ -202,11 +203,11 @@ int incident_open(struct correlate *c, const struct incident_key *key, bool fres
                   struct instant now, struct incident **ret);
 
 void incident_move(struct incident *incident, enum incident_state next);
-void incident_end(struct incident *incident, const struct pod *pod, enum incident_state how,
+void incident_end(struct incident *incident, struct pod *pod, enum incident_state how,
                   struct instant now);
 
 /* Ends the pod's open incidents of one container, or of all (NULL). */
-void incidents_end(struct correlate *c, const struct pod *pod, const char *container,
+void incidents_end(struct correlate *c, struct pod *pod, const char *container,
                    enum incident_state how, struct instant now);
 int incident_evidence(struct incident *incident, enum witness witness, struct str reason,
                       struct str text, int64_t at_us);
@@ -232,8 +233,12 @@ void attempts_overdue(struct correlate *c, struct incident *incident, bool all, 
 int attempts_event(struct correlate *c, struct pod *pod, struct incident *incident,
                    const struct event_fact *fact, struct str container, struct str image);
 
-/* Whatever Event objects said so far belongs to the past of a new incident. */
-void attempts_start(struct pod *pod, const struct incident *incident);
+/* Shares out what Event objects said already: an event can come before the status that opens an
+ * incident. */
+void attempts_start(struct pod *pod, struct incident *incident);
+
+/* All they said so far is the ended incident's, not of the next one. */
+void attempts_end(struct pod *pod, const struct incident *incident);
 void event_seen_done(struct event_seen *seen);
 
 /* --- registries.c ---------------------------------------------------------- */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <unistd.h>
+
+#include "log.h"
+
+/* What is logged while standard error is a pipe. */
+static int saved_stderr;
+static int reading;
+
+static void capture(void)
+{
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    saved_stderr = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    reading = ends[0];
+}
+
+static void captured(char *text, size_t size)
+{
+    ssize_t n;
+
+    dup2(saved_stderr, STDERR_FILENO); /* the pipe's last writing end: reading ends */
+    close(saved_stderr);
+    n = read(reading, text, size - 1);
+    close(reading);
+    text[n > 0 ? n : 0] = '\0';
+}
+
+static void a_line_is_logfmt(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    capture();
+    log_warn("pods", "watch failed: \"%s\", retrying in %ds", "EOF", 4);
+    captured(text, sizeof(text));
+    assert_int_equal(strncmp(text, "time=20", 7), 0);
+    assert_non_null(strstr(
+        text, "Z level=warn component=pods msg=\"watch failed: \\\"EOF\\\", retrying in 4s\"\n"));
+}
+
+static void a_clusters_text_cannot_forge_a_line(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    capture();
+    log_info("pods", "%s", "a\"\ntime=forged\r\x1b[31m\\");
+    captured(text, sizeof(text));
+    assert_non_null(strstr(text, "msg=\"a\\\"\\ntime=forged  [31m\\\\\"\n"));
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+static void what_is_below_the_level_is_dropped(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    log_init(LOG_ERROR);
+    capture();
+    log_info("agent", "not this");
+    log_error("agent", "but this");
+    captured(text, sizeof(text));
+    log_init(LOG_INFO);
+    assert_null(strstr(text, "not this"));
+    assert_non_null(strstr(text, "but this"));
+}
+
+static void a_long_line_is_cut(void **state)
+{
+    char words[5000];
+    char text[8192];
+
+    (void)state;
+    memset(words, '"', sizeof(words) - 1);
+    words[sizeof(words) - 1] = '\0';
+    capture();
+    log_info("agent", "%s", words);
+    captured(text, sizeof(text));
+    assert_true(strlen(text) < 2300);
+    assert_string_equal(text + strlen(text) - 2, "\"\n");
+}
+
+static void levels_are_known_by_name(void **state)
+{
+    enum log_level level = LOG_ERROR;
+
+    (void)state;
+    assert_true(log_level_parse("debug", &level));
+    assert_int_equal(level, LOG_DEBUG);
+    assert_false(log_level_parse("loud", &level));
+    assert_int_equal(level, LOG_DEBUG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_logfmt),
+        cmocka_unit_test(a_clusters_text_cannot_forge_a_line),
+        cmocka_unit_test(what_is_below_the_level_is_dropped),
+        cmocka_unit_test(a_long_line_is_cut),
+        cmocka_unit_test(levels_are_known_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
