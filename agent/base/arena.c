@@ -8,8 +8,8 @@
 #include "mem.h"
 
 #define FIRST_BLOCK 4096u
-#define LARGEST_STEP (1u << 20) /* doubling stops here, so that little is left unused at the end   \
-                                 */
+/* Doubling stops here, so that little is left unused at the end. */
+#define LARGEST_STEP (1u << 20)
 
 struct arena_block {
     struct arena_block *older;

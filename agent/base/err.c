@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+PRINTF_LIKE(3, 0)
 static void set_text(struct err *err, int code, const char *format, va_list args)
 {
     err->code = code;

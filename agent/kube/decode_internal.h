@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the decode_*.c files share; nobody else includes it. */
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "err.h"
+#include "proto/kube.pb-c.h"
+#include "str.h"
+
+/* The message in `arena`, or NULL and why. Nothing must be freed but the arena. */
+void *decode_message(struct arena *arena, const ProtobufCMessageDescriptor *type, struct str raw,
+                     int *ret_error, struct err *err);
+
+/* Empty where `has` is false. */
+static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData text)
+{
+    return has ? (struct str){ .at = (const char *)text.data, .len = text.len } : (struct str){ 0 };
+}
+
+/* The text of an optional bytes field: DECODE_TEXT(meta, name). */
+#define DECODE_TEXT(message, field) decode_text((message)->has_##field, (message)->field)
+
+/* Wall time in microseconds; 0 where there is none or it is absurd. */
+int64_t decode_time(const K8s__Time *time);
+int64_t decode_micro_time(const K8s__MicroTime *time);
+
+/* The value of an annotation; empty where it is not there. */
+struct str decode_annotation(const K8s__ObjectMeta *meta, struct str key, bool *ret_present);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/intake.h"
+
+#include <errno.h>
+
+#include "agent/kube/decode.h"
+#include "limits.h"
+
+#define KEEP_ARENA (256u << 10) /* one huge pod must not pin its memory for hours */
+
+void intake_init(struct intake *intake, enum kube_resource resource, const struct sink *sink,
+                 const char *node_name)
+{
+    *intake = (struct intake){ .resource = resource, .sink = sink, .node_name = node_name };
+    arena_init(&intake->arena, LIMIT_DECODE_ARENA);
+}
+
+void intake_done(struct intake *intake)
+{
+    arena_done(&intake->arena);
+}
+
+static void observe(const struct intake *intake, const struct observation *observation)
+{
+    intake->sink->observe(intake->sink->self, observation);
+}
+
+void intake_list_begin(struct intake *intake)
+{
+    if (intake->resource == KUBE_PODS)
+        observe(intake, &(struct observation){ .kind = OBSERVE_PODS_BEGIN });
+}
+
+void intake_list_end(struct intake *intake)
+{
+    if (intake->resource == KUBE_PODS)
+        observe(intake, &(struct observation){ .kind = OBSERVE_PODS_END });
+}
+
+int intake_reached(struct intake *intake, struct str version, struct err *err)
+{
+    if (version.len == 0 || version.len >= sizeof(intake->resource_version) ||
+        memchr(version.at, '\0', version.len))
+        return err_set(err, -EPROTO, "a resourceVersion of %zu bytes", version.len);
+    memcpy(intake->resource_version, version.at, version.len);
+    intake->resource_version[version.len] = '\0';
+    return 0;
+}
+
+static int take_pod(struct intake *intake, struct str raw, unsigned how, struct err *err)
+{
+    struct observation observation = { .kind =
+                                           how & INTAKE_GONE ? OBSERVE_POD_DELETED : OBSERVE_POD };
+    struct kube_pod pod;
+    int r;
+
+    r = kube_decode_pod(&intake->arena, raw, &pod, err);
+    if (r < 0)
+        return r;
+    if (how & INTAKE_ADVANCE) {
+        r = intake_reached(intake, pod.resource_version, err);
+        if (r < 0)
+            return r;
+    }
+    if (pod.cut)
+        intake->sink->limit_hit(intake->sink->self, LIMIT_HIT_CONTAINERS);
+    observation.pod = pod.fact;
+    observe(intake, &observation);
+    return 0;
+}
+
+static int take_event(struct intake *intake, struct str raw, unsigned how, struct err *err)
+{
+    struct observation observation = { .kind = OBSERVE_EVENT };
+    struct kube_event event;
+    int r;
+
+    r = kube_decode_event(&intake->arena, raw, &event, err);
+    if (r < 0)
+        return r;
+    if (how & INTAKE_ADVANCE) {
+        r = intake_reached(intake, event.resource_version, err);
+        if (r < 0)
+            return r;
+    }
+    /* An event that is deleted has outlived its TTL: what it told is still true. */
+    if (how & INTAKE_GONE)
+        return 0;
+    /* A namespace's events cannot be selected by node (no such field selector). */
+    if (event.host.len > 0 && !str_eq(event.host, str_from(intake->node_name)))
+        return 0;
+    observation.event = event.fact;
+    observe(intake, &observation);
+    return 0;
+}
+
+int intake_object(struct intake *intake, struct str raw, unsigned how, struct err *err)
+{
+    int r = intake->resource == KUBE_PODS ? take_pod(intake, raw, how, err)
+                                          : take_event(intake, raw, how, err);
+
+    if (intake->arena.used > KEEP_ARENA)
+        arena_done(&intake->arena);
+    else
+        arena_reset(&intake->arena);
+    return r;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/watch.h"
+
+#include <errno.h>
+
+#include "agent/kube/decode.h"
+#include "agent/kube/refusal.h"
+#include "limits.h"
+
+void watch_init(struct watch *watch, struct intake *intake)
+{
+    *watch = (struct watch){ .intake = intake };
+    frames_init(&watch->frames, LIMIT_WATCH_FRAME);
+}
+
+void watch_done(struct watch *watch)
+{
+    frames_done(&watch->frames);
+}
+
+void watch_begin(struct watch *watch, bool initial)
+{
+    frames_restart(&watch->frames);
+    watch->initial = initial;
+    watch->changes = 0;
+    watch->refusal = (struct watch_refusal){ 0 };
+    if (initial) {
+        watch->intake->resource_version[0] = '\0';
+        intake_list_begin(watch->intake);
+    }
+}
+
+/*
+ * Bookmarks carry nothing but how far the stream has got, while no object changes; the first one
+ * with the annotation ends the streaming list (KEP-3157).
+ */
+static int take_bookmark(struct watch *watch, struct str raw, struct err *err)
+{
+    struct intake *intake = watch->intake;
+    struct kube_meta meta;
+    int r;
+
+    r = kube_decode_meta(&intake->arena, raw, &meta, err);
+    if (r == 0 && (!watch->initial || meta.initial_events_end))
+        r = intake_reached(intake, meta.resource_version, err);
+    if (r == 0 && watch->initial && meta.initial_events_end) {
+        watch->initial = false;
+        intake_list_end(intake);
+    }
+    arena_reset(&intake->arena);
+    return r < 0 ? err_wrap(err, "bookmark") : 0;
+}
+
+static int take_error(struct watch *watch, const struct kube_object *object, struct err *err)
+{
+    struct arena *arena = &watch->intake->arena;
+    struct kube_refusal status;
+    int r;
+
+    if (!str_eq(object->kind, STR("Status")))
+        return err_set(err, -EPROTO, "an ERROR event with a '%.*s' instead of a Status",
+                       STR_ARG(str_head(object->kind, 40)));
+    r = kube_decode_status(arena, object->raw, &status, err);
+    if (r == 0) {
+        char text[REFUSAL_TEXT_SIZE];
+
+        refusal_clean(status.message.len ? status.message : status.reason, text);
+        watch->refusal =
+            (struct watch_refusal){ .code = status.code, .retry_after_us = status.retry_after_us };
+        r = err_set(err, -EREMOTEIO, "the API server ended the watch with %d: %s", status.code,
+                    text);
+    }
+    arena_reset(arena);
+    return r;
+}
+
+static int take_frame(struct watch *watch, struct str frame, struct err *err)
+{
+    const struct str kind = watch->intake->resource == KUBE_PODS ? STR("Pod") : STR("Event");
+    const unsigned advance = watch->initial ? 0 : INTAKE_ADVANCE;
+    struct kube_change change;
+    int r;
+
+    r = kube_change_open(frame, &change, err);
+    if (r < 0)
+        return r;
+    if (str_eq(change.type, STR("ERROR")))
+        return take_error(watch, &change.object, err);
+    if (!str_eq(change.object.kind, kind))
+        return err_set(err, -EPROTO, "a watch event '%.*s' with a '%.*s' instead of a %.*s",
+                       STR_ARG(str_head(change.type, 40)),
+                       STR_ARG(str_head(change.object.kind, 40)), STR_ARG(kind));
+    watch->changes++;
+    if (str_eq(change.type, STR("BOOKMARK")))
+        return take_bookmark(watch, change.object.raw, err);
+    if (str_eq(change.type, STR("DELETED")))
+        return intake_object(watch->intake, change.object.raw, INTAKE_GONE | advance, err);
+    if (str_eq(change.type, STR("ADDED")) || str_eq(change.type, STR("MODIFIED")))
+        return intake_object(watch->intake, change.object.raw, advance, err);
+    return err_set(err, -EPROTO, "a watch event of the unknown type '%.*s'",
+                   STR_ARG(str_head(change.type, 40)));
+}
+
+int watch_feed(struct watch *watch, struct str bytes, struct err *err)
+{
+    struct str frame;
+    int r;
+
+    while ((r = frames_next(&watch->frames, &bytes, &frame, err)) > 0) {
+        r = take_frame(watch, frame, err);
+        if (r < 0)
+            return r;
+    }
+    if (r == -EMSGSIZE)
+        watch->intake->sink->limit_hit(watch->intake->sink->self, LIMIT_HIT_WATCH_FRAME);
+    return r;
+}
+
+bool watch_is_cut(const struct watch *watch)
+{
+    return frames_pending(&watch->frames) > 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the body of a refusal says: one line in printable ASCII, whatever it was. */
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "agent/kube/refusal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char text[REFUSAL_TEXT_SIZE];
+
+    refusal_text((struct str){ .at = (const char *)data, .len = size }, text);
+    if (strnlen(text, sizeof(text)) == sizeof(text))
+        abort();
+    for (const char *byte = text; *byte; byte++)
+        if (*byte < ' ' || *byte > '~')
+            abort();
+    return 0;
+}
