@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter/exposition.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "buf.h"
+#include "exporter/utf8.h"
+#include "util.h"
+
+#define LOW_BITS UINT64_C(0x0101010101010101)
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+static const char *type_name(enum metric_type type)
+{
+    switch (type) {
+    case METRIC_COUNTER:
+        return "counter";
+    case METRIC_GAUGE:
+        return "gauge";
+    }
+    return "untyped";
+}
+
+/* What stands for a byte of a label value (all three) or a HELP text (not the quote). */
+static struct str escape(char byte)
+{
+    switch (byte) {
+    case '\\':
+        return STR("\\\\");
+    case '\n':
+        return STR("\\n");
+    default:
+        return STR("\\\"");
+    }
+}
+
+static const char *find_escape(const char *at, const char *end)
+{
+    while (at < end && *at != '\\' && *at != '\n' && *at != '"')
+        at++;
+    return at;
+}
+
+static void add_value(struct buf *out, const char *text)
+{
+    struct str rest = str_from(text);
+
+    while (rest.len) {
+        const char *end = rest.at + rest.len, *stop = find_escape(rest.at, end);
+
+        utf8_add(out, str_span(rest.at, stop));
+        if (stop < end)
+            buf_add(out, escape(*stop++));
+        rest = str_span(stop, end);
+    }
+}
+
+/* HELP texts are our own: one line without a backslash, which the table's test makes sure of. */
+static void add_head(struct exposition *exposition)
+{
+    const struct metric_family *family = exposition->family;
+
+    buf_add(exposition->out, STR("# HELP "));
+    buf_add_text(exposition->out, family->name);
+    buf_add_byte(exposition->out, ' ');
+    buf_add_text(exposition->out, family->help);
+    buf_add(exposition->out, STR("\n# TYPE "));
+    buf_add_text(exposition->out, family->name);
+    buf_add_byte(exposition->out, ' ');
+    buf_add_text(exposition->out, type_name(family->type));
+    buf_add_byte(exposition->out, '\n');
+    exposition->head_written = true;
+}
+
+/* Whether any of eight bytes is zero (Hacker's Delight, 6-1; may also say so of a byte right above
+ * a zero one, which does no harm here). */
+static uint64_t zero_byte(uint64_t word)
+{
+    return (word - LOW_BITS) & ~word & HIGH_BITS;
+}
+
+/* Whether all of eight bytes are ASCII that stands for itself. */
+static bool plain_word(uint64_t word)
+{
+    return !((word & HIGH_BITS) | zero_byte(word ^ (LOW_BITS * '"')) |
+             zero_byte(word ^ (LOW_BITS * '\\')) | zero_byte(word ^ (LOW_BITS * '\n')));
+}
+
+static bool plain_byte(char byte)
+{
+    return (unsigned char)byte < 0x80 && byte != '"' && byte != '\\' && byte != '\n';
+}
+
+/* Nearly all values need no care. */
+static bool plain(const char *text, size_t len)
+{
+    size_t i = 0;
+
+    for (uint64_t word; len - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, text + i, sizeof(word));
+        if (!plain_word(word))
+            return false;
+    }
+    for (; i < len; i++)
+        if (!plain_byte(text[i]))
+            return false;
+    return true;
+}
+
+/* A line, put together here before it is added: a scrape has tens of thousands of pieces. */
+struct line {
+    struct buf *out;
+    size_t len;
+    char text[1024];
+};
+
+static void line_flush(struct line *line)
+{
+    buf_add(line->out, (struct str){ .at = line->text, .len = line->len });
+    line->len = 0;
+}
+
+static void line_add(struct line *line, const char *text, size_t len)
+{
+    if (len > sizeof(line->text) - line->len)
+        line_flush(line);
+    if (len > sizeof(line->text)) {
+        buf_add(line->out, (struct str){ .at = text, .len = len });
+        return;
+    }
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+/* All of a sample up to its value. */
+static void add_series(struct exposition *exposition, const char *const *values)
+{
+    struct line line;
+    size_t from = 0;
+
+    assert(exposition->family);
+    if (!exposition->head_written)
+        add_head(exposition);
+    line.out = exposition->out;
+    line.len = 0;
+    for (size_t i = 0; i < exposition->n_labels; i++) {
+        size_t len = strlen(values[i]);
+
+        line_add(&line, exposition->frame + from, exposition->frame_end[i] - from);
+        from = exposition->frame_end[i];
+        if (plain(values[i], len)) {
+            line_add(&line, values[i], len);
+        } else {
+            line_flush(&line);
+            add_value(exposition->out, values[i]);
+        }
+    }
+    line_add(&line, exposition->frame + from, exposition->frame_end[exposition->n_labels] - from);
+    line_flush(&line);
+}
+
+void exposition_begin(struct exposition *exposition, struct buf *out)
+{
+    *exposition = (struct exposition){ .out = out };
+}
+
+static void add_frame(struct exposition *exposition, size_t *used, const char *text)
+{
+    size_t len = strlen(text);
+
+    assert(len <= sizeof(exposition->frame) - *used);
+    memcpy(exposition->frame + *used, text, len);
+    *used += len;
+}
+
+void exposition_family(struct exposition *exposition, const struct metric_family *family)
+{
+    size_t used = 0, n = 0;
+
+    add_frame(exposition, &used, family->name);
+    for (; family->labels[n]; n++) {
+        add_frame(exposition, &used, n ? "\"," : "{");
+        add_frame(exposition, &used, family->labels[n]);
+        add_frame(exposition, &used, "=\"");
+        exposition->frame_end[n] = used;
+    }
+    add_frame(exposition, &used, n ? "\"} " : " ");
+    exposition->frame_end[n] = used;
+    exposition->n_labels = n;
+    exposition->family = family;
+    exposition->head_written = false;
+}
+
+void exposition_uint(struct exposition *exposition, const char *const *values, uint64_t value)
+{
+    add_series(exposition, values);
+    buf_add_uint(exposition->out, value);
+    buf_add_byte(exposition->out, '\n');
+}
+
+void exposition_seconds(struct exposition *exposition, const char *const *values, int64_t value_us)
+{
+    uint64_t magnitude = value_us < 0 ? -(uint64_t)value_us : (uint64_t)value_us;
+    uint64_t fraction = magnitude % (uint64_t)SEC;
+    int digits = 6;
+
+    add_series(exposition, values);
+    if (value_us < 0)
+        buf_add_byte(exposition->out, '-');
+    buf_add_uint(exposition->out, magnitude / (uint64_t)SEC);
+    if (fraction) {
+        for (; fraction % 10 == 0; digits--)
+            fraction /= 10;
+        buf_printf(exposition->out, ".%0*u", digits, (unsigned)fraction);
+    }
+    buf_add_byte(exposition->out, '\n');
+}

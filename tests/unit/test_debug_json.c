@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "buf.h"
+#include "exporter/debug_json.h"
+#include "mem.h"
+#include "tests/unit/fault_heap.h"
+#include "tests/unit/golden.h"
+#include "tests/unit/snapshot_fixture.h"
+
+static struct fixture node;
+static struct buf text;
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    buf_init(&text, LIMIT_DEBUG_BODY);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    buf_done(&text);
+    return fault_heap_live() == 0 ? 0 : -1;
+}
+
+static size_t write_failures(const char *namespace, const char *pod)
+{
+    struct err err = ERR_INIT;
+    size_t n = SIZE_MAX;
+
+    buf_reset(&text);
+    assert_int_equal(debug_json_failures(&text, &node.snapshot, namespace, pod, &n, &err), 0);
+    return n;
+}
+
+/* What another reader makes of it; the caller releases it. */
+static json_t *parsed(void)
+{
+    json_error_t error;
+    json_t *json = json_loadb(text.at, text.len, JSON_REJECT_DUPLICATES, &error);
+
+    if (!json)
+        fail_msg("no JSON: %s in %s", error.text, text.at);
+    return json;
+}
+
+static const char *first_failure_text(const json_t *json, const char *key)
+{
+    const json_t *failure = json_array_get(json_object_get(json, "failures"), 0);
+
+    return json_string_value(json_object_get(failure, key));
+}
+
+static void golden_failures(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(write_failures(NULL, NULL), 4);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/failures.json");
+}
+
+static void golden_sources(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(debug_json_sources(&text, &node.snapshot, &err), 0);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/sources.json");
+}
+
+static void a_healthy_node_has_an_empty_list(void **state)
+{
+    (void)state;
+    node.snapshot.runtime_name = NULL;
+    node.snapshot.runtime_version = NULL;
+    assert_int_equal(write_failures(NULL, NULL), 0);
+    assert_string_equal(text.at,
+                        "{\"node\":\"node-1\",\"runtime\":{\"name\":null,\"version\":null},"
+                        "\"failures\":[\n]}\n");
+    json_decref(parsed());
+}
+
+static void one_pod_is_picked(void **state)
+{
+    (void)state;
+    fixture_incident(&node, "a", "web-0", "app", "i");
+    fixture_incident(&node, "b", "web-0", "app", "i");
+    fixture_incident(&node, "b", "web-0", "init", "i");
+    fixture_incident(&node, "b", "web-01", "app", "i");
+    assert_int_equal(write_failures("b", "web-0"), 2);
+    json_decref(parsed());
+    assert_int_equal(write_failures("b", "web"), 0);
+    assert_int_equal(write_failures("", ""), 0);
+}
+
+/* Every key is there, whatever is known; only `ended` says by itself that there is something. */
+static void all_keys_are_always_there(void **state)
+{
+    static const char *const keys[] = {
+        "namespace",     "pod",          "pod_uid",        "container",    "kind",
+        "image",         "registry",     "state",          "cause",        "reason",
+        "stage",         "http_status",  "ambiguous_with", "message",      "attempts",
+        "first_failure", "last_failure", "next_retry",     "pull_secrets", "missing_pull_secrets",
+        "image_present", "stall",        "evidence",       "advice",       "first_failure_exact",
+    };
+    const json_t *failures, *failure;
+    json_t *json;
+    size_t i;
+
+    (void)state;
+    fixture_golden(&node);
+    write_failures(NULL, NULL);
+    json = parsed();
+    failures = json_object_get(json, "failures");
+    json_array_foreach(failures, i, failure)
+    {
+        bool ended = json_object_get(failure, "ended") != NULL;
+
+        for (size_t key = 0; key < ARRAY_SIZE(keys); key++)
+            if (!json_object_get(failure, keys[key]))
+                fail_msg("failure %zu has no '%s'", i, keys[key]);
+        assert_int_equal(json_object_size(failure), ARRAY_SIZE(keys) + ended);
+        assert_int_equal(ended, node.incidents[i].ended_us != 0);
+    }
+    json_decref(json);
+}
+
+static void hostile_texts_come_back_whole(void **state)
+{
+    static const char *const hostile[] = {
+        "say \"no\"\\",
+        "two\nlines\r\n\ttab",
+        "</script><script>alert(1)</script>",
+        "\x01\x02\x7f",
+        "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+        json_t *json;
+
+        node.snapshot.n_incidents = 0;
+        fixture_incident(&node, hostile[i], hostile[i], hostile[i], hostile[i])->message =
+            hostile[i];
+        assert_int_equal(write_failures(hostile[i], hostile[i]), 1);
+        json = parsed();
+        assert_string_equal(first_failure_text(json, "namespace"), hostile[i]);
+        assert_string_equal(first_failure_text(json, "image"), hostile[i]);
+        assert_string_equal(first_failure_text(json, "message"), hostile[i]);
+        json_decref(json);
+    }
+}
+
+static void bytes_that_are_no_utf8_are_replaced(void **state)
+{
+    json_t *json;
+
+    (void)state;
+    fixture_incident(&node, "ns", "p", "c", "a\xff/b")->message = "\xc3";
+    node.snapshot.node = "n\xff";
+    write_failures(NULL, NULL);
+    json = parsed();
+    assert_string_equal(first_failure_text(json, "image"), "a\xef\xbf\xbd/b");
+    assert_string_equal(first_failure_text(json, "message"), "\xef\xbf\xbd");
+    json_decref(json);
+}
+
+static void a_text_of_100_kb_is_whole(void **state)
+{
+    static char endless[100001];
+    json_t *json;
+
+    (void)state;
+    memset(endless, '"', sizeof(endless) - 1);
+    fixture_incident(&node, "ns", "p", "c", "i")->message = endless;
+    write_failures(NULL, NULL);
+    json = parsed();
+    assert_string_equal(first_failure_text(json, "message"), endless);
+    json_decref(json);
+}
+
+static void an_error_is_an_object(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(debug_json_error(&text, "no \"such\" pod\xff", &err), 0);
+    assert_string_equal(text.at, "{\"error\":\"no \\\"such\\\" pod\xef\xbf\xbd\"}\n");
+}
+
+static void a_document_over_its_limit_is_an_error(void **state)
+{
+    struct err err = ERR_INIT;
+    size_t n = 99;
+
+    (void)state;
+    fixture_golden(&node);
+    for (size_t max = 0; max < 2000; max += 7) {
+        err_clear(&err);
+        buf_done(&text);
+        buf_init(&text, max);
+        assert_int_equal(debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, &err), -E2BIG);
+        assert_non_null(strstr(err.text, "bytes"));
+        assert_int_equal(n, 99);
+    }
+}
+
+/* jansson on our heap, so that each of its allocations fails once too. */
+static void running_out_of_memory_is_an_error(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    node.incidents[0].message = "broken \xff";
+    json_set_alloc_funcs(mem_alloc, mem_free);
+    for (size_t n = 0;; n++) {
+        struct err err = ERR_INIT;
+        size_t found = 99;
+        int r;
+
+        buf_done(&text);
+        buf_init(&text, LIMIT_DEBUG_BODY);
+        fault_heap_fail_at(n);
+        r = debug_json_failures(&text, &node.snapshot, NULL, NULL, &found, &err);
+        if (!fault_heap_fired()) {
+            assert_int_equal(r, 0);
+            assert_true(n > 100);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_int_equal(found, 99);
+        buf_done(&text);
+        assert_int_equal(fault_heap_live(), 0);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(golden_failures),
+        TEST(golden_sources),
+        TEST(a_healthy_node_has_an_empty_list),
+        TEST(one_pod_is_picked),
+        TEST(all_keys_are_always_there),
+        TEST(hostile_texts_come_back_whole),
+        TEST(bytes_that_are_no_utf8_are_replaced),
+        TEST(a_text_of_100_kb_is_whole),
+        TEST(an_error_is_an_object),
+        TEST(a_document_over_its_limit_is_an_error),
+        TEST(running_out_of_memory_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
