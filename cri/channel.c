@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/channel.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/log.h>
+#include <grpc/support/time.h>
+
+#include "buf.h"
+#include "limits.h"
+#include "log.h"
+#include "mem.h"
+
+/* How soon a call in flight notices `stop`. */
+#define STOP_SLICE_US (100 * MSEC)
+
+/* "unix:" and a path in which every byte may be escaped. */
+#define TARGET_MAX 512u
+
+/* How much of a status message goes into an error: what the runtime says is long at times. */
+#define STATUS_TEXT_MAX 300u
+
+struct channel {
+    grpc_channel *channel;
+    grpc_completion_queue *queue;
+    const atomic_bool *stop;
+    uint64_t received_bytes;
+};
+
+/* gRPC prints to stderr in a format of its own. What matters comes back as a status anyway. */
+static void forward_log(gpr_log_func_args *args)
+{
+    log_debug("cri", "gRPC: %s", args->message);
+}
+
+void channel_library_init(void)
+{
+    gpr_set_log_function(forward_log);
+    grpc_init();
+}
+
+void channel_library_done(void)
+{
+    grpc_shutdown();
+}
+
+/* gRPC parses "unix:<path>" as a URI: what is special in one must be escaped. */
+static void write_target(struct buf *buf, const char *path)
+{
+    buf_add_text(buf, "unix:");
+    for (; *path; path++) {
+        if (isalnum((unsigned char)*path) || strchr("/._-~", *path))
+            buf_add_byte(buf, *path);
+        else
+            buf_printf(buf, "%%%02X", (unsigned char)*path);
+    }
+}
+
+static grpc_channel *create_channel(const char *target)
+{
+#define INTEGER(name, number)                                                                      \
+    { .type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number) }
+    grpc_arg args[] = {
+        INTEGER(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)LIMIT_CRI_MESSAGE),
+        /* A subchannel that is shared through the process would outlive us, back-off and all. */
+        INTEGER(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
+        INTEGER(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
+        INTEGER(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000),
+        /* Nothing of the environment or of a resolver decides where a unix socket is. */
+        INTEGER(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        INTEGER(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        INTEGER(GRPC_ARG_ENABLE_RETRIES, 0),
+        /* No pings: Go servers count them and hang up ("too_many_pings"). */
+        INTEGER(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+        INTEGER(GRPC_ARG_ENABLE_CHANNELZ, 0),
+        INTEGER(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
+    };
+#undef INTEGER
+    grpc_channel_args all = { .num_args = ARRAY_SIZE(args), .args = args };
+    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    grpc_channel *channel = grpc_channel_create(target, credentials, &all);
+
+    grpc_channel_credentials_release(credentials);
+    return channel;
+}
+
+int channel_new(const char *path, const atomic_bool *stop, struct channel **ret, struct err *err)
+{
+    CLEANUP(buf_done) struct buf target;
+    struct channel *channel;
+
+    buf_init(&target, TARGET_MAX);
+    write_target(&target, path);
+    channel = mem_zalloc(sizeof(*channel));
+    if (!channel || buf_error(&target)) {
+        mem_free(channel);
+        return err_set_errno(err, -ENOMEM, "open a channel to '%s'", path);
+    }
+    channel->stop = stop;
+    channel->channel = create_channel(target.at);
+    channel->queue = grpc_completion_queue_create_for_pluck(NULL);
+    *ret = channel;
+    return 0;
+}
+
+void channel_free(struct channel *channel)
+{
+    if (!channel)
+        return;
+    grpc_channel_destroy(channel->channel);
+    grpc_completion_queue_shutdown(channel->queue);
+    grpc_completion_queue_destroy(channel->queue);
+    mem_free(channel);
+}
+
+uint64_t channel_received_bytes(const struct channel *channel)
+{
+    return channel->received_bytes;
+}
+
+/* --- statuses --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name; /* as Go prints it, so that it can be compared with the runtime's own log */
+    int code;
+} statuses[] = {
+    [GRPC_STATUS_CANCELLED] = { "Canceled", -EIO }, /* by the runtime; by us: stopped_error() */
+    [GRPC_STATUS_UNKNOWN] = { "Unknown", -EIO },
+    [GRPC_STATUS_INVALID_ARGUMENT] = { "InvalidArgument", -EINVAL },
+    [GRPC_STATUS_DEADLINE_EXCEEDED] = { "DeadlineExceeded", -ETIMEDOUT },
+    [GRPC_STATUS_NOT_FOUND] = { "NotFound", -ENOENT },
+    [GRPC_STATUS_ALREADY_EXISTS] = { "AlreadyExists", -EIO },
+    [GRPC_STATUS_PERMISSION_DENIED] = { "PermissionDenied", -EACCES },
+    [GRPC_STATUS_RESOURCE_EXHAUSTED] = { "ResourceExhausted", -EIO },
+    [GRPC_STATUS_FAILED_PRECONDITION] = { "FailedPrecondition", -EIO },
+    [GRPC_STATUS_ABORTED] = { "Aborted", -EIO },
+    [GRPC_STATUS_OUT_OF_RANGE] = { "OutOfRange", -EIO },
+    [GRPC_STATUS_UNIMPLEMENTED] = { "Unimplemented", -ENOSYS },
+    [GRPC_STATUS_INTERNAL] = { "Internal", -EIO },
+    [GRPC_STATUS_UNAVAILABLE] = { "Unavailable", -ECONNREFUSED },
+    [GRPC_STATUS_DATA_LOSS] = { "DataLoss", -EIO },
+    [GRPC_STATUS_UNAUTHENTICATED] = { "Unauthenticated", -EACCES },
+};
+
+static int status_error(const char *method, grpc_status_code status, struct str details,
+                        struct err *err)
+{
+    /* A status is a number from the wire: it may be one that nobody has defined. */
+    bool known = (size_t)status < ARRAY_SIZE(statuses) && statuses[status].name;
+    int code = known ? statuses[status].code : -EIO;
+
+    /* Both ends have a limit and say so in much the same words: gRPC core for what it received,
+     * grpc-go for what it was about to send. */
+    if (status == GRPC_STATUS_RESOURCE_EXHAUSTED && str_find(details, STR("larger than max")))
+        code = -EMSGSIZE;
+
+    details = str_head(details, STATUS_TEXT_MAX);
+    if (!known)
+        return err_set(err, code, "%s: status %d: %.*s", method, (int)status, STR_ARG(details));
+    return err_set(err, code, "%s: %s: %.*s", method, statuses[status].name, STR_ARG(details));
+}
+
+static int stopped_error(const char *method, struct err *err)
+{
+    return err_set(err, -ECANCELED, "%s: given up, the agent stops", method);
+}
+
+/* --- one call --------------------------------------------------------------------------------- */
+
+/* What gRPC fills in while a call runs. */
+struct answer {
+    grpc_metadata_array initial_metadata;
+    grpc_metadata_array trailing_metadata;
+    grpc_byte_buffer *message; /* NULL: none came */
+    grpc_status_code status;
+    grpc_slice details;
+};
+
+static void answer_init(struct answer *answer)
+{
+    *answer = (struct answer){ .details = grpc_empty_slice() };
+    grpc_metadata_array_init(&answer->initial_metadata);
+    grpc_metadata_array_init(&answer->trailing_metadata);
+}
+
+static void answer_done(struct answer *answer)
+{
+    grpc_metadata_array_destroy(&answer->initial_metadata);
+    grpc_metadata_array_destroy(&answer->trailing_metadata);
+    grpc_byte_buffer_destroy(answer->message);
+    grpc_slice_unref(answer->details);
+}
+
+static void start_batch(grpc_call *call, grpc_byte_buffer *message, grpc_metadata *metadata,
+                        size_t n_metadata, struct answer *answer)
+{
+    const grpc_op ops[] = {
+        { .op = GRPC_OP_SEND_INITIAL_METADATA,
+          .data.send_initial_metadata = { .count = n_metadata, .metadata = metadata } },
+        { .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = message },
+        { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT },
+        { .op = GRPC_OP_RECV_INITIAL_METADATA,
+          .data.recv_initial_metadata.recv_initial_metadata = &answer->initial_metadata },
+        { .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &answer->message },
+        { .op = GRPC_OP_RECV_STATUS_ON_CLIENT,
+          .data.recv_status_on_client = { .trailing_metadata = &answer->trailing_metadata,
+                                          .status = &answer->status,
+                                          .status_details = &answer->details } },
+    };
+    grpc_call_error error = grpc_call_start_batch(call, ops, ARRAY_SIZE(ops), call, NULL);
+
+    GPR_ASSERT(error == GRPC_CALL_OK); /* only a wrong set of operations is refused */
+}
+
+static gpr_timespec from_now(int64_t us)
+{
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(us, GPR_TIMESPAN));
+}
+
+/*
+ * Waits until the batch is complete. It always completes: gRPC's own timer ends
+ * the call at its deadline, whatever the runtime does, and cancelling ends it at
+ * once. The slices are there for `stop` only.
+ */
+static bool wait_for_answer(struct channel *channel, grpc_call *call)
+{
+    bool stopped = false;
+
+    for (;;) {
+        grpc_event event =
+            grpc_completion_queue_pluck(channel->queue, call, from_now(STOP_SLICE_US), NULL);
+
+        if (event.type == GRPC_OP_COMPLETE)
+            return stopped;
+        if (!stopped && atomic_load(channel->stop)) {
+            stopped = true;
+            grpc_call_cancel(call, NULL);
+        }
+    }
+}
+
+static int copy_message(const char *method, grpc_byte_buffer *message, struct arena *arena,
+                        struct str *ret, struct err *err)
+{
+    size_t len = grpc_byte_buffer_length(message);
+    grpc_byte_buffer_reader reader;
+    grpc_slice slice;
+    char *bytes, *end;
+
+    if (len == 0) {
+        *ret = STR("");
+        return 0;
+    }
+    bytes = arena_alloc(arena, len);
+    if (!bytes)
+        return err_set_errno(err, -ENOMEM, "%s: keep an answer of %zu bytes", method, len);
+    /* Fails only for a compressed message that is broken or grows over the limit; none is asked
+     * for, and the reader would only ever hand out what fits `len`. */
+    if (!grpc_byte_buffer_reader_init(&reader, message))
+        return err_set(err, -EPROTO, "%s: answered with bytes that cannot be unpacked", method);
+
+    end = bytes;
+    while (grpc_byte_buffer_reader_next(&reader, &slice)) {
+        memcpy(end, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
+        end += GRPC_SLICE_LENGTH(slice);
+        grpc_slice_unref(slice);
+    }
+    grpc_byte_buffer_reader_destroy(&reader);
+    *ret = (struct str){ .at = bytes, .len = len };
+    return 0;
+}
+
+static int read_answer(const struct channel_request *request, const struct answer *answer,
+                       struct arena *arena, struct str *ret, struct err *err)
+{
+    struct str details = { .at = (const char *)GRPC_SLICE_START_PTR(answer->details),
+                           .len = GRPC_SLICE_LENGTH(answer->details) };
+
+    /* gRPC's own words for a deadline that passed here do not say which. */
+    if (answer->status == GRPC_STATUS_DEADLINE_EXCEEDED &&
+        str_eq(details, STR("Deadline Exceeded")))
+        return err_set(err, -ETIMEDOUT, "%s: DeadlineExceeded: no answer within %" PRId64 " ms",
+                       request->method, request->timeout_us / MSEC);
+    if (answer->status != GRPC_STATUS_OK)
+        return status_error(request->method, answer->status, details, err);
+    if (!answer->message)
+        return err_set(err, -EPROTO, "%s: answered OK without a message", request->method);
+    return copy_message(request->method, answer->message, arena, ret, err);
+}
+
+int channel_call(struct channel *channel, const struct channel_request *request,
+                 struct arena *arena, struct str *ret, struct err *err)
+{
+    struct answer answer;
+    grpc_metadata metadata = { 0 };
+    grpc_byte_buffer *message;
+    grpc_slice slice;
+    grpc_call *call;
+    bool stopped;
+    int r;
+
+    if (atomic_load(channel->stop))
+        return stopped_error(request->method, err);
+
+    answer_init(&answer);
+    slice = grpc_slice_from_copied_buffer(request->message.at, request->message.len);
+    message = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    if (request->metadata_key) {
+        metadata.key = grpc_slice_from_static_string(request->metadata_key);
+        metadata.value = grpc_slice_from_static_string(request->metadata_value);
+    }
+    slice = grpc_slice_from_static_string(request->method);
+    call = grpc_channel_create_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS, channel->queue,
+                                    slice, NULL, from_now(request->timeout_us), NULL);
+
+    start_batch(call, message, &metadata, request->metadata_key ? 1 : 0, &answer);
+    stopped = wait_for_answer(channel, call);
+    if (answer.message)
+        channel->received_bytes += grpc_byte_buffer_length(answer.message);
+    r = stopped ? stopped_error(request->method, err)
+                : read_answer(request, &answer, arena, ret, err);
+
+    grpc_call_unref(call);
+    grpc_byte_buffer_destroy(message);
+    answer_done(&answer);
+    return r;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The way to the runtime: which socket, and who answers there. Knows the name
+ * and version of the runtime and tells `sink` when they are new. One thread.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "cri/channel.h"
+#include "err.h"
+#include "sink.h"
+
+#define CONNECTION_TROUBLE_SIZE 256u
+
+struct connection {
+    const struct sink *sink;
+    const char *const *paths; /* the sockets to try, in this order; NULL-terminated */
+    const atomic_bool *stop;
+    struct channel *channel; /* NULL while there is no connection */
+    const char *path;        /* the socket behind `channel` */
+    char name[64];           /* the runtime's, as last told to `sink`; cut where longer */
+    char version[64];
+    uint64_t received_bytes; /* of channels that are closed */
+};
+
+/* All pointers are borrowed. */
+void connection_init(struct connection *connection, const struct sink *sink,
+                     const char *const *paths, const atomic_bool *stop);
+
+/*
+ * Connects to the first socket whose owner answers Version. On failure there is
+ * no channel. -ENOENT: there is no such socket; else channel_call()'s errors, of
+ * the first socket that is there.
+ */
+int connection_open(struct connection *connection, struct arena *arena, struct err *err);
+
+/* Asks Version again on the open channel: whoever answers may have changed. */
+int connection_check(struct connection *connection, struct arena *arena, struct err *err);
+
+/*
+ * Asks Status. `ret_trouble` gets what the runtime reports on itself that keeps
+ * pods from starting, as a sentence; "" where it reports none.
+ */
+int connection_trouble(struct connection *connection, struct arena *arena,
+                       char ret_trouble[CONNECTION_TROUBLE_SIZE], struct err *err);
+
+/* Fine without an open channel. */
+void connection_close(struct connection *connection);
+
+/* Bytes of messages so far, on all channels. */
+uint64_t connection_received_bytes(const struct connection *connection);

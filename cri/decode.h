@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * From the bytes of a CRI answer to plain values. Pure: no connection, any
+ * thread. All results live in `arena` (`bytes` is not needed afterwards); the text
+ * in them may hold any byte. Absent parts are empty or 0, as proto3 says.
+ *
+ * Errors: -EPROTO where the bytes are no such message; -ENOMEM where it does not
+ * fit the arena or the heap. Outputs are untouched then.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "err.h"
+#include "observation.h"
+#include "str.h"
+
+/* RuntimeReady, NetworkReady and whatever else the runtime reports on itself. */
+struct cri_condition {
+    struct str type;
+    bool status;
+    struct str reason;
+    struct str message;
+};
+
+struct cri_sandbox {
+    struct str id;
+    struct str pod_uid; /* of a static pod: the hash of its file (kubernetes.io/config.hash) */
+    bool ready;
+};
+
+struct cri_container {
+    struct str sandbox_id;
+    struct str name;
+    struct str image;   /* as the pod's spec has it; empty where the runtime knows an ID only */
+    uint32_t attempt;   /* the restart count it was made with */
+    int64_t created_us; /* wall; 0 where unknown */
+};
+
+int decode_version(struct str bytes, struct arena *arena, struct runtime_fact *ret,
+                   struct err *err);
+
+int decode_status(struct str bytes, struct arena *arena, const struct cri_condition **ret,
+                  size_t *ret_n, struct err *err);
+
+int decode_image_status(struct str bytes, struct arena *arena, bool *ret_present,
+                        uint64_t *ret_size, struct err *err);
+
+int decode_sandboxes(struct str bytes, struct arena *arena, const struct cri_sandbox **ret,
+                     size_t *ret_n, struct err *err);
+
+int decode_containers(struct str bytes, struct arena *arena, const struct cri_container **ret,
+                      size_t *ret_n, struct err *err);

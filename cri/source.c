@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop that asks the container runtime.
+ *
+ *   1. find the socket, connect, ask Version and Status       connection.c
+ *   2. nothing waits: sleep; the same two questions every 30 s
+ *   3. something waits: ImageStatus of what it waits for, then the two lists,
+ *      after 1 s, 2 s, 4 s and from then on every 5 s; sooner when another begins to wait
+ *
+ * Any question that gets no answer ends the round, the connection is thrown away
+ * and it begins at 1 after a back-off. One exception: a connection that had worked
+ * and is closed, which is what every restart of the runtime looks like from
+ * here. That is tried again at once, and only if that fails too it is a failure.
+ *
+ * Why polling: CRI's GetContainerEvents would tell, but containerd 1.7 has one
+ * channel for all who subscribe, so we would take the kubelet's events from it.
+ */
+#include "cri/cri.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cri/calls.h"
+#include "cri/connection.h"
+#include "cri/endpoint.h"
+#include "cri/health.h"
+#include "cri/inventory.h"
+#include "mem.h"
+
+#define LIVENESS_INTERVAL (30 * SEC)
+#define POLL_FIRST (1 * SEC)
+#define POLL_MAX (5 * SEC)
+#define TICK_INTERVAL (10 * SEC)
+
+/* A rollout makes containers wait by the dozen: what wakes us does not make us list each time. */
+#define POLL_GAP (250 * MSEC)
+
+struct cri {
+    const struct sink *sink;
+    const struct clock *clock;
+    atomic_bool stop;
+    char *endpoint;           /* the configured path, or NULL */
+    const char *only_this[2]; /* the same as a list of one */
+    struct connection connection;
+    struct health health;
+    struct arena arena;  /* what one round decodes */
+    int64_t answered_us; /* mono: when Version was last answered */
+    int64_t poll_us;     /* the present pause between two looks */
+};
+
+int cri_new(const struct cri_config *config, const struct sink *sink, const struct clock *clock,
+            struct cri **ret, struct err *err)
+{
+    const char *path = NULL;
+    struct cri *cri;
+
+    if (config->endpoint && endpoint_parse(config->endpoint, &path, err) < 0)
+        return -EINVAL;
+    cri = mem_zalloc(sizeof(*cri));
+    if (!cri)
+        return err_set_errno(err, -ENOMEM, "container runtime source");
+    cri->endpoint = path ? mem_strdup(path) : NULL;
+    if (path && !cri->endpoint) {
+        mem_free(cri);
+        return err_set_errno(err, -ENOMEM, "container runtime source");
+    }
+    cri->sink = sink;
+    cri->clock = clock;
+    atomic_init(&cri->stop, false);
+    cri->only_this[0] = cri->endpoint;
+    connection_init(&cri->connection, sink, path ? cri->only_this : endpoint_well_known(),
+                    &cri->stop);
+    *ret = cri;
+    return 0;
+}
+
+void cri_free(struct cri *cri)
+{
+    if (!cri)
+        return;
+    mem_free(cri->endpoint);
+    mem_free(cri);
+}
+
+void cri_stop(struct cri *cri)
+{
+    atomic_store(&cri->stop, true);
+}
+
+static void tick(struct cri *cri)
+{
+    cri->sink->tick(cri->sink->self, SOURCE_CRI);
+}
+
+/* Neither the connection nor the deadline: an answer, if only about this one image. */
+static bool is_about_the_image(int code)
+{
+    return code != -ECONNREFUSED && code != -ETIMEDOUT && code != -ECANCELED && code != -ENOMEM;
+}
+
+/*
+ * A tenant chooses the names, so one that the runtime does not even parse must
+ * not end the round. What it says about it is not kept: it holds the name, and names can hold
+ * secrets.
+ */
+static int look_at_images(struct cri *cri, const struct wanted *wanted, struct err *err)
+{
+    int refused = 0;
+
+    for (size_t i = 0; i < wanted->n_images; i++) {
+        struct observation observation = { .kind = OBSERVE_IMAGE };
+        struct err here = ERR_INIT;
+        int r = calls_image_status(cri->connection.channel, &cri->arena, wanted->images[i],
+                                   &observation.image, &here);
+
+        tick(cri);
+        if (r == 0)
+            cri->sink->observe(cri->sink->self, &observation);
+        else if (is_about_the_image(r))
+            refused = r;
+        else
+            return err_set(err, r, "%s", here.text);
+    }
+    if (refused) {
+        char text[128];
+
+        snprintf(text, sizeof(text),
+                 "ImageStatus is refused for an image that a container waits for: %s",
+                 strerror(-refused));
+        health_remark(&cri->health, text, clock_now(cri->clock));
+    }
+    return 0;
+}
+
+static int look_at_pods(struct cri *cri, struct err *err)
+{
+    struct channel *channel = cri->connection.channel;
+    struct inventory inventory;
+    int r = calls_list_containers(channel, &cri->arena, &inventory.containers,
+                                  &inventory.n_containers, err);
+
+    tick(cri);
+    if (r == 0)
+        r = calls_list_sandboxes(channel, &cri->arena, &inventory.sandboxes, &inventory.n_sandboxes,
+                                 err);
+    if (r == -EMSGSIZE)
+        cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
+    if (r == 0)
+        r = inventory_observe(&inventory, cri->sink, &cri->arena, err);
+    if (r == 0)
+        cri->sink->observe(cri->sink->self, &(struct observation){ .kind = OBSERVE_SANDBOXES_END });
+    return r;
+}
+
+static int greet(struct cri *cri, struct instant now, struct err *err)
+{
+    char trouble[CONNECTION_TROUBLE_SIZE] = "";
+    int r;
+
+    if (!cri->connection.channel)
+        r = connection_open(&cri->connection, &cri->arena, err);
+    else if (now.mono_us - cri->answered_us >= LIVENESS_INTERVAL)
+        r = connection_check(&cri->connection, &cri->arena, err);
+    else
+        return 0;
+    tick(cri);
+    if (r == 0)
+        r = connection_trouble(&cri->connection, &cri->arena, trouble, err);
+    if (r < 0)
+        return r;
+    health_complain(&cri->health, trouble[0] ? trouble : NULL, now);
+    cri->answered_us = now.mono_us;
+    return 0;
+}
+
+/* Everything that is worth asking now. Sets whether something waits, also on failure. */
+static int ask(struct cri *cri, bool *ret_waiting, struct err *err)
+{
+    struct wanted wanted;
+    int r;
+
+    cri->sink->wanted(cri->sink->self, &wanted);
+    *ret_waiting = wanted.n_images > 0 || wanted.pods_wait;
+    arena_init(&cri->arena, LIMIT_DECODE_ARENA);
+
+    r = greet(cri, clock_now(cri->clock), err);
+    if (r == 0)
+        r = look_at_images(cri, &wanted, err);
+    if (r == 0 && wanted.pods_wait)
+        r = look_at_pods(cri, err);
+
+    arena_done(&cri->arena);
+    wanted_done(&wanted);
+    return r;
+}
+
+static enum reconnect reconnect_reason(int code, bool established)
+{
+    switch (code) {
+    case -ECONNREFUSED:
+        return established ? RECONNECT_CLOSED : RECONNECT_NETWORK;
+    case -ETIMEDOUT:
+        return RECONNECT_NETWORK;
+    case -EPROTO:
+    case -EMSGSIZE:
+    case -ENOMEM:
+        return RECONNECT_MALFORMED;
+    default:
+        return RECONNECT_REFUSED;
+    }
+}
+
+/* One round, and a second one where the first found the connection closed. */
+static int ask_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *err)
+{
+    for (;;) {
+        bool established = cri->connection.channel != NULL;
+        int r;
+
+        err_clear(err);
+        r = ask(cri, ret_waiting, err);
+        if (r == 0 || r == -ECANCELED)
+            return r;
+        connection_close(&cri->connection);
+        if (r != -ENOENT)
+            health_reconnects(&cri->health, reconnect_reason(r, established));
+        if (r != -ECONNREFUSED || !established)
+            return r;
+    }
+}
+
+/*
+ * Sleeps until `until`, or until something begins to wait, but then at least
+ * until `earliest`. Says to the agent meanwhile that this loop lives. Returns false when it is to
+ * end.
+ */
+static bool rest(struct cri *cri, int64_t until, int64_t earliest, bool *ret_woken)
+{
+    *ret_woken = false;
+    for (;;) {
+        int64_t now = clock_now(cri->clock).mono_us;
+        int64_t slice = until < now + TICK_INTERVAL ? until : now + TICK_INTERVAL;
+
+        tick(cri);
+        if (now >= until)
+            return true;
+        if (!cri->sink->wait(cri->sink->self, slice) || atomic_load(&cri->stop))
+            return false;
+        if (clock_now(cri->clock).mono_us < slice) {
+            *ret_woken = true;
+            until = earliest < until ? earliest : until;
+        }
+    }
+}
+
+/* One turn of the loop: a round and the pause that its outcome asks for. */
+static bool turn(struct cri *cri)
+{
+    struct err err = ERR_INIT;
+    bool waiting, woken;
+    int r = ask_again_if_closed(cri, &waiting, &err);
+    struct instant now = clock_now(cri->clock);
+    int64_t until;
+
+    if (atomic_load(&cri->stop))
+        return false;
+    if (r < 0) {
+        until = now.mono_us + health_failed(&cri->health, &err, now);
+        return rest(cri, until, until, &woken);
+    }
+    health_succeeded(&cri->health, connection_received_bytes(&cri->connection), now);
+
+    until = waiting ? now.mono_us + cri->poll_us : cri->answered_us + LIVENESS_INTERVAL;
+    if (!rest(cri, until, now.mono_us + POLL_GAP, &woken))
+        return false;
+    cri->poll_us = !waiting || woken ? POLL_FIRST : cri->poll_us * 2;
+    if (cri->poll_us > POLL_MAX)
+        cri->poll_us = POLL_MAX;
+    return true;
+}
+
+void cri_run(struct cri *cri)
+{
+    channel_library_init();
+    health_init(&cri->health, cri->sink, clock_now(cri->clock));
+    cri->poll_us = POLL_FIRST;
+    while (!atomic_load(&cri->stop) && turn(cri))
+        ;
+    connection_close(&cri->connection);
+    channel_library_done();
+}

@@ -1,0 +1,6 @@
+
+s
+
+RuntimeReady
+_
+NetworkReadyNetworkPluginNotReady"8Network plugin returns error: cni plugin not initialized

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A container runtime that says what a test wants: gRPC core's server side on a
+ * unix socket, with a thread of its own. And plain sockets that speak no gRPC at all.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "str.h"
+
+struct cri_double;
+
+/* How a method is answered; copied when set, but for what it points to. */
+struct double_answer {
+    int status;          /* gRPC's number; 0 is OK */
+    const char *details; /* the status message; NULL: "" */
+    struct str message;  /* with status OK; must live as long as the double uses it */
+    bool hangs;          /* no answer until the caller gives up */
+    bool no_message;     /* OK, and nothing else */
+};
+
+/* Listens on `path` when it returns; fails the test where it cannot. */
+struct cri_double *double_new(const char *path);
+
+/* Breaks all connections and removes the socket file. NULL is fine. */
+void double_free(struct cri_double *runtime);
+
+/*
+ * How `method` ("Version", without its service) is answered from now on. Methods
+ * that were never set are answered Unimplemented, as gRPC servers do.
+ */
+void double_set(struct cri_double *runtime, const char *method, const struct double_answer *answer);
+
+/* OK with `message`. */
+void double_answers(struct cri_double *runtime, const char *method, struct str message);
+
+/* How often `method` was called. */
+unsigned double_calls(struct cri_double *runtime, const char *method);
+
+/* The request of the last call of any method; lives until the next call. */
+struct str double_last_request(struct cri_double *runtime);
+
+/* The value of the metadata `key` of the last call, or "" where it had none. */
+struct str double_last_metadata(struct cri_double *runtime);
+
+/* Called on the double's thread for every call, before it is answered. */
+void double_on_call(struct cri_double *runtime, void (*hook)(void *arg), void *arg);
+
+/* A socket that does something else than gRPC with whoever connects. */
+enum rude_manner {
+    RUDE_SILENT, /* accepts and says nothing */
+    RUDE_CLOSES, /* accepts and closes at once */
+    RUDE_HTTP1,  /* answers as a web server would */
+    RUDE_HALF,   /* begins an HTTP/2 conversation and closes in the middle of a frame */
+};
+
+struct rude_socket;
+
+struct rude_socket *rude_new(const char *path, enum rude_manner manner);
+void rude_free(struct rude_socket *socket);

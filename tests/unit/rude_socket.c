@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri_double.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GUESTS_MAX 64u
+
+struct rude_socket {
+    struct sockaddr_un address;
+    enum rude_manner manner;
+    int listener;
+    pthread_t thread;
+    int guests[GUESTS_MAX]; /* RUDE_SILENT keeps them */
+    size_t n_guests;
+};
+
+static void speak(int guest, enum rude_manner manner)
+{
+    /* An empty SETTINGS frame, and the head of another that promises 6 bytes and brings 2. */
+    static const char half[] = "\0\0\0\4\0\0\0\0\0"
+                               "\0\0\6\4\0\0\0\0\0"
+                               "\0\4";
+    static const char http1[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    ssize_t sent = 0;
+
+    if (manner == RUDE_HTTP1)
+        sent = send(guest, http1, sizeof(http1) - 1, MSG_NOSIGNAL);
+    if (manner == RUDE_HALF)
+        sent = send(guest, half, sizeof(half) - 1, MSG_NOSIGNAL);
+    (void)sent; /* a guest that has left already is fine */
+}
+
+static void *receive_guests(void *arg)
+{
+    struct rude_socket *host = arg;
+
+    for (;;) {
+        int guest = accept(host->listener, NULL, NULL);
+
+        if (guest < 0)
+            return NULL; /* rude_free() */
+        speak(guest, host->manner);
+        if (host->manner == RUDE_SILENT && host->n_guests < GUESTS_MAX)
+            host->guests[host->n_guests++] = guest;
+        else
+            close(guest);
+    }
+}
+
+struct rude_socket *rude_new(const char *path, enum rude_manner manner)
+{
+    struct rude_socket *host = calloc(1, sizeof(*host));
+
+    assert_non_null(host);
+    host->manner = manner;
+    host->address.sun_family = AF_UNIX;
+    snprintf(host->address.sun_path, sizeof(host->address.sun_path), "%s", path);
+    unlink(path);
+    host->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(host->listener >= 0);
+    assert_int_equal(bind(host->listener, (struct sockaddr *)&host->address, sizeof(host->address)),
+                     0);
+    assert_int_equal(listen(host->listener, 8), 0);
+    assert_int_equal(pthread_create(&host->thread, NULL, receive_guests, host), 0);
+    return host;
+}
+
+void rude_free(struct rude_socket *host)
+{
+    if (!host)
+        return;
+    shutdown(host->listener, SHUT_RDWR); /* ends accept() */
+    pthread_join(host->thread, NULL);
+    close(host->listener);
+    for (size_t i = 0; i < host->n_guests; i++)
+        close(host->guests[i]);
+    unlink(host->address.sun_path);
+    free(host);
+}
