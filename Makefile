@@ -35,16 +35,24 @@ headers   := $(wildcard include/*.h agent/*/*.h agent/*.h cri/*.h exporter/*.h t
 warnings  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wformat=2 -Wundef -Wwrite-strings
 harden    := -fstack-protector-strong -fPIE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+comma     := ,
 sanitize  := $(if $(SAN),-fsanitize=$(if $(filter thread,$(SAN)),thread,address$(comma)undefined \
              -fno-sanitize-recover=undefined) -fno-omit-frame-pointer)
-comma     := ,
-packages  := grpc_unsecure libprotobuf-c libcurl libmicrohttpd jansson zlib
+packages  := libprotobuf-c libcurl libmicrohttpd jansson zlib
 cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -ffunction-sections -fdata-sections $(harden) $(sanitize) \
              -iquote . -iquote include -I$(BUILD)/gen \
              -DIMAGEPULL_VERSION='"$(VERSION)"' -DIMAGEPULL_REVISION='"$(REVISION)"' $(CFLAGS)
 ldflags    = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--gc-sections $(sanitize) $(LDFLAGS)
+grpc_libs  = $(shell pkg-config --libs grpc_unsecure)
 libs       = $(shell pkg-config --libs $(packages)) -lpthread
-test_libs  = -lcmocka $(libs)
+test_libs  = -lcmocka $(grpc_libs) $(libs)
+
+# gRPC core goes into the agent itself, without what it does not use: about 3 MB less resident
+# memory and 60 libraries less to load than with the shared ones. Sanitizers want those.
+absl       = $(shell pkg-config --static --libs grpc_unsecure | tr ' ' '\n' | grep absl | awk '!seen[$$0]++')
+grpc_static = -Wl,-Bstatic -lgrpc_unsecure -lgpr -lupb -laddress_sorting -lre2 -lcares \
+             -Wl,--start-group $(absl) -Wl,--end-group -lstdc++ -Wl,-Bdynamic -lm
+agent_libs = $(if $(SAN),$(grpc_libs),$(grpc_static)) $(libs)
 
 binary    := $(BUILD)/imagepull-exporter
 archive   := $(BUILD)/libimagepull.a
@@ -59,7 +67,7 @@ all: $(binary)
 
 $(binary): $(call object,agent/main.c) $(archive)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(ldflags) -o $@ $^ $(libs)
+	$(Q)$(CC) $(ldflags) -o $@ $^ $(agent_libs)
 
 $(archive): $(call object,$(library)) $(gen_c:.c=.o)
 	@echo "  AR    $@"
@@ -88,9 +96,9 @@ $(call program,$(unit)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archi
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(test_libs)
 
-$(call program,$(benches) $(wildcard tests/corpus/*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
+$(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(ldflags) -o $@ $^ $(libs)
+	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
 # --- checks ------------------------------------------------------------------------------------
 fuzz_seconds ?= 60
@@ -151,8 +159,11 @@ check-fuzz: packages-check
 run-fuzz: $(patsubst %.c,$(BUILD)/%.run,$(fuzzers))
 
 # Each fuzzer is compiled whole with clang, instrumented; its seeds are in tests/fuzz/seeds/NAME.
+# What the fuzzers reach, free of gRPC and HTTP.
+fuzzed     := $(filter-out agent/kube/client.c agent/kube/stream.c agent/kube/kube.c,$(wildcard agent/kube/*.c)) \
+              cri/decode.c cri/inventory.c
 fuzz_flags := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(base) $(core) $(filter-out agent/kube/client.c agent/kube/kube.c,$(wildcard agent/kube/*.c)) $(gen_c)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(base) $(core) $(fuzzed) $(gen_c)
 	@mkdir -p $(@D)
 	@echo "  FUZZ  $@"
 	$(Q)clang $(filter-out -fPIE,$(cflags)) -w $(fuzz_flags) -o $@ $^ -lprotobuf-c

@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -33,6 +34,17 @@ static void block_signals(struct agent *agent)
     sigaddset(&agent->ending, SIGINT);
     pthread_sigmask(SIG_BLOCK, &agent->ending, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * A list of all pods or containers is big and short-lived. By its own rules glibc
+ * would keep that memory for ever, and an arena for each thread of gRPC's.
+ */
+static void give_memory_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+    mallopt(M_ARENA_MAX, 2);
 }
 
 static int build_kube(struct agent *agent, struct err *err)
@@ -89,6 +101,7 @@ int agent_new(const struct config *config, struct agent **ret, struct err *err)
     if (!agent)
         return err_set(err, -ENOMEM, "no memory");
     agent->config = config;
+    give_memory_back();
     block_signals(agent);
     r = build(agent, err);
     if (r < 0) {

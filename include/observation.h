@@ -123,6 +123,7 @@ enum observation_kind {
     OBSERVE_EVENT,
     OBSERVE_IMAGE,
     OBSERVE_SANDBOX,
+    OBSERVE_SANDBOXES_END, /* the runtime has been looked through: no other pod has a sandbox */
     OBSERVE_CREATED,
     OBSERVE_RUNTIME,
 };

@@ -17,6 +17,7 @@ struct correlate *correlate_new(size_t max_registries, struct instant now)
     if (!c)
         return NULL;
     c->started = now;
+    c->look = 1;
     c->max_registries = max_registries;
     c->registries = mem_zalloc((max_registries + 1) * sizeof(*c->registries));
     if (!c->registries) {
@@ -126,6 +127,9 @@ int correlate_observe(struct correlate *c, const struct observation *observation
         return witness_image(c, &observation->image, now);
     case OBSERVE_SANDBOX:
         witness_sandbox(c, &observation->sandbox, now);
+        return 0;
+    case OBSERVE_SANDBOXES_END:
+        witness_sandboxes_end(c, now);
         return 0;
     case OBSERVE_CREATED:
         witness_created(c, &observation->created, now);

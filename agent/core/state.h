@@ -71,7 +71,7 @@ struct pod {
     size_t n_missing_secrets;
     struct event_seen *events;
     size_t n_events;
-    bool sandbox_ready;
+    uint32_t sandbox_look;       /* the last look at the runtime that found a ready one */
     int64_t no_sandbox_since_us; /* mono; 0: a ready one was seen, or nobody has looked */
 };
 
@@ -149,6 +149,7 @@ struct correlate {
     struct incident *incidents; /* oldest first */
     size_t n_incidents;
     struct image_state *images;
+    uint32_t look;               /* number of the current look at the runtime, from 1 */
     struct registry *registries; /* max_registries, then the one for all others */
     size_t n_registries;
     size_t max_registries;
@@ -255,6 +256,7 @@ int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant
 int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now);
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
 void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now);
+void witness_sandboxes_end(struct correlate *c, struct instant now);
 void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now);
 
 /* Words of a witness about one pull. */

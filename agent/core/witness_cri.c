@@ -46,17 +46,34 @@ int witness_image(struct correlate *c, const struct image_fact *fact, struct ins
     return 0;
 }
 
+static void no_sandbox(struct pod *pod, struct instant now)
+{
+    if (pod->no_sandbox_since_us == 0)
+        pod->no_sandbox_since_us = now.mono_us;
+}
+
 void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now)
 {
     struct pod *pod = pod_find(c, fact->pod_uid);
 
     if (!pod)
         return;
-    pod->sandbox_ready = fact->ready;
-    if (fact->ready)
-        pod->no_sandbox_since_us = 0;
-    else if (pod->no_sandbox_since_us == 0)
-        pod->no_sandbox_since_us = now.mono_us;
+    if (!fact->ready) {
+        no_sandbox(pod, now);
+        return;
+    }
+    pod->sandbox_look = c->look;
+    pod->no_sandbox_since_us = 0;
+}
+
+/* The runtime does not speak of pods for which it never made a sandbox. */
+void witness_sandboxes_end(struct correlate *c, struct instant now)
+{
+    for (size_t b = 0; b < POD_BUCKETS; b++)
+        for (struct pod *pod = c->pods[b]; pod; pod = pod->next)
+            if (pod->sandbox_look != c->look)
+                no_sandbox(pod, now);
+    c->look++;
 }
 
 /* A container that was made after the last failure: its images are there, before any status says

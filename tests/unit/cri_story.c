@@ -31,6 +31,8 @@ static void world_observe(void *self, const struct observation *o)
     else if (o->kind == OBSERVE_SANDBOX)
         buf_printf(&world->told, "sandbox %.*s %d\n", STR_ARG(o->sandbox.pod_uid),
                    o->sandbox.ready);
+    else if (o->kind == OBSERVE_SANDBOXES_END)
+        buf_printf(&world->told, "no more sandboxes\n");
     else
         buf_printf(&world->told, "created %.*s/%.*s #%u\n", STR_ARG(o->created.pod_uid),
                    STR_ARG(o->created.container), o->created.attempt);

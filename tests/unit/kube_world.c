@@ -10,7 +10,7 @@
 
 #define PROTOBUF "application/vnd.kubernetes.protobuf"
 
-void world_begin(struct world *w, enum kube_resource resource)
+void kube_world_begin(struct kube_world *w, enum kube_resource resource)
 {
     const struct reflector_config config = { .resource = resource,
                                              .node_name = "lab-node",
@@ -26,9 +26,9 @@ void world_begin(struct world *w, enum kube_resource resource)
     reflector_init(&w->reflector, &config, w->now);
 }
 
-int world_setup(void **state)
+int kube_world_setup(void **state)
 {
-    struct world *w = test_calloc(1, sizeof(*w));
+    struct kube_world *w = test_calloc(1, sizeof(*w));
 
     story_init(&w->story);
     buf_init(&w->target, 1 << 16);
@@ -38,14 +38,14 @@ int world_setup(void **state)
     recording_read("pods.watchlist.pb", &w->watchlist);
     recording_read("watch.rv1.410.pb.http", &w->expired);
     recording_read("anonymous403.http", &w->forbidden);
-    world_begin(w, KUBE_PODS);
+    kube_world_begin(w, KUBE_PODS);
     *state = w;
     return 0;
 }
 
-int world_teardown(void **state)
+int kube_world_teardown(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
     struct buf *const bufs[] = { &w->target,    &w->list,    &w->page,     &w->watch,
                                  &w->watchlist, &w->expired, &w->forbidden };
 
@@ -59,28 +59,28 @@ int world_teardown(void **state)
 
 /* --- the words of the tests ------------------------------------------------------------------- */
 
-void world_advance(struct world *w, int64_t us)
+void kube_world_advance(struct kube_world *w, int64_t us)
 {
     w->now.mono_us += us;
     w->now.wall_us += us;
 }
 
-static void wait_until_due(struct world *w)
+static void wait_until_due(struct kube_world *w)
 {
     const int64_t due_us = reflector_deadline_us(&w->reflector);
 
     if (due_us > w->now.mono_us)
-        world_advance(w, due_us - w->now.mono_us);
+        kube_world_advance(w, due_us - w->now.mono_us);
     assert_true(reflector_due(&w->reflector, w->now));
 }
 
 /* How long the reflector wants to wait before it asks again. */
-int64_t world_waits(const struct world *w)
+int64_t kube_world_waits(const struct kube_world *w)
 {
     return reflector_deadline_us(&w->reflector) - w->now.mono_us;
 }
 
-void world_ask(struct world *w)
+void kube_world_ask(struct kube_world *w)
 {
     wait_until_due(w);
     buf_reset(&w->target);
@@ -88,53 +88,53 @@ void world_ask(struct world *w)
     assert_false(reflector_due(&w->reflector, w->now));
 }
 
-void world_assert_asked(const struct world *w, const char *words)
+void kube_world_assert_asked(const struct kube_world *w, const char *words)
 {
     if (!str_find(buf_str(&w->target), str_from(words)))
         fail_msg("'%s' does not ask for '%s'", w->target.at, words);
 }
 
-void world_answer(struct world *w, int status)
+void kube_world_answer(struct kube_world *w, int status)
 {
     reflector_answered(&w->reflector, w->now, status, status == 200 ? PROTOBUF : "text/plain");
 }
 
-int world_receive(struct world *w, struct str bytes)
+int kube_world_receive(struct kube_world *w, struct str bytes)
 {
     return reflector_received(&w->reflector, w->now, bytes);
 }
 
-void world_end(struct world *w)
+void kube_world_end(struct kube_world *w)
 {
     reflector_ended(&w->reflector, w->now, &(struct transfer_end){ .complete = true });
 }
 
-void world_break_off(struct world *w, bool by_peer, const char *text)
+void kube_world_break_off(struct kube_world *w, bool by_peer, const char *text)
 {
     reflector_ended(&w->reflector, w->now,
                     &(struct transfer_end){ .by_peer = by_peer, .text = text });
 }
 
-void world_refuse(struct world *w, int status)
+void kube_world_refuse(struct kube_world *w, int status)
 {
-    world_answer(w, status);
-    world_end(w);
+    kube_world_answer(w, status);
+    kube_world_end(w);
 }
 
 /* A server without streaming lists, up to the watch that follows the list. */
-void world_list_and_watch(struct world *w)
+void kube_world_list_and_watch(struct kube_world *w)
 {
-    world_ask(w);
-    world_refuse(w, 422);
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, buf_str(&w->list)), 0);
-    world_end(w);
-    world_ask(w);
-    world_answer(w, 200);
+    kube_world_ask(w);
+    kube_world_refuse(w, 422);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
 }
 
-void world_assert_news(struct world *w, int kind, const char *text)
+void kube_world_assert_news(struct kube_world *w, int kind, const char *text)
 {
     struct reflector_news news = { .kind = NEWS_NOTHING };
 
@@ -144,7 +144,7 @@ void world_assert_news(struct world *w, int kind, const char *text)
         fail_msg("'%s' does not tell '%s'", news.text, text);
 }
 
-void world_assert_reconnects(const struct world *w, enum reconnect reason, unsigned n)
+void kube_world_assert_reconnects(const struct kube_world *w, enum reconnect reason, unsigned n)
 {
     for (int i = 0; i < RECONNECT_MAX; i++)
         assert_int_equal(w->report.status.reconnects[i], i == (int)reason ? n : 0);

@@ -16,7 +16,7 @@
 static enum config_result read_line(struct config *config, struct err *err, const char *a,
                                     const char *b, const char *c)
 {
-    char *argv[] = { "imagepull-exporter", (char *)a, (char *)b, (char *)c, NULL };
+    char *argv[] = { (char *)"imagepull-exporter", (char *)a, (char *)b, (char *)c, NULL };
     int argc = 1;
 
     while (argv[argc])

@@ -71,7 +71,8 @@ static void an_idle_node_is_asked_for_its_version_every_30_seconds(void **state)
 }
 
 #define LOOK(second, image)                                                                        \
-    second " busybox " image "\n" second " sandbox u 1\n" second " created u/c #2\n"
+    second " busybox " image "\n" second " sandbox u 1\n" second " created u/c #2\n" second        \
+           " no more sandboxes\n"
 
 static void a_waiting_container_is_looked_after_at_once_and_then_ever_less_often(void **state)
 {
@@ -226,7 +227,8 @@ static void an_image_that_is_refused_does_not_end_the_round(void **state)
     double_set(world->runtime, "ImageStatus", &refusal);
     world->waiting = true;
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n0 sandbox u 1\n0 created u/c #2\n");
+    story_assert_told(world,
+                      "0 runtime 1.6\n0 sandbox u 1\n0 created u/c #2\n0 no more sandboxes\n");
     assert_true(world->status.up);
     assert_non_null(strstr(world->status.last_error, "ImageStatus is refused"));
     assert_null(strstr(world->status.last_error, "secret"));

@@ -14,43 +14,43 @@
 
 static void failures_back_off_and_are_told_once(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
     int64_t last = 0;
 
     for (int i = 0; i < 12; i++) {
-        world_ask(w);
-        world_break_off(w, false, "Connection refused");
-        world_assert_news(w, i == 0 ? NEWS_FAILED : NEWS_DETAIL, "Connection refused");
-        assert_true(world_waits(w) >= SEC && world_waits(w) <= 30 * SEC);
-        assert_true(i > 4 || world_waits(w) > last);
-        last = world_waits(w);
+        kube_world_ask(w);
+        kube_world_break_off(w, false, "Connection refused");
+        kube_world_assert_news(w, i == 0 ? NEWS_FAILED : NEWS_DETAIL, "Connection refused");
+        assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 30 * SEC);
+        assert_true(i > 4 || kube_world_waits(w) > last);
+        last = kube_world_waits(w);
     }
     assert_true(last >= 20 * SEC);
     assert_false(w->report.status.up);
     assert_string_equal(w->report.status.last_error, "Connection refused");
-    world_assert_reconnects(w, RECONNECT_NETWORK, 12);
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 12);
 
     /* Another kind of failure is news. */
-    world_ask(w);
-    world_answer(w, 503);
-    world_end(w);
-    world_assert_news(w, NEWS_FAILED, "the API server answered 503");
+    kube_world_ask(w);
+    kube_world_answer(w, 503);
+    kube_world_end(w);
+    kube_world_assert_news(w, NEWS_FAILED, "the API server answered 503");
 }
 
 static void recovery_is_told_with_what_it_took(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
     struct reflector_news news;
 
     for (int i = 0; i < 3; i++) {
-        world_ask(w);
-        world_break_off(w, false, "Connection refused");
+        kube_world_ask(w);
+        kube_world_break_off(w, false, "Connection refused");
         assert_true(reflector_take_news(&w->reflector, &news));
     }
-    world_ask(w);
-    world_answer(w, 200);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
     assert_false(w->report.status.up);
-    assert_int_equal(world_receive(w, buf_str(&w->watchlist)), 0);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
     assert_true(reflector_take_news(&w->reflector, &news));
     assert_int_equal(news.kind, NEWS_RECOVERED);
     assert_int_equal(news.failures, 3);
@@ -62,268 +62,270 @@ static void recovery_is_told_with_what_it_took(void **state)
 
 static void a_quiet_watch_works_after_two_seconds(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_list_and_watch(w);
-    world_break_off(w, false, "Connection reset");
-    world_ask(w);
-    world_break_off(w, false, "Connection refused");
-    world_ask(w);
-    world_assert_asked(w, "&resourceVersion=3179&");
-    world_answer(w, 200);
+    kube_world_list_and_watch(w);
+    kube_world_break_off(w, false, "Connection reset");
+    kube_world_ask(w);
+    kube_world_break_off(w, false, "Connection refused");
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3179&");
+    kube_world_answer(w, 200);
     assert_false(w->report.status.up);
-    assert_int_equal(world_waits(w), 2 * SEC);
-    world_advance(w, 2 * SEC);
+    assert_int_equal(kube_world_waits(w), 2 * SEC);
+    kube_world_advance(w, 2 * SEC);
     assert_false(reflector_late(&w->reflector, w->now));
     assert_true(w->report.status.up);
 }
 
 static void a_healthy_minute_resets_the_back_off(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
     for (int i = 0; i < 6; i++) {
-        world_ask(w);
-        world_break_off(w, false, "Connection refused");
+        kube_world_ask(w);
+        kube_world_break_off(w, false, "Connection refused");
     }
-    assert_true(world_waits(w) >= 20 * SEC);
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, buf_str(&w->watchlist)), 0);
-    world_advance(w, MINUTE);
-    world_break_off(w, true, "stream reset");
-    assert_true(world_waits(w) < 2 * SEC);
+    assert_true(kube_world_waits(w) >= 20 * SEC);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_advance(w, MINUTE);
+    kube_world_break_off(w, true, "stream reset");
+    assert_true(kube_world_waits(w) < 2 * SEC);
 }
 
 static void a_watch_that_ends_too_soon_is_counted_and_resumed(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, buf_str(&w->watchlist)), 0);
-    world_advance(w, 4 * MINUTE);
-    world_end(w);
-    world_assert_reconnects(w, RECONNECT_CLOSED, 1);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_advance(w, 4 * MINUTE);
+    kube_world_end(w);
+    kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
     assert_true(w->report.status.up);
-    world_assert_news(w, NEWS_DETAIL, "closed the watch after 240000ms");
-    assert_true(world_waits(w) >= SEC && world_waits(w) <= 3 * SEC / 2);
-    world_ask(w);
-    world_assert_asked(w, "&resourceVersion=3997&");
+    kube_world_assert_news(w, NEWS_DETAIL, "closed the watch after 240000ms");
+    assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 3 * SEC / 2);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3997&");
 }
 
 static void a_watch_that_is_cut_within_an_event_is_resumed_before_it(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_list_and_watch(w);
-    assert_int_equal(world_receive(w, str_head(buf_str(&w->watch), 5000)), 0);
-    world_break_off(w, true, "stream reset");
-    world_assert_reconnects(w, RECONNECT_CLOSED, 1);
-    world_ask(w);
-    world_answer(w, 200);
+    kube_world_list_and_watch(w);
+    assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->watch), 5000)), 0);
+    kube_world_break_off(w, true, "stream reset");
+    kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
     /* The half of an event must not be put before what comes now. */
-    assert_int_equal(world_receive(w, buf_str(&w->watch)), 0);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watch)), 0);
 }
 
 static void an_empty_watch_again_and_again_is_a_failure(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_list_and_watch(w);
-    world_advance(w, 10 * MSEC);
-    world_end(w);
-    world_assert_news(w, NEWS_FAILED, "closed the watch after 10ms");
+    kube_world_list_and_watch(w);
+    kube_world_advance(w, 10 * MSEC);
+    kube_world_end(w);
+    kube_world_assert_news(w, NEWS_FAILED, "closed the watch after 10ms");
     assert_false(w->report.status.up);
-    world_assert_reconnects(w, RECONNECT_CLOSED, 1);
+    kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
 }
 
 static void a_refusal_is_told_in_its_own_words(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    world_refuse(w, 403); /* of the streaming list; the list will tell */
-    world_ask(w);
-    world_answer(w, 403);
-    assert_int_equal(world_receive(w, recording_body(&w->forbidden)), 0);
-    world_end(w);
-    world_assert_news(w, NEWS_FAILED,
-                      "the API server answered 403: pods is forbidden: User \"system:anonymous\"");
-    world_assert_reconnects(w, RECONNECT_REFUSED, 1);
+    kube_world_ask(w);
+    kube_world_refuse(w, 403); /* of the streaming list; the list will tell */
+    kube_world_ask(w);
+    kube_world_answer(w, 403);
+    assert_int_equal(kube_world_receive(w, recording_body(&w->forbidden)), 0);
+    kube_world_end(w);
+    kube_world_assert_news(
+        w, NEWS_FAILED,
+        "the API server answered 403: pods is forbidden: User \"system:anonymous\"");
+    kube_world_assert_reconnects(w, RECONNECT_REFUSED, 1);
     assert_false(w->report.status.up);
-    assert_true(world_waits(w) >= SEC);
+    assert_true(kube_world_waits(w) >= SEC);
 }
 
 static void an_endless_refusal_is_not_read(void **state)
 {
     static const char junk[1000];
     const struct str bytes = { .at = junk, .len = sizeof(junk) };
-    struct world *w = *state;
+    struct kube_world *w = *state;
     size_t read = 0;
 
-    world_ask(w);
-    world_answer(w, 500);
-    while (world_receive(w, bytes) == 0)
+    kube_world_ask(w);
+    kube_world_answer(w, 500);
+    while (kube_world_receive(w, bytes) == 0)
         read += bytes.len;
     assert_true(read < LIMIT_ERROR_BODY + bytes.len);
-    world_break_off(w, false, "given up");
-    world_assert_news(w, NEWS_FAILED, "the API server answered 500");
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_news(w, NEWS_FAILED, "the API server answered 500");
 }
 
 static void retry_after_is_honoured_within_reason(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    world_answer(w, 429);
+    kube_world_ask(w);
+    kube_world_answer(w, 429);
     reflector_ended(&w->reflector, w->now,
                     &(struct transfer_end){ .complete = true, .retry_after_us = 17 * SEC });
-    assert_true(world_waits(w) >= 17 * SEC && world_waits(w) < 18 * SEC);
-    world_ask(w);
-    world_answer(w, 429);
+    assert_true(kube_world_waits(w) >= 17 * SEC && kube_world_waits(w) < 18 * SEC);
+    kube_world_ask(w);
+    kube_world_answer(w, 429);
     reflector_ended(&w->reflector, w->now,
                     &(struct transfer_end){ .complete = true, .retry_after_us = 24 * HOUR });
-    assert_true(world_waits(w) >= 5 * MINUTE && world_waits(w) <= 5 * MINUTE + SEC);
+    assert_true(kube_world_waits(w) >= 5 * MINUTE && kube_world_waits(w) <= 5 * MINUTE + SEC);
 }
 
 static void a_version_from_the_future_is_listed_anew(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, buf_str(&w->watchlist)), 0);
-    world_advance(w, 11 * MINUTE);
-    world_end(w);
-    world_ask(w);
-    world_refuse(w, 504); /* "Too large resource version": etcd was restored from a backup */
-    world_ask(w);
-    world_assert_asked(w, "sendInitialEvents=true");
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_advance(w, 11 * MINUTE);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_refuse(w, 504); /* "Too large resource version": etcd was restored from a backup */
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "sendInitialEvents=true");
 }
 
 static void nonsense_in_a_watch_is_listed_anew(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, STR("\0\0\0\1x")), -EPROTO);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
     assert_true(reflector_late(&w->reflector, w->now));
-    world_break_off(w, false, "given up");
-    world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
     assert_false(w->report.status.up);
-    world_ask(w);
+    kube_world_ask(w);
     assert_string_equal(w->target.at, PODS "&resourceVersion=0");
 }
 
 static void a_page_of_html_is_no_list(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
+    kube_world_ask(w);
     reflector_answered(&w->reflector, w->now, 200, "text/html");
-    assert_true(world_receive(w, STR("<html>")) < 0);
-    world_break_off(w, false, "given up");
-    world_assert_news(w, NEWS_FAILED,
-                      "answered with 'text/html' instead of 'application/vnd.kubernetes.protobuf'");
+    assert_true(kube_world_receive(w, STR("<html>")) < 0);
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_news(
+        w, NEWS_FAILED,
+        "answered with 'text/html' instead of 'application/vnd.kubernetes.protobuf'");
     assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 0);
-    world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
+    kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
 }
 
 static void a_list_over_the_limit_is_broken_off(void **state)
 {
     static const char junk[1 << 20];
     const struct str bytes = { .at = junk, .len = sizeof(junk) };
-    struct world *w = *state;
+    struct kube_world *w = *state;
     size_t read = 0;
 
-    world_ask(w);
-    world_refuse(w, 422);
-    world_ask(w);
-    world_answer(w, 200);
-    while (world_receive(w, bytes) == 0)
+    kube_world_ask(w);
+    kube_world_refuse(w, 422);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    while (kube_world_receive(w, bytes) == 0)
         read += bytes.len;
     assert_int_equal(read, LIMIT_LIST_BODY);
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
-    world_break_off(w, false, "given up");
-    world_assert_news(w, NEWS_FAILED, "a list of over 67108864 bytes");
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_news(w, NEWS_FAILED, "a list of over 67108864 bytes");
     assert_int_equal(w->reflector.body.size, 0);
 }
 
 static void silence_is_noticed_everywhere(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    assert_int_equal(world_waits(w), 30 * SEC);
-    world_advance(w, 30 * SEC);
+    kube_world_ask(w);
+    assert_int_equal(kube_world_waits(w), 30 * SEC);
+    kube_world_advance(w, 30 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    world_break_off(w, false, "taking too long");
-    world_assert_news(w, NEWS_FAILED, "no answer within 30s");
-    world_assert_reconnects(w, RECONNECT_NETWORK, 1);
+    kube_world_break_off(w, false, "taking too long");
+    kube_world_assert_news(w, NEWS_FAILED, "no answer within 30s");
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
 
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, buf_str(&w->watchlist)), 0);
-    assert_int_equal(world_waits(w), 200 * SEC); /* three bookmarks, about one a minute */
-    world_advance(w, 200 * SEC);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    assert_int_equal(kube_world_waits(w), 200 * SEC); /* three bookmarks, about one a minute */
+    kube_world_advance(w, 200 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    world_break_off(w, false, "taking too long");
-    world_assert_reconnects(w, RECONNECT_NETWORK, 2);
-    world_ask(w);
-    world_assert_asked(w, "&resourceVersion=3997&");
-    world_refuse(w, 410);
+    kube_world_break_off(w, false, "taking too long");
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 2);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3997&");
+    kube_world_refuse(w, 410);
 
     reflector_done(&w->reflector, w->now);
-    world_begin(w, KUBE_PODS);
-    world_ask(w);
-    world_refuse(w, 422);
-    world_ask(w);
-    world_answer(w, 200);
-    assert_int_equal(world_receive(w, str_head(buf_str(&w->list), 100)), 0);
-    world_advance(w, 2 * MINUTE);
+    kube_world_begin(w, KUBE_PODS);
+    kube_world_ask(w);
+    kube_world_refuse(w, 422);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->list), 100)), 0);
+    kube_world_advance(w, 2 * MINUTE);
     assert_true(reflector_late(&w->reflector, w->now));
-    world_break_off(w, false, "taking too long");
+    kube_world_break_off(w, false, "taking too long");
     assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* the first one's */
 }
 
 static void a_stream_that_is_given_up_leaves_the_source_up(void **state)
 {
-    struct world *w = *state;
+    struct kube_world *w = *state;
 
-    world_ask(w);
-    world_break_off(w, false, "Connection refused");
+    kube_world_ask(w);
+    kube_world_break_off(w, false, "Connection refused");
     assert_false(w->report.status.up);
-    world_ask(w);
-    world_answer(w, 200);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
     assert_int_equal(w->report.status.watches_open, 1);
     reflector_done(&w->reflector, w->now);
     assert_true(w->report.status.up);
     assert_int_equal(w->report.status.watches_open, 0);
-    world_assert_reconnects(w, RECONNECT_NETWORK, 1);
-    world_begin(w, KUBE_PODS); /* for the teardown */
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
+    kube_world_begin(w, KUBE_PODS); /* for the teardown */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(failures_back_off_and_are_told_once),
-        WORLD_TEST(recovery_is_told_with_what_it_took),
-        WORLD_TEST(a_quiet_watch_works_after_two_seconds),
-        WORLD_TEST(a_healthy_minute_resets_the_back_off),
-        WORLD_TEST(a_watch_that_ends_too_soon_is_counted_and_resumed),
-        WORLD_TEST(a_watch_that_is_cut_within_an_event_is_resumed_before_it),
-        WORLD_TEST(an_empty_watch_again_and_again_is_a_failure),
-        WORLD_TEST(a_refusal_is_told_in_its_own_words),
-        WORLD_TEST(an_endless_refusal_is_not_read),
-        WORLD_TEST(retry_after_is_honoured_within_reason),
-        WORLD_TEST(a_version_from_the_future_is_listed_anew),
-        WORLD_TEST(nonsense_in_a_watch_is_listed_anew),
-        WORLD_TEST(a_page_of_html_is_no_list),
-        WORLD_TEST(a_list_over_the_limit_is_broken_off),
-        WORLD_TEST(silence_is_noticed_everywhere),
-        WORLD_TEST(a_stream_that_is_given_up_leaves_the_source_up),
+        KUBE_WORLD_TEST(failures_back_off_and_are_told_once),
+        KUBE_WORLD_TEST(recovery_is_told_with_what_it_took),
+        KUBE_WORLD_TEST(a_quiet_watch_works_after_two_seconds),
+        KUBE_WORLD_TEST(a_healthy_minute_resets_the_back_off),
+        KUBE_WORLD_TEST(a_watch_that_ends_too_soon_is_counted_and_resumed),
+        KUBE_WORLD_TEST(a_watch_that_is_cut_within_an_event_is_resumed_before_it),
+        KUBE_WORLD_TEST(an_empty_watch_again_and_again_is_a_failure),
+        KUBE_WORLD_TEST(a_refusal_is_told_in_its_own_words),
+        KUBE_WORLD_TEST(an_endless_refusal_is_not_read),
+        KUBE_WORLD_TEST(retry_after_is_honoured_within_reason),
+        KUBE_WORLD_TEST(a_version_from_the_future_is_listed_anew),
+        KUBE_WORLD_TEST(nonsense_in_a_watch_is_listed_anew),
+        KUBE_WORLD_TEST(a_page_of_html_is_no_list),
+        KUBE_WORLD_TEST(a_list_over_the_limit_is_broken_off),
+        KUBE_WORLD_TEST(silence_is_noticed_everywhere),
+        KUBE_WORLD_TEST(a_stream_that_is_given_up_leaves_the_source_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,34 @@ static void a_pod_without_a_sandbox_for_a_minute_wants_events(void **state)
     wanted_done(&wanted);
 }
 
+static void a_pod_that_the_runtime_never_speaks_of_has_no_sandbox(void **state)
+{
+    const struct observation ready = { .kind = OBSERVE_SANDBOX,
+                                       .sandbox = { .pod_uid = STR("web-0"), .ready = true } };
+    const struct observation end = { .kind = OBSERVE_SANDBOXES_END };
+    struct world *w = *state;
+    struct wanted wanted;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_waiting(w, "web-1", "ContainerCreating", "");
+    for (size_t i = 0; i < 2; i++) {
+        correlate_wanted(w->correlate, w->now, &wanted);
+        assert_int_equal(wanted.n_namespaces, 0);
+        wanted_done(&wanted);
+        correlate_observe(w->correlate, &ready, w->now);
+        correlate_observe(w->correlate, &end, w->now);
+        world_advance(w, 30 * SEC);
+    }
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 1);
+    wanted_done(&wanted);
+
+    tell_deleted(w, "web-1"); /* web-0 has its sandbox */
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 0);
+    wanted_done(&wanted);
+}
+
 static void only_the_container_whose_turn_it_is_waits(void **state)
 {
     struct world *w = *state;
@@ -188,6 +216,7 @@ int main(void)
         WORLD_TEST(a_pod_that_merely_starts_wants_the_runtime_and_no_events),
         WORLD_TEST(a_failing_container_wants_its_namespaces_events_until_it_recovers),
         WORLD_TEST(a_pod_without_a_sandbox_for_a_minute_wants_events),
+        WORLD_TEST(a_pod_that_the_runtime_never_speaks_of_has_no_sandbox),
         WORLD_TEST(only_the_container_whose_turn_it_is_waits),
         WORLD_TEST(namespaces_over_the_cap_are_counted),
         WORLD_TEST(the_next_retry_follows_the_kubelets_back_off),
