@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API-server double over HTTP: answers, permissions, lists, watches and the replay of recordings."""
+
+import base64
+import json
+import os
+import ssl
+import unittest
+import urllib.error
+import urllib.request
+
+import support
+import kube_codec as codec
+from api_double import ApiDouble
+from kube_client import ApiError
+
+NODE = "fieldSelector=spec.nodeName%3Dlab-node"
+PODS = "/api/v1/pods?" + NODE
+WATCH_LIST = PODS + "&watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+
+
+def pod(name, image="registry.example.com/team/app:v1"):
+    containers = [{"name": "app", "image": image}]
+    return {"metadata": {"name": name}, "spec": {"nodeName": "lab-node", "containers": containers}}
+
+
+class Double(unittest.TestCase):
+    """A running API-server double for each class."""
+
+    arguments = ()
+
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        cls.double = ApiDouble(os.path.join(folder.path, "api"), cls.arguments)
+        cls.addClassCleanup(cls.double.stop)
+        cls.double.start()
+        cls.double.wait_ready()
+        cls.admin = cls.double.client()
+
+    def agent_token(self):
+        with open(self.double.token_file) as token:
+            return token.read()
+
+    def get(self, path, token=None, accept="application/json", method="GET"):
+        """(status, headers, body) of one request over HTTP/1.1, as the agent unless said otherwise."""
+        context = ssl.create_default_context(cafile=self.double.ca_file)
+        request = urllib.request.Request(self.double.url + path, method=method, headers={"Accept": accept})
+        token = self.agent_token() if token is None else token
+        if token:
+            request.add_header("Authorization", "Bearer " + token)
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=10) as response:
+                return response.status, response.headers, response.read()
+        except urllib.error.HTTPError as response:
+            return response.code, response.headers, response.read()
+
+    def watch(self, path):
+        """The frames of a watch that ends by itself, over HTTP/2 in protobuf."""
+        stream = support.Http2Stream(self.double.url + path, self.double.ca_file, self.agent_token(),
+                                     codec.PROTOBUF + ";stream=watch")
+        self.addCleanup(stream.close)
+        frames = list(codec.frames(stream.read()))
+        self.assertEqual(stream.status, 200)
+        return frames
+
+
+def message(body):
+    kind, raw = codec.unwrap(body)
+    return codec.MESSAGES[kind].FromString(raw)
+
+
+class Refusals(Double):
+    def assert_as_recorded(self, answer, name):
+        status, headers, body = answer
+        recorded_status, recorded_headers, recorded_body = support.recorded_response(name)
+        self.assertEqual((status, body), (recorded_status, recorded_body))
+        for header in ("content-type", "cache-control", "content-length"):
+            self.assertEqual(headers[header], recorded_headers[header])
+
+    def test_bodies_are_the_recorded_ones(self):
+        self.assert_as_recorded(self.get("/api/v1/pods", token="wrong"), "badtoken401.http")
+        self.assert_as_recorded(self.get("/api/v1/pods", token=""), "anonymous403.http")
+        self.assert_as_recorded(self.get("/api/v1/nonsense", token=""), "notfound.http")
+
+    def test_a_client_that_wants_protobuf_gets_its_refusal_in_protobuf(self):
+        status, headers, body = self.get("/api/v1/pods", token="wrong", accept=codec.PROTOBUF)
+        self.assertEqual((status, headers["content-type"]), (401, codec.PROTOBUF))
+        self.assertEqual(message(body).code, 401)
+
+    def test_the_agent_may_do_no_more_than_its_role_and_is_found_out(self):
+        self.admin.forget_requests()
+        refused = ["/api/v1/pods", "/api/v1/pods?watch=1", "/api/v1/events", "/api/v1/secrets",
+                   "/api/v1/namespaces/default/secrets/x", "/api/v1/namespaces/default/pods?" + NODE]
+        for path in refused:
+            self.assertEqual(self.get(path)[0], 403, path)
+        self.assertEqual(self.get("/api/v1/namespaces/default/pods/x", method="DELETE")[0], 403)
+        events = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.kind%3DPod,source%3Dkubelet"
+        for path in (PODS, events):
+            self.assertEqual(self.get(path)[0], 200, path)
+        log = self.admin.requests()
+        self.assertEqual([entry["status"] for entry in log], [403] * 7 + [200] * 2)
+        self.assertEqual(log[-2]["query"], {"fieldSelector": "spec.nodeName=lab-node"})
+
+    def test_a_rotated_token_replaces_the_old_one_at_once(self):
+        old = self.agent_token()
+        self.double.rotate_token()
+        self.assertEqual(self.get(PODS, token=old)[0], 401)
+        self.assertEqual(self.get(PODS)[0], 200)
+
+    def test_bad_queries_are_named(self):
+        for query, word in (("&resourceVersion=abc", "resourceVersion"), ("&continue=@@", "continue key"),
+                            (",metadata.uid%3Dx", "field label not supported: metadata.uid")):
+            status, _, body = self.get(PODS + query)
+            self.assertEqual(status, 400, query)
+            self.assertIn(word, json.loads(body)["message"])
+        self.assertEqual(self.get(PODS + "&resourceVersion=999999")[0], 504)
+        self.assertEqual(self.get(PODS + "&watch=1&sendInitialEvents=true")[0], 422)
+
+
+class ListsAndWatches(Double):
+    def setUp(self):
+        self.names = [f"{self._testMethodName[5:20].replace('_', '-')}{i}" for i in range(5)]
+        for name in self.names:
+            self.admin.create("pods", pod(name))
+        self.addCleanup(lambda: [self.admin.delete("pods", name, grace=0) for name in self.names])
+
+    def list(self, query="", accept=codec.PROTOBUF):
+        status, headers, body = self.get(PODS + query, accept=accept)
+        self.assertEqual((status, headers["content-type"]), (200, accept))
+        return codec.pb.PodList.FromString(codec.unwrap(body)[1]) if accept == codec.PROTOBUF else json.loads(body)
+
+    def test_a_list_says_the_same_in_both_formats(self):
+        as_json, as_protobuf = self.list(accept=codec.JSON), self.list()
+        self.assertEqual([i["metadata"]["name"] for i in as_json["items"]], self.names)
+        self.assertEqual([codec.plain(i) for i in as_protobuf.items],
+                         [codec.plain(codec.to_message("Pod", i)) for i in as_json["items"]])
+        self.assertEqual(as_protobuf.metadata.resourceVersion, as_json["metadata"]["resourceVersion"])
+
+    def test_pages_follow_each_other_and_are_of_one_moment(self):
+        page = self.list("&limit=2")
+        self.admin.create("pods", pod("zzz-later"))
+        self.addCleanup(self.admin.delete, "pods", "zzz-later", grace=0)
+        names, version = [i.metadata.name for i in page.items], page.metadata.resourceVersion
+        while getattr(page.metadata, "continue"):
+            page = self.list("&limit=2&continue=" + getattr(page.metadata, "continue"))
+            self.assertEqual(page.metadata.resourceVersion, version)
+            names += [i.metadata.name for i in page.items]
+        self.assertEqual(names, self.names)
+
+    def test_the_continue_token_looks_like_the_recorded_one(self):
+        recorded = codec.pb.PodList.FromString(codec.unwrap(support.recording("pods.list.page1.pb"))[1])
+        made = self.list("&limit=2")
+        self.assertEqual(set(codec.plain(made.metadata)), set(codec.plain(recorded.metadata)))
+        for page in (recorded, made):
+            token = getattr(page.metadata, "continue")
+            decoded = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            self.assertEqual(decoded["v"], "meta.k8s.io/v1")
+            self.assertEqual(decoded["start"], f"/default/{page.items[-1].metadata.name}\0")
+
+    def test_the_limit_is_ignored_where_the_watch_cache_answers(self):
+        self.assertEqual(len(self.list("&limit=2&resourceVersion=0").items), 5)
+
+    def test_a_streaming_list_ends_with_its_bookmark_and_goes_on_as_a_watch(self):
+        frames = self.watch(WATCH_LIST + "&timeoutSeconds=0.3")
+        # The second bookmark is for the watch's end, as the real one sends it.
+        self.assertEqual([t for t, _ in frames], ["ADDED"] * 5 + ["BOOKMARK"] * 2)
+        bookmark = message(frames[5][1]).metadata
+        self.assertEqual(dict(bookmark.annotations), {"k8s.io/initial-events-end": "true"})
+        self.assertEqual(bookmark.resourceVersion, self.list().metadata.resourceVersion)
+
+    def test_a_watch_continues_after_the_version_it_is_given(self):
+        version = self.list().metadata.resourceVersion
+        self.admin.update("pods", {"metadata": {"name": self.names[0]}, "status": {"phase": "Running"}}, "status")
+        self.admin.delete("pods", self.names[1])
+        self.admin.delete("pods", self.names[1], grace=0)
+        self.admin.create("pods", pod(self.names[1]))
+        frames = self.watch(f"{PODS}&watch=1&resourceVersion={version}&timeoutSeconds=0.3")
+        self.assertEqual([(t, message(body).metadata.name) for t, body in frames],
+                         [("MODIFIED", self.names[0]), ("MODIFIED", self.names[1]), ("DELETED", self.names[1]),
+                          ("ADDED", self.names[1])])
+        self.assertEqual(message(frames[0][1]).status.phase, "Running")
+        self.assertTrue(message(frames[1][1]).metadata.HasField("deletionTimestamp"))
+
+    def test_another_nodes_pods_are_not_seen(self):
+        other = pod("elsewhere")
+        other["spec"]["nodeName"] = "another-node"
+        self.admin.create("pods", other)
+        self.addCleanup(self.admin.delete, "pods", "elsewhere", grace=0)
+        self.assertEqual([i.metadata.name for i in self.list().items], self.names)
+
+    def test_a_compacted_version_is_answered_as_recorded(self):
+        version = self.list().metadata.resourceVersion
+        self.admin.update("pods", {"metadata": {"name": self.names[0]}, "status": {"phase": "Running"}}, "status")
+        self.admin.compact()
+        (event_type, body), = self.watch(f"{PODS}&watch=1&resourceVersion={version}")
+        made = codec.plain(message(body))
+        (recorded_type, recorded), = codec.frames(support.recorded_response("watch.rv1.410.pb.http")[2])
+        self.assertEqual(event_type, recorded_type)
+        self.assertRegex(made.pop("message"), rf"^too old resource version: {version} \(\d+\)$")
+        wanted = codec.plain(message(recorded))
+        wanted.pop("message")
+        self.assertEqual(made, wanted)
+
+    def test_json_watches_speak_lines_over_http_1(self):
+        status, headers, body = self.get(WATCH_LIST + "&timeoutSeconds=0.3")
+        self.assertEqual((status, headers["content-type"]), (200, codec.JSON))
+        events = [json.loads(line) for line in body.splitlines()]
+        self.assertEqual([e["type"] for e in events], ["ADDED"] * 5 + ["BOOKMARK"] * 2)
+        self.assertEqual(events[0]["object"]["kind"], "Pod")
+
+    def test_writing_what_is_there_or_is_not(self):
+        with self.assertRaises(ApiError) as raised:
+            self.admin.create("pods", pod(self.names[0]))
+        self.assertEqual(raised.exception.status, 409)
+        with self.assertRaises(ApiError) as raised:
+            self.admin.update("pods", pod("nobody"))
+        self.assertEqual(raised.exception.status, 404)
+
+
+class Bookmarks(Double):
+    arguments = ("--bookmark-seconds", "0.2")
+
+    def test_they_come_to_those_who_ask(self):
+        types = [t for t, _ in self.watch(PODS + "&watch=1&allowWatchBookmarks=true&timeoutSeconds=0.7")]
+        self.assertGreaterEqual(len(types), 3)
+        self.assertEqual(set(types), {"BOOKMARK"})
+        self.assertEqual(self.watch(PODS + "&watch=1&timeoutSeconds=0.3"), [])
+
+
+class Replay(Double):
+    arguments = ("--replay-pods", os.path.join(support.RECORDINGS, "pods.watch.pb"),
+                 "--replay-events", os.path.join(support.RECORDINGS, "events.watch.pb"),
+                 "--replay-interval", "0", "--chunk", "700")
+
+    def test_watchers_get_the_recorded_bytes(self):
+        events = "/api/v1/namespaces/default/events?watch=1&timeoutSeconds=0.3"
+        pods = support.Http2Stream(
+            self.double.url + PODS + "&watch=1&resourceVersion=2475&allowWatchBookmarks=true&timeoutSeconds=2",
+            self.double.ca_file, self.agent_token(), codec.PROTOBUF + ";stream=watch")
+        self.addCleanup(pods.close)
+        pieces = list(pods.pieces())
+        recorded_stream, received = support.recording("pods.watch.pb"), b"".join(pieces)
+        self.assertEqual(received[:len(recorded_stream)], recorded_stream)
+        self.assertEqual([t for t, _ in codec.frames(received[len(recorded_stream):])], ["BOOKMARK"])
+        self.assertLessEqual(max(map(len, pieces)), 700)
+        # Whoever comes later gets the state first; the objects' bytes are the recorded ones, too.
+        recorded = {codec.unwrap(body)[1] for _, body in codec.frames(support.recording("events.watch.pb"))}
+        frames = self.watch(events)
+        self.assertGreater(len(frames), 100)
+        self.assertTrue(all(codec.unwrap(body)[1] in recorded for _, body in frames))
+
+
+if __name__ == "__main__":
+    unittest.main()

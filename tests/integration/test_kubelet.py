@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the mini kubelet reports against what a real kubelet reported of the same pods."""
+
+import json
+import re
+import threading
+import unittest
+
+import support
+import kube_codec as codec
+from kubelet_events import BURST, Recorder
+from kubelet_images import BackOff
+from lab import Lab
+
+SPEED = 12
+
+# The runtime's own words differ from version to version; the kubelet's around them do not.
+_RUNTIME_WORDS = re.compile(r"failed to pull and unpack image .*")
+_TOOK = re.compile(r"\d+(\.\d+)?m?s")
+
+
+def masked(text):
+    """A message without what may differ: the registry's host, the runtime's words, times and sizes."""
+    text = re.sub(r'"[^"]*/([^"/]+/[^"/]+)"', r'"HOST/\1"', text)
+    text = _RUNTIME_WORDS.sub("RUNTIME-ERROR", text)
+    return re.sub(r"\d+ bytes", "N bytes", _TOOK.sub("TIME", text))
+
+
+def state_of(status):
+    (name, detail), = status["state"].items()
+    return (status["name"], detail.get("reason") if name == "waiting" else name, masked(detail.get("message", "")))
+
+
+class Story:
+    """What one pod's watch and events tell: each different status once, in order; the same for events."""
+
+    def __init__(self):
+        self.states, self.events, self.fields = [], [], set()
+
+    def add_pod(self, pod):
+        status = pod.get("status", {})
+        shown = [state_of(s) for group in ("initContainerStatuses", "containerStatuses") for s in status.get(group, [])]
+        if shown and (not self.states or self.states[-1] != shown):
+            self.states.append(shown)
+
+    def add_event(self, event):
+        kind = (event["type"], event["reason"], event["involvedObject"].get("fieldPath"), masked(event["message"]))
+        self.fields.add(frozenset(event))
+        if kind not in self.events:
+            self.events.append(kind)
+
+
+def recorded_stories():
+    stories = {}
+    for name, add in (("pods.watch.pb", Story.add_pod), ("events.watch.pb", Story.add_event)):
+        for event_type, body in codec.frames(support.recording(name)):
+            if event_type not in ("ADDED", "MODIFIED"):
+                continue
+            kind, raw = codec.unwrap(body)
+            value = codec.plain(codec.MESSAGES[kind].FromString(raw))
+            pod = value.get("involvedObject", value["metadata"])["name"]
+            add(stories.setdefault(pod, Story()), value)
+    return stories
+
+
+class Follower:
+    """Watches a lab's pods and events from the beginning and tells their stories."""
+
+    def __init__(self, api):
+        self.stories = {}
+        self._lock = threading.Lock()
+        for resource, add in (("pods", Story.add_pod), ("events", Story.add_event)):
+            threading.Thread(target=self._follow, args=(api, resource, add), daemon=True).start()
+
+    def _follow(self, api, resource, add):
+        try:
+            for event in api.watch(f"/api/v1/{resource}?watch=1"):
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    value = event["object"]
+                    pod = value.get("involvedObject", value["metadata"])["name"]
+                    with self._lock:
+                        add(self.stories.setdefault(pod, Story()), value)
+        except OSError:
+            pass  # the lab has ended
+
+    def story(self, pod):
+        with self._lock:
+            return self.stories.get(pod, Story())
+
+
+def pull_secret(name, registry, password):
+    auths = {"auths": {registry: {"username": "lab", "password": password}}}
+    return {"metadata": {"name": name}, "stringData": {".dockerconfigjson": json.dumps(auths)}}
+
+
+def create_recorded_pods(lab):
+    """The recorded pods that fail the same way on any runtime, with this lab's registries."""
+    hosts = {"ok": lab.open.host, "private": lab.private.host, "missing": lab.endpoints["no-such-tag"]}
+    lab.api.create("secrets", pull_secret("wrong-cred", hosts["private"], "wrong"))
+
+    def pod(name, containers, **spec):
+        lab.api.create("pods", {"metadata": {"name": name},
+                                "spec": {"nodeName": lab.node, "containers": containers, **spec}})
+
+    ok = f"{hosts['ok']}/lab/pause:1"
+    private = {"name": "app", "image": f"{hosts['private']}/lab/pause:1", "imagePullPolicy": "Always"}
+    app = {"name": "app", "image": ok}
+    pod("ok-pause", [{**app, "imagePullPolicy": "Always"}])
+    support.eventually(lambda: lab.api.get("pods", "ok-pause")["status"]["phase"] == "Running", "ok-pause runs")
+    pod("unauth-nosecret", [private])
+    pod("unauth-wrong", [private], imagePullSecrets=[{"name": "wrong-cred"}])
+    pod("unauth-secret-missing", [private], imagePullSecrets=[{"name": "does-not-exist"}])
+    pod("notfound-name", [{"name": "app", "image": f"{hosts['missing']}/team/app:v1"}])
+    pod("net-refused", [{"name": "app", "image": f"{lab.endpoints['refused']}/team/app:v1"}])
+    pod("invalidname", [{"name": "app", "image": "127.0.0.1:5000/Lab/UPPER:::1"}])
+    pod("neverpull", [{"name": "app", "image": f"{hosts['ok']}/lab/never:1", "imagePullPolicy": "Never"}])
+    pod("two-causes", [{**private, "name": "a"}, {"name": "b", "image": f"{hosts['ok']}/lab/pause:v8"},
+                       {"name": "c", "image": ok}])
+    pod("init-fails", [app], initContainers=[{"name": "setup", "image": f"{hosts['missing']}/team/init:v1"}])
+    pod("sidecar-fails", [app], initContainers=[{"name": "side", "image": f"{hosts['missing']}/team/side:v1",
+                                                 "restartPolicy": "Always"}])
+    pod("image-volume", [{**app, "volumeMounts": [{"name": "v", "mountPath": "/m"}]}],
+        volumes=[{"name": "v", "image": {"reference": f"{hosts['missing']}/team/artifact:v1"}}])
+
+
+FAILING = ("unauth-nosecret", "unauth-wrong", "unauth-secret-missing", "notfound-name", "net-refused", "init-fails",
+           "sidecar-fails", "image-volume")
+
+
+class AgainstTheRecording(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab(speed=SPEED))
+        cls.recorded = recorded_stories()
+        cls.follower = Follower(cls.lab.api)
+        create_recorded_pods(cls.lab)
+
+    def assert_same(self, pod, states):
+        """The pod's first statuses and all its kinds of events are the recorded ones, in the same order."""
+        recorded = self.recorded[pod]
+
+        def same():
+            story = self.follower.story(pod)
+            self.assertEqual(story.states[:states], recorded.states[:states], pod)
+            self.assertEqual(story.events, recorded.events, pod)
+
+        support.eventually(same, f"{pod} tells the recorded story", 15)
+
+    def test_failing_pods_tell_the_recorded_story(self):
+        # creating, ErrImagePull, ImagePullBackOff with the cause, and both once more
+        for pod in FAILING:
+            with self.subTest(pod=pod):
+                self.assertGreaterEqual(len(self.recorded[pod].states), 5)
+                self.assert_same_unless_recovered(pod, 5)
+
+    def assert_same_unless_recovered(self, pod, states):
+        # In the recording some pods recover after 101 s, with more kinds of events.
+        recorded = self.recorded[pod]
+        cut = next((i for i, e in enumerate(recorded.events) if e[1] in ("Pulled", "Created")), None)
+        recorded.events = recorded.events[:cut]
+        self.assert_same(pod, states)
+
+    def test_pods_that_can_never_pull_tell_the_recorded_story(self):
+        for pod in ("invalidname", "neverpull"):
+            with self.subTest(pod=pod):
+                self.assert_same(pod, 2)
+
+    def test_a_pod_that_works_tells_the_recorded_story(self):
+        self.assert_same("ok-pause", 2)
+
+    def test_containers_of_one_pod_fail_on_their_own(self):
+        self.assert_same("two-causes", 4)
+
+    def test_events_have_the_recorded_fields(self):
+        support.eventually(lambda: bool(self.follower.story("unauth-wrong").fields), "an event", 10)
+        listed = json.loads(support.recording("events.list.json"))["items"]
+        recorded = {frozenset(event) for event in listed}
+        made = {frozenset(e) for e in self.lab.api.list("events")}
+        self.assertEqual(made, recorded)
+        source = {"component": "kubelet", "host": "lab-node"}
+        self.assertTrue(all(e["source"] == source for e in self.lab.api.list("events")))
+
+    def test_a_repaired_secret_lets_the_pod_start_and_a_deleted_pod_goes(self):
+        lab = self.lab
+        lab.api.create("secrets", pull_secret("repair", lab.private.host, "wrong"))
+        lab.api.create("pods", {"metadata": {"name": "repaired"}, "spec": {
+            "nodeName": lab.node, "imagePullSecrets": [{"name": "repair"}],
+            "containers": [{"name": "app", "image": f"{lab.private.host}/lab/pause:1", "imagePullPolicy": "Always"}]}})
+        support.eventually(lambda: any(s[0][1] == "ErrImagePull" for s in self.follower.story("repaired").states),
+                           "the wrong password fails", 10)
+        lab.api.update("secrets", pull_secret("repair", lab.private.host, "correct-horse"))
+        support.eventually(lambda: self.follower.story("repaired").states[-1] == [("app", "running", "")],
+                           "the pod runs", 15)
+        lab.api.delete("pods", "repaired")
+        support.eventually(lambda: lab.api.get("pods", "repaired") is None, "the pod is gone", 10)
+
+
+class OldMessages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab(speed=SPEED, old_messages=True))
+
+    def test_back_off_forgets_the_cause_and_the_code_stays(self):
+        image = self.lab.endpoints["forbidden"] + "/team/app:v1"
+        self.lab.api.create("pods", {"metadata": {"name": "old"}, "spec": {
+            "nodeName": self.lab.node, "containers": [{"name": "app", "image": image}]}})
+        follower = Follower(self.lab.api)
+
+        def told():
+            waiting = [state[0][1:] for state in follower.story("old").states]
+            self.assertIn(("ErrImagePull", "rpc error: code = Unknown desc = RUNTIME-ERROR"), waiting)
+            self.assertIn(("ImagePullBackOff", 'Back-off pulling image "HOST/team/app:v1"'), waiting)
+            self.assertIn(("Warning", "Failed", "spec.containers{app}",
+                           'Failed to pull image "HOST/team/app:v1": rpc error: code = Unknown desc = RUNTIME-ERROR'),
+                          follower.story("old").events)
+
+        support.eventually(told, "the old wording", 10)
+
+
+class FakeApi:
+    """Takes events and keeps them."""
+
+    def __init__(self):
+        self.events = {}
+
+    def create(self, resource, value, namespace):
+        return self.update(resource, value)
+
+    def update(self, resource, value):
+        self.events[value["metadata"]["name"]] = value
+        return value
+
+
+class SpamFilter(unittest.TestCase):
+    def test_a_pod_that_talks_too_much_is_cut_off_as_in_the_recording(self):
+        """In 435 s the recorded pod 'neverpull' got 26 events through: a burst, and one after 300 s."""
+        recorded = sum(codec.MESSAGES["Event"].FromString(codec.unwrap(body)[1]).involvedObject.name == "neverpull"
+                       for _, body in codec.frames(support.recording("events.watch.pb")))
+        self.assertEqual(recorded, BURST + 1)
+
+        api = FakeApi()
+        recorder = Recorder(api, "lab-node")
+        pod = {"metadata": {"name": "p", "namespace": "default", "uid": "u", "resourceVersion": "1"}}
+        for _ in range(3 * BURST):
+            recorder.record(pod, "Warning", "Failed", "Error: ErrImageNeverPull", "spec.containers{app}")
+        recorder.record(pod, "Normal", "BackOff", "another type has a bucket of its own")
+        self.assertEqual(sorted(e["count"] for e in api.events.values()), [1, BURST])
+
+
+class BackOffTimes(unittest.TestCase):
+    def test_it_doubles_and_ends_at_five_minutes(self):
+        back_off = BackOff(speed=1)
+        seconds = []
+        for _ in range(7):
+            back_off.failed(("uid", "image"), "why")
+            seconds.append(back_off._entries[("uid", "image")][0])
+        self.assertEqual(seconds, [10, 20, 40, 80, 160, 300, 300])
+        self.assertEqual(back_off.error(("uid", "image")), "why")
+        self.assertIsNone(back_off.error(("uid", "another")))
+        back_off.forget("uid")
+        self.assertIsNone(back_off.error(("uid", "image")))
+
+
+if __name__ == "__main__":
+    unittest.main()

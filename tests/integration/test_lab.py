@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab itself: what its registries make a runtime say, and that it leaves nothing behind."""
+
+import glob
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import unittest
+
+import support
+import dns
+from cri import Cri, grpc
+from lab import Lab
+from procs import PYTHON, clean_environment
+
+LAB = os.path.join(support.ROOT, "tests", "lab", "lab.py")
+
+# What containerd 1.6 says of each endpoint (code, the end of the message). HOST is the registry's.
+SAYS = {
+    "no-challenge": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 401 Unauthorized"),
+    "forbidden": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 403 Forbidden"),
+    "no-such-tag": ("NOT_FOUND", "HOST/team/app:v1: not found"),
+    "no-such-name": ("NOT_FOUND", "HOST/team/app:v1: not found"),
+    "busy": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 429 Too Many Requests"),
+    "broken": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 500 Internal Server Error"),
+    "bad-gateway": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 502 Bad Gateway"),
+    "down": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 503 Service Unavailable"),
+    "slow-gateway": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 504 Gateway Timeout"),
+    "closes": ("UNKNOWN", 'failed to do request: Head "http://HOST/v2/team/app/manifests/v1": EOF'),
+    "token-broken": ("UNKNOWN", "failed to fetch anonymous token: unexpected status: 500 Internal Server Error"),
+    "bad-digest": ("FAILED_PRECONDITION", "failed precondition"),
+    "other-platform": ("NOT_FOUND", "no match for platform in manifest: not found"),
+    "untrusted": ("UNKNOWN", "x509: certificate signed by unknown authority"),
+    "speaks-http": ("UNKNOWN", "http: server gave HTTP response to HTTPS client"),
+    "refused": ("UNKNOWN", "connect: connection refused"),
+}
+
+
+class Registries(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab(kubelet=False))
+        cls.runtime = Cri(cls.lab.containerd.socket)
+        cls.addClassCleanup(cls.runtime.close)
+
+    def pull_error(self, image, credentials=None):
+        with self.assertRaises(grpc.RpcError) as raised:
+            self.runtime.pull(image, credentials)
+        return raised.exception.code().name, raised.exception.details()
+
+    def test_each_endpoint_makes_the_runtime_say_what_it_should(self):
+        for name, (code, ending) in SAYS.items():
+            with self.subTest(endpoint=name):
+                host = self.lab.endpoints[name]
+                said_code, said = self.pull_error(host + "/team/app:v1")
+                self.assertEqual(said_code, code)
+                self.assertRegex(said, re.escape(ending.replace("HOST", host)) + "$")
+
+    def test_names_without_an_address_fail_as_such(self):
+        self.assertIn("no such host", self.pull_error("registry.nope.invalid/team/app:v1")[1])
+        self.assertIn("server misbehaving", self.pull_error("servfail.invalid/team/app:v1")[1])
+        self.assertIn("no such host", self.pull_error("nginx:1.25")[1])
+
+    def test_a_password_makes_the_difference(self):
+        image = self.lab.private.image("lab/pause", "1")
+        self.assertIn("401 Unauthorized", self.pull_error(image)[1])
+        self.assertIn("401 Unauthorized", self.pull_error(image, ("lab", "wrong"))[1])
+        self.assertTrue(self.runtime.pull(image, ("lab", "correct-horse")))
+
+    def test_a_stalled_layer_stalls_until_it_is_released(self):
+        host = self.lab.endpoints["stalls"]
+        calls, done = [], threading.Event()
+
+        def pull():
+            self.runtime.pull(host + "/team/app:v1", started=calls.append)
+            done.set()
+
+        threading.Thread(target=pull, daemon=True).start()
+        support.eventually(lambda: bool(calls), "the pull has begun")
+        self.assertFalse(done.wait(0.5))
+        with socket.create_connection((self.lab.address, int(host.rpartition(":")[2]))) as release:
+            release.sendall(b"GET /lab/release HTTP/1.1\r\n\r\n")
+            release.recv(100)
+        self.assertTrue(done.wait(10))
+
+    def test_two_endpoints_never_answer(self):
+        """The runtime would find out after 10 and 30 s; here it is enough that a shorter wait is in vain."""
+        def connect(name):
+            port = int(self.lab.endpoints[name].rpartition(":")[2])
+            return socket.create_connection((self.lab.address, port), timeout=0.4)
+
+        with self.assertRaises(TimeoutError):
+            connect("unreachable")
+        with connect("tls-hang") as silent, self.assertRaises(TimeoutError):
+            ssl.create_default_context().wrap_socket(silent, server_hostname="tls-hang.lab")
+
+
+def processes_that_name(text):
+    """Pids whose command line has `text` in it."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as cmdline:
+                if text.encode() in cmdline.read():
+                    found.append(int(path.split("/")[2]))
+        except OSError:
+            pass  # it has ended
+    return found
+
+
+class Life(unittest.TestCase):
+    def up(self):
+        """A new lab as a process of its own: (process, its description)."""
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        process = subprocess.Popen([PYTHON, LAB, "up", "--dir", os.path.join(folder.path, "lab")],
+                                   stdout=subprocess.PIPE, env=clean_environment(), text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        ready = process.stdout.readline()
+        self.assertIn("lab.json", ready)
+        with open(ready.split(": ", 1)[1].strip()) as described:
+            return process, json.load(described)
+
+    def assert_gone(self, lab):
+        def gone():
+            self.assertEqual(processes_that_name(lab["directory"]), [])
+            self.assertEqual(glob.glob("/sys/fs/cgroup/*/" + lab["cgroup"]), [])
+            self.assertFalse(os.path.exists(lab["directory"]))
+
+        support.eventually(gone, "nothing is left of the lab", 10)
+
+    def test_two_side_by_side_and_nothing_is_left_of_either(self):
+        (killed, first), (ended, second) = self.up(), self.up()
+        self.assertNotEqual(first["api"]["url"], second["api"]["url"])
+        self.assertTrue(processes_that_name(first["directory"]))
+        killed.send_signal(signal.SIGKILL)
+        ended.send_signal(signal.SIGTERM)
+        self.assertEqual(ended.wait(10), 0)
+        self.assert_gone(first)
+        self.assert_gone(second)
+
+    def test_a_folder_that_was_there_before_stays(self):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        with Lab(folder.path, kubelet=False):
+            self.assertTrue(os.path.exists(os.path.join(folder.path, "lab.json")))
+        self.assertTrue(os.path.exists(os.path.join(folder.path, "containerd.log")))
+
+
+class Dns(unittest.TestCase):
+    QUERY = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04open\x03lab\x00\x00\x01\x00\x01"
+
+    def test_a_name_of_the_lab_has_its_address(self):
+        answer = dns.answer(self.QUERY, "127.1.2.3")
+        self.assertEqual(answer[:4], b"\x12\x34\x81\x80")
+        self.assertTrue(answer.endswith(bytes([127, 1, 2, 3])))
+
+    def test_what_is_no_query_gets_no_answer(self):
+        for length in range(len(self.QUERY)):
+            self.assertIsNone(dns.answer(self.QUERY[:length], "127.1.2.3"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent as a child process, and what it tells: metrics, failures, sources."""
+
+import http.client
+import json
+import re
+import time
+
+from procs import Process, free_port
+
+_SAMPLE = re.compile(r'^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$')
+_LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
+_ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
+
+
+class Sample:
+    """One line of /metrics."""
+
+    def __init__(self, line):
+        match = _SAMPLE.match(line)
+        if not match:
+            raise ValueError(f"not a sample: {line!r}")
+        self.name, self.line = match.group(1), line
+        self.labels = {name: re.sub(r'\\[\\"n]', lambda m: _ESCAPES[m.group()], value)
+                       for name, value in _LABEL.findall(match.group(2) or "")}
+        self.value = float(match.group(3))
+
+
+class Metrics:
+    def __init__(self, text):
+        self.text = text
+        self.samples = [Sample(line) for line in text.splitlines() if line and not line.startswith("#")]
+
+    def find(self, name, **labels):
+        """The samples of a metric whose labels have these values."""
+        return [s for s in self.samples if s.name == name and labels.items() <= s.labels.items()]
+
+    def value(self, name, **labels):
+        """The sum of what find() finds; None when there is nothing."""
+        found = self.find(name, **labels)
+        return sum(s.value for s in found) if found else None
+
+
+class Agent:
+    """Starts at once. Both listeners are on free ports of 127.0.0.1."""
+
+    def __init__(self, binary, flags, log_path):
+        self.web, self.debug = ("127.0.0.1", free_port()), ("127.0.0.1", free_port())
+        self.flags = [*flags, f"--web.listen-address={self.web[0]}:{self.web[1]}",
+                      f"--debug.listen-address={self.debug[0]}:{self.debug[1]}"]
+        self.binary, self.log_path = binary, log_path
+        self._process = Process("agent", [binary, *self.flags], log_path)
+
+    def get(self, path, address=None, method="GET", body=None):
+        """(status, body) of one request to the listener for people, or to `address`."""
+        connection = http.client.HTTPConnection(*(address or self.debug), timeout=5)
+        try:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def ready(self):
+        """Whether the first list of pods is done."""
+        try:
+            return self.get("/-/ready", self.web)[0] == 200
+        except OSError:
+            return False
+
+    def wait_ready(self, seconds=10):
+        self._process.wait_until(self.ready, "/-/ready", seconds)
+
+    def wait_listening(self, seconds=10):
+        def listening():
+            try:
+                return self.get("/-/healthy", self.web)[0]
+            except OSError:
+                return False
+
+        self._process.wait_until(listening, "an answer on its port", seconds)
+
+    def metrics(self):
+        status, text = self.get("/metrics", self.web)
+        if status != 200:
+            raise AssertionError(f"/metrics answered {status}")
+        return Metrics(text)
+
+    def failures(self):
+        """{(pod, container): failure} of all that /debug/failures tells."""
+        return {(f["pod"], f["container"]): f for f in json.loads(self.get("/debug/failures")[1])["failures"]}
+
+    def log(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    def check(self):
+        self._process.check()
+
+    def stop(self):
+        """SIGTERM; returns (exit status, seconds it took). Insists after five seconds."""
+        started = time.monotonic()
+        status = self._process.stop(seconds=5)
+        return status, time.monotonic() - started

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each request to the API-server double means: parsing, permission, reading. Writing is in api_write.py."""
+
+import base64
+import json
+import time
+import urllib.parse
+import uuid
+
+import api_auth
+import api_watch
+import api_write
+import kube_codec as codec
+from api_store import KINDS, SELECTABLE, Expired
+
+REQUESTS_KEPT = 10000
+
+
+class Refused(Exception):
+    """Ends a request with a metav1.Status."""
+
+    def __init__(self, code, reason, message, details=None):
+        super().__init__(message)
+        self.status = codec.status(code, reason, message, details)
+
+
+class Request:
+    """One request, whichever HTTP it came in by. Header names are lower case."""
+
+    def __init__(self, method, target, headers, body, protocol):
+        self.method, self.headers, self.body, self.protocol = method, headers, body, protocol
+        self.path, _, query = target.partition("?")
+        self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+
+    @property
+    def wants_protobuf(self):
+        accept = self.headers.get("accept", "")
+        return accept.split(",")[0].strip().startswith(codec.PROTOBUF)
+
+    @property
+    def watches(self):
+        return self.query.get("watch", "") in ("1", "true")
+
+
+class Response:
+    """`body` is bytes, or an asynchronous iterator of bytes for a stream."""
+
+    def __init__(self, status, content_type, body):
+        self.status, self.body = status, body
+        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+        self.headers = [("audit-id", str(uuid.uuid4())), ("cache-control", "no-cache, private"),
+                        ("content-type", content_type), ("date", date)]
+        if isinstance(body, bytes):
+            self.headers.append(("content-length", str(len(body))))
+
+
+class Target:
+    """A resource path: /api/v1[/namespaces/NS]/RESOURCE[/NAME[/status]]"""
+
+    def __init__(self, path):
+        parts = path.strip("/").split("/")
+        if parts[:2] != ["api", "v1"]:
+            raise not_found()
+        rest, self.namespace = parts[2:], ""
+        if len(rest) > 2 and rest[0] == "namespaces":
+            self.namespace, rest = rest[1], rest[2:]
+        self.resource, self.name, self.subresource = (rest + ["", "", ""])[:3]
+        if self.resource not in KINDS or len(rest) > 3 or self.subresource not in ("", "status"):
+            raise not_found()
+
+    @property
+    def kind(self):
+        return KINDS[self.resource]
+
+
+def not_found():
+    return Refused(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def reply_status(request, status):
+    """A Status in the format the client asked for."""
+    if request.wants_protobuf:
+        body = codec.wrap("Status", codec.to_message("Status", status).SerializeToString())
+        return Response(status["code"], codec.PROTOBUF, body)
+    return Response(status["code"], codec.JSON, json.dumps(status, indent=2).encode())
+
+
+def reply_json(value, status=200):
+    return Response(status, codec.JSON, codec.encode_json(value))
+
+
+def parse_selectors(resource, text):
+    selectors = {}
+    for term in filter(None, text.split(",")):
+        name, _, wanted = term.replace("==", "=").partition("=")
+        if name not in SELECTABLE[resource]:
+            raise Refused(400, "BadRequest", f"Unable to find \"/v1, Resource={resource}\" that match label selector "
+                                             f"\"\", field selector \"{text}\": field label not supported: {name}")
+        selectors[name] = wanted
+    return selectors
+
+
+class Api:
+    """
+    The whole service behind HTTP. `faults` is where misbehaviour plugs in: called with every
+    request before anything else; what it returns, if anything, is the response.
+    """
+
+    def __init__(self, store, tokens, bookmark_seconds=60.0, on_watch=None, faults=None):
+        self.store, self.tokens, self.bookmark_seconds = store, tokens, bookmark_seconds
+        self.on_watch = on_watch or (lambda resource: None)
+        self.faults = faults or (lambda request: None)
+        self.requests = []
+
+    def handle(self, request):
+        try:
+            user = self.tokens.user(request.headers.get("authorization"))
+            entry = self._log(request, user)
+            response = self.faults(request) or self._answer(request, user)
+        except Refused as refused:
+            response = reply_status(request, refused.status)
+        except Expired as expired:
+            response = reply_status(request, codec.status(410, "Expired", str(expired)))
+        entry["status"] = response.status
+        return response
+
+    def _log(self, request, user):
+        entry = {"time": time.time(), "user": user, "method": request.method, "path": request.path,
+                 "query": request.query, "user_agent": request.headers.get("user-agent", ""),
+                 "accept": request.headers.get("accept", ""), "protocol": request.protocol}
+        if user != api_auth.ADMIN_USER and len(self.requests) < REQUESTS_KEPT:
+            self.requests.append(entry)
+        return entry
+
+    def _answer(self, request, user):
+        if user is None:
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        if request.path.startswith("/lab/") and user == api_auth.ADMIN_USER:
+            return self._answer_lab(request)
+        target = Target(request.path)
+        verb = self._verb(request, target)
+        selectors = parse_selectors(target.resource, request.query.get("fieldSelector", ""))
+        if not api_auth.may(user, verb, target, selectors):
+            raise Refused(403, "Forbidden", api_auth.forbidden_message(user, verb, target),
+                          {"kind": target.resource})
+        if verb == "list":
+            return self._list(request, target, selectors)
+        if verb == "watch":
+            return self._watch(request, target, selectors)
+        if verb == "get":
+            return reply_json(self._existing(target).json())
+        return reply_json(*api_write.write(self.store, verb, request, target))
+
+    @staticmethod
+    def _verb(request, target):
+        if request.method == "GET":
+            return "get" if target.name else "watch" if request.watches else "list"
+        verb = {"POST": "create", "PUT": "update", "DELETE": "delete"}.get(request.method)
+        if verb is None or bool(target.name) != (verb != "create"):
+            raise Refused(405, "MethodNotAllowed", "the server does not allow this method on the requested resource",
+                          {})
+        return verb
+
+    def _existing(self, target):
+        return api_write.existing(self.store, target)
+
+    # --- lists ---
+
+    def _list(self, request, target, selectors):
+        query = request.query
+        self._check_version(query.get("resourceVersion", ""), target)
+        if "continue" in query:
+            version, last = self._decode_continue(query["continue"])
+            items = [item for item in self.store.remembered(version) if item.key > last]
+        else:
+            items = self.store.list(target.resource, target.namespace, selectors)
+            version = self.store.version
+        # From the watch cache (resourceVersion=0) the whole list comes, whatever the limit says.
+        limit = 0 if query.get("resourceVersion") == "0" else int(query.get("limit", 0))
+        meta = {"resourceVersion": str(version)}
+        if limit and len(items) > limit:
+            if "continue" not in query:
+                self.store.remember_page(items)
+            meta["continue"] = self._encode_continue(version, items[limit - 1].key)
+            if not selectors:  # with a selector the real one does not know either
+                meta["remainingItemCount"] = len(items) - limit
+            items = items[:limit]
+        return self._reply_list(request, target.kind + "List", meta, items)
+
+    @staticmethod
+    def _reply_list(request, kind, meta, items):
+        if request.wants_protobuf:
+            return Response(200, codec.PROTOBUF, codec.encode_list(kind, meta, [item.raw for item in items]))
+        return reply_json({"kind": kind, "apiVersion": "v1", "metadata": meta,
+                           "items": [item.value for item in items]})
+
+    def _check_version(self, text, target):
+        if text and not text.isdigit():
+            raise Refused(400, "BadRequest", f"resourceVersion: Invalid value: {text!r}: strconv.ParseUint: parsing "
+                                             f"{text!r}: invalid syntax")
+        if text and int(text) > self.store.version:
+            raise Refused(504, "Timeout", f"Too large resource version: {text}, current: {self.store.version}",
+                          {"kind": target.resource, "retryAfterSeconds": 1})
+
+    @staticmethod
+    def _encode_continue(version, last):
+        """`last` is the key of the last item sent; what follows begins with the next possible key."""
+        token = {"v": "meta.k8s.io/v1", "rv": version, "start": "/" + "/".join(last) + "\0"}
+        return base64.urlsafe_b64encode(codec.encode_json(token)).decode().rstrip("=")
+
+    @staticmethod
+    def _decode_continue(text):
+        try:
+            token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            return token["rv"], tuple(token["start"].rstrip("\0").split("/")[1:])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Refused(400, "BadRequest", f"continue key is not valid: {error}") from error
+
+    # --- watches ---
+
+    def _watch(self, request, target, selectors):
+        query = request.query
+        if "sendInitialEvents" in query and query.get("resourceVersionMatch") != "NotOlderThan":
+            raise Refused(422, "Invalid", 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
+                                          "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        self._check_version(query.get("resourceVersion", ""), target)
+        watch = api_watch.Watch(self.store, target, selectors, query, request.wants_protobuf, self.bookmark_seconds)
+        self.on_watch(target.resource)
+        content_type = codec.PROTOBUF + ";stream=watch" if request.wants_protobuf else codec.JSON
+        return Response(200, content_type, watch.stream())
+
+    # --- the lab's own ---
+
+    def _answer_lab(self, request):
+        if request.path == "/lab/requests":
+            requests = self.requests
+            if request.method == "DELETE":
+                self.requests = []
+            return reply_json(requests)
+        if request.path == "/lab/compact" and request.method == "POST":
+            return reply_json({"oldest": self.store.compact()})
+        if request.path == "/lab/state":
+            return reply_json({"resourceVersion": self.store.version, "watches": self.store.watchers})
+        raise not_found()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One watch: where it starts, what it sends, when it ends."""
+
+import asyncio
+import random
+import time
+
+import kube_codec as codec
+from api_store import Expired
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+class Watch:
+    """The stream behind one watch request."""
+
+    def __init__(self, store, target, selectors, query, protobuf, bookmark_seconds):
+        self._store, self._target, self._selectors = store, target, selectors
+        self._protobuf, self._bookmark_seconds = protobuf, bookmark_seconds
+        self._bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
+        self._end = time.monotonic() + float(query.get("timeoutSeconds") or random.uniform(1800, 3600))
+        self._query = query
+
+    def _initial(self):
+        query = self._query
+        version = query.get("resourceVersion", "")
+        wants_state = query.get("sendInitialEvents") in ("1", "true")
+        if wants_state or ("sendInitialEvents" not in query and version in ("", "0")):
+            items = self._store.list(self._target.resource, self._target.namespace, self._selectors)
+            first = [self._encode("ADDED", item) for item in items]
+            if wants_state and self._bookmarks:
+                first.append(self._bookmark({INITIAL_EVENTS_END: "true"}))
+            return first
+        if version in ("", "0"):
+            return []
+        return [data for change in self._store.since(int(version)) for data in self._selected(change)]
+
+    async def stream(self):
+        # Nothing is awaited between the two, so no change falls in between.
+        queue = self._store.subscribe()
+        try:
+            for data in self._initial():
+                yield data
+            async for data in self._changes(queue):
+                yield data
+        except Expired as expired:
+            yield self._error(codec.status(410, "Expired", str(expired)))
+        finally:
+            self._store.unsubscribe(queue)
+
+    async def _changes(self, queue):
+        """What happens from now on; a bookmark now and then, and one at the end, as the real one does."""
+        next_bookmark = time.monotonic() + self._bookmark_seconds
+        while time.monotonic() < self._end:
+            until = min(self._end, next_bookmark)
+            try:
+                change = await asyncio.wait_for(queue.get(), max(0, until - time.monotonic()))
+            except asyncio.TimeoutError:
+                if self._bookmarks:
+                    yield self._bookmark()
+                next_bookmark = time.monotonic() + self._bookmark_seconds
+                continue
+            for data in self._selected(change):
+                yield data
+
+    def _selected(self, change):
+        """The change's bytes if this watch selects it: a list of one or none."""
+        stored = change.stored
+        if stored.resource != self._target.resource:
+            return []
+        if change.type == "BOOKMARK":
+            return [self._encode("BOOKMARK", stored)] if self._bookmarks else []
+        return [self._encode(change.type, stored)] if stored.matches(self._target.namespace, self._selectors) else []
+
+    # --- bytes ---
+
+    def _encode(self, event_type, stored):
+        if self._protobuf:
+            return codec.frame(event_type, codec.wrap(stored.kind, stored.raw))
+        return self._line(event_type, stored.json())
+
+    def _bookmark(self, annotations=None):
+        value = {"kind": self._target.kind, "apiVersion": "v1",
+                 "metadata": {"resourceVersion": str(self._store.version)}}
+        if annotations:
+            value["metadata"]["annotations"] = annotations
+        if self._protobuf:
+            raw = codec.to_message(self._target.kind, value).SerializeToString()
+            return codec.frame("BOOKMARK", codec.wrap(self._target.kind, raw))
+        return self._line("BOOKMARK", value)
+
+    def _error(self, status):
+        if self._protobuf:
+            raw = codec.to_message("Status", status).SerializeToString()
+            return codec.frame("ERROR", codec.wrap("Status", raw))
+        return self._line("ERROR", status)
+
+    @staticmethod
+    def _line(event_type, value):
+        return codec.encode_json({"type": event_type, "object": value}) + b"\n"

@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Does cri/ read from a real containerd what is there? Run by hand, as root:
+
+    check_cri.py BUILD/tests/lab/cri_look [--record DIR]
+
+Starts a containerd of its own, makes pods in it, compares what cri_look prints; then lets
+containerd hang, and end. --record writes the answers' bytes (tests/data/cri/).
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+import cri
+from containerd import SANDBOX_IMAGE, Containerd
+from procs import HERE, PYTHON, require, run
+
+RUNTIME, IMAGE = "/runtime.v1.RuntimeService/", "/runtime.v1.ImageService/"
+WEB, DB, GONE = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
+pb = cri.pb
+
+
+class Node:
+    """Pods, made the way a kubelet makes them, in the host's namespaces (no CNI needed)."""
+
+    def __init__(self, folder, cgroup, client):
+        self._folder, self._cgroup, self._client = folder, cgroup, client
+
+    def sandbox(self, name, uid, attempt=0):
+        config = pb.PodSandboxConfig(
+            metadata=pb.PodSandboxMetadata(name=name, uid=uid, namespace="default", attempt=attempt),
+            log_directory=os.path.join(self._folder, "logs", uid),
+            labels={"io.kubernetes.pod.name": name, "io.kubernetes.pod.namespace": "default",
+                    "io.kubernetes.pod.uid": uid},
+            annotations={"kubernetes.io/config.seen": "2026-11-21T23:00:00Z", "kubernetes.io/config.source": "api"})
+        config.linux.cgroup_parent = f"/{self._cgroup}"
+        self._host(config.linux.security_context.namespace_options)
+        return config, self._client.run_sandbox(config)
+
+    def container(self, sandbox, name, attempt, image):
+        sandbox_config, sandbox_id = sandbox
+        config = pb.ContainerConfig(
+            metadata=pb.ContainerMetadata(name=name, attempt=attempt), image=pb.ImageSpec(image=image),
+            command=["/pause"], log_path=f"{name}-{attempt}.log", labels={"io.kubernetes.container.name": name},
+            annotations={"io.kubernetes.container.restartCount": str(attempt)})
+        self._host(config.linux.security_context.namespace_options)
+        container_id = self._client.create_container(sandbox_id, config, sandbox_config)
+        self._client.start_container(container_id)
+        return container_id
+
+    def stop_container(self, container_id):
+        self._call("StopContainer", pb.StopContainerRequest(container_id=container_id, timeout=1))
+
+    def stop_sandbox(self, sandbox):
+        self._call("StopPodSandbox", pb.StopPodSandboxRequest(pod_sandbox_id=sandbox[1]))
+
+    def _call(self, method, request):
+        self._client._call(RUNTIME + method, request, pb.Empty, 30)
+
+    @staticmethod
+    def _host(options):
+        options.network = options.pid = options.ipc = pb.NODE
+
+
+def fill(node, image_id):
+    web = node.sandbox("web-0", WEB)
+    node.stop_container(node.container(web, "app", 0, image_id))
+    node.container(web, "app", 1, image_id)
+    node.container(web, "sidecar", 0, SANDBOX_IMAGE)
+    node.stop_sandbox(node.sandbox("db-0", DB))
+    node.sandbox("db-0", DB, attempt=1)
+    node.stop_sandbox(node.sandbox("gone-0", GONE))
+
+
+def record(client, folder):
+    def raw(method, request=b""):
+        call = client.channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
+        return call(request, timeout=5)
+
+    def image(reference):
+        return raw(IMAGE + "ImageStatus",
+                   pb.ImageStatusRequest(image=pb.ImageSpec(image=reference)).SerializeToString())
+
+    os.makedirs(folder, exist_ok=True)
+    for name, answer in (("version", raw(RUNTIME + "Version")), ("status", raw(RUNTIME + "Status")),
+                         ("sandboxes", raw(RUNTIME + "ListPodSandbox")),
+                         ("containers", raw(RUNTIME + "ListContainers")),
+                         ("image-present", image(SANDBOX_IMAGE)),
+                         ("image-absent", image("docker.io/library/absent:1"))):
+        with open(os.path.join(folder, name + ".pb"), "wb") as out:
+            out.write(answer)
+
+
+def look(program, seconds, socket_path):
+    """The lines that cri_look prints, without a container's creation time."""
+    done = subprocess.run([program, str(seconds), "unix://" + socket_path, SANDBOX_IMAGE, "lab.local/absent:1",
+                           "UPPER/not a:reference"], stdout=subprocess.PIPE, text=True, timeout=seconds + 2, check=True)
+    lines = done.stdout.splitlines()
+    return [line.rsplit(" ", 1)[0] if line.startswith("created") else line for line in lines]
+
+
+def expect(lines, *wanted):
+    missing = [line for line in wanted if not any(have.startswith(line) for have in lines)]
+    if missing:
+        sys.exit("check_cri: missing: {}\nfound:\n{}".format("; ".join(missing), "\n".join(lines)))
+
+
+def containerd_pid(socket_path):
+    listeners = run([require("ss", "iproute2"), "-xlpH", "src", socket_path], "asking who listens")
+    return int(listeners.split("pid=")[1].split(",")[0])
+
+
+def check(args, node, client, runtime):
+    fill(node, client.image(SANDBOX_IMAGE).id)
+    if args.record:
+        record(client, args.record)
+
+    lines = look(args.program, 1, runtime.socket)
+    expect(lines, "up 1", "runtime containerd ", f"image {SANDBOX_IMAGE} present ", "image lab.local/absent:1 absent 0",
+           f"sandbox {WEB} ready", f"sandbox {DB} ready", f"sandbox {GONE} not-ready",
+           f"created {WEB} app 1 ''", f"created {WEB} sidecar 0 '{SANDBOX_IMAGE}'")
+    if any("app 0" in line for line in lines):
+        sys.exit("check_cri: an old attempt was told:\n" + "\n".join(lines))
+
+    pid = containerd_pid(runtime.socket)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        lines = look(args.program, 3, runtime.socket)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    expect(lines, "up 0 container runtime at")
+    if not any("DeadlineExceeded" in line for line in lines):
+        sys.exit("check_cri: a runtime that hangs:\n" + "\n".join(lines))
+    expect(look(args.program, 1, runtime.socket), "up 1", "runtime containerd ")
+
+    runtime.stop()
+    expect(look(args.program, 1, runtime.socket), "up 0 container runtime")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compare cri/ with a real containerd.")
+    parser.add_argument("program", help="the built cri_look")
+    parser.add_argument("--record", metavar="DIR", help="also write the answers' bytes there")
+    args = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="check-cri-")
+    cgroup = os.path.basename(folder)
+    keeper = subprocess.Popen([PYTHON, os.path.join(HERE, "keeper.py"), cgroup, folder, "yes"],
+                              stdin=subprocess.PIPE, start_new_session=True)
+    os.mkdir(os.path.join(folder, "containerd"))
+    runtime = Containerd(os.path.join(folder, "containerd"), "127.0.0.1")
+    try:
+        runtime.start()
+        runtime.wait_ready()
+        pause = os.path.join(folder, "pause")
+        run([require("gcc", "gcc"), "-static", "-Os", "-s", "-o", pause, os.path.join(HERE, "pause.c")],
+            "compiling the pause program")
+        with open(pause, "rb") as program:
+            runtime.import_sandbox_image(program.read())
+        client = cri.Cri(runtime.socket)
+        check(args, Node(folder, cgroup, client), client, runtime)
+        client.close()
+    finally:
+        runtime.stop()
+        keeper.stdin.close()
+        keeper.wait(20)
+    print("check_cri: all as it is")
+
+
+if __name__ == "__main__":
+    main()

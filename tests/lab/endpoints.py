@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Registries that misbehave, one port each, and the lab's DNS, in one process.
+
+    endpoints.py --pause FILE --address IP --cert FILE --key FILE --ready FILE
+
+Writes {"name": {"host": "name.lab:port", "scheme": "http" or "https"}} to the ready file once all
+of them listen, and runs until it is killed. What each one does is the table BEHAVIOURS.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import socket
+import ssl
+
+import dns
+from images import MANIFEST_TYPE, digest_of, marked_image
+from procs import write_ready_file
+
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+STALL_LAYER_BYTES = 2 << 20
+
+
+def _error(code, message):
+    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+
+
+def refuse(status, code, message, headers=()):
+    """Every request gets the same answer."""
+
+    async def behave(endpoint, request, writer):
+        await reply(writer, request, status, _error(code, message), [("Content-Type", "application/json"), *headers])
+
+    return behave
+
+
+async def close_at_once(endpoint, request, writer):
+    """The connection ends where the response should begin."""
+
+
+async def token_server_fails(endpoint, request, writer):
+    if request.path.startswith("/token"):
+        await reply(writer, request, 500, b"token service is down")
+        return
+    challenge = f'Bearer realm="http://{endpoint.host}/token",service="lab",scope="repository:team/app:pull"'
+    await reply(writer, request, 401, _error("UNAUTHORIZED", "authentication required"),
+                [("WWW-Authenticate", challenge)])
+
+
+async def serve_image(endpoint, request, writer):
+    """A well-behaved read-only registry: every name is the endpoint's one image."""
+    kind, _, reference = request.path.rpartition("/")
+    if kind.endswith("/manifests"):
+        await reply_manifest(writer, request, endpoint.image.manifest, MANIFEST_TYPE)
+    elif reference in endpoint.image.blobs:
+        await reply(writer, request, 200, endpoint.image.blobs[reference])
+    else:
+        await reply(writer, request, 200, b"{}")
+
+
+async def wrong_layer(endpoint, request, writer):
+    """The layer has the promised length and other bytes."""
+    if request.path.endswith(endpoint.layer_digest):
+        await reply(writer, request, 200, bytes(len(endpoint.image.layers[0])))
+    else:
+        await serve_image(endpoint, request, writer)
+
+
+async def stalled_layer(endpoint, request, writer):
+    """Half of the layer, then silence; the rest once somebody asks for /lab/release."""
+    if request.path == "/lab/release":
+        endpoint.released.set()
+        await reply(writer, request, 200, b"{}")
+    elif request.path.endswith(endpoint.layer_digest):
+        layer = endpoint.image.layers[0]
+        writer.write(head(200, len(layer)))
+        writer.write(layer[:len(layer) // 2])
+        await writer.drain()
+        await endpoint.released.wait()
+        writer.write(layer[len(layer) // 2:])
+        await writer.drain()
+    else:
+        await serve_image(endpoint, request, writer)
+
+
+async def other_platform_only(endpoint, request, writer):
+    """An index that offers nothing for this machine."""
+    manifest = endpoint.image.manifest
+    if request.path.endswith(digest_of(manifest)):
+        await reply_manifest(writer, request, manifest, MANIFEST_TYPE)
+    elif "/manifests/" in request.path:
+        entry = {"mediaType": MANIFEST_TYPE, "digest": digest_of(manifest), "size": len(manifest),
+                 "platform": {"os": "linux", "architecture": "s390x"}}
+        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}).encode()
+        await reply_manifest(writer, request, index, INDEX_TYPE)
+    else:
+        await serve_image(endpoint, request, writer)
+
+
+# name: (transport, behaviour). Transports: http; https with a certificate nobody trusts; "http-as-https"
+# answers in HTTP where the client speaks TLS; the others never get as far as a request.
+BEHAVIOURS = {
+    "no-challenge": ("http", refuse(401, "UNAUTHORIZED", "authentication required")),
+    "forbidden": ("http", refuse(403, "DENIED", "requested access to the resource is denied")),
+    "no-such-tag": ("http", refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+    "no-such-name": ("http", refuse(404, "NAME_UNKNOWN", "repository name not known to registry")),
+    "busy": ("http", refuse(429, "TOOMANYREQUESTS", "you have reached your pull rate limit",
+                            [("Retry-After", "60")])),
+    "broken": ("http", refuse(500, "UNKNOWN", "internal error")),
+    "bad-gateway": ("http", refuse(502, "UNKNOWN", "bad gateway")),
+    "down": ("http", refuse(503, "UNAVAILABLE", "service unavailable")),
+    "slow-gateway": ("http", refuse(504, "UNKNOWN", "gateway timeout")),
+    "closes": ("http", close_at_once),
+    "token-broken": ("http", token_server_fails),
+    "bad-digest": ("http", wrong_layer),
+    "stalls": ("http", stalled_layer),
+    "other-platform": ("http", other_platform_only),
+    "untrusted": ("https", serve_image),
+    "speaks-http": ("http-as-https", None),
+    "tls-hang": ("silent", None),
+    "refused": ("refused", None),
+    "unreachable": ("full", None),
+}
+
+
+class Request:
+    def __init__(self, head_bytes):
+        self.method, self.path, _ = head_bytes.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+
+
+def head(status, length, headers=()):
+    lines = [f"HTTP/1.1 {status} {http.client.responses[status]}", f"Content-Length: {length}", "Connection: close",
+             "Docker-Distribution-Api-Version: registry/2.0", *(f"{k}: {v}" for k, v in headers)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def reply(writer, request, status, body, headers=()):
+    writer.write(head(status, len(body), headers))
+    if request.method != "HEAD":
+        writer.write(body)
+    await writer.drain()
+
+
+async def reply_manifest(writer, request, manifest, media_type):
+    headers = [("Content-Type", media_type), ("Docker-Content-Digest", digest_of(manifest))]
+    await reply(writer, request, 200, manifest, headers)
+
+
+class Endpoint:
+    """One port. Keeps what its behaviour needs; never forgets a socket, so that ports stay taken."""
+
+    def __init__(self, name, transport, behave, address, pause_program, tls):
+        self.name, self.transport, self._behave, self._tls = name, transport, behave, tls
+        self.image = marked_image(pause_program, name, STALL_LAYER_BYTES if name == "stalls" else 0)
+        self.layer_digest = digest_of(self.image.layers[0])
+        self.released = asyncio.Event()
+        self._socket = socket.socket()
+        self._socket.bind((address, 0))
+        self.host = f"{name}.lab:{self._socket.getsockname()[1]}"
+        self._kept = []
+
+    @property
+    def scheme(self):
+        return "http" if self.transport == "http" else "https"
+
+    async def start(self):
+        if self.transport == "refused":
+            return  # bound and not listening: connections are refused, and nobody else gets the port
+        if self.transport == "full":
+            self._fill_backlog()
+            return
+        await asyncio.start_server(self._serve, sock=self._socket,
+                                   ssl=self._tls if self.transport == "https" else None)
+
+    def _fill_backlog(self):
+        """
+        A queue for one, taken, and nobody to empty it: the kernel drops every further SYN,
+        which looks to a client like a firewall that drops packets.
+        """
+        self._socket.listen(0)
+        for _ in range(4):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(self._socket.getsockname())
+            self._kept.append(client)
+
+    async def _serve(self, reader, writer):
+        try:
+            if self.transport == "silent":
+                await asyncio.Event().wait()
+            elif self.transport == "http-as-https":
+                await reader.read(1)  # the beginning of a TLS hello, whatever follows
+                writer.write(head(400, 0))
+            else:
+                request = Request(await reader.readuntil(b"\r\n\r\n"))
+                await self._behave(self, request, writer)
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            print(f"{self.name}: {error}")
+        finally:
+            writer.close()
+
+
+async def main():
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    for flag in ("--pause", "--address", "--cert", "--key", "--ready"):
+        parser.add_argument(flag, required=True)
+    args = parser.parse_args()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(args.cert, args.key)
+    with open(args.pause, "rb") as program:
+        pause_program = program.read()
+
+    endpoints = [Endpoint(name, *row, args.address, pause_program, tls) for name, row in BEHAVIOURS.items()]
+    for endpoint in endpoints:
+        await endpoint.start()
+    await dns.serve(args.address)
+    write_ready_file(args.ready, json.dumps({e.name: {"host": e.host, "scheme": e.scheme} for e in endpoints}))
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+The project's own small cluster on this machine: a containerd, registries that work and registries
+that do not, an API-server double and a mini kubelet. Everything is on loopback and in one folder.
+
+    lab.py up --dir DIR [--speed N] [--old-messages] [--no-kubelet] [--no-sandbox-image]
+
+Writes DIR/lab.json (where everything is) once it is ready, and runs until SIGTERM or Ctrl-C.
+Needs root. Nothing outlives it, not even a SIGKILL.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    import certs
+    import protos
+    import registries
+    from api_double import ApiDouble
+    from containerd import Containerd
+    from procs import HERE, PYTHON, LabError, Process, clean_environment, require, run
+except ImportError as missing:
+    sys.exit(f"lab: {missing}; the lab needs Debian's /usr/bin/python3 with the packages python3-bcrypt, "
+             "python3-grpcio, python3-h2 and python3-protobuf")
+
+BIG_IMAGE_BYTES = 8 << 20
+
+
+class Lab:
+    """
+    A lab in `directory`, or in a new temporary one. Use it as a context manager, from the main
+    thread. It removes the directory at the end if it made it, unless keep_directory() was called.
+    """
+
+    def __init__(self, directory=None, speed=1.0, kubelet=True, old_messages=False, sandbox_image=True,
+                 node="lab-node", api_arguments=()):
+        if os.geteuid() != 0:
+            raise LabError("the lab needs root: it makes namespaces and listens on port 53 of a loopback address")
+        self._remove = directory is None or not os.path.exists(directory)
+        self.directory = os.path.abspath(directory or tempfile.mkdtemp(prefix="imagepull-lab-"))
+        os.makedirs(self.directory, exist_ok=True)
+        self.node, self.speed = node, speed
+        self._with_kubelet, self._old_messages, self._with_sandbox_image = kubelet, old_messages, sandbox_image
+        # An address of its own: names and ports of labs side by side never meet.
+        self.address = "127." + ".".join(str(random.randint(64, 250)) for _ in range(3))
+        self._cgroup = "imagepull-lab-" + self.address.replace(".", "-")
+        self._parts, self._keeper, self.endpoints = [], None, {}
+        self._generated = protos.generate(self.path("generated"))
+        self.containerd = Containerd(self.path("containerd"), self.address)
+        self.api_double = ApiDouble(self.path("api"), api_arguments, self._generated)
+        self.open = registries.Registry(self.path("registry"), "open", self.address)
+        self.private = registries.Registry(self.path("registry"), "private", self.address, registries.PASSWORD)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    # --- life ---
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        self._start_keeper()
+        run([require("gcc", "gcc"), "-static", "-Os", "-s", "-o", self.path("pause"), os.path.join(HERE, "pause.c")],
+            "compiling the pause program")
+        with open(self.path("pause"), "rb") as program:
+            pause_program = program.read()
+        for folder in ("containerd", "registry"):
+            os.makedirs(self.path(folder), exist_ok=True)
+        endpoints = self._make_endpoints()
+        for part in (self.containerd, self.open, self.private, self.api_double):
+            self._parts.append(part)
+            part.start()
+
+        for registry in (self.open, self.private):
+            registry.wait_ready()
+        registries.fill(self.open, self.private, pause_program, BIG_IMAGE_BYTES)
+        self._learn_endpoints(endpoints)
+        self.containerd.wait_ready()
+        if self._with_sandbox_image:
+            self.containerd.import_sandbox_image(pause_program)
+        self.api_double.wait_ready()
+        self.api = self.api_double.client()
+        if self._with_kubelet:
+            self._start_kubelet()
+        self._write_description()
+
+    def stop(self):
+        for part in reversed(self._parts):
+            part.stop()
+        self._parts = []
+        if self._keeper:
+            self._keeper.stdin.close()
+            self._keeper.wait(20)
+            self._keeper = None
+
+    def keep_directory(self):
+        """Leave the folder with the logs behind at the end."""
+        self._keeper.stdin.write(b"keep")
+        self._keeper.stdin.flush()
+
+    def check(self):
+        """Raise if a part of the lab has ended by itself."""
+        for part in self._parts:
+            part.check()
+
+    # --- parts ---
+
+    def _start_keeper(self):
+        self._keeper = subprocess.Popen(
+            [PYTHON, os.path.join(HERE, "keeper.py"), self._cgroup, self.directory, "yes" if self._remove else "no"],
+            stdin=subprocess.PIPE, start_new_session=True, env=clean_environment())
+
+    def _make_endpoints(self):
+        ca = certs.make_ca(self.directory, "unknown-ca")
+        cert, key = certs.make_server_certificate(self.directory, "untrusted", ca, ["DNS:untrusted.lab"])
+        process = Process("endpoints", [PYTHON, os.path.join(HERE, "endpoints.py"), "--pause", self.path("pause"),
+                                        "--address", self.address, "--cert", cert, "--key", key,
+                                        "--ready", self.path("endpoints.json")], self.path("endpoints.log"))
+        self._parts.append(process)
+        return process
+
+    def _learn_endpoints(self, process):
+        process.wait_until(lambda: os.path.exists(self.path("endpoints.json")), "all ports")
+        with open(self.path("endpoints.json")) as answer:
+            found = json.load(answer)
+        self.endpoints = {name: entry["host"] for name, entry in found.items()}
+        plain_http = [entry["host"] for entry in found.values() if entry["scheme"] == "http"]
+        for host in [self.open.host, self.private.host, *plain_http]:
+            self.containerd.use_plain_http(host)
+
+    def _start_kubelet(self):
+        self._parts.append(Process("kubelet", [
+            PYTHON, os.path.join(HERE, "kubelet.py"), "--api", self.api_double.url, "--ca", self.api_double.ca_file,
+            "--token-file", self.api_double.admin_token_file, "--runtime", self.containerd.socket, "--node", self.node,
+            "--logs", self.path("pod-logs"), "--cgroup", self._cgroup, "--speed", str(self.speed),
+            *(["--old-messages"] if self._old_messages else [])], self.path("kubelet.log"),
+            clean_environment(**{protos.GENERATED: self._generated})))
+
+    # --- what others need to know ---
+
+    def agent_flags(self):
+        """The flags that point the agent at this lab."""
+        return [f"--node-name={self.node}", *self.api_double.agent_flags(),
+                f"--cri.endpoint={self.containerd.endpoint}"]
+
+    def description(self):
+        return {
+            "pid": os.getpid(), "node": self.node, "directory": self.directory, "address": self.address,
+            "cgroup": self._cgroup, "agent_flags": self.agent_flags(),
+            "api": {"url": self.api_double.url, "ca_file": self.api_double.ca_file,
+                    "token_file": self.api_double.token_file, "admin_token_file": self.api_double.admin_token_file},
+            "containerd": {"socket": self.containerd.socket, "endpoint": self.containerd.endpoint},
+            "registries": {"open": self.open.host, "private": self.private.host, **self.endpoints},
+            "credentials": {"username": registries.USERNAME, "password": registries.PASSWORD},
+        }
+
+    def _write_description(self):
+        with open(self.path("lab.json"), "w") as out:
+            json.dump(self.description(), out, indent=2)
+            out.write("\n")
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked for the end."""
+
+
+def end_on_signals():
+    """SIGTERM and SIGHUP end the program like Ctrl-C does: with everything cleaned up, once."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def end(*_):
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise Ended
+
+    for number in numbers:
+        signal.signal(number, end)
+
+
+def up(args):
+    with Lab(args.dir, args.speed, not args.no_kubelet, args.old_messages, not args.no_sandbox_image) as lab:
+        print(f"the lab is ready: {lab.path('lab.json')}", flush=True)
+        while True:
+            lab.check()
+            time.sleep(0.5)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="A small cluster on this machine, for tests and demos.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("up", help="start everything and run until SIGTERM or Ctrl-C")
+    command.add_argument("--dir", help="where everything is kept (default: a new temporary folder)")
+    command.add_argument("--speed", type=float, default=1.0, help="divides the kubelet's waiting times")
+    command.add_argument("--old-messages", action="store_true", help="the wording of kubelets before 1.32")
+    command.add_argument("--no-kubelet", action="store_true")
+    command.add_argument("--no-sandbox-image", action="store_true", help="so that no pod gets its sandbox")
+    args = parser.parse_args()
+    end_on_signals()
+    try:
+        up(args)
+    except Ended:
+        return 0
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
