@@ -26,35 +26,51 @@
 /* What stood in front of a terminal error, one bit each; defined in agent/core/wrappers.h. */
 typedef uint32_t wrapper_set;
 
+/* Known phrases in one message; more than this many: later ones are not looked at. */
+#define FAILURE_HITS_MAX 64u
+
+/* A phrase of the rules that stands in the message. */
+struct hit {
+    uint16_t rule;  /* its row in agent/core/rules.c */
+    bool in_answer; /* behind the HTTP status: in what the registry answered */
+    bool in_page;   /* in an HTML or XML page */
+};
+
 /* One try to get the image, and the error that ended it. */
 struct attempt {
-    struct str terminal; /* the innermost error text, wrappers and lifted values gone */
+    struct str terminal; /* the error text behind the last wrapper */
     wrapper_set wrappers;
     int grpc_code;   /* as in `code = NotFound` (5); -1 where none was said */
     int http_status; /* as in `401 Unauthorized`; 0 where none was said */
+    uint16_t first_hit;
+    uint16_t n_hits; /* failure.hits[first_hit ...], in the order of the text */
 };
 
 /*
  * A message, normalised. Big (it holds its own copy of the text): keep it on
- * the stack of the caller, do not store it. The `str`s point into `text`.
+ * the stack of the caller, do not store or copy it. The `str`s point into `text`.
  */
 struct failure {
     struct str image;   /* the image the message names; empty where it names none */
     struct str message; /* the message for people: unescaped, secrets redacted, valid UTF-8, at most
                            LIMIT_MESSAGE_TEXT bytes */
-    bool back_off;      /* it says "Back-off pulling image" */
+    bool back_off;      /* it says "Back-off pulling image", "ImagePullBackOff" or the like */
+    bool pull;          /* it says that a pull failed */
     bool truncated;     /* longer than LIMIT_CLASSIFY_TEXT: the middle is missing */
     size_t n_attempts;  /* 0: nothing behind the wrappers (a back-off without cause) */
     struct attempt attempts[FAILURE_ATTEMPTS_MAX];
+    size_t n_hits;
+    struct hit hits[FAILURE_HITS_MAX];
     struct str waiting_reason; /* as given to normalise() */
-    char text[LIMIT_CLASSIFY_TEXT + LIMIT_MESSAGE_TEXT + LIMIT_IMAGE_TEXT];
+    char text[LIMIT_CLASSIFY_TEXT + LIMIT_MESSAGE_TEXT];
 };
 
 struct verdict {
     enum cause cause;
     enum reason reason;
-    enum stage stage;        /* STAGE_MAX: not known */
-    int http_status;         /* 0: none */
+    enum stage stage;  /* STAGE_MAX: not known */
+    int http_status;   /* 0: none */
+    bool sent_unknown; /* a 401 that reads alike with and without credentials; pull Secrets tell */
     uint32_t ambiguous_with; /* bit (1 << enum cause) for each other cause the text allows */
     const char *rule;        /* the name of the rule that decided; static, never NULL */
 };

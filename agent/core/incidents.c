@@ -286,8 +286,12 @@ struct verdict incident_verdict(const struct incident *incident, const struct po
 {
     struct verdict verdict = incident->verdict;
 
-    if (verdict.cause == CAUSE_UNAUTHORIZED && pod && pod->n_missing_secrets)
+    if (!pod)
+        return verdict;
+    if (verdict.cause == CAUSE_UNAUTHORIZED && pod->n_missing_secrets)
         verdict.reason = REASON_PULL_SECRET_MISSING;
+    else if (verdict.sent_unknown && pod->n_secrets)
+        verdict.reason = REASON_BAD_CREDENTIALS;
     return verdict;
 }
 

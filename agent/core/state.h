@@ -213,7 +213,7 @@ void incidents_end(struct correlate *c, struct pod *pod, const char *container,
 int incident_evidence(struct incident *incident, enum witness witness, struct str reason,
                       struct str text, int64_t at_us);
 
-/* The verdict with what the pod itself tells: a Secret that does not exist. */
+/* The verdict with what the pod itself tells: which pull Secrets it has, and whether they exist. */
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod);
 void incidents_forget(struct correlate *c, struct instant now);
 void incidents_free(struct correlate *c);

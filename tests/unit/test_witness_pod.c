@@ -202,6 +202,31 @@ static void an_image_volume_is_blamed_and_not_the_containers_own_image(void **st
     world_look_done(&look);
 }
 
+/* containerd 1.6 says the same of a pull with a wrong password and of one without any. */
+static void pull_secrets_tell_whether_refused_credentials_were_sent(void **state)
+{
+    static const char text[] = "failed to pull and unpack image \"" IMAGE "\": failed to resolve "
+                               "reference \"" IMAGE "\": pulling from host " REGISTRY
+                               " failed with status code [manifests v1]: 401 Unauthorized";
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_waiting(w, "without", "ErrImagePull", text);
+    pod_of(w, &told, "with");
+    told.fact.n_pull_secrets = 1;
+    told.secrets[0] = STR("regcred");
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message = str_from(text);
+    tell_pod(w, &told);
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "without")->verdict.reason, REASON_NO_CREDENTIALS);
+    assert_int_equal(look_one(&look, "with")->verdict.reason, REASON_BAD_CREDENTIALS);
+    assert_int_equal(look.snapshot.reasons[REASON_BAD_CREDENTIALS], 1);
+    world_look_done(&look);
+}
+
 static void a_repeated_status_changes_nothing(void **state)
 {
     struct world *w = *state;
@@ -231,6 +256,7 @@ int main(void)
         WORLD_TEST(a_container_whose_image_was_changed_starts_anew),
         WORLD_TEST(a_pod_that_succeeded_or_failed_waits_for_no_image),
         WORLD_TEST(an_image_volume_is_blamed_and_not_the_containers_own_image),
+        WORLD_TEST(pull_secrets_tell_whether_refused_credentials_were_sent),
         WORLD_TEST(a_repeated_status_changes_nothing),
     };
 

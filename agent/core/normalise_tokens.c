@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/normalise_tokens.h"
+
+#include <string.h>
+
+#include "agent/core/normalise_bytes.h"
+#include "agent/core/normalise_phrases.h"
+#include "agent/core/redact.h"
+
+/* What a byte can be, one bit each. */
+enum class {
+    SPACE = 1u << 0,
+    QUOTE = 1u << 1,
+    OPEN = 1u << 2,
+    CLOSE = 1u << 3,
+    SEPARATOR = 1u << 4,
+    WORD = 1u << 5,
+    INNER = 1u << 6, /* inside a value, or punctuation behind a word */
+    URL_END = 1u << 7,
+};
+
+#define RANGE(from, to, class) [(from)...(to)] = (class)
+
+static const uint8_t classes[256] = {
+    RANGE(0, ' ', SPACE | URL_END),
+    ['!'] = INNER,
+    ['"'] = QUOTE | URL_END,
+    RANGE('#', '&', INNER),
+    ['\''] = QUOTE,
+    ['('] = OPEN,
+    [')'] = CLOSE | URL_END,
+    ['*'] = SEPARATOR,
+    ['+'] = INNER,
+    [','] = SEPARATOR,
+    ['-'] = WORD,
+    RANGE('.', '/', INNER),
+    RANGE('0', '9', WORD),
+    [':'] = INNER,
+    [';'] = SEPARATOR,
+    ['<'] = OPEN | URL_END,
+    ['='] = SEPARATOR,
+    ['>'] = CLOSE | URL_END,
+    RANGE('?', '@', INNER),
+    RANGE('A', 'Z', WORD),
+    ['['] = OPEN | URL_END,
+    ['\\'] = INNER,
+    [']'] = CLOSE | URL_END,
+    ['^'] = INNER,
+    ['_'] = WORD,
+    ['`'] = QUOTE | URL_END,
+    RANGE('a', 'z', WORD),
+    ['{'] = OPEN,
+    ['|'] = SEPARATOR,
+    ['}'] = CLOSE,
+    RANGE('~', 0x7f, INNER),
+    RANGE(0x80, 0xff, WORD),
+};
+
+/* "Bearer" and "Basic" are followed by a token, if by so many bytes. */
+#define SCHEME_TOKEN_MIN 16u
+
+/* A value that is longer than this is never looked up ("i/o", "net/http"). */
+#define INNER_WORD_MAX 24u
+
+struct splitter {
+    const char *text; /* spaces stand behind it, so a scan that stops at one needs no limit */
+    size_t len;
+    size_t at;
+    unsigned flags; /* for the next token */
+    bool after_bracket;
+    bool secrets;
+    struct token *out;
+    size_t n;
+};
+
+static bool is(const struct splitter *s, size_t at, unsigned which)
+{
+    return (classes[(unsigned char)s->text[at]] & which) != 0;
+}
+
+static size_t skip(const struct splitter *s, size_t at, unsigned which)
+{
+    while (classes[(unsigned char)s->text[at]] & which)
+        at++;
+    return at;
+}
+
+/* Where the letters, digits, "-", "_" and bytes over 0x7f end that WORD stands for. */
+static inline size_t word_end(const struct splitter *s, size_t at)
+{
+    for (;; at += 8) {
+        uint64_t all = bytes_load(s->text + at);
+        uint64_t low = all & ~HIGH_BITS;
+        uint64_t word = bytes_between(low | EACH_BYTE(0x20), 'a', 'z') |
+                        bytes_between(low, '0', '9') | bytes_equal(low, '-') |
+                        bytes_equal(low, '_') | all;
+
+        if (~word & HIGH_BITS)
+            return at + bytes_before(~word & HIGH_BITS);
+    }
+}
+
+/* Where the next space or `quote` stands. */
+static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
+{
+    for (;; at += 8) {
+        uint64_t all = bytes_load(s->text + at);
+        uint64_t low = all & ~HIGH_BITS;
+        uint64_t stop = (bytes_between(low, 0, ' ') | bytes_equal(low, quote)) & ~all;
+
+        if (stop)
+            return at + bytes_before(stop);
+    }
+}
+
+static inline void add(struct splitter *s, size_t from, size_t to, unsigned word, unsigned flags)
+{
+    if (to - from >= SCHEME_TOKEN_MIN && s->n > 0 &&
+        vocabulary_has(s->out[s->n - 1].word, WORD_SCHEME))
+        s->secrets = true;
+    s->out[s->n++] = (struct token){
+        .at = (uint16_t)from,
+        .len = (uint16_t)(to - from),
+        .word = (uint16_t)word,
+        .flags = (uint16_t)(s->flags | flags),
+    };
+    s->flags = 0;
+    s->after_bracket = false;
+}
+
+static bool is_status_number(const char *at, size_t len)
+{
+    return len == 3 && at[0] >= '1' && at[0] <= '5' && at[1] >= '0' && at[1] <= '9' &&
+           at[2] >= '0' && at[2] <= '9';
+}
+
+static void add_word(struct splitter *s, size_t from, size_t to)
+{
+    unsigned word;
+
+    while (to > from && (s->text[to - 1] == '\'' || s->text[to - 1] == '-'))
+        to--;
+    while (from < to && s->text[from] == '-')
+        from++;
+    if (from == to)
+        return; /* a dash between two clauses */
+    word = is_status_number(s->text + from, to - from) ? (unsigned)WORD_NUMBER
+                                                       : vocabulary_find(s->text + from, to - from);
+    add(s, from, to, word, 0);
+}
+
+static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags)
+{
+    struct str value = { .at = s->text + from, .len = to - from };
+    bool url = str_starts(value, STR("http://")) || str_starts(value, STR("https://"));
+
+    s->secrets |= redact_wants_url(value);
+    add(s, from, to, url ? WORD_URL : WORD_VALUE, url ? flags | TOKEN_URL : flags);
+}
+
+/* Where a URL's text ends: it may hold what separates words elsewhere. */
+static size_t url_end(const struct splitter *s, size_t at)
+{
+    if (s->text[at] == '[') { /* an IPv6 address */
+        at = skip(s, at + 1, WORD | INNER);
+        at += s->text[at] == ']';
+    }
+    while (!is(s, at, URL_END))
+        at++;
+    return at;
+}
+
+static bool is_trailing(char c)
+{
+    return c == ':' || c == '.' || c == ',' || c == ';' || c == '!' || c == '?' || c == '\'';
+}
+
+/* From a word or punctuation that goes on: "i/o", "host:5000/name", a URL. */
+static void split_value(struct splitter *s, size_t from, size_t next)
+{
+    bool url = next - from >= 3 && memcmp(s->text + next - 3, "://", 3) == 0;
+    size_t end = url ? url_end(s, next) : skip(s, next, WORD | INNER);
+    unsigned word = WORD_OTHER;
+
+    s->at = end;
+    while (end > from + 1 && is_trailing(s->text[end - 1]))
+        end--;
+    if (end - from <= INNER_WORD_MAX)
+        word = vocabulary_find(s->text + from, end - from);
+    if (word != WORD_OTHER)
+        add(s, from, end, word, 0);
+    else
+        add_value(s, from, end, 0);
+}
+
+/* Something without spaces and quotes: a word with its punctuation, or a value. */
+static void split_piece(struct splitter *s)
+{
+    size_t from = s->at;
+    size_t end = word_end(s, from);
+    size_t next;
+
+    while (s->text[end] == '\'' && is(s, end + 1, WORD)) /* couldn't */
+        end = word_end(s, end + 1);
+    next = skip(s, end, INNER);
+    if (is(s, next, WORD) || s->text[end] == '/' || (s->text[next] == '[' && next > end + 2)) {
+        split_value(s, from, next);
+        return;
+    }
+    if (end > from)
+        add_word(s, from, end);
+    s->at = next > from ? next : from + 1;
+}
+
+/* Only separators between the last token and here: it is what this piece belongs to. */
+static uint16_t word_before(const struct splitter *s)
+{
+    const struct token *last;
+
+    if (s->n == 0)
+        return WORD_OTHER;
+    last = &s->out[s->n - 1];
+    return last->at + last->len + 4u >= s->at ? last->word : (uint16_t)WORD_OTHER;
+}
+
+static bool opens(const struct splitter *s)
+{
+    if (is(s, s->at + 1, SPACE))
+        return false;
+    return s->at == 0 || is(s, s->at - 1, SPACE | OPEN | SEPARATOR) || s->text[s->at - 1] == ':' ||
+           s->text[s->at - 1] == '/';
+}
+
+/* In `{"code":"DENIED"}` the key is a word too. */
+static bool is_key(const struct splitter *s, size_t close)
+{
+    return s->at > 0 && (s->text[s->at - 1] == '{' || s->text[s->at - 1] == ',') &&
+           close + 1 < s->len && s->text[close + 1] == ':';
+}
+
+/*
+ * A quote. What is in quotes in one piece is a value, whatever it reads like.
+ * Behind "image" and the like it is one up to the closing quote: the API server
+ * takes any text for an image. All else in quotes is read as if they were not there.
+ */
+static void split_quote(struct splitter *s)
+{
+    char quote = s->text[s->at];
+    uint16_t before = word_before(s);
+    size_t close;
+    const char *found;
+
+    if (!opens(s)) {
+        s->at++;
+        return;
+    }
+    close = quoted_end(s, s->at + 1, quote);
+    if (quote == '"' && vocabulary_has(before, WORD_NAMING) && close < s->len &&
+        s->text[close] != quote) {
+        size_t limit = s->len - close < LIMIT_IMAGE_TEXT ? s->len - close : LIMIT_IMAGE_TEXT;
+
+        found = memchr(s->text + close, quote, limit);
+        if (found)
+            close = (size_t)(found - s->text);
+    }
+    if (is_key(s, close)) {
+        s->secrets = true;
+        s->at++;
+        return;
+    }
+    if (s->text[close] != quote || vocabulary_has(before, WORD_LABEL)) {
+        s->at++;
+        return;
+    }
+    add_value(s, s->at + 1, close, TOKEN_QUOTED);
+    s->at = close + 1;
+}
+
+static void split_punctuation(struct splitter *s)
+{
+    switch (s->text[s->at++]) {
+    case '[':
+        s->flags |= TOKEN_OPEN | TOKEN_BREAK;
+        break;
+    case ']':
+        s->flags |= TOKEN_BREAK;
+        s->after_bracket = true;
+        break;
+    case ')':
+        if (s->after_bracket)
+            s->flags |= TOKEN_MIRRORS_END;
+        break;
+    case ';':
+        s->flags |= TOKEN_BREAK;
+        break;
+    case '<':
+        if (is(s, s->at, WORD | INNER))
+            s->flags |= TOKEN_MARKUP;
+        break;
+    case '=': /* "code = Unknown" is prose, "key=value" may be a secret */
+        if (s->n > 0 && s->out[s->n - 1].at + s->out[s->n - 1].len + 1u == s->at)
+            s->secrets |= redact_wants_key(
+                (struct str){ .at = s->text + s->out[s->n - 1].at, .len = s->out[s->n - 1].len });
+        break;
+    default:
+        break;
+    }
+}
+
+bool tokens_split(struct str text, struct tokens *ret)
+{
+    /* cppcheck-suppress ctuuninitvar ; an output, filled from the front */
+    struct splitter s = { .text = text.at, .len = text.len, .out = ret->at };
+
+    while (s.n < TOKENS_MAX && s.at < s.len) {
+        if (is(&s, s.at, SPACE))
+            s.at++;
+        else if (is(&s, s.at, WORD | INNER))
+            split_piece(&s);
+        else if (is(&s, s.at, QUOTE))
+            split_quote(&s);
+        else
+            split_punctuation(&s);
+    }
+    ret->n = s.n;
+    return s.secrets;
+}

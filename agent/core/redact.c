@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/redact.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "agent/core/normalise_bytes.h"
+#include "util.h"
+
+#define MASK STR("REDACTED")
+
+/* A token is longer than any word of the prose that follows "Bearer" or "Basic". */
+#define TOKEN_LENGTH_MIN 16u
+
+/* One pass: what is kept moves from `from` to `to`, which never overtakes it. */
+struct pass {
+    char *text;
+    size_t len;
+    size_t from;
+    size_t to;
+};
+
+/* A key is secret if it has one of these in it. */
+static const struct str secret_parts[] = {
+    { "token", 5 },       { "secret", 6 }, { "passw", 5 },   { "sig", 3 },
+    { "x-amz-", 6 },      { "apikey", 6 }, { "api_key", 7 }, { "api-key", 7 },
+    { "credential", 10 }, { "verify", 6 }, { "auth", 4 },    { "key-pair-id", 11 },
+};
+
+/* ... unless it is one of these: words of the error prose, and the token request's public part. */
+static const struct str public_keys[] = {
+    { "scope", 5 },
+    { "service", 7 },
+    { "ns", 2 },
+};
+
+static char lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static bool one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+static bool same(const char *text, struct str word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (lower(text[i]) != word.at[i])
+            return false;
+    return true;
+}
+
+static bool is_key_byte(char c)
+{
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+}
+
+static bool is_space_or_quote(char c)
+{
+    return c == ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`' || c == '\\';
+}
+
+static bool key_is_public(struct str key)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(public_keys); i++)
+        if (key.len == public_keys[i].len && same(key.at, public_keys[i]))
+            return true;
+    return false;
+}
+
+static bool key_is_secret(struct str key)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(secret_parts); i++)
+        for (size_t at = 0; at + secret_parts[i].len <= key.len; at++)
+            if (same(key.at + at, secret_parts[i]))
+                return true;
+    return false;
+}
+
+bool redact_wants_key(struct str key)
+{
+    return key_is_secret(key) && !key_is_public(key);
+}
+
+bool redact_wants_url(struct str url)
+{
+    const char *end = url.at + url.len;
+    const char *from = url.len > 0 ? memchr(url.at, '?', url.len) : NULL;
+    const char *at = url.len > 0 ? memchr(url.at, '@', url.len) : NULL;
+
+    if (at && !str_starts(str_span(at, end), STR("@sha")))
+        return true;
+    while (from) {
+        const char *equals = memchr(from + 1, '=', (size_t)(end - from - 1));
+
+        if (!equals)
+            return false;
+        if (!key_is_public(str_span(from + 1, equals)))
+            return true;
+        from = memchr(equals, '&', (size_t)(end - equals));
+    }
+    return false;
+}
+
+/* Drops the text up to `end` and leaves a mask that is not longer. */
+static void mask_until(struct pass *p, size_t end)
+{
+    size_t n = end - p->from;
+
+    if (n >= MASK.len) {
+        memcpy(p->text + p->to, MASK.at, MASK.len);
+        p->to += MASK.len;
+    } else {
+        memset(p->text + p->to, '*', n);
+        p->to += n;
+    }
+    p->from = end;
+}
+
+/* The longest key is that of a query: "X-Amz-Signature". Longer words are no keys. */
+#define KEY_MAX 40u
+
+/* The word that ends where the next byte will be written. */
+static struct str key_before(const struct pass *p)
+{
+    size_t at = p->to;
+
+    while (at > 0 && p->to - at < KEY_MAX && is_key_byte(p->text[at - 1]))
+        at--;
+    return (struct str){ .at = p->text + at, .len = p->to - at };
+}
+
+static void keep(struct pass *p)
+{
+    p->text[p->to++] = p->text[p->from++];
+}
+
+/* At "?": the query of a URL, up to where it ends. */
+static void redact_query(struct pass *p)
+{
+    keep(p);
+    while (p->from < p->len && !is_space_or_quote(p->text[p->from])) {
+        struct str key;
+        size_t end;
+
+        if (p->text[p->from] != '=') {
+            keep(p);
+            continue;
+        }
+        key = key_before(p);
+        keep(p);
+        end = p->from;
+        while (end < p->len && p->text[end] != '&' && !is_space_or_quote(p->text[end]))
+            end++;
+        while (end > p->from && one_of(p->text[end - 1], ":,;.)]}"))
+            end--;
+        if (end > p->from && !key_is_public(key))
+            mask_until(p, end);
+        else
+            while (p->from < end)
+                keep(p);
+    }
+}
+
+/* At "://": "user:password@" is what stands before the last "@" of the authority. */
+static void redact_userinfo(struct pass *p)
+{
+    size_t end;
+    size_t at = 0;
+
+    for (int i = 0; i < 3; i++)
+        keep(p);
+    for (end = p->from; end < p->len && p->text[end] != '/' && p->text[end] != '?' &&
+                        !is_space_or_quote(p->text[end]);
+         end++)
+        if (p->text[end] == '@')
+            at = end;
+    if (at > p->from && !(at + 4 < p->len && same(p->text + at, STR("@sha"))))
+        mask_until(p, at);
+}
+
+/* At "@" without a scheme: "user:password@host", but not "name:tag@sha256:...". */
+static void redact_login(struct pass *p)
+{
+    size_t at = p->to;
+    size_t colon = 0;
+
+    if (p->len - p->from > 4 && same(p->text + p->from, STR("@sha")))
+        goto out;
+    while (at > 0 && !is_space_or_quote(p->text[at - 1]) && p->text[at - 1] != '/' &&
+           p->text[at - 1] != '=' && p->to - at < 256) {
+        at--;
+        if (p->text[at] == ':')
+            colon = at;
+    }
+    if (colon > at && colon + 1 < p->to && (at == 0 || p->text[at - 1] != '/')) {
+        memset(p->text + at, '*', p->to - at);
+        if (p->to - at > MASK.len) {
+            memcpy(p->text + at, MASK.at, MASK.len);
+            p->to = at + MASK.len;
+        }
+    }
+out:
+    keep(p);
+}
+
+/* At "=" or ":" behind a key that names a secret. */
+static void redact_value(struct pass *p)
+{
+    bool json = p->to > 0 && p->text[p->to - 1] == '"';
+    bool assigned = p->text[p->from] == '=';
+    struct str key;
+    size_t end;
+
+    if (json)
+        p->to--;
+    key = key_before(p);
+    p->to += json;
+    keep(p);
+    if (!key_is_secret(key) || key_is_public(key))
+        return;
+    while (p->from < p->len && (p->text[p->from] == ' ' || p->text[p->from] == '"'))
+        keep(p);
+    for (end = p->from; end < p->len && !is_space_or_quote(p->text[end]) && p->text[end] != '&' &&
+                        p->text[end] != ',' && p->text[end] != ')';
+         end++)
+        ;
+    if ((end < p->len && p->text[end] == '&') || assigned || json)
+        mask_until(p, end);
+}
+
+/* At the "b" of "Bearer" or "Basic": a token may follow. */
+static void redact_scheme(struct pass *p)
+{
+    static const struct str schemes[] = { { "bearer ", 7 }, { "basic ", 6 } };
+    size_t skip = 1;
+    size_t end;
+
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+        if (p->len - p->from > schemes[i].len && same(p->text + p->from, schemes[i]))
+            skip = schemes[i].len;
+    for (size_t i = 0; i < skip; i++)
+        keep(p);
+    if (skip == 1)
+        return;
+    for (end = p->from; end < p->len && !is_space_or_quote(p->text[end]) && p->text[end] != ',';)
+        end++;
+    if (end - p->from < TOKEN_LENGTH_MIN)
+        return;
+    for (size_t i = p->from; i < end; i++)
+        if (!is_key_byte(p->text[i]) && !one_of(p->text[i], "+/=~"))
+            return;
+    mask_until(p, end);
+}
+
+/* Bytes at which something has to be looked at; eight at a time, since most are not. */
+static bool is_stop(char c)
+{
+    return c == '?' || c == '@' || c == ':' || c == '=' || (c | 0x20) == 'b';
+}
+
+static size_t next_stop(const char *text, size_t at, size_t len)
+{
+    for (; at + 8 <= len; at += 8) {
+        uint64_t eight = bytes_load(text + at) & ~HIGH_BITS;
+
+        if (bytes_equal(eight, '?') | bytes_equal(eight, '@') | bytes_equal(eight, ':') |
+            bytes_equal(eight, '=') | bytes_equal(eight | EACH_BYTE(0x20), 'b'))
+            break;
+    }
+    while (at < len && !is_stop(text[at]))
+        at++;
+    return at;
+}
+
+static void keep_until(struct pass *p, size_t end)
+{
+    if (p->to != p->from)
+        memmove(p->text + p->to, p->text + p->from, end - p->from);
+    p->to += end - p->from;
+    p->from = end;
+}
+
+static void redact_at_stop(struct pass *p)
+{
+    char c = p->text[p->from];
+    char next = (char)(p->from + 1 < p->len ? p->text[p->from + 1] : ' ');
+    char before = (char)(p->to > 0 ? p->text[p->to - 1] : ' ');
+
+    if (c == '?' && next != ' ')
+        redact_query(p);
+    else if (c == '@')
+        redact_login(p);
+    else if (c == ':' && next == '/' && p->from + 2 < p->len && p->text[p->from + 2] == '/')
+        redact_userinfo(p);
+    else if ((c == '=' && before != ' ') || (c == ':' && before == '"'))
+        redact_value(p);
+    else if ((c | 0x20) == 'b')
+        redact_scheme(p);
+    else
+        keep(p);
+}
+
+size_t redact(char *text, size_t len)
+{
+    struct pass p = { .text = text, .len = len };
+
+    while (p.from < len) {
+        keep_until(&p, next_stop(text, p.from, len));
+        if (p.from < len)
+            redact_at_stop(&p);
+    }
+    return p.to;
+}

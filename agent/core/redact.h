@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Messages carry secrets: user:password@ in URLs, presigned URLs of blob stores,
+ * bearer tokens. They go before anything is stored, logged or shown.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "str.h"
+
+/*
+ * Replaces, in place, and returns the new length, which is never more than `len`:
+ *
+ * - `user:password@` in front of a host, by `REDACTED@`;
+ * - the values of a URL's query, but for scope, service and ns, which name no secret;
+ * - the values of keys that name a secret (`token=`, `"password": "..."`, `sig=`, `X-Amz-...`);
+ * - what follows Bearer or Basic where it looks like a token.
+ *
+ * A value shorter than the word REDACTED becomes as many stars.
+ */
+size_t redact(char *text, size_t len);
+
+/* Whether `key=value` has a value to redact. */
+bool redact_wants_key(struct str key);
+
+/* Whether a URL, or any value, has: a query with more than its public part, or "user@". */
+bool redact_wants_url(struct str url);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Any bytes as a message: the answer is within its bounds, valid UTF-8, the same
+ * twice, and what it says of the image holds for the image's canonical form too.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "failure.h"
+#include "image_ref.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static bool inside(const struct failure *f, struct str s)
+{
+    return s.len == 0 || (s.at >= f->text && s.at + s.len <= f->text + sizeof(f->text));
+}
+
+/* Without control bytes, and each sequence begun is finished. */
+static bool clean_utf8(struct str s)
+{
+    size_t due = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+
+        if (c < 0x20 || c == 0x7f || (due > 0) != ((c & 0xc0) == 0x80))
+            return false;
+        due = due > 0 ? due - 1 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+    }
+    return due == 0;
+}
+
+static void check_failure(const struct failure *f)
+{
+    must(inside(f, f->image) && inside(f, f->message));
+    must(f->message.len <= LIMIT_MESSAGE_TEXT && clean_utf8(f->message));
+    must(f->n_attempts <= FAILURE_ATTEMPTS_MAX && f->n_hits <= FAILURE_HITS_MAX);
+    for (size_t i = 0; i < f->n_attempts; i++) {
+        const struct attempt *a = &f->attempts[i];
+
+        must(inside(f, a->terminal));
+        must((size_t)a->first_hit + a->n_hits <= f->n_hits);
+        must(a->http_status == 0 || (a->http_status >= 100 && a->http_status <= 599));
+    }
+}
+
+static void check_verdict(const struct verdict *v)
+{
+    must(v->reason < REASON_MAX && v->cause == reason_cause(v->reason));
+    must(v->stage <= STAGE_MAX && v->rule && *v->rule);
+    must((v->ambiguous_with >> CAUSE_MAX) == 0);
+}
+
+static void check_image(struct str image)
+{
+    char canonical[LIMIT_IMAGE_TEXT];
+    char again[LIMIT_IMAGE_TEXT];
+    char registry[LIMIT_NAME_TEXT];
+    char same[LIMIT_NAME_TEXT];
+
+    image_registry(image, registry);
+    must(registry[0] != '\0');
+    if (!image_canonical(image, canonical))
+        return;
+    must(image_canonical(str_from(canonical), again) && strcmp(canonical, again) == 0);
+    must(image_same(image, str_from(canonical)));
+    image_registry(str_from(canonical), same);
+    must(strcmp(registry, same) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct failure failure;
+    struct str message = { .at = (const char *)data, .len = size };
+    struct verdict first;
+    struct verdict second;
+
+    normalise((struct str){ 0 }, message, &failure);
+    check_failure(&failure);
+    first = classify(&failure);
+    check_verdict(&first);
+    check_image(failure.image);
+    check_image(message);
+    normalise(STR("ErrImagePull"), message, &failure);
+    second = classify(&failure);
+    must(first.cause == second.cause || first.cause == CAUSE_UNKNOWN);
+    return 0;
+}
