@@ -101,7 +101,7 @@ $(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUI
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
 # --- checks ------------------------------------------------------------------------------------
-fuzz_seconds ?= 60
+fuzz_seconds ?= 20
 static_sources = $(library) agent/main.c
 
 .PHONY: check
@@ -119,7 +119,7 @@ check-unit: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests $(call program,$(unit))
 
 check-san: ; +$(Q)$(MAKE) --no-print-directory SAN=1 check-unit
-check-tsan: ; +$(Q)TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp $(MAKE) --no-print-directory SAN=thread check-threads
+check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory SAN=thread check-threads
 check-clang: ; +$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang all $(patsubst %.c,build-clang/%,$(unit))
 check-valgrind: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
@@ -144,8 +144,9 @@ format:
 	$(Q)clang-format -i $(sort $(all_c) $(headers))
 check-tidy: packages-check $(gen_h)
 	@echo "  TIDY  $(words $(static_sources)) files"
-	$(Q)printf '%s\n' $(static_sources) | xargs -P 2 -n 6 clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null \
-	    --extra-arg=-Wno-unknown-warning-option -- $(cflags)
+	$(Q)printf '%s\n' $(static_sources) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet \
+	    --warnings-as-errors="*" "$$@" -- -std=gnu17 -D_GNU_SOURCE -iquote . -iquote include \
+	    -I$(BUILD)/gen 2>$(BUILD)/tidy.err || { cat $(BUILD)/tidy.err; exit 1; }' sh
 check-cppcheck: packages-check
 	@echo "  CPPCHECK"
 	$(Q)cppcheck -j 2 --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \

@@ -180,6 +180,7 @@ void story_play(struct world *world, const struct moment *story)
 
     if (cri_new(&config, &world->sink, &world->clock, &world->cri, &err) < 0)
         fail_msg("%s", err.text);
+    world->playing = world->cri;
     world->next = story;
     capture_log(world);
     cri_run(world->cri);

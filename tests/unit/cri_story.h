@@ -53,6 +53,7 @@ struct world {
     struct sink sink;
     struct clock clock;
     struct cri *cri;
+    _Atomic(struct cri *) playing; /* for the double's thread: TSan sees no order through gRPC */
 
     int64_t now_us;
     const struct moment *next;

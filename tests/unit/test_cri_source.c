@@ -286,7 +286,7 @@ static void stop_it(void *arg)
 {
     struct world *world = arg;
 
-    cri_stop(world->cri);
+    cri_stop(world->playing);
 }
 
 static void stopping_does_not_wait_for_a_runtime_that_hangs(void **state)
