@@ -35,9 +35,10 @@ headers   := $(wildcard include/*.h agent/*/*.h agent/*.h cri/*.h exporter/*.h t
 warnings  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wformat=2 -Wundef -Wwrite-strings
 harden    := -fstack-protector-strong -fPIE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-comma     := ,
-sanitize  := $(if $(SAN),-fsanitize=$(if $(filter thread,$(SAN)),thread,address$(comma)undefined \
-             -fno-sanitize-recover=undefined) -fno-omit-frame-pointer)
+san_1      := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+san_thread := -fsanitize=thread
+san_fuzz   := $(san_1) -fsanitize=fuzzer-no-link
+sanitize   := $(if $(SAN),$(san_$(SAN)) -fno-omit-frame-pointer)
 packages  := libprotobuf-c libcurl libmicrohttpd jansson zlib
 cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -ffunction-sections -fdata-sections $(harden) $(sanitize) \
              -iquote . -iquote include -I$(BUILD)/gen \
@@ -104,26 +105,29 @@ $(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUI
 fuzz_seconds ?= 20
 static_sources = $(library) agent/main.c
 
+# As many compilers at once as there are processors, unless -j was given.
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: check
-check: packages-check packages-demo
-	+$(Q)$(MAKE) --no-print-directory check-layers check-format check-binary
-	+$(Q)$(MAKE) --no-print-directory check-unit check-corpus
-	+$(Q)$(MAKE) --no-print-directory check-clang check-san check-tsan check-valgrind
-	+$(Q)$(MAKE) --no-print-directory check-cppcheck check-tidy
-	+$(Q)$(MAKE) --no-print-directory check-fuzz
-	+$(Q)$(MAKE) --no-print-directory check-integration
+check: packages-build packages-check packages-demo
+	+$(Q)$(MAKE) --no-print-directory $(jobs) all $(call program,$(unit))
+	+$(Q)for each in layers format binary unit corpus clang san tsan valgrind cppcheck tidy fuzz \
+	    integration; do echo "== check-$$each"; \
+	    $(MAKE) --no-print-directory DEPS=no check-$$each || exit 1; done
 	@echo "make check: all good"
 
 .PHONY: check-unit check-san check-tsan check-clang check-valgrind
 check-unit: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests $(call program,$(unit))
 
-check-san: ; +$(Q)$(MAKE) --no-print-directory SAN=1 check-unit
-check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory SAN=thread check-threads
-check-clang: ; +$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang all $(patsubst %.c,build-clang/%,$(unit))
+check-san: ; +$(Q)$(MAKE) --no-print-directory $(jobs) SAN=1 check-unit
+check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory $(jobs) SAN=thread check-threads
+check-clang: ; +$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang BUILD=build-clang all $(patsubst %.c,build-clang/%,$(unit))
+# Not those that feed whole recordings byte by byte: minutes here, seconds in check-san.
+valgrinded = $(filter-out %/test_kube_watch %/test_recordings,$(call program,$(unit)))
 check-valgrind: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
-	    $(filter-out $(BUILD)/tests/unit/test_cri_%,$(call program,$(unit)))
+	    $(valgrinded)
 
 # What runs on more than one thread, under ThreadSanitizer.
 threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_cri_source.c)
@@ -152,27 +156,22 @@ check-cppcheck: packages-check
 	$(Q)cppcheck -j 2 --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingInclude --error-exitcode=1 -D_GNU_SOURCE -Iinclude -I. $(static_sources)
 
-.PHONY: check-fuzz
+.PHONY: check-fuzz run-fuzz
 check-fuzz: packages-check
-	+$(Q)$(MAKE) --no-print-directory BUILD=build-fuzz run-fuzz
-
-.PHONY: run-fuzz
+	+$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang SAN=fuzz run-fuzz
 run-fuzz: $(patsubst %.c,$(BUILD)/%.run,$(fuzzers))
 
-# Each fuzzer is compiled whole with clang, instrumented; its seeds are in tests/fuzz/seeds/NAME.
-# What the fuzzers reach, free of gRPC and HTTP.
-fuzzed     := $(filter-out agent/kube/client.c agent/kube/stream.c agent/kube/kube.c,$(wildcard agent/kube/*.c)) \
-              cri/decode.c cri/inventory.c
-fuzz_flags := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(base) $(core) $(fuzzed) $(gen_c)
-	@mkdir -p $(@D)
-	@echo "  FUZZ  $@"
-	$(Q)clang $(filter-out -fPIE,$(cflags)) -w $(fuzz_flags) -o $@ $^ -lprotobuf-c
+$(call program,$(fuzzers)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $^ $(grpc_libs) $(libs)
 
+# Seeds are in tests/fuzz/seeds/NAME; what a run finds worth keeping stays in the build folder.
 $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
-	@mkdir -p $(BUILD)/corpus/$* tests/fuzz/seeds/$*
-	$(Q)$< -max_total_time=$(fuzz_seconds) -timeout=5 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$* tests/fuzz/seeds/$*
+	@mkdir -p $(BUILD)/corpus/$*
+	@echo "  FUZZ  $* for $(fuzz_seconds) s"
+	$(Q)$< -max_total_time=$(fuzz_seconds) -timeout=5 -rss_limit_mb=1024 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$* $(wildcard tests/fuzz/seeds/$*) >$<.log 2>&1 || \
+	    { cat $<.log; exit 1; }
 
 .PHONY: check-integration demo
 check-integration: packages-demo $(binary)
