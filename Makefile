@@ -111,7 +111,7 @@ jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: check
 check: packages-build packages-check packages-demo
 	+$(Q)$(MAKE) --no-print-directory $(jobs) all $(call program,$(unit))
-	+$(Q)for each in layers format binary unit corpus clang san tsan valgrind cppcheck tidy fuzz \
+	+$(Q)for each in layers format binary docs unit corpus clang san tsan valgrind cppcheck tidy fuzz \
 	    integration; do echo "== check-$$each"; \
 	    $(MAKE) --no-print-directory DEPS=no check-$$each || exit 1; done
 	@echo "make check: all good"
@@ -139,9 +139,10 @@ check-threads: packages-check $(call program,$(threaded))
 check-corpus: $(BUILD)/tests/corpus/check_corpus
 	$(Q)$<
 
-.PHONY: check-layers check-binary check-format format check-tidy check-cppcheck
+.PHONY: check-layers check-binary check-docs check-format format check-tidy check-cppcheck
 check-layers: ; $(Q)scripts/check-layers
 check-binary: $(binary) ; $(Q)scripts/check-cri-methods $(binary)
+check-docs: $(binary) ; $(Q)scripts/check-docs $(binary)
 check-format: packages-check
 	$(Q)clang-format --dry-run --Werror $(sort $(all_c) $(headers))
 format:

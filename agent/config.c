@@ -71,8 +71,8 @@ static void print_help(void)
 
         printf("  %s=%s\n      %s\n      ", row->flag, row->value, row->help);
         if (row->dflt)
-            printf("Default %s; ", row->dflt);
-        printf("environment %s.\n", row->env);
+            printf("Default %s. ", row->dflt);
+        printf("Environment %s.\n", row->env);
     }
     printf("  --version\n      Prints the version.\n  --help\n      Prints this.\n");
 }
