@@ -25,10 +25,6 @@
 
 #define WAIT_FOR_CAUSE_US (30 * SEC)
 
-/* An event's times are whole seconds and it is sent before the status: so much earlier is not
- * "before". */
-#define EVENT_SLACK_US (2 * SEC)
-
 static void book(struct correlate *c, struct incident *incident, const struct verdict *verdict,
                  uint64_t n, struct instant now)
 {
@@ -106,11 +102,9 @@ uint64_t attempts_shown(const struct incident *incident)
 /* How much of what an Event object counts was before the incident that it speaks of. */
 static uint64_t count_before(const struct event_seen *seen, const struct incident *incident)
 {
-    int64_t since_us = incident->opened_us - (incident->fresh ? EVENT_SLACK_US : 0);
-
-    if (seen->first_us >= since_us)
+    if (seen->first_us >= incident->since_us)
         return 0;
-    if (seen->last_us >= since_us)
+    if (seen->last_us >= incident->since_us)
         return seen->count - 1; /* an older object that the kubelet goes on counting in */
     return seen->count;
 }

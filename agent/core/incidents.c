@@ -133,6 +133,17 @@ static bool forget_oldest_ended(struct correlate *c, struct instant now)
     return false;
 }
 
+/*
+ * What failed for the first time in a pod's life that was watched from its beginning: all that
+ * events ever said of it counts. Else only what is not older than the incident.
+ */
+static int64_t since(const struct pod *pod, bool fresh, struct instant now)
+{
+    if (!fresh)
+        return now.wall_us;
+    return pod->fresh && !pod->failed ? 0 : now.wall_us - SAME_MOMENT_US;
+}
+
 int incident_open(struct correlate *c, const struct incident_key *key, bool fresh,
                   struct instant now, struct incident **ret)
 {
@@ -167,7 +178,7 @@ int incident_open(struct correlate *c, const struct incident_key *key, bool fres
     };
     incident->fresh = fresh;
     incident->books = key->kind != CONTAINER_IMAGE_VOLUME || is_first_of_volume(c, key);
-    incident->opened_us = now.wall_us;
+    incident->since_us = since(key->pod, fresh, now);
     incident->first_failure_us = now.wall_us;
     incident->first_failure_exact = fresh && !c->listing;
     incident->last_failure_us = now.wall_us;
@@ -200,6 +211,7 @@ void incident_end(struct incident *incident, struct pod *pod, enum incident_stat
                pod->n_missing_secrets);
 
     attempts_end(pod, incident);
+    pod->failed = true;
     incident_move(incident, how);
     incident->ended_us = now.wall_us;
     incident->forget_us = now.mono_us + KEEP_ENDED_US;

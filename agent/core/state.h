@@ -60,6 +60,7 @@ struct pod {
     char *mirror_uid;
     bool terminal; /* Succeeded or Failed: nothing will be pulled any more */
     bool fresh;    /* it came to be while this process was looking */
+    bool failed;   /* an incident of it has ended */
     uint32_t generation;
     struct container *containers;
     size_t n_containers;
@@ -107,7 +108,7 @@ struct incident {
     uint64_t unbooked;     /* of these, not yet under any cause */
     int64_t book_by_us;    /* mono; when `unbooked` is booked as unknown */
 
-    int64_t opened_us; /* wall; when this process first saw it */
+    int64_t since_us; /* wall; what events say of earlier times is not about this incident */
     int64_t first_failure_us;
     bool first_failure_exact;
     int64_t last_failure_us;
@@ -251,6 +252,9 @@ void registries_forget(struct correlate *c, struct instant now);
 void registries_free(struct correlate *c);
 
 /* --- the witnesses --------------------------------------------------------- */
+
+/* The pod has its sandbox after all: what blamed the sandbox's image is over. */
+void sandbox_made(struct correlate *c, struct pod *pod, struct instant now);
 
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now);
 int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now);

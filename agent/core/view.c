@@ -104,6 +104,13 @@ static int fill_evidence(struct arena *arena, const struct incident *from, struc
         if (!list[i].reason || !list[i].text)
             return -ENOMEM;
     }
+    for (size_t i = 1; i < from->n_evidence; i++)
+        for (size_t j = i; j > 0 && list[j - 1].at_us > list[j].at_us; j--) {
+            struct evidence_view later = list[j - 1];
+
+            list[j - 1] = list[j];
+            list[j] = later;
+        }
     to->evidence = list;
     to->n_evidence = from->n_evidence;
     return 0;

@@ -46,6 +46,14 @@ int witness_image(struct correlate *c, const struct image_fact *fact, struct ins
     return 0;
 }
 
+void sandbox_made(struct correlate *c, struct pod *pod, struct instant now)
+{
+    for (struct incident *i = c->incidents; i; i = i->next)
+        if (incident_state_open(i->state) && i->kind == CONTAINER_SANDBOX &&
+            strcmp(i->pod_uid, pod->uid) == 0)
+            incident_end(i, pod, INCIDENT_RECOVERED, now);
+}
+
 static void no_sandbox(struct pod *pod, struct instant now)
 {
     if (pod->no_sandbox_since_us == 0)
@@ -64,6 +72,7 @@ void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struc
     }
     pod->sandbox_look = c->look;
     pod->no_sandbox_since_us = 0;
+    sandbox_made(c, pod, now);
 }
 
 /* The runtime does not speak of pods for which it never made a sandbox. */

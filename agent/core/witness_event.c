@@ -17,6 +17,10 @@
 /* client-go: tools/record/events_cache.go; such an object counts several messages in one. */
 #define COMBINED STR("(combined from similar events): ")
 
+/* The kubelet tries again every few seconds, but its spam filter may hold back all but one event in
+ * 300 s. */
+#define SANDBOX_EVENT_FRESH_US (10 * MINUTE)
+
 /* "spec.initContainers{setup}" -> "setup"; empty where the event is about the pod. */
 static struct str container_of(struct str field_path)
 {
@@ -54,9 +58,9 @@ static void hear_time(struct incident *incident, const struct event_fact *fact)
 {
     if (fact->last_us > incident->last_failure_us)
         incident->last_failure_us = fact->last_us;
-    /* Found failing: the oldest event tells best since when. */
-    if (!incident->first_failure_exact && fact->first_us &&
-        fact->first_us < incident->first_failure_us)
+    /* An event can be older than our first sight of what it speaks of. */
+    if (fact->first_us && fact->first_us < incident->first_failure_us &&
+        (!incident->first_failure_exact || fact->first_us >= incident->since_us))
         incident->first_failure_us = fact->first_us;
 }
 
@@ -161,6 +165,55 @@ static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct e
     return r;
 }
 
+/* An old event, or one about a pod that got its sandbox since, blames nobody. */
+static bool still_has_no_sandbox(const struct correlate *c, const struct pod *pod,
+                                 const struct event_fact *fact, struct instant now)
+{
+    if (pod->terminal || (c->look > 1 && pod->no_sandbox_since_us == 0))
+        return false;
+    for (size_t i = 0; i < pod->n_containers; i++)
+        if (pod->containers[i].pull != PULL_SILENT && pod->containers[i].pull != PULL_REFUSED)
+            return false;
+    return fact->last_us + SANDBOX_EVENT_FRESH_US >= now.wall_us;
+}
+
+/*
+ * The sandbox (pause) image is pulled by the runtime itself, and the pod's status
+ * never speaks of it. Most sandboxes that cannot be made have another reason, the
+ * network plugin above all: only a message that names an image is about one.
+ *
+ * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, FailedCreatePodSandBox.
+ */
+static int hear_failed_sandbox(struct correlate *c, struct pod *pod, const struct event_fact *fact,
+                               struct instant now)
+{
+    struct incident *incident;
+    struct incident_key key;
+    struct failure failure;
+    struct verdict verdict;
+    int r;
+
+    normalise(fact->reason, fact->message, &failure);
+    if (failure.image.len == 0 || failure.n_attempts == 0)
+        return 0;
+    verdict = classify(&failure);
+    key = (struct incident_key){
+        .pod = pod, .container = STR(""), .kind = CONTAINER_SANDBOX, .image = failure.image
+    };
+    incident = incident_find_open(c, &key);
+    if (!incident) {
+        bool fresh = pod->fresh || fact->first_us + SEC > c->started.wall_us;
+
+        if (!still_has_no_sandbox(c, pod, fact, now))
+            return 0;
+        r = incident_open(c, &key, fresh, now, &incident);
+        if (r < 0)
+            return r == -ENOSPC ? 0 : r;
+    }
+    r = attempts_event(c, pod, incident, fact, STR(""), failure.image);
+    return r < 0 ? r : hear_one(c, incident, pod, fact, &failure, &verdict, now);
+}
+
 /*
  * Reason "Failed" is said of much: "Failed to pull image" is ours, "Error:
  * ErrImagePull" repeats it without a word, "Error: ..." of a container that
@@ -186,6 +239,8 @@ int witness_event(struct correlate *c, const struct event_fact *fact, struct ins
         return 0;
     if (str_eq(fact->reason, STR("FailedToRetrieveImagePullSecret")))
         return hear_missing_secret(pod, fact->message);
+    if (str_eq(fact->reason, STR("FailedCreatePodSandBox")))
+        return hear_failed_sandbox(c, pod, fact, now);
     if (tells_of_pull(fact))
         return hear_failed_pull(c, pod, fact, now);
     return 0;

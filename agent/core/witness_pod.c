@@ -152,6 +152,8 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     if (!reason)
         return -ENOMEM;
 
+    if (pull != PULL_SILENT && pull != PULL_REFUSED)
+        sandbox_made(c, pod, now); /* a container's image is pulled into a sandbox */
     if (pull == PULL_DONE)
         incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
     else if (pull != PULL_SILENT)

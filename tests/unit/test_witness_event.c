@@ -157,6 +157,111 @@ static void a_missing_pull_secret_explains_nothing_else(void **state)
     world_look_done(&look);
 }
 
+#define PAUSE "registry.example.com/pause:3.9"
+#define NO_PAUSE                                                                                   \
+    "Failed to create pod sandbox: rpc error: code = NotFound desc = failed to start sandbox "     \
+    "\"x\": failed to get sandbox image \"" PAUSE "\": failed to pull image \"" PAUSE              \
+    "\": failed to pull and unpack image \"" PAUSE "\": failed to resolve image: " PAUSE           \
+    ": not found"
+#define NO_NETWORK                                                                                 \
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for "  \
+    "sandbox \"abc\": plugin type=\"calico\" failed (add): error getting ClusterInformation: "     \
+    "Get \"https://10.96.0.1:443/apis\": dial tcp 10.96.0.1:443: i/o timeout"
+
+static void tell_sandbox(struct world *w, const char *name, bool ready)
+{
+    const struct observation observations[] = {
+        { .kind = OBSERVE_SANDBOX, .sandbox = { .pod_uid = str_from(name), .ready = ready } },
+        { .kind = OBSERVE_SANDBOXES_END },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(observations); i++)
+        assert_int_equal(correlate_observe(w->correlate, &observations[i], w->now), 0);
+}
+
+static void a_sandbox_image_that_cannot_be_pulled_is_an_incident_of_the_pod(void **state)
+{
+    struct world *w = *state;
+    const struct incident_view *incident;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_sandbox(w, "web-0", false);
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
+    world_advance(w, 15 * SEC);
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 2);
+
+    world_look(w, &look);
+    incident = look_one(&look, "web-0");
+    assert_int_equal(incident->kind, CONTAINER_SANDBOX);
+    assert_string_equal(incident->container, "");
+    assert_string_equal(incident->image, PAUSE);
+    assert_int_equal(incident->verdict.cause, CAUSE_NOT_FOUND);
+    assert_int_equal(incident->attempts, 2);
+    world_look_done(&look);
+
+    tell_sandbox(w, "web-0", true);
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 2); /* late */
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
+    world_look_done(&look);
+}
+
+static void events_tell_what_happened_before_they_were_read(void **state)
+{
+    struct world *w = *state;
+    const struct incident_view *incident;
+    struct look look;
+    int64_t began_us;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_sandbox(w, "web-0", false);
+    world_advance(w, 70 * SEC); /* only now somebody asks for events */
+    w->now.wall_us -= MINUTE;
+    began_us = w->now.wall_us / SEC * SEC;
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 6);
+    w->now.wall_us += MINUTE;
+
+    world_look(w, &look);
+    incident = look_one(&look, "web-0");
+    assert_int_equal(incident->attempts, 6);
+    assert_int_equal(incident->first_failure_us, began_us);
+    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), 6);
+    world_look_done(&look);
+}
+
+static void a_container_that_fails_by_itself_has_its_sandbox(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
+    tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+
+    world_look(w, &look);
+    assert_int_equal(look_count(&look, "web-0"), 2);
+    assert_int_equal(look.snapshot.incidents[0].kind, CONTAINER_APP);
+    assert_int_equal(look.snapshot.incidents[1].kind, CONTAINER_SANDBOX);
+    assert_int_equal(look.snapshot.incidents[1].state, INCIDENT_RECOVERED);
+    world_look_done(&look);
+}
+
+static void a_sandbox_that_fails_for_another_reason_is_no_pull_failure(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_NETWORK, 1);
+    tell_running(w, "web-1");
+    tell_event(w, "web-1", "", "e2", "FailedCreatePodSandBox", NO_PAUSE, 1); /* of its past */
+
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 0);
+    world_look_done(&look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +273,10 @@ int main(void)
         WORLD_TEST(a_late_event_does_not_bring_back_an_older_cause),
         WORLD_TEST(a_missing_pull_secret_explains_unauthorized),
         WORLD_TEST(a_missing_pull_secret_explains_nothing_else),
+        WORLD_TEST(a_sandbox_image_that_cannot_be_pulled_is_an_incident_of_the_pod),
+        WORLD_TEST(events_tell_what_happened_before_they_were_read),
+        WORLD_TEST(a_container_that_fails_by_itself_has_its_sandbox),
+        WORLD_TEST(a_sandbox_that_fails_for_another_reason_is_no_pull_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
