@@ -104,7 +104,7 @@ static bool wait_for_news(void *self, int64_t until_mono_us)
     bool go_on;
 
     pthread_mutex_lock(&hub->mutex);
-    while (!hub->news && !hub->stopping && r != ETIMEDOUT)
+    while (!hub->news && !hub->stopping && r == 0)
         r = pthread_cond_timedwait(&hub->wake, &hub->mutex, &until);
     hub->news = false;
     go_on = !hub->stopping;

@@ -121,6 +121,8 @@ static void share_out(struct event_seen *seen, struct incident *incident)
 
 void attempts_start(struct pod *pod, struct incident *incident)
 {
+    if (!incident->books)
+        return; /* the volume's events are shared out to the one that does */
     for (size_t i = 0; i < pod->n_events; i++)
         if (counts_for(&pod->events[i], incident))
             share_out(&pod->events[i], incident);
@@ -128,6 +130,8 @@ void attempts_start(struct pod *pod, struct incident *incident)
 
 void attempts_end(struct pod *pod, const struct incident *incident)
 {
+    if (!incident->books)
+        return;
     for (size_t i = 0; i < pod->n_events; i++)
         if (counts_for(&pod->events[i], incident))
             pod->events[i].before = pod->events[i].count;
@@ -156,6 +160,17 @@ static struct event_seen *event_place(struct correlate *c, struct pod *pod)
     return &pod->events[pod->n_events];
 }
 
+/* Anybody who may write events can claim any count; the kubelet reports each object again and
+ * again. */
+#define COUNT_STEP_MOST 1000u
+
+static uint64_t believable(int32_t said, uint64_t before)
+{
+    uint64_t count = (uint64_t)said;
+
+    return count > before + COUNT_STEP_MOST ? before + COUNT_STEP_MOST : count;
+}
+
 int attempts_event(struct correlate *c, struct pod *pod, struct incident *incident,
                    const struct event_fact *fact, struct str container, struct str image)
 {
@@ -167,7 +182,7 @@ int attempts_event(struct correlate *c, struct pod *pod, struct incident *incide
         if (pod->events[i].event != event)
             continue;
         if ((uint64_t)fact->count > pod->events[i].count)
-            pod->events[i].count = (uint64_t)fact->count;
+            pod->events[i].count = believable(fact->count, pod->events[i].count);
         if (fact->last_us > pod->events[i].last_us)
             pod->events[i].last_us = fact->last_us;
         return 0;
@@ -177,7 +192,7 @@ int attempts_event(struct correlate *c, struct pod *pod, struct incident *incide
         .event = event,
         .container = mem_str(str_head(container, LIMIT_NAME_TEXT)),
         .image = mem_str(str_head(image, LIMIT_IMAGE_TEXT - 1)),
-        .count = (uint64_t)fact->count,
+        .count = believable(fact->count, 0),
         .first_us = fact->first_us,
         .last_us = fact->last_us,
     };

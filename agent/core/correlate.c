@@ -106,6 +106,9 @@ int correlate_observe(struct correlate *c, const struct observation *observation
 {
     struct pod *pod;
 
+    /* A node may boot without a clock that is right: what was before us is told by time that
+     * passed. */
+    c->started.wall_us = now.wall_us - (now.mono_us - c->started.mono_us);
     switch (observation->kind) {
     case OBSERVE_PODS_BEGIN:
         c->generation++;

@@ -32,6 +32,8 @@
 /* A witness' wall time may be cut to the second; so much older still is the same moment. */
 #define SAME_MOMENT_US (2 * SEC)
 
+#define MISSING_SECRET_FRESH_US (10 * MINUTE)
+
 #define TO(state) (1u << INCIDENT_##state)
 
 static const unsigned moves[] = {
@@ -208,7 +210,7 @@ void incident_end(struct incident *incident, struct pod *pod, enum incident_stat
     incident->verdict = incident_verdict(incident, pod);
     keep_texts(&incident->secrets, &incident->n_secrets, pod->secrets, pod->n_secrets);
     keep_texts(&incident->missing_secrets, &incident->n_missing_secrets, pod->missing_secrets,
-               pod->n_missing_secrets);
+               incident_missing_secrets(incident, pod));
 
     attempts_end(pod, incident);
     pod->failed = true;
@@ -277,7 +279,8 @@ int incident_hear(struct incident *incident, const struct testimony *testimony,
                   const struct failure *failure, const struct verdict *verdict)
 {
     bool caused = verdict_names_cause(verdict, failure);
-    bool stale = testimony->at_us + SAME_MOMENT_US < incident->verdict_at_us;
+    bool stale = testimony->witness != WITNESS_POD_STATUS && /* which is always of now */
+                 testimony->at_us + SAME_MOMENT_US < incident->verdict_at_us;
 
     if (incident->caused ? caused && !stale : true) {
         char *message = mem_str(failure->message);
@@ -294,13 +297,24 @@ int incident_hear(struct incident *incident, const struct testimony *testimony,
                              testimony->at_us);
 }
 
+/*
+ * The kubelet says it at each pull, and its spam filter lets one through in 300 s: where pulls go
+ * on failing and nobody says so any more, somebody has made the Secret.
+ */
+size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod)
+{
+    bool fresh = incident->last_failure_us - pod->missing_at_us <= MISSING_SECRET_FRESH_US;
+
+    return fresh ? pod->n_missing_secrets : 0;
+}
+
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod)
 {
     struct verdict verdict = incident->verdict;
 
     if (!pod)
         return verdict;
-    if (verdict.cause == CAUSE_UNAUTHORIZED && pod->n_missing_secrets)
+    if (verdict.cause == CAUSE_UNAUTHORIZED && incident_missing_secrets(incident, pod))
         verdict.reason = REASON_PULL_SECRET_MISSING;
     else if (verdict.sent_unknown && pod->n_secrets)
         verdict.reason = REASON_BAD_CREDENTIALS;

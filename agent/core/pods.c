@@ -58,13 +58,19 @@ struct pod *pod_find(const struct correlate *c, struct str uid)
     for (struct pod *pod = c->pods[hash_str(uid) % POD_BUCKETS]; pod; pod = pod->next)
         if (str_eq(str_from(pod->uid), uid))
             return pod;
+    return NULL;
+}
+
+struct pod *pod_find_named(const struct correlate *c, struct str uid)
+{
+    struct pod *found = pod_find(c, uid);
 
     /* Events and CRI know a static pod by the hash of its manifest. */
-    for (size_t i = 0; i < POD_BUCKETS; i++)
-        for (struct pod *pod = c->pods[i]; pod; pod = pod->next)
+    for (size_t i = 0; i < POD_BUCKETS && !found; i++)
+        for (struct pod *pod = c->pods[i]; pod && !found; pod = pod->next)
             if (pod->mirror_uid && str_eq(str_from(pod->mirror_uid), uid))
-                return pod;
-    return NULL;
+                found = pod;
+    return found;
 }
 
 static void container_done(struct container *container)
@@ -79,6 +85,13 @@ static void containers_free(struct container *containers, size_t n)
     for (size_t i = 0; i < n; i++)
         container_done(&containers[i]);
     mem_free(containers);
+}
+
+static void volumes_free(struct image_volume *volumes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mem_free(volumes[i].reference);
+    mem_free(volumes);
 }
 
 void event_seen_done(struct event_seen *seen)
@@ -96,9 +109,7 @@ static void pod_free(struct pod *pod)
     mem_free(pod->uid);
     mem_free(pod->mirror_uid);
     containers_free(pod->containers, pod->n_containers);
-    for (size_t i = 0; i < pod->n_volumes; i++)
-        mem_free(pod->volumes[i].reference);
-    mem_free(pod->volumes);
+    volumes_free(pod->volumes, pod->n_volumes);
     texts_free(pod->secrets, pod->n_secrets);
     texts_free(pod->missing_secrets, pod->n_missing_secrets);
     for (size_t i = 0; i < pod->n_events; i++)
@@ -120,6 +131,11 @@ struct container *pod_container(const struct pod *pod, struct str name)
     return NULL;
 }
 
+static struct str image_kept(struct str image)
+{
+    return str_head(image, LIMIT_IMAGE_TEXT - 1);
+}
+
 static bool same_containers(const struct pod *pod, const struct pod_fact *fact, size_t n)
 {
     if (pod->n_containers != n)
@@ -129,7 +145,7 @@ static bool same_containers(const struct pod *pod, const struct pod_fact *fact, 
 
         if (known->kind != fact->containers[i].kind ||
             !str_eq(str_from(known->name), fact->containers[i].name) ||
-            !str_eq(str_from(known->image), fact->containers[i].image))
+            !str_eq(str_from(known->image), image_kept(fact->containers[i].image)))
             return false;
     }
     return true;
@@ -147,7 +163,7 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
 
         fresh[i].kind = from->kind;
         fresh[i].name = mem_str(str_head(from->name, LIMIT_NAME_TEXT));
-        fresh[i].image = mem_str(str_head(from->image, LIMIT_IMAGE_TEXT - 1));
+        fresh[i].image = mem_str(image_kept(from->image));
         if (!fresh[i].name || !fresh[i].image) {
             containers_free(fresh, i + 1);
             return -ENOMEM;
@@ -161,6 +177,7 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
         fresh[i].phase = known->phase;
         fresh[i].pull = known->pull;
         fresh[i].said = known->said;
+        fresh[i].replaced = known->replaced;
         fresh[i].waiting_reason = TAKE_PTR(known->waiting_reason);
     }
     containers_free(pod->containers, pod->n_containers);
@@ -171,27 +188,25 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
 
 static int replace_volumes(struct pod *pod, const struct pod_fact *fact)
 {
+    size_t n = fact->n_image_volumes;
     struct image_volume *fresh;
 
     /* A pod's volumes never change. */
-    if (pod->n_volumes == fact->n_image_volumes)
+    if (pod->n_volumes == n)
         return 0;
-    fresh = mem_zalloc(fact->n_image_volumes * sizeof(*fresh));
+    fresh = mem_zalloc((n ? n : 1) * sizeof(*fresh));
     if (!fresh)
         return -ENOMEM;
-    for (size_t i = 0; i < fact->n_image_volumes; i++) {
-        struct str reference = fact->image_volumes[i].reference;
-
-        fresh[i].reference = mem_str(str_head(reference, LIMIT_IMAGE_TEXT - 1));
+    for (size_t i = 0; i < n; i++) {
+        fresh[i].reference = mem_str(image_kept(fact->image_volumes[i].reference));
         if (!fresh[i].reference) {
-            while (i-- > 0)
-                mem_free(fresh[i].reference);
-            mem_free(fresh);
+            volumes_free(fresh, i);
             return -ENOMEM;
         }
     }
+    volumes_free(pod->volumes, pod->n_volumes);
     pod->volumes = fresh;
-    pod->n_volumes = fact->n_image_volumes;
+    pod->n_volumes = n;
     return 0;
 }
 
@@ -231,6 +246,7 @@ int pod_upsert(struct correlate *c, const struct pod_fact *fact, struct pod **re
         if (!pod)
             return -ENOMEM;
     }
+    pod->generation = c->generation; /* it exists, whatever fails below */
     if (n > LIMIT_CONTAINERS_PER_POD) {
         correlate_limit_hit(c, LIMIT_HIT_CONTAINERS);
         n = LIMIT_CONTAINERS_PER_POD;
@@ -246,8 +262,8 @@ int pod_upsert(struct correlate *c, const struct pod_fact *fact, struct pod **re
     r = texts_replace(&pod->secrets, &pod->n_secrets, fact->pull_secrets, fact->n_pull_secrets);
     if (r < 0)
         return r;
-    pod->terminal = str_eq(fact->phase, STR("Succeeded")) || str_eq(fact->phase, STR("Failed"));
-    pod->generation = c->generation;
+    pod->terminal = fact->deleting || str_eq(fact->phase, STR("Succeeded")) ||
+                    str_eq(fact->phase, STR("Failed"));
 
     if (created) {
         struct pod **bucket = bucket_of(c, fact->uid);
@@ -269,6 +285,7 @@ void pod_remove(struct correlate *c, struct pod *pod)
         link = &(*link)->next;
     *link = pod->next;
     c->n_pods--;
+    c->waiting -= pod->waiting;
     pod_free(pod);
 }
 
@@ -279,17 +296,24 @@ void pods_free(struct correlate *c)
             pod_remove(c, c->pods[i]);
 }
 
-bool container_has_turn(const struct pod *pod, const struct container *container)
+bool container_waits(const struct container *container, bool *blocked)
 {
-    for (size_t i = 0; i < pod->n_containers; i++) {
-        const struct container *before = &pod->containers[i];
+    bool has_turn = !*blocked;
 
-        if (before == container)
-            return true;
-        if (before->kind == CONTAINER_INIT && before->phase != PHASE_TERMINATED)
-            return false;
-        if (before->kind == CONTAINER_SIDECAR && before->phase != PHASE_RUNNING)
-            return false;
-    }
-    return false;
+    if (container->kind == CONTAINER_INIT && container->phase != PHASE_TERMINATED)
+        *blocked = true;
+    if (container->kind == CONTAINER_SIDECAR && container->phase != PHASE_RUNNING)
+        *blocked = true;
+    return has_turn && container->pull != PULL_REFUSED && container->pull != PULL_DONE;
+}
+
+void pod_count_waiting(struct correlate *c, struct pod *pod)
+{
+    bool blocked = false;
+
+    c->waiting -= pod->waiting;
+    pod->waiting = 0;
+    for (size_t i = 0; i < pod->n_containers && !pod->terminal; i++)
+        pod->waiting += container_waits(&pod->containers[i], &blocked);
+    c->waiting += pod->waiting;
 }

@@ -33,7 +33,8 @@ struct container {
     char *image;
     enum container_phase phase;
     enum pull_class pull;
-    uint64_t said; /* hash of the waiting reason and message last seen */
+    uint64_t said;     /* hash of the waiting reason and message last seen */
+    uint64_t replaced; /* what was said of the image before this one; 0: nothing */
     char *waiting_reason;
 };
 
@@ -58,10 +59,11 @@ struct pod {
     char *name;
     char *uid;
     char *mirror_uid;
-    bool terminal; /* Succeeded or Failed: nothing will be pulled any more */
+    bool terminal; /* Succeeded, Failed or being deleted: nothing will be pulled any more */
     bool fresh;    /* it came to be while this process was looking */
     bool failed;   /* an incident of it has ended */
     uint32_t generation;
+    size_t waiting; /* containers whose turn it is and that may still lack their image */
     struct container *containers;
     size_t n_containers;
     struct image_volume *volumes;
@@ -70,6 +72,7 @@ struct pod {
     size_t n_secrets;
     char **missing_secrets;
     size_t n_missing_secrets;
+    int64_t missing_at_us; /* wall; when an event last said so */
     struct event_seen *events;
     size_t n_events;
     uint32_t sandbox_look;       /* the last look at the runtime that found a ready one */
@@ -144,6 +147,7 @@ struct correlate {
     struct instant started;
     struct pod *pods[POD_BUCKETS];
     size_t n_pods;
+    size_t waiting;      /* sum over all pods */
     uint32_t generation; /* of the current list */
     bool listing;
     bool listed;
@@ -165,8 +169,11 @@ struct correlate {
 
 uint64_t hash_str(struct str text);
 
-/* By uid, or by the uid that events and CRI use for a static pod. NULL: not of this node. */
+/* NULL: not of this node. */
 struct pod *pod_find(const struct correlate *c, struct str uid);
+
+/* Also by the uid that events and CRI use for a static pod. */
+struct pod *pod_find_named(const struct correlate *c, struct str uid);
 
 /* Brings the pod and its containers up to date. Keeps what the fact does not tell. */
 int pod_upsert(struct correlate *c, const struct pod_fact *fact, struct pod **ret, bool *ret_new);
@@ -175,8 +182,14 @@ void pods_free(struct correlate *c);
 
 struct container *pod_container(const struct pod *pod, struct str name);
 
-/* Init containers and sidecars start one by one, the others after them. */
-bool container_has_turn(const struct pod *pod, const struct container *container);
+/*
+ * Whether the container waits now. Init containers and sidecars start one by one, the others after
+ * them: ask in the pod's order, with `blocked` false before the first.
+ */
+bool container_waits(const struct container *container, bool *blocked);
+
+/* Counts anew after the pod's containers changed. */
+void pod_count_waiting(struct correlate *c, struct pod *pod);
 
 /* Replaces the list `*list` of `*n` texts. On -ENOMEM it is as before. */
 int texts_replace(char ***list, size_t *n, const struct str *texts, size_t n_texts);
@@ -213,6 +226,9 @@ void incidents_end(struct correlate *c, struct pod *pod, const char *container,
                    enum incident_state how, struct instant now);
 int incident_evidence(struct incident *incident, enum witness witness, struct str reason,
                       struct str text, int64_t at_us);
+
+/* How many of the pod's missing Secrets still explain this incident: all of them, or none. */
+size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod);
 
 /* The verdict with what the pod itself tells: which pull Secrets it has, and whether they exist. */
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod);

@@ -69,14 +69,13 @@ static void fill_image(const struct correlate *c, const struct incident *from,
     }
 }
 
-static int fill_advice(struct arena *arena, const struct verdict *verdict, const struct pod *pod,
-                       struct incident_view *to)
+static int fill_advice(struct arena *arena, const struct verdict *verdict, struct incident_view *to)
 {
     const struct advice_facts facts = {
         .registry = str_from(to->registry),
         .missing_secret = to->n_missing_pull_secrets ? str_from(to->missing_pull_secrets[0])
                                                      : (struct str){ .len = 0 },
-        .pull_secrets_known = pod != NULL,
+        .pull_secrets_known = true,
         .n_pull_secrets = to->n_pull_secrets,
     };
     struct buf text;
@@ -121,15 +120,15 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
                        struct snapshot *snapshot, struct incident_view *to)
 {
     struct arena *arena = &snapshot->arena;
-    bool open = incident_state_open(from->state);
 
     to->message = copy(arena, from->message);
     to->next_retry_us = next_retry(from, snapshot->taken.wall_us);
-    if (open && pod) {
+    if (pod) {
         to->pull_secrets = copy_texts(arena, pod->secrets, pod->n_secrets);
         to->n_pull_secrets = pod->n_secrets;
-        to->missing_pull_secrets = copy_texts(arena, pod->missing_secrets, pod->n_missing_secrets);
-        to->n_missing_pull_secrets = pod->n_missing_secrets;
+        to->n_missing_pull_secrets = incident_missing_secrets(from, pod);
+        to->missing_pull_secrets =
+            copy_texts(arena, pod->missing_secrets, to->n_missing_pull_secrets);
     } else {
         to->pull_secrets = copy_texts(arena, from->secrets, from->n_secrets);
         to->n_pull_secrets = from->n_secrets;
@@ -142,7 +141,7 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
     fill_image(c, from, to);
     if (fill_evidence(arena, from, to) < 0)
         return -ENOMEM;
-    return fill_advice(arena, verdict, pod, to);
+    return fill_advice(arena, verdict, to);
 }
 
 static int fill_incident(const struct correlate *c, const struct incident *from,
@@ -245,33 +244,9 @@ int correlate_picture(const struct correlate *c, enum snapshot_detail detail, st
     return copy_incidents(c, detail, ret);
 }
 
-/* It is this container's turn and nothing says that its image is there yet. */
-static bool waits(const struct pod *pod, const struct container *container)
-{
-    if (container->pull == PULL_REFUSED || container->pull == PULL_DONE)
-        return false;
-    return container_has_turn(pod, container);
-}
-
-static size_t pod_waiting(const struct pod *pod)
-{
-    size_t n = 0;
-
-    if (pod->terminal)
-        return 0;
-    for (size_t i = 0; i < pod->n_containers; i++)
-        n += waits(pod, &pod->containers[i]);
-    return n;
-}
-
 size_t correlate_waiting(const struct correlate *c)
 {
-    size_t n = 0;
-
-    for (size_t b = 0; b < POD_BUCKETS; b++)
-        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
-            n += pod_waiting(pod);
-    return n;
+    return c->waiting;
 }
 
 static bool listed(const struct str *list, size_t n, struct str text)
@@ -309,7 +284,18 @@ static bool events_would_help(const struct pod *pod, struct instant now)
             return true;
     }
     return pod->no_sandbox_since_us && now.mono_us - pod->no_sandbox_since_us >= NO_SANDBOX_US &&
-           pod_waiting(pod) > 0;
+           pod->waiting > 0;
+}
+
+static void want_images(struct correlate *c, const struct pod *pod, struct wanted *ret)
+{
+    bool blocked = false;
+
+    for (size_t i = 0; i < pod->n_containers; i++)
+        if (container_waits(&pod->containers[i], &blocked) &&
+            !want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES,
+                  pod->containers[i].image))
+            correlate_limit_hit(c, LIMIT_HIT_WANTED_IMAGES);
 }
 
 void correlate_wanted(struct correlate *c, struct instant now, struct wanted *ret)
@@ -323,14 +309,10 @@ void correlate_wanted(struct correlate *c, struct instant now, struct wanted *re
                 !want(&ret->arena, ret->namespaces, &ret->n_namespaces, LIMIT_EVENT_NAMESPACES,
                       pod->namespace))
                 correlate_limit_hit(c, LIMIT_HIT_EVENT_NAMESPACES);
-            if (pod_waiting(pod) == 0)
+            if (pod->waiting == 0)
                 continue;
             ret->pods_wait = true;
-            for (size_t i = 0; i < pod->n_containers; i++)
-                if (waits(pod, &pod->containers[i]) &&
-                    !want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES,
-                          pod->containers[i].image))
-                    correlate_limit_hit(c, LIMIT_HIT_WANTED_IMAGES);
+            want_images(c, pod, ret);
         }
     }
     for (const struct incident *i = c->incidents; i; i = i->next)

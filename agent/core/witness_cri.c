@@ -62,7 +62,7 @@ static void no_sandbox(struct pod *pod, struct instant now)
 
 void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now)
 {
-    struct pod *pod = pod_find(c, fact->pod_uid);
+    struct pod *pod = pod_find_named(c, fact->pod_uid);
 
     if (!pod)
         return;
@@ -89,7 +89,7 @@ void witness_sandboxes_end(struct correlate *c, struct instant now)
  * so. */
 void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now)
 {
-    struct pod *pod = pod_find(c, fact->pod_uid);
+    struct pod *pod = pod_find_named(c, fact->pod_uid);
 
     if (!pod)
         return;

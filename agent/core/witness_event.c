@@ -17,6 +17,8 @@
 /* client-go: tools/record/events_cache.go; such an object counts several messages in one. */
 #define COMBINED STR("(combined from similar events): ")
 
+#define OPENING_EVENT_FRESH_US MINUTE /* a failure of now shows in the status within seconds */
+
 /* The kubelet tries again every few seconds, but its spam filter may hold back all but one event in
  * 300 s. */
 #define SANDBOX_EVENT_FRESH_US (10 * MINUTE)
@@ -32,8 +34,9 @@ static struct str container_of(struct str field_path)
 }
 
 /* kubelet: pkg/kubelet/kubelet_pods.go, "Unable to retrieve some image pull secrets (%s); ..." */
-static int hear_missing_secret(struct pod *pod, struct str message)
+static int hear_missing_secret(struct pod *pod, const struct event_fact *fact)
 {
+    struct str message = fact->message;
     struct str names[LIMIT_PULL_SECRETS_PER_POD];
     const char *open = str_find(message, STR("("));
     const char *close = str_find(message, STR(");"));
@@ -51,6 +54,7 @@ static int hear_missing_secret(struct pod *pod, struct str message)
             names[n++] = name;
         rest = str_skip(rest, name.len + (comma ? 2 : 0));
     }
+    pod->missing_at_us = fact->last_us;
     return texts_replace(&pod->missing_secrets, &pod->n_missing_secrets, names, n);
 }
 
@@ -74,7 +78,8 @@ static struct incident *incident_for(struct correlate *c, const struct incident_
     bool fresh = key->pod->fresh || fact->first_us + SEC > c->started.wall_us;
 
     *r = 0;
-    if (incident || container->pull != PULL_SILENT || incident_find_ended(c, key))
+    if (incident || container->pull != PULL_SILENT || key->pod->terminal ||
+        fact->last_us + OPENING_EVENT_FRESH_US < now.wall_us || incident_find_ended(c, key))
         return incident;
     *r = incident_open(c, key, fresh, now, &incident);
     if (*r < 0) {
@@ -177,6 +182,16 @@ static bool still_has_no_sandbox(const struct correlate *c, const struct pod *po
     return fact->last_us + SANDBOX_EVENT_FRESH_US >= now.wall_us;
 }
 
+/* What keeps the sandbox from being made now is something else. */
+static void sandbox_has_its_image(struct correlate *c, struct pod *pod,
+                                  const struct event_fact *fact, struct instant now)
+{
+    for (struct incident *i = c->incidents; i; i = i->next)
+        if (incident_state_open(i->state) && i->kind == CONTAINER_SANDBOX &&
+            strcmp(i->pod_uid, pod->uid) == 0 && fact->last_us > i->last_failure_us)
+            incident_end(i, pod, INCIDENT_RECOVERED, now);
+}
+
 /*
  * The sandbox (pause) image is pulled by the runtime itself, and the pod's status
  * never speaks of it. Most sandboxes that cannot be made have another reason, the
@@ -194,8 +209,10 @@ static int hear_failed_sandbox(struct correlate *c, struct pod *pod, const struc
     int r;
 
     normalise(fact->reason, fact->message, &failure);
-    if (failure.image.len == 0 || failure.n_attempts == 0)
+    if (failure.image.len == 0 || failure.n_attempts == 0) {
+        sandbox_has_its_image(c, pod, fact, now);
         return 0;
+    }
     verdict = classify(&failure);
     key = (struct incident_key){
         .pod = pod, .container = STR(""), .kind = CONTAINER_SANDBOX, .image = failure.image
@@ -231,17 +248,28 @@ static bool tells_of_pull(const struct event_fact *fact)
            str_eq(fact->reason, STR("ErrImageNeverPull"));
 }
 
-int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now)
+static int64_t not_later(int64_t wall_us, struct instant now)
 {
-    struct pod *pod = pod_find(c, fact->pod_uid);
+    return wall_us < now.wall_us ? wall_us : now.wall_us;
+}
 
-    if (!pod || fact->count < 1)
+int witness_event(struct correlate *c, const struct event_fact *told, struct instant now)
+{
+    struct pod *pod = pod_find_named(c, told->pod_uid);
+    struct event_fact fact = *told;
+
+    /* Whoever may write events in one namespace can name the uid of any pod, any count and any
+     * time. */
+    if (!pod || told->count < 1 || !str_eq(str_from(pod->namespace), told->namespace))
         return 0;
-    if (str_eq(fact->reason, STR("FailedToRetrieveImagePullSecret")))
-        return hear_missing_secret(pod, fact->message);
-    if (str_eq(fact->reason, STR("FailedCreatePodSandBox")))
-        return hear_failed_sandbox(c, pod, fact, now);
-    if (tells_of_pull(fact))
-        return hear_failed_pull(c, pod, fact, now);
+    fact.first_us = not_later(told->first_us, now);
+    fact.last_us = not_later(told->last_us, now);
+
+    if (str_eq(fact.reason, STR("FailedToRetrieveImagePullSecret")))
+        return hear_missing_secret(pod, &fact);
+    if (str_eq(fact.reason, STR("FailedCreatePodSandBox")))
+        return hear_failed_sandbox(c, pod, &fact, now);
+    if (tells_of_pull(&fact))
+        return hear_failed_pull(c, pod, &fact, now);
     return 0;
 }

@@ -90,9 +90,42 @@ static bool is_new_attempt(const struct container *before, enum pull_class pull,
     return false;
 }
 
+static bool is_of_container(const struct incident *incident, const struct incident_key *key)
+{
+    return incident_state_open(incident->state) && strcmp(incident->pod_uid, key->pod->uid) == 0 &&
+           str_eq(str_from(incident->container), key->container);
+}
+
+/*
+ * A container's status speaks of one image at a time, and of none where the runtime's words name
+ * none ("context deadline exceeded"): these are about what failed already.
+ */
+static void choose_incident(struct correlate *c, struct incident_key *key, bool named,
+                            struct instant now)
+{
+    for (struct incident *i = c->incidents; i; i = i->next) {
+        if (!is_of_container(i, key))
+            continue;
+        if (!named) {
+            key->kind = i->kind;
+            key->image = str_from(i->image);
+        } else if (i->kind != key->kind || !image_same(str_from(i->image), key->image)) {
+            /* kubelet: startContainer() pulls the container's own image before it looks at
+             * volumes; so of a volume nothing is known while the own image fails. */
+            incident_end(i, key->pod,
+                         key->kind == CONTAINER_IMAGE_VOLUME ? INCIDENT_RECOVERED : INCIDENT_GONE,
+                         now);
+        }
+    }
+}
+
+/*
+ * *ret_heard: the status was taken in, so that it must not be counted when it is repeated. Where
+ * there was no room or no memory for an incident, its repetition is the next chance.
+ */
 static int hear_failure(struct correlate *c, struct pod *pod, struct container *container,
                         const struct container_fact *fact, enum pull_class pull, bool first_sight,
-                        struct instant now)
+                        struct instant now, bool *ret_heard)
 {
     const struct testimony testimony = {
         .witness = WITNESS_POD_STATUS,
@@ -110,7 +143,9 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
     normalise(testimony.reason, testimony.text, &failure);
     verdict = classify(&failure);
     key = key_of(pod, container, failure.image);
+    choose_incident(c, &key, failure.image.len > 0, now);
 
+    *ret_heard = false;
     incident = incident_find_open(c, &key);
     if (!incident) {
         bool fresh = !first_sight || pod->fresh;
@@ -120,6 +155,7 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
             return r == -ENOSPC ? 0 : r;
         attempted = attempted && fresh;
     }
+    *ret_heard = true;
     if (attempted) {
         if (pull != PULL_REFUSED || incident->status_count == 0)
             incident->status_count++;
@@ -142,11 +178,15 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
 {
     enum pull_class pull = pull_class_of(fact);
     uint64_t said = hash_said(fact);
+    bool heard = true;
     char *reason;
     int r = 0;
 
     if (pull == container->pull && said == container->said && fact->phase == container->phase)
         return 0; /* a status is repeated whenever anything else in the pod changes */
+    if (container->replaced == said && pull != PULL_SILENT && pull != PULL_DONE)
+        return 0; /* until the kubelet has looked at the new image, this is of the old one */
+    container->replaced = 0;
 
     reason = mem_str(str_head(fact->waiting_reason, LIMIT_NAME_TEXT));
     if (!reason)
@@ -157,13 +197,17 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     if (pull == PULL_DONE)
         incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
     else if (pull != PULL_SILENT)
-        r = hear_failure(c, pod, container, fact, pull, first_sight, now);
+        r = hear_failure(c, pod, container, fact, pull, first_sight, now, &heard);
+    if (!heard) {
+        mem_free(reason);
+        return r;
+    }
 
     mem_free(container->waiting_reason);
     container->waiting_reason = reason;
     container->phase = fact->phase;
     container->pull = pull;
-    container->said = said;
+    container->said = r < 0 ? 0 : said;
     return r;
 }
 
@@ -177,10 +221,12 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
 
         for (size_t j = 0; j < fact->n_containers && !stays; j++)
             stays = str_eq(str_from(known->name), fact->containers[j].name) &&
-                    str_eq(str_from(known->image), fact->containers[j].image);
+                    str_eq(str_from(known->image),
+                           str_head(fact->containers[j].image, LIMIT_IMAGE_TEXT - 1));
         if (stays)
             continue;
         incidents_end(c, pod, known->name, INCIDENT_GONE, now);
+        known->replaced = known->pull == PULL_DONE ? 0 : known->said;
         known->pull = PULL_SILENT;
         known->said = 0;
     }
@@ -205,6 +251,7 @@ int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant
 
     if (pod->terminal) {
         incidents_end(c, pod, NULL, INCIDENT_GONE, now);
+        pod_count_waiting(c, pod);
         return 0;
     }
     for (size_t i = 0; i < pod->n_containers; i++) {
@@ -214,5 +261,6 @@ int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant
         if (one < 0)
             r = one;
     }
+    pod_count_waiting(c, pod);
     return r;
 }

@@ -74,12 +74,33 @@ static void the_oldest_ended_incident_makes_room(void **state)
     world_look_done(&look);
 }
 
+static void a_refused_container_gets_its_incident_when_there_is_room_again(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+    char name[16];
+
+    for (unsigned i = 0; i < LIMIT_INCIDENTS; i++) {
+        snprintf(name, sizeof(name), "web-%u", i);
+        tell_waiting(w, name, "ErrImagePull", NOT_FOUND_TEXT);
+    }
+    tell_waiting(w, "late", "InvalidImageName", "invalid reference format");
+    tell_running(w, "web-7");
+    tell_waiting(w, "late", "InvalidImageName", "invalid reference format");
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "late")->verdict.cause, CAUSE_CONFIG);
+    assert_int_equal(look_failures(&look, CAUSE_CONFIG), 1);
+    world_look_done(&look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(an_ended_incident_is_kept_for_ten_minutes),
         WORLD_TEST(how_it_began_stays_in_the_evidence),
         WORLD_TEST(the_oldest_ended_incident_makes_room),
+        WORLD_TEST(a_refused_container_gets_its_incident_when_there_is_room_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

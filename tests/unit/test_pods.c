@@ -120,6 +120,44 @@ static void pods_over_the_cap_are_left_out_and_counted(void **state)
     world_look_done(&look);
 }
 
+static void a_pods_own_uid_goes_before_another_ones_manifest(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    pod_of(w, &told, "static");
+    told.fact.mirror_uid = STR("web-0");
+    tell_pod(w, &told);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_deleted(w, "static");
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_FAILING);
+    world_look_done(&look);
+}
+
+static void a_node_that_booted_without_a_right_clock_books_nothing_old(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    correlate_free(w->correlate);
+    w->correlate = correlate_new(4, (struct instant){ .mono_us = w->now.mono_us, .wall_us = SEC });
+    pod_of(w, &told, "web-0"); /* by now the clock was set */
+    told.fact.created_us -= HOUR;
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    tell_list_begin(w);
+    tell_pod(w, &told);
+    tell_list_end(w);
+
+    world_look(w, &look);
+    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), 0);
+    world_look_done(&look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +166,8 @@ int main(void)
         WORLD_TEST(a_list_that_broke_off_takes_nothing_away),
         WORLD_TEST(a_static_pod_is_known_by_the_hash_of_its_manifest_too),
         WORLD_TEST(a_pod_replaced_under_the_same_name_is_another_one),
+        WORLD_TEST(a_pods_own_uid_goes_before_another_ones_manifest),
+        WORLD_TEST(a_node_that_booted_without_a_right_clock_books_nothing_old),
         WORLD_TEST(pods_over_the_cap_are_left_out_and_counted),
     };
 

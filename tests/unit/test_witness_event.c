@@ -262,6 +262,136 @@ static void a_sandbox_that_fails_for_another_reason_is_no_pull_failure(void **st
     world_look_done(&look);
 }
 
+/* A failed pull of web-0's "app", as an event dates it. */
+static void tell_event_of(struct world *w, int64_t wall_us)
+{
+    const struct observation event = {
+        .kind = OBSERVE_EVENT,
+        .event = { .event_uid = STR("e1"),
+                   .namespace = STR("default"),
+                   .pod_uid = STR("web-0"),
+                   .field_path = STR(APP_PATH),
+                   .reason = STR("Failed"),
+                   .message = STR(PULL_FAILED(UNAUTHORIZED_TEXT)),
+                   .count = 1,
+                   .first_us = wall_us,
+                   .last_us = wall_us },
+    };
+
+    assert_int_equal(correlate_observe(w->correlate, &event, w->now), 0);
+}
+
+static void an_old_event_opens_nothing_for_a_pod_that_waits_for_something_else(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", ""); /* for a volume to be mounted, say */
+    tell_event_of(w, w->now.wall_us - 55 * MINUTE);
+
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 0);
+    world_look_done(&look);
+}
+
+static void an_event_opens_nothing_for_a_pod_that_has_ended(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    pod_of(w, &told, "job-0");
+    told.fact.phase = STR("Failed");
+    tell_pod(w, &told);
+    tell_event(w, "job-0", APP_PATH, "e1", "Failed", PULL_FAILED(NOT_FOUND_TEXT), 1);
+
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 0);
+    world_look_done(&look);
+}
+
+/* Whoever may write events in one namespace can name the uid of any pod. */
+static void an_event_of_another_namespace_is_not_believed(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    pod_of(w, &told, "web-0");
+    told.fact.namespace = STR("victim");
+    tell_pod(w, &told);
+    tell_event(w, "web-0", APP_PATH, "e1", "Failed", PULL_FAILED(NOT_FOUND_TEXT), 1);
+
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 0);
+    world_look_done(&look);
+}
+
+static void an_absurd_count_is_cut_to_what_can_be(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_event(w, "web-0", APP_PATH, "e1", "Failed", PULL_FAILED(NOT_FOUND_TEXT), INT32_MAX);
+    world_look(w, &look);
+    assert_true(look_one(&look, "web-0")->attempts <= 1000);
+    world_look_done(&look);
+}
+
+static void a_time_in_the_future_is_taken_for_now(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_event_of(w, w->now.wall_us + HOUR);
+    world_advance(w, MINUTE);
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT ": ErrImagePull: " NOT_FOUND_TEXT);
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->verdict.cause, CAUSE_NOT_FOUND);
+    assert_true(look_one(&look, "web-0")->last_failure_us <= w->now.wall_us);
+    world_look_done(&look);
+}
+
+static void a_secret_that_was_made_is_not_called_missing_for_ever(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    tell_event(w, "web-0", "", "e1", "FailedToRetrieveImagePullSecret", SECRET_MISSING, 1);
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->verdict.reason, REASON_PULL_SECRET_MISSING);
+    world_look_done(&look);
+
+    for (size_t i = 0; i < 4; i++) { /* it exists now, with a wrong password */
+        world_advance(w, 5 * MINUTE);
+        tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+        tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    }
+    world_look(w, &look);
+    assert_int_not_equal(look_one(&look, "web-0")->verdict.reason, REASON_PULL_SECRET_MISSING);
+    assert_int_equal(look_one(&look, "web-0")->n_missing_pull_secrets, 0);
+    world_look_done(&look);
+}
+
+static void a_sandbox_that_now_fails_for_another_reason_has_its_image(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
+    world_advance(w, MINUTE);
+    tell_event(w, "web-0", "", "e2", "FailedCreatePodSandBox", NO_NETWORK, 1);
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
+    world_look_done(&look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +407,13 @@ int main(void)
         WORLD_TEST(events_tell_what_happened_before_they_were_read),
         WORLD_TEST(a_container_that_fails_by_itself_has_its_sandbox),
         WORLD_TEST(a_sandbox_that_fails_for_another_reason_is_no_pull_failure),
+        WORLD_TEST(an_old_event_opens_nothing_for_a_pod_that_waits_for_something_else),
+        WORLD_TEST(an_event_opens_nothing_for_a_pod_that_has_ended),
+        WORLD_TEST(an_event_of_another_namespace_is_not_believed),
+        WORLD_TEST(an_absurd_count_is_cut_to_what_can_be),
+        WORLD_TEST(a_time_in_the_future_is_taken_for_now),
+        WORLD_TEST(a_secret_that_was_made_is_not_called_missing_for_ever),
+        WORLD_TEST(a_sandbox_that_now_fails_for_another_reason_has_its_image),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,6 +243,128 @@ static void a_repeated_status_changes_nothing(void **state)
     world_look_done(&look);
 }
 
+/* `kubectl set image`: the pod comes with its new spec and, for a moment, with its old status. */
+static void the_status_of_the_image_before_blames_nobody(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    pod_of(w, &told, "web-0");
+    told.containers[0].image = STR("good.example.com/app:v2");
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    tell_pod(w, &told);
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_GONE);
+    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), 1);
+    world_look_done(&look);
+
+    told.containers[0].waiting_message =
+        STR("failed to resolve image: good.example.com/app:v2: not found");
+    tell_pod(w, &told);
+    world_look(w, &look);
+    assert_int_equal(look_count(&look, "web-0"), 2);
+    assert_string_equal(look.snapshot.incidents[0].registry, "good.example.com");
+    world_look_done(&look);
+}
+
+static void tell_volume_pod(struct world *w, const char *message)
+{
+    struct pod_told told;
+
+    pod_of(w, &told, "web-0");
+    told.fact.n_image_volumes = 1;
+    told.volumes[0] = (struct image_volume_fact){ .volume = STR("model"),
+                                                  .reference = STR("data.example.com/model:v3") };
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message = str_from(message);
+    tell_pod(w, &told);
+}
+
+static void a_container_that_now_fails_on_its_volume_has_its_own_image(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_volume_pod(w, NOT_FOUND_TEXT);
+    tell_volume_pod(w, "failed to pull and unpack image \"data.example.com/model:v3\": failed to "
+                       "resolve image: data.example.com/model:v3: not found");
+
+    world_look(w, &look);
+    assert_int_equal(look_count(&look, "web-0"), 2);
+    assert_int_equal(look.snapshot.incidents[0].kind, CONTAINER_IMAGE_VOLUME);
+    assert_int_equal(look.snapshot.incidents[0].state, INCIDENT_FAILING);
+    assert_int_equal(look.snapshot.incidents[1].state, INCIDENT_RECOVERED);
+    world_look_done(&look);
+
+    tell_volume_pod(w, "context deadline exceeded"); /* names nothing: it is the volume still */
+    world_look(w, &look);
+    assert_int_equal(look_count(&look, "web-0"), 2);
+    assert_int_equal(look.snapshot.incidents[0].kind, CONTAINER_IMAGE_VOLUME);
+    assert_int_equal(look.snapshot.incidents[0].verdict.reason, REASON_DEADLINE);
+    world_look_done(&look);
+}
+
+static void a_pod_that_is_being_deleted_waits_for_no_image(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    pod_of(w, &told, "web-0");
+    told.fact.deleting = true; /* and a finalizer keeps it */
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    tell_pod(w, &told);
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_GONE);
+    assert_int_equal(correlate_waiting(w->correlate), 0);
+    world_look_done(&look);
+}
+
+static void an_image_name_of_any_length_is_one_image(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+    char image[1000];
+
+    memset(image, 'a', sizeof(image) - 1);
+    memcpy(image, "r.example.com/", 14);
+    image[sizeof(image) - 1] = '\0';
+    pod_of(w, &told, "web-0");
+    told.containers[0].image = str_from(image);
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message = STR("manifest unknown");
+    for (size_t i = 0; i < 5; i++) {
+        tell_pod(w, &told);
+        world_advance(w, SEC);
+    }
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->attempts, 1);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_FAILING);
+    world_look_done(&look);
+}
+
+static void a_clock_that_was_set_back_does_not_freeze_the_cause(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    w->now.wall_us -= HOUR;
+    w->now.mono_us += MINUTE;
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->verdict.cause, CAUSE_NOT_FOUND);
+    world_look_done(&look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +380,11 @@ int main(void)
         WORLD_TEST(an_image_volume_is_blamed_and_not_the_containers_own_image),
         WORLD_TEST(pull_secrets_tell_whether_refused_credentials_were_sent),
         WORLD_TEST(a_repeated_status_changes_nothing),
+        WORLD_TEST(the_status_of_the_image_before_blames_nobody),
+        WORLD_TEST(a_container_that_now_fails_on_its_volume_has_its_own_image),
+        WORLD_TEST(a_pod_that_is_being_deleted_waits_for_no_image),
+        WORLD_TEST(an_image_name_of_any_length_is_one_image),
+        WORLD_TEST(a_clock_that_was_set_back_does_not_freeze_the_cause),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
