@@ -74,6 +74,9 @@ static grpc_channel *create_channel(const char *target)
         /* A subchannel that is shared through the process would outlive us, back-off and all. */
         INTEGER(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         INTEGER(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
+        /* Also how long one try to connect may take (20 s by default). Shorter than any call's
+         * deadline: gRPC 1.51 never closes a connection whose handshake ends after its channel. */
+        INTEGER(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000),
         INTEGER(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000),
         /* Nothing of the environment or of a resolver decides where a unix socket is. */
         INTEGER(GRPC_ARG_ENABLE_HTTP_PROXY, 0),

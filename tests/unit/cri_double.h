@@ -55,9 +55,13 @@ enum rude_manner {
     RUDE_CLOSES, /* accepts and closes at once */
     RUDE_HTTP1,  /* answers as a web server would */
     RUDE_HALF,   /* begins an HTTP/2 conversation and closes in the middle of a frame */
+    RUDE_LATE,   /* begins it when 1.5 s have passed, and waits 3 s for the guest to leave */
 };
 
 struct rude_socket;
 
 struct rude_socket *rude_new(const char *path, enum rude_manner manner);
 void rude_free(struct rude_socket *socket);
+
+/* Waits until the guests of a RUDE_LATE host were seen off; returns how many left by themselves. */
+size_t rude_guests_left(struct rude_socket *socket);

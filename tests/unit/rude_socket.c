@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cri_double.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ struct rude_socket {
     pthread_t thread;
     int guests[GUESTS_MAX]; /* RUDE_SILENT keeps them */
     size_t n_guests;
+    size_t n_left; /* read after the thread has ended */
+    bool joined;
 };
 
 static void speak(int guest, enum rude_manner manner)
@@ -41,6 +45,28 @@ static void speak(int guest, enum rude_manner manner)
     (void)sent; /* a guest that has left already is fine */
 }
 
+/* Whether the guest hangs up within `ms`; what it says meanwhile is read and forgotten. */
+static bool leaves_within(int guest, int ms)
+{
+    struct pollfd ready = { .fd = guest, .events = POLLIN };
+    char words[512];
+
+    while (poll(&ready, 1, ms) > 0)
+        if (recv(guest, words, sizeof(words), 0) <= 0)
+            return true;
+    return false;
+}
+
+static bool greet_late(int guest)
+{
+    static const char settings[] = "\0\0\0\4\0\0\0\0\0";
+
+    if (leaves_within(guest, 1500))
+        return true;
+    return send(guest, settings, sizeof(settings) - 1, MSG_NOSIGNAL) < 0 ||
+           leaves_within(guest, 3000);
+}
+
 static void *receive_guests(void *arg)
 {
     struct rude_socket *host = arg;
@@ -51,6 +77,8 @@ static void *receive_guests(void *arg)
         if (guest < 0)
             return NULL; /* rude_free() */
         speak(guest, host->manner);
+        if (host->manner == RUDE_LATE)
+            host->n_left += greet_late(guest);
         if (host->manner == RUDE_SILENT && host->n_guests < GUESTS_MAX)
             host->guests[host->n_guests++] = guest;
         else
@@ -76,12 +104,21 @@ struct rude_socket *rude_new(const char *path, enum rude_manner manner)
     return host;
 }
 
+size_t rude_guests_left(struct rude_socket *host)
+{
+    if (!host->joined) {
+        shutdown(host->listener, SHUT_RDWR); /* ends accept() */
+        pthread_join(host->thread, NULL);
+        host->joined = true;
+    }
+    return host->n_left;
+}
+
 void rude_free(struct rude_socket *host)
 {
     if (!host)
         return;
-    shutdown(host->listener, SHUT_RDWR); /* ends accept() */
-    pthread_join(host->thread, NULL);
+    rude_guests_left(host);
     close(host->listener);
     for (size_t i = 0; i < host->n_guests; i++)
         close(host->guests[i]);

@@ -299,6 +299,20 @@ static void a_runtime_that_hangs_ends_at_the_deadline(void **state)
     assert_int_equal(call(world, 5 * SEC), 0);
 }
 
+/* An overloaded runtime: each try that was given up must not leave a connection behind, here and
+ * there. */
+static void a_runtime_that_greets_too_late_is_left_alone(void **state)
+{
+    struct world *world = *state;
+
+    world->rude = rude_new(world->path, RUDE_LATE);
+    assert_true(call(world, 1200 * MSEC) < 0);
+    call_anew(world); /* the channel is gone before the greeting comes */
+    assert_int_equal(rude_guests_left(world->rude), 1);
+    rude_free(world->rude);
+    world->rude = NULL;
+}
+
 static void who_speaks_no_grpc_is_an_error_in_time(void **state)
 {
     static const struct {
@@ -405,6 +419,7 @@ int main(void)
         TEST(an_answer_that_does_not_fit_the_arena_is_an_error),
         TEST(a_socket_that_is_not_there_is_unavailable),
         TEST(a_runtime_that_hangs_ends_at_the_deadline),
+        TEST(a_runtime_that_greets_too_late_is_left_alone),
         TEST(who_speaks_no_grpc_is_an_error_in_time),
         TEST(a_runtime_that_came_back_is_found_by_a_new_channel),
         TEST(stopping_ends_a_call_in_flight),
