@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "agent/core/rules.h"
+#include "agent/core/trace.h"
 #include "agent/core/wrappers.h"
 
 struct finding {
@@ -77,7 +78,8 @@ static bool find_hit(const struct failure *f, const struct attempt *a, struct fi
         const struct rule *rule = rule_for(a, f->hits[i].rule);
         bool in_page = f->hits[i].in_page;
 
-        if (!rule || (f->hits[i].in_answer && rule->rank == RANK_TRANSPORT))
+        if (!rule ||
+            (f->hits[i].in_answer && (rule->rank == RANK_TRANSPORT || rule->rank == RANK_VAGUE)))
             continue;
         if (found &&
             (in_page > ret->in_page || (in_page == ret->in_page && rule->rank < ret->rank)))
@@ -104,7 +106,7 @@ static bool find_fallback(const struct attempt *a, struct finding *ret)
 }
 
 /* A status and a wording that agree: the wording is finer. Else the stronger. */
-static bool explain(const struct failure *f, const struct attempt *a, struct finding *ret)
+static bool find_best(const struct failure *f, const struct attempt *a, struct finding *ret)
 {
     struct finding status;
     struct finding hit;
@@ -136,7 +138,8 @@ static enum stage stage_of(const struct attempt *a, enum reason reason)
     wrapper_set w = a->wrappers;
 
     if (cause == CAUSE_CONFIG || reason == REASON_PULL_QPS_EXCEEDED ||
-        reason == REASON_RUNTIME_UNAVAILABLE || reason == REASON_CREDENTIAL_PROVIDER_FAILED)
+        reason == REASON_RUNTIME_UNAVAILABLE || reason == REASON_CREDENTIAL_PROVIDER_FAILED ||
+        w & W_INSPECT)
         return STAGE_LOCAL;
     if (w & W_UNPACK || reason == REASON_UNPACK_FAILED || reason == REASON_CORRUPT_LAYER)
         return STAGE_UNPACK;
@@ -221,7 +224,7 @@ static uint32_t ambiguity(enum reason reason)
                : 0;
 }
 
-struct verdict classify(const struct failure *failure)
+struct verdict classify_traced(const struct failure *failure, int *ret_attempt)
 {
     struct finding best = nothing_known(failure);
     const struct attempt *chosen = NULL;
@@ -233,7 +236,7 @@ struct verdict classify(const struct failure *failure)
         struct finding found;
         enum stage its_stage;
 
-        if (!explain(failure, a, &found))
+        if (!find_best(failure, a, &found))
             continue;
         its_stage = stage_of(a, found.reason);
         if (chosen && weight(a, &found, its_stage) <= best_weight)
@@ -243,6 +246,7 @@ struct verdict classify(const struct failure *failure)
         best_weight = weight(a, &found, its_stage);
         stage = its_stage;
     }
+    *ret_attempt = chosen ? (int)(chosen - failure->attempts) : -1;
     return (struct verdict){
         .cause = reason_cause(best.reason),
         .reason = finer(best.reason, failure->image),
@@ -252,4 +256,76 @@ struct verdict classify(const struct failure *failure)
         .ambiguous_with = ambiguity(best.reason),
         .rule = best.rule,
     };
+}
+
+struct verdict classify(const struct failure *failure)
+{
+    int attempt;
+
+    return classify_traced(failure, &attempt);
+}
+
+/* ---- for people ----------------------------------------------------------------------------- */
+
+struct runners_up {
+    const struct failure *failure;
+    const struct verdict *verdict;
+    struct explanation *trace;
+    unsigned strength[EXPLAIN_RUNNERS_UP_MAX];
+};
+
+/* Keeps the list sorted: of equals the earlier in the text first. */
+static void run_up(struct runners_up *list, const struct attempt *a, const struct finding *found)
+{
+    struct explanation *trace = list->trace;
+    unsigned attempt = (unsigned)(a - list->failure->attempts);
+    unsigned strength =
+        weight(a, found, stage_of(a, found->reason)) * (RANK_LOCAL + 1) + found->rank;
+    size_t at = trace->n_runners_up;
+
+    if ((int)attempt == trace->attempt && strcmp(found->rule, list->verdict->rule) == 0)
+        return;
+    for (size_t i = 0; i < trace->n_runners_up; i++)
+        if (trace->runners_up[i].attempt == attempt &&
+            strcmp(trace->runners_up[i].name, found->rule) == 0)
+            return;
+    while (at > 0 && list->strength[at - 1] < strength)
+        at--;
+    if (at == EXPLAIN_RUNNERS_UP_MAX)
+        return;
+    if (trace->n_runners_up < EXPLAIN_RUNNERS_UP_MAX)
+        trace->n_runners_up++;
+    for (size_t i = trace->n_runners_up - 1; i > at; i--) {
+        trace->runners_up[i] = trace->runners_up[i - 1];
+        list->strength[i] = list->strength[i - 1];
+    }
+    trace->runners_up[at] =
+        (struct explain_rule){ .name = found->rule, .reason = found->reason, .attempt = attempt };
+    list->strength[at] = strength;
+}
+
+void classify_runners_up(const struct failure *failure, const struct verdict *verdict,
+                         struct explanation *trace)
+{
+    struct runners_up list = { .failure = failure, .verdict = verdict, .trace = trace };
+
+    for (size_t i = 0; i < failure->n_attempts; i++) {
+        const struct attempt *a = &failure->attempts[i];
+        struct finding found;
+
+        if (find_status(a, &found))
+            run_up(&list, a, &found);
+        for (size_t h = a->first_hit; h < (size_t)a->first_hit + a->n_hits; h++) {
+            const struct rule *rule = rule_for(a, failure->hits[h].rule);
+
+            if (!rule)
+                continue;
+            found = (struct finding){ .reason = rule->reason,
+                                      .rank = failure->hits[h].in_page ? RANK_HINT : rule->rank,
+                                      .rule = rule->name };
+            run_up(&list, a, &found);
+        }
+        if (find_fallback(a, &found))
+            run_up(&list, a, &found);
+    }
 }

@@ -21,6 +21,7 @@
 #include "agent/core/normalise_tokens.h"
 #include "agent/core/redact.h"
 #include "agent/core/rules.h"
+#include "agent/core/trace.h"
 #include "agent/core/wrappers.h"
 
 #define ELLIPSIS STR("...")
@@ -35,11 +36,13 @@ struct reader {
     struct failure *failure;
     struct str text;
     const struct tokens *tokens;
+    struct explanation *trace; /* NULL: nobody asked */
     enum image_quality image_quality;
     bool mirrors;    /* inside "(Mirrors also failed: [...] [...])" */
     bool page;       /* inside HTML or XML */
     bool content;    /* the attempt has tokens that no wrapper covers */
     size_t terminal; /* the first token behind the last wrapper */
+    size_t told;     /* the end of a phrase with a gap: its tail is no wording of its own */
 };
 
 static struct attempt *current(struct reader *r)
@@ -143,6 +146,22 @@ static void see_wrapper(struct reader *r, const struct wrapper *w, size_t i, siz
         r->mirrors = true;
 }
 
+/* The wrapper covers `n` tokens from i on. */
+static void trace_wrapper(struct reader *r, size_t i, size_t n)
+{
+    struct explanation *trace = r->trace;
+    struct str last = token_text(r, i + n - 1);
+    const char *end = last.at + last.len;
+
+    end += *end == '"'; /* spaces stand behind the text */
+    if (trace->n_steps == EXPLAIN_STEPS_MAX)
+        return;
+    trace->steps[trace->n_steps++] = (struct explain_step){
+        .text = str_span(token_text(r, i).at, end),
+        .attempt = (unsigned)r->failure->n_attempts,
+    };
+}
+
 static void see_rule(struct reader *r, size_t row)
 {
     struct failure *f = r->failure;
@@ -179,7 +198,8 @@ static void see_value(struct reader *r, size_t i)
 
     if (r->tokens->at[i].flags & TOKEN_URL)
         current(r)->wrappers |= bits_of_url(value);
-    else if (str_ends(value, STR(".sock")))
+    else if (str_ends(value, STR(".sock")) || str_starts(value, STR("//./pipe/")) ||
+             str_starts(value, STR("\\.\\pipe\\")))
         current(r)->wrappers |= W_SOCKET;
 }
 
@@ -195,8 +215,10 @@ static void see_flags(struct reader *r, size_t i)
     } else if (r->mirrors && (flags & TOKEN_OPEN)) {
         attempt_next(r, i, W_MIRROR);
     }
-    if ((flags & TOKEN_MARKUP) && vocabulary_has(r->tokens->at[i].word, WORD_MARKUP))
+    if ((flags & TOKEN_MARKUP) && vocabulary_has(r->tokens->at[i].word, WORD_MARKUP)) {
         r->page = true;
+        current(r)->wrappers |= W_PAGE;
+    }
 }
 
 /* More than the kubelet's summary: an error, or at least how far the pull had got. */
@@ -226,10 +248,15 @@ static void read_tokens(struct reader *r)
                 see_value(r, k);
         if (p && p->kind == PHRASE_WRAPPER) {
             see_wrapper(r, &wrappers[p->row], i, slot);
-            if (!(wrappers[p->row].flags & WRAPPER_STATUS)) /* a status is the error itself */
-                r->terminal = i + covered;
-        } else if (p) {
+            if (wrappers[p->row].flags & WRAPPER_STATUS) /* it is the error itself */
+                continue;
+            r->terminal = i + covered;
+            if (r->trace)
+                trace_wrapper(r, i, covered);
+        } else if (p && i + n != r->told) {
             see_rule(r, p->row);
+            if (p->gap > 0)
+                r->told = i + n;
         } else {
             r->content = true;
         }
@@ -255,10 +282,11 @@ static struct str message_of(struct failure *f, struct str text)
     return (struct str){ .at = to, .len = n + ELLIPSIS.len };
 }
 
-void normalise(struct str waiting_reason, struct str message, struct failure *ret)
+void normalise_traced(struct str waiting_reason, struct str message, struct failure *ret,
+                      struct explanation *trace)
 {
     struct tokens tokens;
-    struct reader r = { .failure = ret, .tokens = &tokens };
+    struct reader r = { .failure = ret, .tokens = &tokens, .trace = trace };
 
     ret->image = (struct str){ .at = ret->text };
     ret->waiting_reason = waiting_reason;
@@ -277,4 +305,9 @@ void normalise(struct str waiting_reason, struct str message, struct failure *re
     }
     read_tokens(&r);
     ret->message = message_of(ret, r.text);
+}
+
+void normalise(struct str waiting_reason, struct str message, struct failure *ret)
+{
+    normalise_traced(waiting_reason, message, ret, NULL);
 }

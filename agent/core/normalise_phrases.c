@@ -45,6 +45,16 @@ static struct phrase phrases[PHRASES_MAX]; /* by first word, then longest first 
 static size_t n_phrases;
 static bool sound = true;
 
+/*
+ * The second and third element of each phrase as one number, and which of its bits
+ * count. Nearly all phrases of a word fall out here, without a look at the phrase:
+ * forty begin with "failed to".
+ */
+static struct glance {
+    uint32_t bits;
+    uint32_t mask;
+} glances[PHRASES_MAX];
+
 static const struct {
     const char *word;
     uint8_t flags;
@@ -75,14 +85,15 @@ static const char *const grpc_codes[] = {
  */
 #define FOLD UINT64_C(0x2020202020202020)
 
-/* `len` is not 0. */
+/* `len` is not 0. Without a branch: how long the next word is cannot be foretold. */
 static inline struct word_key key_of(const char *text, size_t len)
 {
+    bool is_short = len <= 8;
     uint64_t head = bytes_load(text) | FOLD;
+    uint64_t tail = bytes_load(text + (is_short ? 0 : len - 8)) | FOLD;
 
-    if (len <= 8)
-        return (struct word_key){ .head = head << (8 * (8 - len)), .tail = len };
-    return (struct word_key){ .head = head, .tail = bytes_load(text + len - 8) | FOLD };
+    return (struct word_key){ .head = head << (is_short ? 8 * (8 - len) : 0),
+                              .tail = is_short ? len : tail };
 }
 
 static inline size_t hash(struct word_key key)
@@ -207,6 +218,22 @@ static uint64_t seconds_of(const struct phrase *p)
     return any ? UINT64_MAX : bit_of(p->element[1]);
 }
 
+static bool is_exact(const struct phrase *p, size_t k)
+{
+    return k < p->n && (p->gap == 0 || k < p->gap) && p->element[k] < ELEMENT_GAP &&
+           p->element[k] != WORD_VALUE;
+}
+
+static struct glance glance_of(const struct phrase *p)
+{
+    uint32_t second = is_exact(p, 1) ? UINT16_MAX : 0;
+    uint32_t third = is_exact(p, 2) ? UINT16_MAX : 0;
+    uint32_t mask = second | third << 16;
+
+    return (struct glance){ .bits = (p->element[1] | (uint32_t)p->element[2] << 16) & mask,
+                            .mask = mask };
+}
+
 static void sort(void)
 {
     for (size_t i = 1; i < n_phrases; i++) {
@@ -224,6 +251,7 @@ static void sort(void)
             words[word].end_phrase = (uint16_t)i;
         words[word].first_phrase = (uint16_t)(i - 1);
         words[word].seconds |= seconds_of(&phrases[i - 1]);
+        glances[i - 1] = glance_of(&phrases[i - 1]);
         vocabulary_flags[word] |= WORD_BEGINS;
     }
 }
@@ -245,7 +273,7 @@ __attribute__((constructor)) static void build(void)
     sort();
 }
 
-static bool fits(uint16_t element, uint16_t word)
+static inline bool fits(uint16_t element, uint16_t word)
 {
     return element == word || element == ELEMENT_ANY || (element == WORD_VALUE && word == WORD_URL);
 }
@@ -254,8 +282,8 @@ static bool fits(uint16_t element, uint16_t word)
  * The end of what the elements from `k` to `end` cover from token i on, or 0.
  * `end` is the phrase's gap or its end.
  */
-static size_t match_part(const struct phrase *p, size_t k, size_t end, const struct tokens *tokens,
-                         size_t i, size_t *ret_slot)
+static inline size_t match_part(const struct phrase *p, size_t k, size_t end,
+                                const struct tokens *tokens, size_t i, size_t *ret_slot)
 {
     for (; k < end; k++, i++) {
         if (i >= tokens->n || !fits(p->element[k], tokens->at[i].word))
@@ -291,6 +319,8 @@ const struct phrase *phrases_match(const struct tokens *tokens, size_t i, size_t
 {
     const struct word *w = &words[tokens->at[i].word];
     uint16_t next = i + 1 < tokens->n ? tokens->at[i + 1].word : (uint16_t)WORD_OTHER;
+    uint16_t third = i + 2 < tokens->n ? tokens->at[i + 2].word : (uint16_t)WORD_OTHER;
+    uint32_t bits = next | (uint32_t)third << 16;
 
     if (!(w->seconds & bit_of(next)))
         return NULL;
@@ -298,8 +328,7 @@ const struct phrase *phrases_match(const struct tokens *tokens, size_t i, size_t
         const struct phrase *p = &phrases[k];
         size_t end;
 
-        if (p->n > 1 && p->element[1] >= WORD_FIRST && p->element[1] < ELEMENT_GAP &&
-            p->element[1] != next)
+        if ((bits & glances[k].mask) != glances[k].bits)
             continue;
         end = match_rest(p, tokens, i + 1, ret_slot);
         if (end == 0)

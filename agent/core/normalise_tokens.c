@@ -113,11 +113,33 @@ static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
     }
 }
 
+static bool behind_colon(const struct splitter *s, size_t at)
+{
+    size_t limit = at > 3 ? at - 3 : 0;
+
+    while (at > limit && (s->text[at - 1] == ' ' || s->text[at - 1] == '"'))
+        at--;
+    return at > limit && s->text[at - 1] == ':';
+}
+
+/* Something long: the token behind "Bearer", "Authorization:Bearer" or "X-Registry-Auth: "? */
+static bool may_be_token(const struct splitter *s, size_t from, size_t to)
+{
+    const struct token *last = &s->out[s->n - 1];
+    struct str before = { .at = s->text + last->at, .len = last->len };
+
+    if (vocabulary_has(last->word, WORD_SCHEME))
+        return true;
+    return (last->word == WORD_VALUE || behind_colon(s, from)) &&
+           last->at + last->len + 4u >= from &&
+           redact_is_token(str_span(s->text + from, s->text + to)) &&
+           (redact_ends_in_scheme(before) || redact_wants_key(before));
+}
+
 static inline void add(struct splitter *s, size_t from, size_t to, unsigned word, unsigned flags)
 {
-    if (to - from >= SCHEME_TOKEN_MIN && s->n > 0 &&
-        vocabulary_has(s->out[s->n - 1].word, WORD_SCHEME))
-        s->secrets = true;
+    if (to - from >= SCHEME_TOKEN_MIN && s->n > 0 && !s->secrets)
+        s->secrets = may_be_token(s, from, to);
     s->out[s->n++] = (struct token){
         .at = (uint16_t)from,
         .len = (uint16_t)(to - from),
@@ -134,16 +156,18 @@ static bool is_status_number(const char *at, size_t len)
            at[2] >= '0' && at[2] <= '9';
 }
 
-static void add_word(struct splitter *s, size_t from, size_t to)
+static inline void add_word(struct splitter *s, size_t from, size_t to)
 {
     unsigned word;
 
-    while (to > from && (s->text[to - 1] == '\'' || s->text[to - 1] == '-'))
-        to--;
-    while (from < to && s->text[from] == '-')
-        from++;
-    if (from == to)
-        return; /* a dash between two clauses */
+    if (s->text[from] == '-' || s->text[to - 1] == '-') {
+        while (to > from && s->text[to - 1] == '-')
+            to--;
+        while (from < to && s->text[from] == '-')
+            from++;
+        if (from == to)
+            return; /* a dash between two clauses */
+    }
     word = is_status_number(s->text + from, to - from) ? (unsigned)WORD_NUMBER
                                                        : vocabulary_find(s->text + from, to - from);
     add(s, from, to, word, 0);
@@ -196,10 +220,15 @@ static void split_value(struct splitter *s, size_t from, size_t next)
 /* Something without spaces and quotes: a word with its punctuation, or a value. */
 static void split_piece(struct splitter *s)
 {
-    size_t from = s->at;
-    size_t end = word_end(s, from);
+    size_t from = s->at + (s->text[s->at] == ':' && s->at > 0 && s->text[s->at - 1] == '"');
+    size_t end = word_end(s, from); /* behind a key in JSON: `"status":403` */
     size_t next;
 
+    if (s->text[end] == ' ' && end > from) { /* nearly always */
+        add_word(s, from, end);
+        s->at = end + 1;
+        return;
+    }
     while (s->text[end] == '\'' && is(s, end + 1, WORD)) /* couldn't */
         end = word_end(s, end + 1);
     next = skip(s, end, INNER);
@@ -234,8 +263,13 @@ static bool opens(const struct splitter *s)
 /* In `{"code":"DENIED"}` the key is a word too. */
 static bool is_key(const struct splitter *s, size_t close)
 {
-    return s->at > 0 && (s->text[s->at - 1] == '{' || s->text[s->at - 1] == ',') &&
-           close + 1 < s->len && s->text[close + 1] == ':';
+    size_t at = s->at;
+
+    while (at > 0 && s->at - at < 4 && s->text[at - 1] == ' ')
+        at--;
+    close += 1 + (s->text[close + 1] == ' ');
+    return at > 0 && (s->text[at - 1] == '{' || s->text[at - 1] == ',') && close < s->len &&
+           s->text[close] == ':';
 }
 
 /*

@@ -23,9 +23,9 @@ struct pass {
 
 /* A key is secret if it has one of these in it. */
 static const struct str secret_parts[] = {
-    { "token", 5 },       { "secret", 6 }, { "passw", 5 },   { "sig", 3 },
-    { "x-amz-", 6 },      { "apikey", 6 }, { "api_key", 7 }, { "api-key", 7 },
-    { "credential", 10 }, { "verify", 6 }, { "auth", 4 },    { "key-pair-id", 11 },
+    { "token", 5 },  { "secret", 6 },       { "passw", 5 },   { "sig", 3 },         { "x-amz-", 6 },
+    { "apikey", 6 }, { "api_key", 7 },      { "api-key", 7 }, { "credential", 10 }, { "verify", 6 },
+    { "auth", 4 },   { "key-pair-id", 11 }, { "private", 7 },
 };
 
 /* ... unless it is one of these: words of the error prose, and the token request's public part. */
@@ -94,6 +94,8 @@ bool redact_wants_url(struct str url)
 
     if (at && !str_starts(str_span(at, end), STR("@sha")))
         return true;
+    if (!from && str_starts(url, STR("http")))
+        return memchr(url.at, '=', url.len) != NULL;
     while (from) {
         const char *equals = memchr(from + 1, '=', (size_t)(end - from - 1));
 
@@ -124,14 +126,17 @@ static void mask_until(struct pass *p, size_t end)
 /* The longest key is that of a query: "X-Amz-Signature". Longer words are no keys. */
 #define KEY_MAX 40u
 
-/* The word that ends where the next byte will be written. */
-static struct str key_before(const struct pass *p)
-{
-    size_t at = p->to;
+/* Between a key in quotes and its colon, in JSON that was written for people. */
+#define SPACES_MAX 4u
 
-    while (at > 0 && p->to - at < KEY_MAX && is_key_byte(p->text[at - 1]))
+/* The word that ends in front of `end`, in what is already written. */
+static struct str key_in_front_of(const struct pass *p, size_t end)
+{
+    size_t at = end;
+
+    while (at > 0 && end - at < KEY_MAX && is_key_byte(p->text[at - 1]))
         at--;
-    return (struct str){ .at = p->text + at, .len = p->to - at };
+    return (struct str){ .at = p->text + at, .len = end - at };
 }
 
 static void keep(struct pass *p)
@@ -151,7 +156,7 @@ static void redact_query(struct pass *p)
             keep(p);
             continue;
         }
-        key = key_before(p);
+        key = key_in_front_of(p, p->to);
         keep(p);
         end = p->from;
         while (end < p->len && p->text[end] != '&' && !is_space_or_quote(p->text[end]))
@@ -208,41 +213,106 @@ out:
     keep(p);
 }
 
-/* At "=" or ":" behind a key that names a secret. */
+static const struct str schemes[] = { { "bearer ", 7 }, { "basic ", 6 } };
+
+/* The length of "Bearer " or "Basic " at `from`, 0 where neither stands there. */
+static size_t scheme_at(const struct pass *p, size_t from)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+        if (p->len - from > schemes[i].len && same(p->text + from, schemes[i]))
+            return schemes[i].len;
+    return 0;
+}
+
+bool redact_ends_in_scheme(struct str text)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+        size_t n = schemes[i].len - 1;
+
+        if (text.len >= n && same(text.at + text.len - n, str_head(schemes[i], n)))
+            return true;
+    }
+    return false;
+}
+
+bool redact_is_token(struct str text)
+{
+    bool digit = false;
+    bool letter = false;
+    bool dot = false;
+    bool slash = false;
+
+    if (text.len < TOKEN_LENGTH_MIN)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+
+        if (!is_key_byte(c) && !one_of(c, "+/=~"))
+            return false;
+        digit |= c >= '0' && c <= '9';
+        letter |= lower(c) >= 'a' && lower(c) <= 'z';
+        dot |= c == '.';
+        slash |= c == '/';
+        if (dot && slash) /* a host and a path */
+            return false;
+    }
+    return digit && letter;
+}
+
+/* Where the value at `from` ends; in quotes it may hold anything else. */
+static size_t value_end(const struct pass *p, size_t from, bool quoted)
+{
+    size_t end = from;
+
+    if (quoted) {
+        const char *quote = memchr(p->text + from, '"', p->len - from);
+
+        return quote ? (size_t)(quote - p->text) : p->len;
+    }
+    while (end < p->len && !is_space_or_quote(p->text[end]) && !one_of(p->text[end], "&,)"))
+        end++;
+    return end;
+}
+
+/*
+ * At "=" or ":" behind a key that names a secret. In prose a colon follows such words too
+ * ("failed to fetch oauth token: EOF"), so there only what looks like a token goes.
+ */
 static void redact_value(struct pass *p)
 {
-    bool json = p->to > 0 && p->text[p->to - 1] == '"';
     bool assigned = p->text[p->from] == '=';
+    size_t back = p->to;
+    bool json;
+    bool quoted = false;
     struct str key;
     size_t end;
 
-    if (json)
-        p->to--;
-    key = key_before(p);
-    p->to += json;
+    while (back > 0 && p->to - back < SPACES_MAX && p->text[back - 1] == ' ')
+        back--;
+    json = back > 0 && p->text[back - 1] == '"';
+    key = key_in_front_of(p, json ? back - 1 : p->to);
     keep(p);
-    if (!key_is_secret(key) || key_is_public(key))
+    if (!redact_wants_key(key))
         return;
-    while (p->from < p->len && (p->text[p->from] == ' ' || p->text[p->from] == '"'))
+    while (p->from < p->len && (p->text[p->from] == ' ' || p->text[p->from] == '"') && !quoted) {
+        quoted = p->text[p->from] == '"';
         keep(p);
-    for (end = p->from; end < p->len && !is_space_or_quote(p->text[end]) && p->text[end] != '&' &&
-                        p->text[end] != ',' && p->text[end] != ')';
-         end++)
-        ;
-    if ((end < p->len && p->text[end] == '&') || assigned || json)
+    }
+    if (scheme_at(p, p->from) > 0)
+        return; /* what follows it is the secret */
+    end = value_end(p, p->from, quoted);
+    if ((end < p->len && p->text[end] == '&') || assigned || json ||
+        redact_is_token(str_span(p->text + p->from, p->text + end)))
         mask_until(p, end);
 }
 
 /* At the "b" of "Bearer" or "Basic": a token may follow. */
 static void redact_scheme(struct pass *p)
 {
-    static const struct str schemes[] = { { "bearer ", 7 }, { "basic ", 6 } };
-    size_t skip = 1;
+    size_t scheme = scheme_at(p, p->from);
+    size_t skip = scheme > 0 ? scheme : 1;
     size_t end;
 
-    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
-        if (p->len - p->from > schemes[i].len && same(p->text + p->from, schemes[i]))
-            skip = schemes[i].len;
     for (size_t i = 0; i < skip; i++)
         keep(p);
     if (skip == 1)
@@ -297,7 +367,8 @@ static void redact_at_stop(struct pass *p)
         redact_login(p);
     else if (c == ':' && next == '/' && p->from + 2 < p->len && p->text[p->from + 2] == '/')
         redact_userinfo(p);
-    else if ((c == '=' && before != ' ') || (c == ':' && before == '"'))
+    else if ((c == '=' && before != ' ') ||
+             (c == ':' && (before == '"' || before == ' ' || next == ' ')))
         redact_value(p);
     else if ((c | 0x20) == 'b')
         redact_scheme(p);

@@ -17,11 +17,18 @@
  * - `user:password@` in front of a host, by `REDACTED@`;
  * - the values of a URL's query, but for scope, service and ns, which name no secret;
  * - the values of keys that name a secret (`token=`, `"password": "..."`, `sig=`, `X-Amz-...`);
+ *   behind a colon in prose only where they look like a token (`X-Registry-Auth: eyJ1...`);
  * - what follows Bearer or Basic where it looks like a token.
  *
  * A value shorter than the word REDACTED becomes as many stars.
  */
 size_t redact(char *text, size_t len);
+
+/* Whether a text is long and mixed enough for a token, and neither a host nor a path. */
+bool redact_is_token(struct str text);
+
+/* Whether a text ends in "Bearer" or "Basic". */
+bool redact_ends_in_scheme(struct str text);
 
 /* Whether `key=value` has a value to redact. */
 bool redact_wants_key(struct str key);

@@ -20,7 +20,12 @@
 #define HINT(name, phrase, reason) ROW(name, phrase, reason, HINT, 0)
 
 /* TLS to a name server or a unix socket does not exist here. */
-#define TLS(name, phrase, reason) ROW(name, phrase, reason, TRANSPORT, 0)
+#define TLS(name, phrase, reason)                                                                  \
+    ROW(name "-proxy", phrase, PROXY_FAILED, TRANSPORT, W_PROXY),                                  \
+        ROW(name, phrase, reason, TRANSPORT, 0)
+
+/* TLS failed, and how is among no known wording. */
+#define TLS_VAGUE(name, phrase) ROW(name, phrase, TLS_HANDSHAKE_FAILED, VAGUE, 0)
 
 /*
  * The same words of the network mean different things by what they were said
@@ -69,6 +74,9 @@ const struct rule rules[] = {
     LOCAL("reference-object", "object required", INVALID_REFERENCE),
     LOCAL("reference-docker-url", "is not a valid repository/tag", INVALID_REFERENCE),
     LOCAL("image-name-code", "name invalid", INVALID_REFERENCE),
+    LOCAL("image-name-code-raw", "name_invalid", INVALID_REFERENCE),
+    LOCAL("tag-code", "tag invalid", INVALID_REFERENCE),
+    LOCAL("tag-code-raw", "tag_invalid", INVALID_REFERENCE),
     LOCAL("invalid-port", "invalid port * after host", INVALID_REFERENCE),
     /* github.com/containers/image: pkg/shortnames, pkg/sysregistriesv2, signature; CRI-O */
     LOCAL("short-name-enforcing", "short name mode is enforcing", SHORT_NAME_AMBIGUOUS),
@@ -90,6 +98,9 @@ const struct rule rules[] = {
     LOCAL("signature-needed", "signature verification needed", SIGNATURE_REJECTED),
     LOCAL("signature-content-trust", "remote trust data does not exist", SIGNATURE_REJECTED),
     LOCAL("signature-harbor", "the image is not signed in", SIGNATURE_REJECTED),
+    LOCAL("signature-not-signed", "image not signed by", SIGNATURE_REJECTED),
+    LOCAL("signature-no-trust", "does not have trust data", SIGNATURE_REJECTED),
+    LOCAL("signature-verifier", "verifier * blocked pull", SIGNATURE_REJECTED),
 
     /* --- the node: containerd, dockerd, containers/storage, the kernel -------------------------
      */
@@ -107,9 +118,22 @@ const struct rule rules[] = {
     ERRNO("open-files", "too many open files", RUNTIME_ERROR),
     ERRNO("no-memory", "cannot allocate memory", RUNTIME_ERROR),
     ERRNO("text-busy", "device or resource busy", RUNTIME_ERROR),
+    ERRNO("try-again", "resource temporarily unavailable", RUNTIME_ERROR),
+    NODE("not-supported", "operation not supported", UNPACK_FAILED),
+    NODE("not-directory", "not a directory", UNPACK_FAILED),
+    NODE("not-empty", "directory not empty", UNPACK_FAILED),
+    NODE("file-exists", "file exists", UNPACK_FAILED),
+    NODE("file-busy", "text file busy", UNPACK_FAILED),
+    NODE("name-too-long", "file name too long", UNPACK_FAILED),
+    NODE("stale-handle", "stale file handle", RUNTIME_ERROR),
+    NODE("mount-gone", "transport endpoint is not connected", RUNTIME_ERROR),
     NODE("parent-snapshot", "parent snapshot", UNPACK_FAILED),
     NODE("snapshot-missing", "snapshot ~ does not exist", UNPACK_FAILED),
     NODE("snapshotter", "failed to stat snapshot", UNPACK_FAILED),
+    NODE("snapshot-exists", "target snapshot * already exists", UNPACK_FAILED),
+    NODE("snapshotter-missing", "snapshotter not loaded", RUNTIME_ERROR),
+    NODE("snapshotter-unknown", "snapshotter * was not found", RUNTIME_ERROR),
+    NODE("lease-missing", "lease does not exist", RUNTIME_ERROR),
     NODE("content-missing", "content digest", RUNTIME_ERROR),
     NODE("content-store", "from content store", RUNTIME_ERROR),
     NODE("ref-locked", "locked for", RUNTIME_ERROR),
@@ -126,17 +150,32 @@ const struct rule rules[] = {
     NODE("lchown", "lchown *", UNPACK_FAILED),
     NODE("chown", "chown *", UNPACK_FAILED),
     NODE("lsetxattr", "lsetxattr *", UNPACK_FAILED),
+    NODE("setxattr", "setxattr *", UNPACK_FAILED),
+    NODE("whiteout", "failed to convert whiteout file *", UNPACK_FAILED),
     NODE("unlinkat", "unlinkat *", UNPACK_FAILED),
     NODE("mount-failed", "failed to mount", UNPACK_FAILED),
     NODE("mount-overlay", "error creating overlay mount", UNPACK_FAILED),
+    ROW("mkdir-denied-unpack", "mkdir * permission denied", UNPACK_FAILED, NODE, W_UNPACK),
     NODE("mkdir-denied", "mkdir * permission denied", RUNTIME_ERROR),
+    ROW("open-denied-unpack", "open * permission denied", UNPACK_FAILED, NODE, W_UNPACK),
     NODE("open-denied", "open * permission denied", RUNTIME_ERROR),
+    ROW("write-denied-unpack", "write * permission denied", UNPACK_FAILED, NODE, W_UNPACK),
     NODE("write-denied", "write * permission denied", RUNTIME_ERROR),
     NODE("killed", "signal killed", UNPACK_FAILED),
     ERRNO("operation-not-permitted", "operation not permitted", UNPACK_FAILED),
     ROW("fork-exec-helper", "fork/exec *", CREDENTIAL_PROVIDER_FAILED, NODE, W_CREDENTIALS),
     NODE("fork-exec", "fork/exec *", RUNTIME_ERROR),
     NODE("wrong-device", "invalid cross-device link", UNPACK_FAILED),
+    /* github.com/Microsoft/hcsshim and Windows itself */
+    NODE("win32", "failed in win32", UNPACK_FAILED),
+    ROW("win32-path-socket", "the system cannot find the file specified", RUNTIME_UNAVAILABLE, NODE,
+        W_SOCKET),
+    ROW("win32-helper", "the system cannot find the file specified", CREDENTIAL_PROVIDER_FAILED,
+        NODE, W_CREDENTIALS),
+    NODE("win32-file", "the system cannot find the file specified", UNPACK_FAILED),
+    NODE("win32-path", "the system cannot find the path specified", UNPACK_FAILED),
+    NODE("win32-module", "the specified module could not be found", RUNTIME_ERROR),
+    NODE("win32-parameter", "the parameter is incorrect", UNPACK_FAILED),
     NODE("daemon-down", "cannot connect to the docker daemon", RUNTIME_UNAVAILABLE),
     NODE("daemon-running", "is the docker daemon running", RUNTIME_UNAVAILABLE),
     NODE("runtime-down", "container runtime is down", RUNTIME_UNAVAILABLE),
@@ -151,6 +190,9 @@ const struct rule rules[] = {
     NODE("runtime-panic", "runtime error", RUNTIME_ERROR),
     NODE("certs-d", "failed to load x509 key pair", RUNTIME_ERROR),
     NODE("hosts-toml", "failed to decode hosts.toml", RUNTIME_ERROR),
+    NODE("registries-conf", "loading registries configuration", RUNTIME_ERROR),
+    NODE("registry-config", "failed to load registry config", RUNTIME_ERROR),
+    NODE("mirror-scheme", "unsupported scheme", RUNTIME_ERROR),
     NODE("storage-driver", "unpigz not found", UNPACK_FAILED),
     ROW("no-such-file-socket", "no such file or directory", RUNTIME_UNAVAILABLE, NODE, W_SOCKET),
     ROW("no-such-file-unpack", "no such file or directory", UNPACK_FAILED, NODE, W_UNPACK),
@@ -189,6 +231,7 @@ const struct rule rules[] = {
     IMAGE("diff-id-config", "layers from manifest don't match image configuration",
           DIGEST_MISMATCH),
     IMAGE("diff-id-rootfs", "mismatched image rootfs and manifest layers", DIGEST_MISMATCH),
+    IMAGE("diff-id-count", "number of layers and diffids don't match", DIGEST_MISMATCH),
     IMAGE("tar-header", "invalid tar header", CORRUPT_LAYER),
     IMAGE("tar-header-archive", "archive/tar invalid", CORRUPT_LAYER),
     IMAGE("gzip-header", "gzip invalid header", CORRUPT_LAYER),
@@ -196,6 +239,8 @@ const struct rule rules[] = {
     IMAGE("flate", "flate corrupt input", CORRUPT_LAYER),
     IMAGE("zstd", "magic number mismatch", CORRUPT_LAYER),
     IMAGE("zstd-invalid", "invalid input magic number", CORRUPT_LAYER),
+    IMAGE("zstd-magic", "invalid magic number", CORRUPT_LAYER),
+    IMAGE("zstd-window", "window size exceeded", CORRUPT_LAYER),
     IMAGE("unpigz", "unpigz", CORRUPT_LAYER),
     IMAGE("crc", "crc32 mismatch", CORRUPT_LAYER),
     IMAGE("not-gzip", "not in gzip format", CORRUPT_LAYER),
@@ -216,6 +261,18 @@ const struct rule rules[] = {
     IMAGE("media-type-manifest", "unsupported manifest media type", UNSUPPORTED_MANIFEST),
     IMAGE("media-type-mime", "unsupported mime type", UNSUPPORTED_MANIFEST),
     IMAGE("media-type-unimplemented", "unimplemented mime type", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-unhandled", "unhandled media type", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-one-word", "unsupported mediatype", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-one-word-unhandled", "unhandled mediatype", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-bad-unhandled", "bad/unhandled mediatype", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-schema2", "unsupported docker v2s2 media type", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-should-be", "mediatype in manifest should be", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-invalid", "invalid mediatype in manifest", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-remote", "encountered remote *", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-layer", "no processor for media-type", UNSUPPORTED_MANIFEST),
+    IMAGE("manifest-big", "manifest exceeds maximum size", UNSUPPORTED_MANIFEST),
+    IMAGE("manifest-too-big", "manifest too big", UNSUPPORTED_MANIFEST),
+    IMAGE("layers-many", "max depth exceeded", UNSUPPORTED_MANIFEST),
     IMAGE("media-type-no-longer", "is no longer supported since containerd", UNSUPPORTED_MANIFEST),
     IMAGE("schema1", "unsupported schema version", UNSUPPORTED_MANIFEST),
     IMAGE("schema1-signatures", "no signatures", UNSUPPORTED_MANIFEST),
@@ -236,7 +293,6 @@ const struct rule rules[] = {
     IMAGE("encrypted", "missing private key needed for decryption", UNSUPPORTED_MANIFEST),
 
     /* --- no answer came: Go's net, net/http, crypto/tls, crypto/x509, internal/poll ----------- */
-    ROW("no-such-host-proxy", "no such host", PROXY_FAILED, TRANSPORT, W_PROXY),
     TLS("no-such-host", "no such host", DNS_NOT_FOUND),
     TLS("dns-name", "name or service not known", DNS_NOT_FOUND),
     TLS("dns-name-musl", "name does not resolve", DNS_NOT_FOUND),
@@ -268,6 +324,7 @@ const struct rule rules[] = {
     TRANSPORT("net-unreachable", "network is unreachable", UNREACHABLE),
     TRANSPORT("host-unreachable", "host is unreachable", UNREACHABLE),
     TRANSPORT("host-down", "host is down", UNREACHABLE),
+    TRANSPORT("no-family", "address family not supported by protocol", UNREACHABLE),
     TRANSPORT("unreachable-windows", "socket operation was attempted to an unreachable",
               UNREACHABLE),
     TRANSPORT("connect-permission", "connect permission denied", UNREACHABLE),
@@ -304,8 +361,12 @@ const struct rule rules[] = {
     TLS("tls-name-mismatch", "certificate name does not match", TLS_HOSTNAME),
     TLS("tls-ip-sans", "cannot validate certificate for", TLS_HOSTNAME),
     TLS("tls-sans", "doesn't contain any ip sans", TLS_HOSTNAME),
-    TLS("tls-x509", "x509", TLS_HANDSHAKE_FAILED),
-    TLS("tls-verify", "failed to verify certificate", TLS_HANDSHAKE_FAILED),
+    TLS("tls-not-standard", "certificate is not standards compliant", TLS_HANDSHAKE_FAILED),
+    TLS("tls-not-authorized", "certificate is not authorized to sign", TLS_HANDSHAKE_FAILED),
+    TLS("tls-not-yet", "certificate is not yet valid", TLS_EXPIRED),
+    TLS_VAGUE("tls-x509", "x509"),
+    TLS_VAGUE("tls-verify", "failed to verify certificate"),
+    TLS_VAGUE("tls-certificate", "certificate verify failed"),
     TRANSPORT("tls-timeout", "tls handshake timeout", TLS_HANDSHAKE_TIMEOUT),
     TLS("tls-remote", "remote error tls", TLS_HANDSHAKE_FAILED),
     TLS("tls-local", "local error tls", TLS_HANDSHAKE_FAILED),
@@ -384,6 +445,13 @@ const struct rule rules[] = {
     DETAIL("helper-failed", "failed to get credentials", CREDENTIAL_PROVIDER_FAILED),
     DETAIL("helper-unmarshal", "unmarshaling json at", CREDENTIAL_PROVIDER_FAILED),
     DETAIL("helper-store", "credentials not found in native keychain", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-chain", "no valid providers in chain", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-no-credentials", "nocredentialproviders", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-imds", "no ec2 imds role found", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-refresh", "failed to refresh cached credentials", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-azure", "failed to get credential from", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-token", "failed to acquire a token", CREDENTIAL_PROVIDER_FAILED),
+    DETAIL("helper-google", "could not find default credentials", CREDENTIAL_PROVIDER_FAILED),
 
     /* --- the registry's error codes: distribution, Docker Hub, Quay, Harbor, clouds ------------
      */
@@ -400,6 +468,7 @@ const struct rule rules[] = {
     CODE("tag-expired", "was deleted or has expired", MANIFEST_UNKNOWN),
     CODE("tagged-not-found", "manifest tagged by * is not found", MANIFEST_UNKNOWN),
     CODE("requested-image", "requested image not found", MANIFEST_UNKNOWN),
+    CODE("no-such-manifest", "no such manifest", MANIFEST_UNKNOWN),
     CODE("image-id-not-found", "image does not exist", IMAGE_NOT_FOUND),
     CODE("artifact-not-found", "artifact * not found", MANIFEST_UNKNOWN),
     CODE("repository-unknown", "repository name not known to registry", REPOSITORY_UNKNOWN),
@@ -429,6 +498,7 @@ const struct rule rules[] = {
     CODE("no-basic-auth", "no basic auth credentials", NO_CREDENTIALS),
     CODE("auth-required", "authentication required", NO_CREDENTIALS),
     CODE("auth-is-required", "authentication is required", NO_CREDENTIALS),
+    CODE("auth-header", "authorization header required", NO_CREDENTIALS),
     CODE("login-required", "please login to", NO_CREDENTIALS),
     CODE("not-authorized-quay", "access to the requested resource is not authorized",
          DENIED_OR_MISSING),
@@ -452,6 +522,7 @@ const struct rule rules[] = {
     CODE("malformed-type", "missing or empty content-type header", MALFORMED_RESPONSE),
     CODE("malformed-json-type", "json cannot unmarshal", MALFORMED_RESPONSE),
     CODE("malformed-token", "did not include a token in the response", MALFORMED_RESPONSE),
+    CODE("malformed-token-none", "no token in response", MALFORMED_RESPONSE),
     CODE("malformed-digest", "missing or empty docker-content-digest", MALFORMED_RESPONSE),
     CODE("malformed-digest-header", "response did not include docker-content-digest",
          MALFORMED_RESPONSE),
@@ -472,6 +543,7 @@ const struct rule rules[] = {
     GENERIC("not-found", "not found", IMAGE_NOT_FOUND),
     GENERIC("not-found-go", "http.statusnotfound", IMAGE_NOT_FOUND),
     GENERIC("does-not-exist", "does not exist", IMAGE_NOT_FOUND),
+    GENERIC("could-not-be-found", "could not be found", IMAGE_NOT_FOUND),
     GENERIC("no-such-image", "no such image", IMAGE_NOT_FOUND),
     GENERIC("unauthorized", "unauthorized", BAD_CREDENTIALS),
     GENERIC("unauthenticated", "unauthenticated", NO_CREDENTIALS),
@@ -500,50 +572,3 @@ const struct rule rules[] = {
 };
 
 const size_t n_rules = ARRAY_SIZE(rules);
-
-const struct status_rule status_rules[] = {
-    { "status-401-anonymous", 401, 401, REASON_NO_CREDENTIALS, W_ANONYMOUS },
-    { "status-401-no-header", 401, 401, REASON_NO_CREDENTIALS, W_NO_HEADER },
-    { "status-401", 401, 401, REASON_BAD_CREDENTIALS, 0 },
-    { "status-403", 403, 403, REASON_FORBIDDEN, 0 },
-    { "status-404-manifest", 404, 404, REASON_MANIFEST_UNKNOWN, W_MANIFEST },
-    { "status-404-blob", 404, 404, REASON_BLOB_UNKNOWN, W_BLOB },
-    { "status-404", 404, 404, REASON_IMAGE_NOT_FOUND, 0 },
-    { "status-407", 407, 407, REASON_PROXY_FAILED, 0 },
-    { "status-408", 408, 408, REASON_RESPONSE_TIMEOUT, 0 },
-    { "status-410", 410, 410, REASON_IMAGE_NOT_FOUND, 0 },
-    { "status-429", 429, 429, REASON_TOO_MANY_REQUESTS, 0 },
-    { "status-451", 451, 451, REASON_FORBIDDEN, 0 },
-    { "status-4xx", 400, 499, REASON_UNEXPECTED_STATUS, 0 },
-    { "status-502", 502, 502, REASON_BAD_GATEWAY, 0 },
-    { "status-503", 503, 503, REASON_SERVICE_UNAVAILABLE, 0 },
-    { "status-504", 504, 504, REASON_GATEWAY_TIMEOUT, 0 },
-    { "status-507", 507, 507, REASON_STORAGE_QUOTA, 0 },
-    { "status-5xx", 500, 599, REASON_SERVER_ERROR, 0 },
-    { "status-other", 100, 399, REASON_UNEXPECTED_STATUS, 0 },
-};
-
-const size_t n_status_rules = ARRAY_SIZE(status_rules);
-
-const struct fallback_rule fallback_rules[] = {
-    { "wrapper-reference", -1, W_REFERENCE, REASON_INVALID_REFERENCE },
-    { "wrapper-credentials", -1, W_CREDENTIALS, REASON_CREDENTIAL_PROVIDER_FAILED },
-    { "wrapper-socket", -1, W_SOCKET, REASON_RUNTIME_UNAVAILABLE },
-    { "wrapper-unpack", -1, W_UNPACK, REASON_UNPACK_FAILED },
-    { "wrapper-proxy", -1, W_PROXY, REASON_PROXY_FAILED },
-    { "wrapper-lookup", -1, W_LOOKUP, REASON_DNS_FAILURE },
-    { "wrapper-inspect", -1, W_INSPECT, REASON_RUNTIME_ERROR },
-    { "grpc-canceled", 1, 0, REASON_PULL_STALLED },
-    { "grpc-deadline", 4, 0, REASON_DEADLINE },
-    { "grpc-not-found", 5, 0, REASON_IMAGE_NOT_FOUND },
-    { "grpc-permission", 7, 0, REASON_FORBIDDEN },
-    { "grpc-exhausted", 8, 0, REASON_RUNTIME_ERROR },
-    { "grpc-unimplemented", 12, 0, REASON_RUNTIME_ERROR },
-    { "grpc-internal", 13, 0, REASON_RUNTIME_ERROR },
-    { "grpc-unavailable", 14, 0, REASON_RUNTIME_UNAVAILABLE },
-    { "grpc-unauthenticated", 16, 0, REASON_BAD_CREDENTIALS },
-    { "wrapper-token", -1, W_AUTH, REASON_BAD_CREDENTIALS },
-    { "wrapper-request", -1, W_REQUEST, REASON_UNREACHABLE },
-};
-
-const size_t n_fallback_rules = ARRAY_SIZE(fallback_rules);

@@ -26,6 +26,7 @@ enum rank {
     RANK_STATUS,    /* the HTTP status (not in the table of phrases) */
     RANK_DETAIL,    /* a sentence that says more than status and code */
     RANK_LIMIT,     /* a quota of requests: a 429, or its words in any other error */
+    RANK_VAGUE,     /* no answer came, in words that say no more than that */
     RANK_TRANSPORT, /* no answer came: TCP, TLS, DNS, proxy */
     RANK_IMAGE,     /* what came cannot be used */
     RANK_NODE,      /* the node failed while storing it */

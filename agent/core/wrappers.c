@@ -65,6 +65,7 @@ const struct wrapper wrappers[] = {
     { "failed to extract layer", W_UNPACK, 0 },
     { "failed to unpack image on snapshotter *", W_UNPACK, 0 },
     { "failed to prepare extraction snapshot *", W_UNPACK, 0 },
+    { "unable to prepare extraction snapshot", W_UNPACK, 0 },
     { "mount callback failed on *", W_UNPACK, 0 },
     { "apply layer error", W_UNPACK, 0 },
 
@@ -102,7 +103,7 @@ const struct wrapper wrappers[] = {
     { "manifest for $", W_MANIFEST, INNER },
     { "failed to register layer", W_UNPACK, 0 },
     { "error processing tar file", W_UNPACK, 0 },
-    { "untar re-exec error", W_UNPACK, 0 },
+    { "re-exec error", W_UNPACK, 0 },
     { "applylayer", W_UNPACK, 0 },
 
     /* Credential helpers: docker-credential-*, kubelet's plugins, containers/image */
@@ -120,6 +121,7 @@ const struct wrapper wrappers[] = {
     { "head @", W_REQUEST, 0 },
     { "post @", W_REQUEST, 0 },
     { "proxyconnect tcp", W_PROXY, 0 },
+    { "error connecting to proxy *", W_PROXY, 0 },
     { "dial unix *", W_SOCKET, 0 },
     { "error while dialing", W_SOCKET, 0 },
 

@@ -32,6 +32,7 @@ enum {
     W_CREDENTIALS = 1u << 16, /* a credential helper or provider plugin */
     W_REFERENCE = 1u << 17,   /* the image's name is parsed */
     W_INSPECT = 1u << 18,     /* the runtime is asked what it has */
+    W_PAGE = 1u << 19,        /* an HTML or XML page instead of an answer */
 };
 
 enum wrapper_flag {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "failure.h"
 #include "image_ref.h"
 
@@ -60,6 +61,22 @@ static void check_verdict(const struct verdict *v)
     must((v->ambiguous_with >> CAUSE_MAX) == 0);
 }
 
+/* The same answers, and nothing outside of the text and the lists. */
+static void check_explanation(struct str message, const struct verdict *v)
+{
+    static struct failure failure;
+    static struct explanation why;
+    struct verdict again = explain((struct str){ 0 }, message, &failure, &why);
+
+    must(again.reason == v->reason && again.stage == v->stage && again.rule == v->rule);
+    must(why.attempt < (int)failure.n_attempts && why.n_steps <= EXPLAIN_STEPS_MAX);
+    must(why.n_runners_up <= EXPLAIN_RUNNERS_UP_MAX);
+    for (size_t i = 0; i < why.n_steps; i++)
+        must(inside(&failure, why.steps[i].text) && clean_utf8(why.steps[i].text));
+    for (size_t i = 0; i < why.n_runners_up; i++)
+        must(why.runners_up[i].attempt < failure.n_attempts);
+}
+
 static void check_image(struct str image)
 {
     char canonical[LIMIT_IMAGE_TEXT];
@@ -88,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_failure(&failure);
     first = classify(&failure);
     check_verdict(&first);
+    check_explanation(message, &first);
     check_image(failure.image);
     check_image(message);
     normalise(STR("ErrImagePull"), message, &failure);

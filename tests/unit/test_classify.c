@@ -357,6 +357,86 @@ static void what_nobody_knows_is_unclassified(void **state)
     assert_string_equal(judge("", "the quick brown fox").rule, "unclassified");
 }
 
+static void a_status_in_json_is_a_status(void **state)
+{
+    (void)state;
+    says("{\"errors\":[{\"status\":403,\"message\":\"Artifact download request rejected\"}]}",
+         REASON_FORBIDDEN, STAGE_AUTH);
+    says("{\"level\":\"error\",\"path\":\"/v2/a/manifests/429\",\"status\":500,\"handler\":\"m\"}",
+         REASON_SERVER_ERROR, STAGE_MAX);
+    says("Failed to pull image \"webserver\":404", REASON_UNCLASSIFIED, STAGE_MAX);
+}
+
+static void the_tail_of_a_longer_wording_is_not_another_one(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "read tcp 192.0.2.7:40000->192.0.2.1:443: i/o timeout",
+         REASON_RESPONSE_TIMEOUT, STAGE_RESOLVE);
+    says(RESOLVE HEAD "dial tcp 192.0.2.1:443: i/o timeout", REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
+}
+
+static void a_page_without_any_known_word_is_no_answer(void **state)
+{
+    (void)state;
+    says("error pulling image configuration: download failed after attempts=6: unknown: <?xml "
+         "version=\"1.0\"?><Error><Code>InvalidRequest</Code></Error>",
+         REASON_MALFORMED_RESPONSE, STAGE_BLOB);
+}
+
+static void tls_through_a_proxy_is_the_proxys(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "proxyconnect tcp: tls: first record does not look like a TLS handshake",
+         REASON_PROXY_FAILED, STAGE_RESOLVE);
+    says(RESOLVE HEAD "tls: first record does not look like a TLS handshake", REASON_HTTP_TO_HTTPS,
+         STAGE_RESOLVE);
+    says(RESOLVE HEAD "http: error connecting to proxy http://proxy.example.com:3128: dial tcp: "
+                      "lookup proxy.example.com: no such host",
+         REASON_PROXY_FAILED, STAGE_RESOLVE);
+}
+
+static void what_tls_says_in_detail_counts_more_than_that_it_failed(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "x509: certificate signed by unknown authority (possibly because of \"x509: "
+                      "invalid signature\" while trying to verify candidate authority)",
+         REASON_TLS_UNKNOWN_AUTHORITY, STAGE_RESOLVE);
+    says(RESOLVE HEAD "tls: failed to verify certificate: x509: certificate is not authorized to "
+                      "sign other certificates",
+         REASON_TLS_HANDSHAKE_FAILED, STAGE_RESOLVE);
+    says(RESOLVE HEAD "x509: a wording of tomorrow", REASON_TLS_HANDSHAKE_FAILED, STAGE_RESOLVE);
+    says("received unexpected HTTP status: 502 Bad Gateway: x509: certificate has expired",
+         REASON_BAD_GATEWAY, STAGE_MAX);
+}
+
+static void a_windows_node_has_its_own_words(void **state)
+{
+    (void)state;
+    says(CONTAINERD "failed to extract layer sha256:12: hcsshim::ImportLayer failed in Win32: The "
+                    "system cannot find the path specified. (0x3): unknown",
+         REASON_UNPACK_FAILED, STAGE_UNPACK);
+    says("error during connect: open //./pipe/docker_engine: The system cannot find the file "
+         "specified.",
+         REASON_RUNTIME_UNAVAILABLE, STAGE_LOCAL);
+}
+
+static void a_token_server_may_refuse_with_400(void **state)
+{
+    (void)state;
+    says(RESOLVE "failed to authorize: failed to fetch oauth token: unexpected status: 400 Bad "
+                 "Request",
+         REASON_BAD_CREDENTIALS, STAGE_AUTH);
+    says(CONTAINERD "unexpected status: 400 Bad Request", REASON_UNEXPECTED_STATUS, STAGE_MAX);
+}
+
+static void to_inspect_asks_no_registry(void **state)
+{
+    (void)state;
+    says("Failed to inspect image \"" IMAGE "\": rpc error: code = Unknown desc = readlink "
+         "/var/lib/docker/overlay2: invalid argument",
+         REASON_RUNTIME_ERROR, STAGE_LOCAL);
+}
+
 static void the_tables_are_sound(void **state)
 {
     (void)state;
@@ -421,6 +501,14 @@ int main(void)
         cmocka_unit_test(a_missing_digest_is_no_missing_tag),
         cmocka_unit_test(the_status_is_told),
         cmocka_unit_test(what_nobody_knows_is_unclassified),
+        cmocka_unit_test(a_status_in_json_is_a_status),
+        cmocka_unit_test(the_tail_of_a_longer_wording_is_not_another_one),
+        cmocka_unit_test(a_page_without_any_known_word_is_no_answer),
+        cmocka_unit_test(tls_through_a_proxy_is_the_proxys),
+        cmocka_unit_test(what_tls_says_in_detail_counts_more_than_that_it_failed),
+        cmocka_unit_test(a_windows_node_has_its_own_words),
+        cmocka_unit_test(a_token_server_may_refuse_with_400),
+        cmocka_unit_test(to_inspect_asks_no_registry),
         cmocka_unit_test(the_tables_are_sound),
         cmocka_unit_test(no_rule_hides_another),
         cmocka_unit_test(every_rule_can_be_reached),

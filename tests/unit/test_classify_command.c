@@ -145,6 +145,41 @@ static void the_table_is_for_people(void **state)
     assert_non_null(
         strstr(r->out, "\nnetwork        connect_refused            resolve  -    -\n"));
     assert_non_null(strstr(r->out, "\n    rule: refused\n"));
+    assert_non_null(strstr(r->out, "\n    attempt 1, which decided\n"));
+}
+
+static void an_explanation_has_chain_error_and_runners_up(void **state)
+{
+    const struct run *r =
+        RUN("failed to resolve reference \"r.example.com/a:1\": unexpected status: "
+            "401 Unauthorized\n",
+            "--output=json", "--explain");
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"rule\":\"status-401\",\"attempt\":0,"));
+    assert_non_null(strstr(r->out, "[{\"chain\":[\"failed to resolve reference "
+                                   "\\\"r.example.com/a:1\\\"\"],\"terminal\":"));
+    assert_non_null(strstr(r->out, "\"runners_up\":[{\"rule\":\"unauthorized\",\"cause\":"
+                                   "\"unauthorized\",\"reason\":\"bad_credentials\","));
+}
+
+/* What follows the image is kept from line to line: it must be that of the line. */
+static void each_line_has_its_own_registry(void **state)
+{
+    const struct run *r = RUN("Failed to pull image \"one.example.com/a:1\": 403 Forbidden\n"
+                              "Failed to pull image \"two.example.com/a:1\": 403 Forbidden\n"
+                              "403 Forbidden\n"
+                              "Failed to pull image \"two.example.com/a:1\": 403 Forbidden\n",
+                              "--output=json");
+    const char *second = strchr(r->out, '\n') + 1;
+    const char *third = strchr(second, '\n') + 1;
+    const char *fourth = strchr(third, '\n') + 1;
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"advice\":\"one.example.com knows"));
+    assert_true(strstr(second, "\"registry\":\"two.example.com\"") < third);
+    assert_true(strstr(third, "\"registry\":null") < fourth);
+    assert_non_null(strstr(fourth, "\"advice\":\"two.example.com knows"));
 }
 
 static void a_line_without_end_is_cut_not_kept(void **state)
@@ -195,6 +230,8 @@ int main(void)
         cmocka_unit_test(with_null_a_message_may_have_line_breaks),
         cmocka_unit_test(quotes_in_names_do_not_break_the_json),
         cmocka_unit_test(the_table_is_for_people),
+        cmocka_unit_test(an_explanation_has_chain_error_and_runners_up),
+        cmocka_unit_test(each_line_has_its_own_registry),
         cmocka_unit_test(a_line_without_end_is_cut_not_kept),
         cmocka_unit_test(bad_flags_and_files_are_named),
         cmocka_unit_test(help_is_no_error),

@@ -298,9 +298,50 @@ static void a_back_off_without_a_cause_has_no_attempt(void **state)
     assert_int_equal(read_message("")->n_attempts, 0);
 }
 
+/* normalise() looks for secrets only where the tokens hint at one: no shape may slip by. */
+static void no_shape_of_a_secret_is_shown(void **state)
+{
+    static const char *const shapes[] = {
+        "Get \"https://user:SECRETsecret0123456789@r.example.com/v2/\": EOF",
+        "Get \\\"https://u:SECRETsecret0123456789@r.example.com/v2/\\\": EOF",
+        "docker://user:SECRETsecret0123456789@r.example.com/a:1: EOF",
+        "Failed to pull image \"user:SECRETsecret0123456789@r.example.com/a:1\": EOF",
+        "Get \"https://b.s3.example.com/a?X-Amz-Credential=SECRETsecret0123456789%2F2026\": EOF",
+        "https://a.blob.example.com/x?sv=2020&sr=b&sig=SECRETsecret0123456789%3D: EOF",
+        "https://a.blob.example.com/x?sv=2020\\u0026sig=SECRETsecret0123456789 EOF",
+        "https://a.blob.example.com/x\\u0026sig=SECRETsecret0123456789",
+        "https://cdn.example.com/x?Expires=1&Signature=SECRETsecret0123456789__&Key-Pair-Id=K",
+        "https://cdn.example.com/x/data?verify=1577462404-SECRETsecret0123456789: EOF",
+        "Authorization: Bearer SECRETsecret0123456789",
+        "Authorization:Bearer SECRETsecret0123456789",
+        "authorization: Basic SECRETsecret0123456789",
+        "header=\"Bearer SECRETsecret0123456789\"",
+        "{\\\"Authorization\\\":\\\"Bearer SECRETsecret0123456789\\\"}",
+        "{\"auths\":{\"r.example.com\":{\"auth\":\"SECRETsecret0123456789\"}}}",
+        "{\"refresh_token\" : \"SECRETsecret0123456789\"}",
+        "{\"access_token\":\"SECRETsecret0123456789\",\"expires_in\":300}",
+        "username=AWS password=SECRETsecret0123456789",
+        "password: SECRETsecret0123456789",
+        "X-Amz-Security-Token: SECRETsecret0123456789",
+        "X-Registry-Auth: SECRETsecret0123456789",
+        "apikey: \"SECRETsecret0123456789\"",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+
+        normalise((struct str){ 0 }, str_from(shapes[i]), &failure);
+        if (str_find(failure.message, STR("SECRETsecret")))
+            fail_msg("shown: %.*s", STR_ARG(failure.message));
+        if (str_find(failure.image, STR("SECRETsecret")))
+            fail_msg("shown as image: %.*s", STR_ARG(failure.image));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_shape_of_a_secret_is_shown),
         cmocka_unit_test(quotes_are_undone_however_deep),
         cmocka_unit_test(the_message_is_one_line_of_valid_utf8),
         cmocka_unit_test(secrets_are_redacted_everywhere),

@@ -107,9 +107,38 @@ static void it_never_grows(void **state)
     }
 }
 
+static void headers_with_tokens_go_prose_with_such_words_stays(void **state)
+{
+    (void)state;
+    assert_redacted("X-Registry-Auth: eyJ1c2VybmFtZSI6ImEifQ==", "X-Registry-Auth: REDACTED");
+    assert_redacted("X-Amz-Security-Token: IQoJb3JpZ2luX2VjEJr1x, next",
+                    "X-Amz-Security-Token: REDACTED, next");
+    assert_redacted("failed to fetch anonymous token: Get \"https://r.example.com/\": EOF",
+                    "failed to fetch anonymous token: Get \"https://r.example.com/\": EOF");
+    assert_redacted("unauthorized: authentication required",
+                    "unauthorized: authentication required");
+    assert_redacted("failed to authorize: registry1.example.com/team/app1 refused",
+                    "failed to authorize: registry1.example.com/team/app1 refused");
+}
+
+static void json_may_be_written_for_people(void **state)
+{
+    (void)state;
+    assert_redacted("{ \"refresh_token\" : \"abcdefgh1234\" }",
+                    "{ \"refresh_token\" : \"REDACTED\" }");
+    assert_redacted("{\"private_key\":\"-----BEGIN PRIVATE KEY----- MIIE\"}",
+                    "{\"private_key\":\"REDACTED\"}");
+    assert_redacted("{\"password\":\"two words\"} EOF", "{\"password\":\"REDACTED\"} EOF");
+    assert_redacted("{\"Authorization\":\"Bearer abcdefghijklmnop1\"}",
+                    "{\"Authorization\":\"Bearer REDACTED\"}");
+    assert_redacted("{\"token\":\"never closed 123", "{\"token\":\"REDACTED");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(headers_with_tokens_go_prose_with_such_words_stays),
+        cmocka_unit_test(json_may_be_written_for_people),
         cmocka_unit_test(user_and_password_of_a_url_go),
         cmocka_unit_test(a_digest_is_no_password),
         cmocka_unit_test(the_query_of_a_presigned_url_goes),
