@@ -57,6 +57,11 @@ static int build_kube(struct agent *agent, struct err *err)
         .token_file = config->kube_token_file,
         .events = config->reads_events,
         .user_agent = "imagepull-exporter/" IMAGEPULL_VERSION,
+        .kubeconfig = config->kubeconfig,
+        .context = config->kube_context,
+        .from_kubelet = config->reads_kubelet,
+        .kubelet_url = config->kubelet_url,
+        .kubelet_insecure = config->kubelet_insecure,
     };
 
     if (!config->reads_kube)

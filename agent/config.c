@@ -32,8 +32,9 @@ static const struct option_row {
     { "--cri.endpoint", "IMAGEPULL_CRI_ENDPOINT", "SOCKET", NULL, NULL,
       "The container runtime's socket; without it the well-known ones are tried.",
       offsetof(struct config, cri_endpoint) },
-    { "--kube.source", "IMAGEPULL_KUBE_SOURCE", "api|none", "api", "api|none",
-      "Where pods are read: the API server, or nowhere.", offsetof(struct config, kube_source) },
+    { "--kube.source", "IMAGEPULL_KUBE_SOURCE", "api|kubelet|none", "api", "api|kubelet|none",
+      "Where pods are read: the API server, this node's kubelet (which has no events), or nowhere.",
+      offsetof(struct config, kube_source) },
     { "--kube.server", "IMAGEPULL_KUBE_SERVER", "URL", NULL, NULL,
       "The API server, https://HOST:PORT; without it the cluster's own, as given to every pod.",
       offsetof(struct config, kube_server) },
@@ -43,6 +44,19 @@ static const struct option_row {
     { "--kube.token-file", "IMAGEPULL_KUBE_TOKEN_FILE", "FILE", NULL, NULL,
       "Bearer token for the API server; without it the service account's.",
       offsetof(struct config, kube_token_file) },
+    { "--kubeconfig", "IMAGEPULL_KUBECONFIG", "FILE", NULL, NULL,
+      "Server and credentials as kubectl has them, in the place of the three flags before.",
+      offsetof(struct config, kubeconfig) },
+    { "--kube.context", "IMAGEPULL_KUBE_CONTEXT", "NAME", NULL, NULL,
+      "Context of the kubeconfig; without it its current-context.",
+      offsetof(struct config, kube_context) },
+    { "--kube.kubelet-url", "IMAGEPULL_KUBE_KUBELET_URL", "URL", NULL, NULL,
+      "The kubelet, for --kube.source=kubelet; without it https://$HOST_IP:10250.",
+      offsetof(struct config, kubelet_url) },
+    { "--kube.kubelet-insecure-skip-tls-verify", "IMAGEPULL_KUBE_KUBELET_INSECURE_SKIP_TLS_VERIFY",
+      "true|false", "false", "true|false",
+      "Whether the kubelet's certificate goes unchecked, for kubelets that sign their own.",
+      offsetof(struct config, kubelet_insecure_text) },
     { "--kube.events", "IMAGEPULL_KUBE_EVENTS", "on|off", "on", "on|off",
       "Whether a namespace's events are read while a container in it fails.",
       offsetof(struct config, kube_events) },
@@ -82,6 +96,8 @@ static bool is_choice(const char *choices, const char *value)
 {
     size_t len = strlen(value);
 
+    if (strchr(value, '|'))
+        return false;
     for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0') && len > 0)
             return true;
@@ -135,24 +151,59 @@ static int read_environment(struct config *config, struct err *err)
     return 0;
 }
 
+/* Two answers to one question, or an answer that nobody asked for, are mistakes to hear of. */
+static int check_kube(const struct config *config, struct err *err)
+{
+    const struct {
+        bool wrong;
+        const char *sentence;
+    } rules[] = {
+        { config->kubeconfig && config->reads_kubelet,
+          "--kubeconfig is for --kube.source=api; the kubelet is named by --kube.kubelet-url" },
+        { config->kube_server && config->reads_kubelet,
+          "--kube.server is for --kube.source=api; the kubelet is named by --kube.kubelet-url" },
+        { config->kubeconfig && config->kube_server,
+          "--kubeconfig and --kube.server both name an API server; use one of them" },
+        { config->kubeconfig && config->kube_ca_file,
+          "--kubeconfig and --kube.ca-file both name a CA; use one of them" },
+        { config->kubeconfig && config->kube_token_file,
+          "--kubeconfig and --kube.token-file both hold credentials; use one of them" },
+        { config->kube_context && !config->kubeconfig,
+          "--kube.context names a context of --kubeconfig, which is not set" },
+        { config->kubelet_url && !config->reads_kubelet,
+          "--kube.kubelet-url is for --kube.source=kubelet" },
+        { config->kubelet_insecure && !config->reads_kubelet,
+          "--kube.kubelet-insecure-skip-tls-verify is for --kube.source=kubelet" },
+        { config->kubelet_insecure && config->kube_ca_file,
+          "--kube.kubelet-insecure-skip-tls-verify and --kube.ca-file exclude each other" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+        if (rules[i].wrong)
+            return err_set(err, -EINVAL, "%s", rules[i].sentence);
+    return 0;
+}
+
 static int parse_values(struct config *config, struct err *err)
 {
     char *end;
     unsigned long n = strtoul(config->max_registries_text, &end, 10);
 
-    if (*end != '\0' || n < 1 || n > MAX_REGISTRIES_MOST)
+    if (config->max_registries_text[0] == '-' || *end != '\0' || n < 1 || n > MAX_REGISTRIES_MOST)
         return err_set(err, -EINVAL, "--metrics.max-registries is '%s'; it can be 1 to %u",
                        config->max_registries_text, MAX_REGISTRIES_MOST);
     config->max_registries = (uint32_t)n;
     config->reads_kube = strcmp(config->kube_source, "none") != 0;
-    config->reads_events = strcmp(config->kube_events, "on") == 0;
+    config->reads_kubelet = strcmp(config->kube_source, "kubelet") == 0;
+    config->reads_events = strcmp(config->kube_events, "on") == 0 && !config->reads_kubelet;
+    config->kubelet_insecure = strcmp(config->kubelet_insecure_text, "true") == 0;
     log_level_parse(config->log_level_name, &config->log_level);
 
     if (config->reads_kube && !config->node_name)
         return err_set(err, -EINVAL,
                        "--node-name (or NODE_NAME) is needed to read this node's pods; "
                        "--kube.source=none reads none");
-    return 0;
+    return check_kube(config, err);
 }
 
 enum config_result config_read(int argc, char **argv, struct config *ret, struct err *err)

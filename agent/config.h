@@ -17,16 +17,22 @@ struct config {
     const char *web_listen;
     const char *debug_listen;
     const char *cri_endpoint; /* NULL: look over the well-known sockets */
-    const char *kube_source;  /* "api" or "none" */
+    const char *kube_source;  /* "api", "kubelet" or "none" */
     const char *kube_server;  /* NULL: in-cluster */
     const char *kube_ca_file;
     const char *kube_token_file;
-    const char *kube_events; /* "on" or "off" */
+    const char *kubeconfig;
+    const char *kube_context; /* NULL: the kubeconfig's current-context */
+    const char *kube_events;  /* "on" or "off" */
+    const char *kubelet_url;  /* NULL: https://$HOST_IP:10250 */
+    const char *kubelet_insecure_text;
     const char *log_level_name;
     const char *max_registries_text;
 
     bool reads_kube;
+    bool reads_kubelet; /* reads_kube, but from the kubelet */
     bool reads_events;
+    bool kubelet_insecure;
     enum log_level log_level;
     uint32_t max_registries;
 };

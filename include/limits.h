@@ -18,6 +18,7 @@
 #define LIMIT_CRI_MESSAGE (16u << 20)
 
 #define LIMIT_TOKEN_FILE (64u << 10)
+#define LIMIT_KUBECONFIG_FILE (1u << 20)
 
 /* What a classifier reads of one message: the head and the tail, the middle of a longer one is cut.
  */

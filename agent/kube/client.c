@@ -11,6 +11,7 @@
 
 #include <curl/curl.h>
 
+#include "agent/kube/auth.h"
 #include "agent/kube/server.h"
 #include "limits.h"
 #include "mem.h"
@@ -39,6 +40,7 @@ struct client_request {
 
 struct client {
     struct client_config config;
+    struct auth_route route;
     CURLM *multi;
     struct client_request *requests;
 };
@@ -54,14 +56,21 @@ static struct client_request *request_from(void *self)
 int client_new(const struct client_config *config, struct client **ret, struct err *err)
 {
     struct client *client = mem_zalloc(sizeof(*client));
+    int r;
 
     if (!client)
         return err_set(err, -ENOMEM, "no memory for the API client");
     client->config = *config;
-    client->multi = curl_multi_init();
-    if (!client->multi) {
+    r = auth_route_init(&client->route, config->credentials, err);
+    if (r == 0) {
+        client->multi = curl_multi_init();
+        if (!client->multi)
+            r = err_set(err, -ENOMEM, "no memory for the API client");
+    }
+    if (r < 0) {
+        auth_route_done(&client->route);
         mem_free(client);
-        return err_set(err, -ENOMEM, "no memory for the API client");
+        return r;
     }
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS);
     *ret = client;
@@ -91,6 +100,7 @@ void client_free(struct client *client)
     while (client->requests)
         request_free(client->requests);
     curl_multi_cleanup(client->multi);
+    auth_route_done(&client->route);
     mem_free(client);
 }
 
@@ -147,54 +157,20 @@ static bool add_header(struct client_request *request, const char *header)
     return longer != NULL;
 }
 
-static int add_token(struct client_request *request, const char *path)
-{
-    struct buf token, header;
-    int r;
-
-    buf_init(&token, LIMIT_TOKEN_FILE);
-    buf_init(&header, LIMIT_TOKEN_FILE + 64);
-    r = server_read_token(path, &token, &request->err);
-    if (r == 0) {
-        buf_add_text(&header, "Authorization: Bearer ");
-        buf_add(&header, buf_str(&token));
-        if (buf_error(&header) || !add_header(request, header.at))
-            r = err_set(&request->err, -ENOMEM, "no memory for a request's headers");
-    }
-    if (token.at)
-        explicit_bzero(token.at, token.size);
-    if (header.at)
-        explicit_bzero(header.at, header.size);
-    buf_done(&header);
-    buf_done(&token);
-    return r;
-}
-
 static int add_headers(struct client_request *request, bool watch)
 {
-    const char *token_file = request->client->config.token_file;
+    const struct client *client = request->client;
+    const struct credential *token = &client->config.credentials->token;
+    const char *accept = "Accept: application/vnd.kubernetes.protobuf";
 
-    if (!add_header(request, watch ? "Accept: application/vnd.kubernetes.protobuf;stream=watch"
-                                   : "Accept: application/vnd.kubernetes.protobuf"))
+    if (client->config.json)
+        accept = "Accept: application/json";
+    else if (watch)
+        accept = "Accept: application/vnd.kubernetes.protobuf;stream=watch";
+    if (!add_header(request, accept) ||
+        (client->route.host && !add_header(request, client->route.host)))
         return err_set(&request->err, -ENOMEM, "no memory for a request's headers");
-    return token_file ? add_token(request, token_file) : 0;
-}
-
-/*
- * The certificate is checked against ca_file alone and against the name in the URL: without the
- * empty CAPATH, Debian's curl would also trust every public authority. The file is read anew for
- * each connection, because clusters change their CA under a running agent.
- */
-static void set_trust(CURL *easy, const char *ca_file)
-{
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-    if (ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
+    return credential_given(token) ? auth_add_token(token, &request->headers, &request->err) : 0;
 }
 
 static void set_transport(CURL *easy, const char *server)
@@ -219,23 +195,23 @@ static void set_transport(CURL *easy, const char *server)
 
 static int set_up(struct client_request *request, struct str target)
 {
-    const struct client_config *config = &request->client->config;
+    const struct client *client = request->client;
     CURL *easy = request->easy;
     CURLcode code = CURLE_OUT_OF_MEMORY;
     struct buf url;
 
     buf_init(&url, 64u << 10);
-    buf_add_text(&url, config->server);
+    buf_add_text(&url, client->route.base);
     buf_add(&url, target);
     if (!buf_error(&url))
         code = curl_easy_setopt(easy, CURLOPT_URL, url.at);
     buf_done(&url);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(easy, CURLOPT_USERAGENT, config->user_agent);
+        code = curl_easy_setopt(easy, CURLOPT_USERAGENT, client->config.user_agent);
     if (code != CURLE_OK)
         return err_set(&request->err, -ENOMEM, "no memory for a request");
-    set_transport(easy, config->server);
-    set_trust(easy, config->ca_file);
+    set_transport(easy, client->config.credentials->server);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, client->route.connect_to);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
@@ -243,7 +219,7 @@ static int set_up(struct client_request *request, struct str target)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->text);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    return 0;
+    return auth_set_tls(easy, client->config.credentials, &request->err);
 }
 
 struct client_request *client_get(struct client *client, struct str target, bool watch,

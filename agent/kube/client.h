@@ -2,22 +2,22 @@
 #pragma once
 
 /*
- * GET requests to one API server: TLS, HTTP/2, the token. The only file here that drives curl.
- * Everything happens on the thread that calls client_run(), but for client_wakeup().
+ * GET requests to one API server or kubelet: TLS, HTTP/2, the token. The only file that drives
+ * curl. Everything happens on the thread that calls client_run(), but for client_wakeup().
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/kube/credentials.h"
 #include "buf.h"
 #include "err.h"
 #include "str.h"
 
 struct client_config {
-    const char *server;     /* as server_url() gives it */
-    const char *ca_file;    /* NULL: the system's */
-    const char *token_file; /* NULL: none */
+    const struct credentials *credentials; /* with a server */
     const char *user_agent;
+    bool json; /* asked for instead of protobuf */
 };
 
 /* How a request ended. */
@@ -43,7 +43,7 @@ struct client_handler {
 struct client;
 struct client_request;
 
-/* All strings in `config` must outlive the client. */
+/* What `config` points to must outlive the client. */
 int client_new(const struct client_config *config, struct client **ret, struct err *err);
 
 /* Cancels what is under way. NULL is fine. */
@@ -51,7 +51,7 @@ void client_free(struct client *client);
 
 /*
  * Begins to ask for `target` (path and query). `watch` asks for a stream, which may last. The
- * token is read now. NULL only when there is no memory: then nothing will be called.
+ * credentials are read now. NULL only when there is no memory: then nothing will be called.
  */
 struct client_request *client_get(struct client *client, struct str target, bool watch,
                                   const struct client_handler *handler);

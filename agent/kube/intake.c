@@ -47,10 +47,20 @@ int intake_reached(struct intake *intake, struct str version, struct err *err)
     return 0;
 }
 
+static void hand_on(struct intake *intake, enum observation_kind kind, const struct kube_pod *pod)
+{
+    if (pod->cut)
+        intake->sink->limit_hit(intake->sink->self, LIMIT_HIT_CONTAINERS);
+    observe(intake, &(struct observation){ .kind = kind, .pod = pod->fact });
+}
+
+void intake_pod(struct intake *intake, const struct kube_pod *pod)
+{
+    hand_on(intake, OBSERVE_POD, pod);
+}
+
 static int take_pod(struct intake *intake, struct str raw, unsigned how, struct err *err)
 {
-    struct observation observation = { .kind =
-                                           how & INTAKE_GONE ? OBSERVE_POD_DELETED : OBSERVE_POD };
     struct kube_pod pod;
     int r;
 
@@ -62,10 +72,7 @@ static int take_pod(struct intake *intake, struct str raw, unsigned how, struct 
         if (r < 0)
             return r;
     }
-    if (pod.cut)
-        intake->sink->limit_hit(intake->sink->self, LIMIT_HIT_CONTAINERS);
-    observation.pod = pod.fact;
-    observe(intake, &observation);
+    hand_on(intake, how & INTAKE_GONE ? OBSERVE_POD_DELETED : OBSERVE_POD, &pod);
     return 0;
 }
 

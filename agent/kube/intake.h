@@ -45,5 +45,9 @@ enum intake_how {
 /* 0, -EPROTO or -ENOMEM; on failure nothing was handed to the sink. */
 int intake_object(struct intake *intake, struct str raw, unsigned how, struct err *err);
 
+/* Hands on a pod that is decoded already. */
+struct kube_pod;
+void intake_pod(struct intake *intake, const struct kube_pod *pod);
+
 /* Remembers `version`. -EPROTO where it is empty or too long to be one. */
 int intake_reached(struct intake *intake, struct str version, struct err *err);

@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "agent/kube/client.h"
 #include "agent/kube/event_slots.h"
+#include "agent/kube/kubeconfig.h"
+#include "agent/kube/kubelet_stream.h"
 #include "agent/kube/report.h"
 #include "agent/kube/server.h"
 #include "agent/kube/stream.h"
@@ -17,6 +21,7 @@
 #include "mem.h"
 
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
+#define KUBELET_PORT 10250
 
 #define TICK (10 * SEC)
 /* How often the core is asked what it wants, at most: events are never urgent, pods are many. */
@@ -25,14 +30,17 @@
 struct kube {
     const struct sink *sink;
     const struct clock *clock;
-    char *node_name, *server, *ca_file, *token_file, *user_agent;
+    char *node_name, *user_agent;
+    struct credentials credentials;
     bool events;
+    bool from_kubelet;
     struct client *client;
     struct jitter jitter;
     _Atomic bool stopping;
 
     struct report pods_report, events_report;
-    struct stream pods;
+    struct stream pods; /* or, from_kubelet: */
+    struct kubelet_stream kubelet;
     struct event_slots slots;
     struct stream *event_streams[LIMIT_EVENT_NAMESPACES]; /* as the slots; NULL: closed */
     int64_t wanted_us, tick_us;                           /* mono: when next */
@@ -58,17 +66,30 @@ int kube_in_cluster(struct kube_config *config, char server[KUBE_SERVER_SIZE], s
     return 0;
 }
 
-static int check_token(const char *path, struct err *err)
+int kube_on_node(struct kube_config *config, char server[KUBE_SERVER_SIZE], struct err *err)
 {
-    struct buf token;
-    int r;
+    static const char token[] = SERVICE_ACCOUNT "token", ca[] = SERVICE_ACCOUNT "ca.crt";
+    const char *host = getenv("HOST_IP");
 
-    buf_init(&token, LIMIT_TOKEN_FILE);
-    r = server_read_token(path, &token, err);
-    if (token.at)
-        explicit_bzero(token.at, token.size);
-    buf_done(&token);
-    return r;
+    config->server = config->kubelet_url;
+    if (!config->server) {
+        if (!host || !*host)
+            return err_set(
+                err, -EINVAL,
+                "HOST_IP is not set (in a pod from status.hostIP), so the kubelet cannot "
+                "be found; set it, or --kube.kubelet-url");
+        if (strlen(host) > KUBE_SERVER_SIZE - 32)
+            return err_set(err, -E2BIG, "HOST_IP is too long");
+        snprintf(server, KUBE_SERVER_SIZE, strchr(host, ':') ? "https://[%s]:%d" : "https://%s:%d",
+                 host, KUBELET_PORT);
+        config->server = server;
+    }
+    if (!config->token_file && strncmp(config->server, "https://", 8) == 0 &&
+        access(token, R_OK) == 0)
+        config->token_file = token;
+    if (!config->ca_file && !config->kubelet_insecure && access(ca, R_OK) == 0)
+        config->ca_file = ca;
+    return 0;
 }
 
 static int copy_text(const char *text, char **ret, struct err *err)
@@ -79,24 +100,36 @@ static int copy_text(const char *text, char **ret, struct err *err)
     return *ret ? 0 : err_set(err, -ENOMEM, "no memory for the settings of the API server");
 }
 
+static int read_credentials(struct credentials *ret, const struct kube_config *config,
+                            struct err *err)
+{
+    int r;
+
+    if (config->kubeconfig)
+        return kubeconfig_read(config->kubeconfig, config->context, ret, err);
+    r = server_url(config->server, &ret->server, err);
+    ret->insecure = config->from_kubelet && config->kubelet_insecure;
+    if (r == 0 && config->ca_file)
+        r = credential_set_file(&ret->ca, config->ca_file, err);
+    if (r == 0 && config->token_file)
+        r = credential_set_file(&ret->token, config->token_file, err);
+    return r;
+}
+
 static int read_config(struct kube *kube, const struct kube_config *config, struct err *err)
 {
     int r;
 
     if (!config->node_name || !*config->node_name)
         return err_set(err, -EINVAL, "the node has no name; set --node-name");
-    if (config->ca_file && (r = server_check_ca(config->ca_file, err)) < 0)
-        return r;
-    if (config->token_file && (r = check_token(config->token_file, err)) < 0)
-        return r;
-    if ((r = server_url(config->server, &kube->server, err)) < 0 ||
+    if ((r = read_credentials(&kube->credentials, config, err)) < 0 ||
+        (r = credentials_check(&kube->credentials, err)) < 0 ||
         (r = copy_text(config->node_name, &kube->node_name, err)) < 0 ||
-        (r = copy_text(config->ca_file, &kube->ca_file, err)) < 0 ||
-        (r = copy_text(config->token_file, &kube->token_file, err)) < 0 ||
         (r = copy_text(config->user_agent ? config->user_agent : "imagepull-exporter",
                        &kube->user_agent, err)) < 0)
         return r;
-    kube->events = config->events;
+    kube->from_kubelet = config->from_kubelet;
+    kube->events = config->events && !config->from_kubelet;
     return 0;
 }
 
@@ -112,10 +145,9 @@ static uint64_t random_seed(const struct clock *clock)
 
 static int new_client(struct kube *kube, struct err *err)
 {
-    const struct client_config config = { .server = kube->server,
-                                          .ca_file = kube->ca_file,
-                                          .token_file = kube->token_file,
-                                          .user_agent = kube->user_agent };
+    const struct client_config config = { .credentials = &kube->credentials,
+                                          .user_agent = kube->user_agent,
+                                          .json = kube->from_kubelet };
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return err_set(err, -EIO, "libcurl cannot be set up");
@@ -128,9 +160,12 @@ int kube_new(const struct kube_config *config, const struct sink *sink, const st
     struct kube_config settings = *config;
     char server[KUBE_SERVER_SIZE];
     struct kube *kube;
-    int r;
+    int r = 0;
 
-    r = kube_in_cluster(&settings, server, err);
+    if (settings.from_kubelet)
+        r = kube_on_node(&settings, server, err);
+    else if (!settings.kubeconfig)
+        r = kube_in_cluster(&settings, server, err);
     if (r < 0)
         return r;
     kube = mem_zalloc(sizeof(*kube));
@@ -157,9 +192,7 @@ void kube_free(struct kube *kube)
         return;
     client_free(kube->client);
     mem_free(kube->node_name);
-    mem_free(kube->server);
-    mem_free(kube->ca_file);
-    mem_free(kube->token_file);
+    credentials_done(&kube->credentials);
     mem_free(kube->user_agent);
     mem_free(kube);
 }
@@ -171,6 +204,17 @@ static struct reflector_config reflector_settings(struct kube *kube)
     return (struct reflector_config){ .node_name = kube->node_name,
                                       .sink = kube->sink,
                                       .seed = (uint64_t)jitter_below(&kube->jitter, INT64_MAX) };
+}
+
+static void open_kubelet(struct kube *kube)
+{
+    const struct kubelet_config config = { .node_name = kube->node_name,
+                                           .sink = kube->sink,
+                                           .report = &kube->pods_report,
+                                           .seed =
+                                               (uint64_t)jitter_below(&kube->jitter, INT64_MAX) };
+
+    kubelet_stream_init(&kube->kubelet, &config, kube->client, kube->clock);
 }
 
 static void open_pods(struct kube *kube)
@@ -282,7 +326,8 @@ static int64_t step(struct kube *kube)
     const struct instant now = clock_now(kube->clock);
     int64_t soonest = tick(kube, now);
 
-    soonest = sooner(soonest, stream_step(&kube->pods));
+    soonest = sooner(soonest, kube->from_kubelet ? kubelet_stream_step(&kube->kubelet)
+                                                 : stream_step(&kube->pods));
     soonest = sooner(soonest, ask_wanted(kube, now));
     soonest = sooner(soonest, step_events(kube, now));
     report_publish(&kube->pods_report);
@@ -296,7 +341,15 @@ void kube_run(struct kube *kube)
 
     report_init(&kube->pods_report, SOURCE_PODS, kube->sink, true, start);
     report_init(&kube->events_report, SOURCE_EVENTS, kube->sink, kube->events, start);
-    open_pods(kube);
+    if (kube->credentials.insecure)
+        log_warn("pods",
+                 "the certificate of %s is not checked (insecure-skip-tls-verify): whoever is in "
+                 "between can read the token",
+                 kube->credentials.server);
+    if (kube->from_kubelet)
+        open_kubelet(kube);
+    else
+        open_pods(kube);
     while (!atomic_load(&kube->stopping)) {
         const int64_t next_us = step(kube);
 
@@ -304,7 +357,10 @@ void kube_run(struct kube *kube)
     }
     for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
         close_events(kube, i);
-    stream_done(&kube->pods);
+    if (kube->from_kubelet)
+        kubelet_stream_done(&kube->kubelet);
+    else
+        stream_done(&kube->pods);
 }
 
 void kube_stop(struct kube *kube)

@@ -20,6 +20,14 @@ struct kube_config {
     const char *token_file; /* NULL: no token */
     bool events;            /* whether to read events at all */
     const char *user_agent;
+
+    const char *kubeconfig; /* NULL: none; else server, ca_file and token_file must be NULL */
+    const char *context;    /* of the kubeconfig; NULL: its current-context */
+
+    /* The pods from the kubelet, which has no events. */
+    bool from_kubelet;
+    const char *kubelet_url; /* NULL: https://$HOST_IP:10250 */
+    bool kubelet_insecure;   /* its certificate is not checked */
 };
 
 #define KUBE_SERVER_SIZE 320
@@ -31,10 +39,19 @@ struct kube_config {
  */
 int kube_in_cluster(struct kube_config *config, char server[KUBE_SERVER_SIZE], struct err *err);
 
+/*
+ * Fills what is NULL in `config` to ask the kubelet: its URL as `server` (from kubelet_url, or from
+ * HOST_IP into `server`), and the files of the service account, each where there is one: a
+ * kubelet's certificate need not be the cluster CA's, and http:// gets no token. -EINVAL without
+ * HOST_IP.
+ */
+int kube_on_node(struct kube_config *config, char server[KUBE_SERVER_SIZE], struct err *err);
+
 struct kube;
 
 /*
- * Copies `config`; where it names no server, kube_in_cluster() fills it first. `sink` and `clock`
+ * Copies `config`; with from_kubelet kube_on_node() fills it first, with neither server nor
+ * kubeconfig kube_in_cluster(). `sink` and `clock`
  * must outlive the result. Refuses what cannot work, naming it: a malformed URL, a missing,
  * unreadable or empty CA or token file. No request is made yet. Call before other threads start
  * (curl_global_init).

@@ -195,7 +195,7 @@ static void record_failure(struct reflector *reflector, struct instant now, int6
 static void plan_next(struct reflector *reflector, struct instant now, enum outcome outcome,
                       const struct transfer_end *end)
 {
-    const bool was_list = reflector->mode == REFLECTOR_LIST;
+    const bool was_list = reflector->mode != REFLECTOR_WATCH; /* a streaming list is one, too */
     int64_t wait = 0;
 
     switch (outcome) {

@@ -11,8 +11,6 @@
 #include "limits.h"
 #include "mem.h"
 
-#define CA_FILE_MAX (4u << 20) /* a company's whole bundle has a few hundred KiB */
-
 /* --- the address ------------------------------------------------------------------------------ */
 
 static const char *url_fault(CURLU *parts)
@@ -89,8 +87,7 @@ int server_in_cluster(char *ret, size_t size, struct err *err)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* `what` the file is, for people. Fills `content`, which bounds it. */
-static int read_file(const char *path, const char *what, struct buf *content, struct err *err)
+int server_read_file(const char *path, const char *what, struct buf *content, struct err *err)
 {
     FILE *file = fopen(path, "re");
     char block[4096];
@@ -113,41 +110,27 @@ static int read_file(const char *path, const char *what, struct buf *content, st
     return r;
 }
 
-int server_check_ca(const char *path, struct err *err)
-{
-    struct buf content;
-    int r;
-
-    buf_init(&content, CA_FILE_MAX);
-    r = read_file(path, "the API server's CA file", &content, err);
-    if (r == 0 && !str_find(buf_str(&content), STR("-----BEGIN CERTIFICATE-----")))
-        r = err_set(err, -EINVAL, "the API server's CA file '%s' holds no PEM certificate", path);
-    buf_done(&content);
-    return r;
-}
-
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-int server_read_token(const char *path, struct buf *token, struct err *err)
+int server_trim_token(const char *path, struct buf *token, struct err *err)
 {
+    const char *quote = path ? " '" : "", *unquote = path ? "'" : "", *name = path ? path : "";
     size_t from = 0;
-    int r;
 
-    r = read_file(path, "the service account's token", token, err);
-    if (r < 0)
-        return r;
     while (token->len && is_blank(token->at[token->len - 1]))
         token->len--;
     while (from < token->len && is_blank(token->at[from]))
         from++;
     if (from == token->len)
-        return err_set(err, -ENODATA, "the service account's token '%s' is empty", path);
+        return err_set(err, -ENODATA, "the service account's token%s%s%s is empty", quote, name,
+                       unquote);
     for (size_t i = from; i < token->len; i++)
         if (token->at[i] <= ' ' || token->at[i] == 0x7f)
-            return err_set(err, -EINVAL, "the service account's token '%s' is not one word", path);
+            return err_set(err, -EINVAL, "the service account's token%s%s%s is not one word", quote,
+                           name, unquote);
     token->len -= from;
     memmove(token->at, token->at + from, token->len);
     token->at[token->len] = '\0';

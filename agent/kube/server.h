@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Which API server, how to trust it, and who we are to it: everything that is read from the
- * environment and from files. */
+/* Which API server and by which way, from the environment; and what files hold. */
 
 #include <stddef.h>
 
@@ -17,15 +16,15 @@ int server_url(const char *url, char **ret, struct err *err);
  * -E2BIG where it does not fit `size`. */
 int server_in_cluster(char *ret, size_t size, struct err *err);
 
-/* A readable file with at least one PEM certificate in it. */
-int server_check_ca(const char *path, struct err *err);
+/* Appends a whole file to `content`, whose maximum bounds it; `what` it is, for people. The error
+ * names both. -E2BIG over the maximum; `content` may hold a part on failure. */
+int server_read_file(const char *path, const char *what, struct buf *content, struct err *err);
 
 /*
- * The token in `path`, without the blanks around it, into `token`, which the caller has
- * initialised. Read anew for each request, because the kubelet replaces the file every hour or
- * so. -ENODATA where it is empty, -EINVAL where it cannot be a header's value.
+ * Takes the blanks around a token away. -ENODATA where nothing is left, -EINVAL where it cannot be
+ * a header's value; the error names `path`, which may be NULL.
  */
-int server_read_token(const char *path, struct buf *token, struct err *err);
+int server_trim_token(const char *path, struct buf *token, struct err *err);
 
 /*
  * Which proxy leads to `url`, by the environment and as Go's net/http does it, which is what

@@ -90,31 +90,27 @@ static void ask(struct stream *stream)
     buf_done(&target);
 }
 
-static void tell(struct stream *stream)
+void stream_tell(const struct reflector_news *news, const char *component, const char *subject)
 {
-    const char *component = source_name(stream->reflector.config.report->source);
-    struct reflector_news news;
-
-    if (!reflector_take_news(&stream->reflector, &news))
-        return;
-    if (news.kind == NEWS_RECOVERED)
-        log_info(component, "%s %s works again after %u failure%s, %.1fs", news.doing,
-                 stream->subject, news.failures, news.failures == 1 ? "" : "s",
-                 (double)news.failed_for_us / SEC);
+    if (news->kind == NEWS_RECOVERED)
+        log_info(component, "%s %s works again after %u failure%s, %.1fs", news->doing, subject,
+                 news->failures, news->failures == 1 ? "" : "s", (double)news->failed_for_us / SEC);
     else
-        log_line(news.kind == NEWS_FAILED ? LOG_WARN : LOG_DEBUG, component,
-                 "%s %s: %s: retrying in %.1fs", news.doing, stream->subject, news.text,
-                 (double)news.retry_in_us / SEC);
+        log_line(news->kind == NEWS_FAILED ? LOG_WARN : LOG_DEBUG, component,
+                 "%s %s: %s: retrying in %.1fs", news->doing, subject, news->text,
+                 (double)news->retry_in_us / SEC);
 }
 
 int64_t stream_step(struct stream *stream)
 {
     struct reflector *reflector = &stream_from(stream)->reflector;
+    struct reflector_news news;
 
     if (stream->request && reflector_late(reflector, clock_now(stream->clock)))
         break_off(stream, "taking too long");
     if (reflector_due(reflector, clock_now(stream->clock)))
         ask(stream);
-    tell(stream);
+    if (reflector_take_news(reflector, &news))
+        stream_tell(&news, source_name(reflector->config.report->source), stream->subject);
     return reflector_deadline_us(reflector);
 }

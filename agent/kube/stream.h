@@ -32,3 +32,6 @@ void stream_done(struct stream *stream);
 
 /* Does what is due: asks, gives up, tells. Returns when to call it next (mono) at the latest. */
 int64_t stream_step(struct stream *stream);
+
+/* One line in the log; also for what is no stream. `subject`: "pods of node X". */
+void stream_tell(const struct reflector_news *news, const char *component, const char *subject);

@@ -109,7 +109,7 @@ static void story_wanted(void *self, struct wanted *ret)
 {
     const struct story *story = self;
 
-    *ret = (struct wanted){ .n_namespaces = story->n_wanted };
+    *ret = (struct wanted){ .n_namespaces = story->n_wanted, .pods_wait = story->pods_wait };
     arena_init(&ret->arena, 4096);
     for (size_t i = 0; i < story->n_wanted; i++)
         ret->namespaces[i] = str_from(story->wanted[i]);

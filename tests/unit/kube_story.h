@@ -18,6 +18,7 @@ struct story {
     struct source_status status[SOURCE_MAX];
     const char *wanted[LIMIT_EVENT_NAMESPACES]; /* what sink.wanted() answers */
     size_t n_wanted;
+    bool pods_wait; /* likewise */
 };
 
 void story_init(struct story *story);

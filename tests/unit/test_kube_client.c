@@ -136,12 +136,13 @@ static void on_ended(void *self, const struct client_end *end)
 static struct client *new_client(int port, const char *scheme, const char *token_file)
 {
     static char server[64];
-    const struct client_config config = { .server = server,
-                                          .token_file = token_file,
+    static struct credentials credentials;
+    const struct client_config config = { .credentials = &credentials,
                                           .user_agent = "imagepull-exporter/1.2" };
     struct client *client = NULL;
 
     snprintf(server, sizeof(server), "%s://127.0.0.1:%d", scheme, port);
+    credentials = (struct credentials){ .server = server, .token.file = (char *)token_file };
     assert_int_equal(client_new(&config, &client, NULL), 0);
     return client;
 }
@@ -213,6 +214,30 @@ static void a_request_says_who_asks_for_what(void **state)
     assert_non_null(
         strstr(server.request, "\r\nAccept: application/vnd.kubernetes.protobuf;stream=watch\r\n"));
     assert_non_null(strstr(server.request, "\r\nAuthorization: Bearer secret\r\n"));
+}
+
+/* The kubelet replaces it every hour or so; what a 401 asks again with is what stands there now. */
+static void a_token_file_that_changed_counts_for_the_next_request(void **state)
+{
+    static const char *const tokens[] = { "first", "second" };
+    char path[] = "/tmp/test_kube_client.XXXXXX", header[64];
+    struct server server;
+
+    (void)state;
+    close(mkstemp(path));
+    for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+        struct result result = { 0 };
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        fputs(tokens[i], file);
+        assert_int_equal(fclose(file), 0);
+        fetch("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", path, &result, &server);
+        assert_int_equal(result.status, 401);
+        snprintf(header, sizeof(header), "\r\nAuthorization: Bearer %s\r\n", tokens[i]);
+        assert_non_null(strstr(server.request, header));
+    }
+    unlink(path);
 }
 
 static void a_redirect_is_an_answer_and_not_followed(void **state)
@@ -376,9 +401,9 @@ static void every_failed_allocation_is_survived(void **state)
     close(fd);
     for (n = 0;; n++) {
         const size_t live = fault_heap_live();
-        const struct client_config config = { .server = "http://127.0.0.1:1",
-                                              .token_file = path,
-                                              .user_agent = "x" };
+        const struct credentials credentials = { .server = (char *)"http://127.0.0.1:1",
+                                                 .token.file = path };
+        const struct client_config config = { .credentials = &credentials, .user_agent = "x" };
         struct result result = { 0 };
         struct client *client = NULL;
         bool fired;
@@ -404,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_comes_head_first),
         cmocka_unit_test(a_request_says_who_asks_for_what),
+        cmocka_unit_test(a_token_file_that_changed_counts_for_the_next_request),
         cmocka_unit_test(a_redirect_is_an_answer_and_not_followed),
         cmocka_unit_test(a_servers_wish_for_patience_is_told),
         cmocka_unit_test(a_broken_answer_is_the_peers_doing),

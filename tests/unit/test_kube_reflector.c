@@ -192,6 +192,17 @@ static void a_streaming_server_is_asked_for_a_stream_after_410(void **state)
     kube_world_assert_asked(w, "sendInitialEvents=true");
 }
 
+static void a_streaming_list_that_is_refused_as_expired_is_a_failure(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "sendInitialEvents=true");
+    kube_world_refuse(w, 410);
+    assert_false(w->report.status.up);
+    kube_world_assert_reconnects(w, RECONNECT_EXPIRED, 1);
+}
+
 static void expiry_again_and_again_backs_off(void **state)
 {
     struct kube_world *w = *state;
@@ -251,6 +262,7 @@ int main(void)
         KUBE_WORLD_TEST(an_expired_watch_is_listed_anew),
         KUBE_WORLD_TEST(an_expired_page_is_followed_by_the_whole_list),
         KUBE_WORLD_TEST(a_streaming_server_is_asked_for_a_stream_after_410),
+        KUBE_WORLD_TEST(a_streaming_list_that_is_refused_as_expired_is_a_failure),
         KUBE_WORLD_TEST(expiry_again_and_again_backs_off),
         KUBE_WORLD_TEST(events_are_listed_in_pages_and_then_watched),
     };

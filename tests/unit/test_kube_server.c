@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "agent/kube/credentials.h"
 #include "agent/kube/kube.h"
 #include "agent/kube/server.h"
 #include "agent/kube/target.h"
@@ -151,11 +152,10 @@ static int read_token(struct str content, char *ret, size_t size, struct err *er
     int r;
 
     file_write(&file, content);
-    buf_init(&token, LIMIT_TOKEN_FILE);
-    r = server_read_token(file.path, &token, err);
+    r = credential_load(&(struct credential){ .file = file.path }, CREDENTIAL_TOKEN, &token, err);
     if (r == 0)
         snprintf(ret, size, "%s", token.at);
-    buf_done(&token);
+    credential_forget(&token);
     file_remove(&file);
     return r;
 }
@@ -188,6 +188,16 @@ static void a_token_is_one_word(void **state)
     assert_says(&err, "is over 65536 bytes");
 }
 
+static int check_ca(const char *path, struct err *err)
+{
+    struct buf bytes;
+    int r;
+
+    r = credential_load(&(struct credential){ .file = (char *)path }, CREDENTIAL_CA, &bytes, err);
+    credential_forget(&bytes);
+    return r;
+}
+
 static const char certificate[] = "junk\n-----BEGIN CERTIFICATE-----\nx\n";
 
 static void a_ca_file_holds_a_certificate(void **state)
@@ -199,15 +209,15 @@ static void a_ca_file_holds_a_certificate(void **state)
     file_write(&good, str_from(certificate));
     file_write(&empty, STR(""));
     file_write(&other, STR("-----BEGIN PRIVATE KEY-----"));
-    assert_int_equal(server_check_ca(good.path, NULL), 0);
-    assert_int_equal(server_check_ca(empty.path, &err), -EINVAL);
+    assert_int_equal(check_ca(good.path, NULL), 0);
+    assert_int_equal(check_ca(empty.path, &err), -EINVAL);
     assert_says(&err, empty.path);
-    assert_int_equal(server_check_ca(other.path, NULL), -EINVAL);
+    assert_int_equal(check_ca(other.path, NULL), -EINVAL);
     err_clear(&err);
-    assert_int_equal(server_check_ca("/nowhere/ca.crt", &err), -ENOENT);
+    assert_int_equal(check_ca("/nowhere/ca.crt", &err), -ENOENT);
     assert_says(&err, "'/nowhere/ca.crt': No such file");
-    assert_int_equal(server_check_ca("/tmp", NULL), -EISDIR);
-    assert_int_equal(server_check_ca("/dev/zero", NULL), -E2BIG); /* has no end */
+    assert_int_equal(check_ca("/tmp", NULL), -EISDIR);
+    assert_int_equal(check_ca("/dev/zero", NULL), -E2BIG); /* has no end */
     file_remove(&good);
     file_remove(&empty);
     file_remove(&other);
