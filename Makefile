@@ -39,7 +39,7 @@ san_1      := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 san_thread := -fsanitize=thread
 san_fuzz   := $(san_1) -fsanitize=fuzzer-no-link
 sanitize   := $(if $(SAN),$(san_$(SAN)) -fno-omit-frame-pointer)
-packages  := libprotobuf-c libcurl libmicrohttpd jansson zlib
+packages  := libprotobuf-c libcurl libmicrohttpd jansson yaml-0.1 zlib
 cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -ffunction-sections -fdata-sections $(harden) $(sanitize) \
              -iquote . -iquote include -I$(BUILD)/gen \
              -DIMAGEPULL_VERSION='"$(VERSION)"' -DIMAGEPULL_REVISION='"$(REVISION)"' $(CFLAGS)
@@ -175,7 +175,8 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 	    { cat $<.log; exit 1; }
 
 .PHONY: check-integration demo
-check-integration: packages-demo $(binary)
+check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look
+	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_look
 	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) -m unittest discover -s tests/integration
 
 demo: packages-demo $(binary)
