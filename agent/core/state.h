@@ -273,7 +273,7 @@ void registries_free(struct correlate *c);
 void sandbox_made(struct correlate *c, struct pod *pod, struct instant now);
 
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now);
-int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now);
+int witness_event(struct correlate *c, const struct event_fact *told, struct instant now);
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
 void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now);
 void witness_sandboxes_end(struct correlate *c, struct instant now);

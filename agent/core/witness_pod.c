@@ -124,8 +124,8 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
  * there was no room or no memory for an incident, its repetition is the next chance.
  */
 static int hear_failure(struct correlate *c, struct pod *pod, struct container *container,
-                        const struct container_fact *fact, enum pull_class pull, bool first_sight,
-                        struct instant now, bool *ret_heard)
+                        const struct container_fact *fact, bool first_sight, struct instant now,
+                        bool *ret_heard)
 {
     const struct testimony testimony = {
         .witness = WITNESS_POD_STATUS,
@@ -133,6 +133,7 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
         .text = fact->waiting_message,
         .at_us = now.wall_us,
     };
+    enum pull_class pull = pull_class_of(fact);
     struct incident *incident;
     struct incident_key key;
     struct failure failure;
@@ -197,7 +198,7 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     if (pull == PULL_DONE)
         incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
     else if (pull != PULL_SILENT)
-        r = hear_failure(c, pod, container, fact, pull, first_sight, now, &heard);
+        r = hear_failure(c, pod, container, fact, first_sight, now, &heard);
     if (!heard) {
         mem_free(reason);
         return r;
