@@ -34,7 +34,7 @@ static struct str container_of(struct str field_path)
 }
 
 /* kubelet: pkg/kubelet/kubelet_pods.go, "Unable to retrieve some image pull secrets (%s); ..." */
-static int hear_missing_secret(struct pod *pod, const struct event_fact *fact)
+static int hear_missing_secret(struct pod *pod, const struct event_fact *fact, struct instant now)
 {
     struct str message = fact->message;
     struct str names[LIMIT_PULL_SECRETS_PER_POD];
@@ -54,7 +54,10 @@ static int hear_missing_secret(struct pod *pod, const struct event_fact *fact)
             names[n++] = name;
         rest = str_skip(rest, name.len + (comma ? 2 : 0));
     }
-    pod->missing_at_us = fact->last_us;
+    if (fact->last_us > pod->missing_event_us || pod->missing_at_us == 0) {
+        pod->missing_event_us = fact->last_us;
+        pod->missing_at_us = now.wall_us;
+    }
     return texts_replace(&pod->missing_secrets, &pod->n_missing_secrets, names, n);
 }
 
@@ -266,7 +269,7 @@ int witness_event(struct correlate *c, const struct event_fact *told, struct ins
     fact.last_us = not_later(told->last_us, now);
 
     if (str_eq(fact.reason, STR("FailedToRetrieveImagePullSecret")))
-        return hear_missing_secret(pod, &fact);
+        return hear_missing_secret(pod, &fact, now);
     if (str_eq(fact.reason, STR("FailedCreatePodSandBox")))
         return hear_failed_sandbox(c, pod, &fact, now);
     if (tells_of_pull(&fact))
