@@ -24,6 +24,7 @@ struct hub {
     pthread_cond_t wake;   /* for wait() */
     struct correlate *correlate;
     struct source_status sources[SOURCE_MAX];
+    struct runtime_calls calls;
     int64_t ticked_us[SOURCE_MAX]; /* mono; 0: this source has no loop, or it has not begun */
     size_t waiting;
     bool news; /* more containers wait than when wait() last returned */
@@ -70,6 +71,15 @@ static void status(void *self, enum source_id source, const struct source_status
 
     pthread_mutex_lock(&hub->mutex);
     hub->sources[source] = *now;
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static void calls(void *self, const struct runtime_calls *now)
+{
+    struct hub *hub = self;
+
+    pthread_mutex_lock(&hub->mutex);
+    hub->calls = *now;
     pthread_mutex_unlock(&hub->mutex);
 }
 
@@ -141,6 +151,7 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     r = correlate_picture(hub->correlate, detail, &snapshot);
     for (size_t i = 0; i < SOURCE_MAX; i++)
         snapshot.sources[i] = hub->sources[i];
+    snapshot.calls = hub->calls;
     snapshot.healthy = loops_tick(hub, now);
     snapshot.ready = !hub->reads_pods || correlate_listed(hub->correlate);
     pthread_mutex_unlock(&hub->mutex);
@@ -173,6 +184,7 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
         .observe = observe,
         .limit_hit = limit_hit,
         .status = status,
+        .calls = calls,
         .tick = tick,
         .wanted = wanted,
         .wait = wait_for_news,

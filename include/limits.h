@@ -44,6 +44,9 @@
 #define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info */
 #define LIMIT_EVENT_NAMESPACES 8u
 #define LIMIT_WANTED_IMAGES 64u
+#define LIMIT_WANTED_BLOBS 8u
+#define LIMIT_INGESTS 256u /* blobs in flight; containerd fetches 3 at once for each pull */
+#define LIMIT_BLOB_REPOSITORIES 32u /* that share one blob; others are not looked at */
 
 #define LIMIT_METRICS_BODY (8u << 20)
 #define LIMIT_DEBUG_BODY (32u << 20)
@@ -60,6 +63,8 @@
     X(INFO_SERIES, "info_series")                                                                  \
     X(EVENT_NAMESPACES, "event_namespaces")                                                        \
     X(WANTED_IMAGES, "wanted_images")                                                              \
+    X(INGESTS, "ingests")                                                                          \
+    X(BLOB_REPOSITORIES, "blob_repositories")                                                      \
     X(WATCH_FRAME, "watch_frame")                                                                  \
     X(LIST_BODY, "list_body")                                                                      \
     X(CRI_MESSAGE, "cri_message")

@@ -93,7 +93,38 @@ struct event_fact {
 struct image_fact {
     struct str image; /* as it was asked for */
     bool present;
-    uint64_t size; /* bytes; 0 where unknown or absent */
+    uint64_t size;     /* bytes; 0 where unknown or absent */
+    struct str digest; /* "sha256:..." of its manifest; empty where unknown or absent */
+};
+
+/* A blob (a layer, as a rule) that the runtime fetches now, or left half-fetched. containerd's
+ * word. */
+struct ingest {
+    struct str digest; /* "sha256:..." */
+    uint64_t bytes;    /* so far */
+    uint64_t total;    /* 0: unknown */
+    int64_t begun_us;  /* wall */
+    int64_t moved_us;  /* wall; when bytes last came */
+};
+
+struct ingests_fact {
+    const struct ingest *ingests; /* all there are */
+    size_t n;
+};
+
+/* Whose a blob is: the repositories that have a manifest or an index on this node which names it.
+ */
+struct blob_fact {
+    struct str digest;
+    const struct str *repositories; /* "docker.io/library/busybox", each once */
+    size_t n;
+};
+
+/* Where the runtime keeps its images. */
+struct image_fs_fact {
+    struct str mountpoint;
+    uint64_t used_bytes;
+    uint64_t used_inodes;
 };
 
 struct sandbox_fact {
@@ -126,6 +157,9 @@ enum observation_kind {
     OBSERVE_SANDBOXES_END, /* the runtime has been looked through: no other pod has a sandbox */
     OBSERVE_CREATED,
     OBSERVE_RUNTIME,
+    OBSERVE_INGESTS, /* only from runtimes that tell */
+    OBSERVE_BLOB,
+    OBSERVE_IMAGE_FS,
 };
 
 struct observation {
@@ -137,5 +171,8 @@ struct observation {
         struct sandbox_fact sandbox;
         struct created_fact created;
         struct runtime_fact runtime;
+        struct ingests_fact ingests;
+        struct blob_fact blob;
+        struct image_fs_fact image_fs;
     };
 };

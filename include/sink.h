@@ -13,6 +13,7 @@
 #include "arena.h"
 #include "limits.h"
 #include "observation.h"
+#include "runtime_calls.h"
 
 /* Why a source had to connect again: the label of imagepull_source_reconnects_total. */
 #define RECONNECT_TABLE(X)                                                                         \
@@ -53,6 +54,9 @@ struct wanted {
         images[LIMIT_WANTED_IMAGES]; /* images that a container of this node waits for, each once */
     size_t n_images;
     bool pods_wait; /* some container waits: sandboxes and containers are worth listing */
+    bool ingests;   /* some image is being pulled: what is in flight is worth asking for */
+    struct str blobs[LIMIT_WANTED_BLOBS]; /* digests that do not move: whose are they? */
+    size_t n_blobs;
     struct str namespaces[LIMIT_EVENT_NAMESPACES]; /* whose events would explain a failure */
     size_t n_namespaces;
 };
@@ -72,6 +76,10 @@ struct sink {
 
     /* Replaces what was known of `source`. */
     void (*status)(void *self, enum source_id source, const struct source_status *status);
+
+    /* How the calls to the runtime go; the caller owns the counters (they only grow) and hands in
+     * the whole each time. For the CRI loop. */
+    void (*calls)(void *self, const struct runtime_calls *calls);
 
     /* The source's loop is alive; expected at least every 30 s from each running source. */
     void (*tick)(void *self, enum source_id source);

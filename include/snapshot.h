@@ -115,6 +115,7 @@ struct snapshot {
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
     struct source_status sources[SOURCE_MAX];
+    struct runtime_calls calls;
     bool healthy; /* every loop ticked within the last minute */
     bool ready;   /* the first pod list is done, or nothing is read from Kubernetes */
 };

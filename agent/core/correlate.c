@@ -139,6 +139,10 @@ int correlate_observe(struct correlate *c, const struct observation *observation
         return 0;
     case OBSERVE_RUNTIME:
         return witness_runtime(c, &observation->runtime);
+    case OBSERVE_INGESTS:
+    case OBSERVE_BLOB:
+    case OBSERVE_IMAGE_FS:
+        return 0;
     }
     return 0;
 }

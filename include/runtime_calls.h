@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What is asked of the container runtime, and how it goes: the labels of
+ * imagepull_cri_request_duration_seconds and imagepull_cri_request_errors_total.
+ * All read-only, and every method there is in this program (make check-binary).
+ */
+
+#include <stdint.h>
+
+#include "histogram.h"
+
+#define RUNTIME_METHOD_TABLE(X)                                                                    \
+    X(VERSION, "Version")                                                                          \
+    X(STATUS, "Status")                                                                            \
+    X(IMAGE_STATUS, "ImageStatus")                                                                 \
+    X(IMAGE_FS_INFO, "ImageFsInfo")                                                                \
+    X(LIST_POD_SANDBOX, "ListPodSandbox")                                                          \
+    X(LIST_CONTAINERS, "ListContainers")                                                           \
+    X(LIST_STATUSES, "ListStatuses") /* containerd's content service */                            \
+    X(LIST_CONTENT, "List")          /* the same */
+
+enum runtime_method {
+#define X(name, text) METHOD_##name,
+    RUNTIME_METHOD_TABLE(X)
+#undef X
+        METHOD_MAX,
+};
+
+const char *runtime_method_name(enum runtime_method method);
+
+/* gRPC's status codes; https://grpc.io/docs/guides/status-codes */
+#define RUNTIME_CODES 17u
+
+/* "DeadlineExceeded"; "Unknown" for a number that is none. */
+const char *runtime_code_name(unsigned code);
+
+struct runtime_calls {
+    struct histogram durations[METHOD_MAX];     /* of all calls, failed ones too */
+    uint64_t errors[METHOD_MAX][RUNTIME_CODES]; /* [0] (OK) stays 0 */
+};
