@@ -166,12 +166,16 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
 
 struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
 {
+    const struct correlate_config correlate = {
+        .max_registries = config->max_registries,
+        .stall_after_us = config->stall_after_us,
+    };
     struct hub *hub = mem_zalloc(sizeof(*hub));
     pthread_condattr_t attr;
 
     if (!hub)
         return NULL;
-    hub->correlate = correlate_new(config->max_registries, clock_now(clock));
+    hub->correlate = correlate_new(&correlate, clock_now(clock));
     if (!hub->correlate) {
         mem_free(hub);
         return NULL;
@@ -179,6 +183,10 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
     hub->clock = clock;
     hub->node = config->node;
     hub->reads_pods = config->reads_pods;
+    /* A loop that hangs before its first tick is one that hangs. */
+    hub->ticked_us[SOURCE_CRI] = clock_now(clock).mono_us;
+    if (config->reads_pods)
+        hub->ticked_us[SOURCE_PODS] = hub->ticked_us[SOURCE_CRI];
     hub->sink = (struct sink){
         .self = hub,
         .observe = observe,

@@ -19,6 +19,7 @@ struct hub;
 struct hub_config {
     const char *node; /* kept by reference; may be "" */
     size_t max_registries;
+    int64_t stall_after_us;
     bool reads_pods; /* false: ready at once */
 };
 

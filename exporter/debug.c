@@ -179,6 +179,17 @@ static void serve_sources(struct visit *visit)
     snapshot_done(&snapshot);
 }
 
+static void serve_images(struct visit *visit)
+{
+    struct snapshot snapshot;
+    struct err err = ERR_INIT;
+
+    if (!take_snapshot(visit, &snapshot))
+        return;
+    finish(visit, debug_json_images(&visit->response->body, &snapshot, &err), &err);
+    snapshot_done(&snapshot);
+}
+
 static void serve_index(struct visit *visit);
 
 /* A path that ends in '/' also takes what follows. */
@@ -194,6 +205,7 @@ static const struct route {
     { "/debug/failures/", "/debug/failures/{namespace}/{pod}", "those of one pod", serve_pod },
     { "/debug/sources", "/debug/sources", "what the agent reads from, and how that does",
       serve_sources },
+    { "/debug/images", "/debug/images", "images that this node waits for", serve_images },
 };
 
 static void serve_index(struct visit *visit)

@@ -23,5 +23,8 @@ int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const 
 /* How the sources do. */
 int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct err *err);
 
+/* The images that this node waits for, and where images are kept. */
+int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err);
+
 /* {"error": text} */
 int debug_json_error(struct buf *out, const char *text, struct err *err);

@@ -18,6 +18,8 @@ static const char *type_name(enum metric_type type)
         return "counter";
     case METRIC_GAUGE:
         return "gauge";
+    case METRIC_HISTOGRAM:
+        return "histogram";
     }
     return "untyped";
 }
@@ -199,20 +201,77 @@ void exposition_uint(struct exposition *exposition, const char *const *values, u
     buf_add_byte(exposition->out, '\n');
 }
 
-void exposition_seconds(struct exposition *exposition, const char *const *values, int64_t value_us)
+static void add_seconds(struct buf *out, uint64_t us)
 {
-    uint64_t magnitude = value_us < 0 ? -(uint64_t)value_us : (uint64_t)value_us;
-    uint64_t fraction = magnitude % (uint64_t)SEC;
+    uint64_t fraction = us % (uint64_t)SEC;
     int digits = 6;
 
-    add_series(exposition, values);
-    if (value_us < 0)
-        buf_add_byte(exposition->out, '-');
-    buf_add_uint(exposition->out, magnitude / (uint64_t)SEC);
+    buf_add_uint(out, us / (uint64_t)SEC);
     if (fraction) {
         for (; fraction % 10 == 0; digits--)
             fraction /= 10;
-        buf_printf(exposition->out, ".%0*u", digits, (unsigned)fraction);
+        buf_printf(out, ".%0*u", digits, (unsigned)fraction);
     }
+}
+
+void exposition_seconds(struct exposition *exposition, const char *const *values, int64_t value_us)
+{
+    add_series(exposition, values);
+    if (value_us < 0)
+        buf_add_byte(exposition->out, '-');
+    add_seconds(exposition->out, value_us < 0 ? -(uint64_t)value_us : (uint64_t)value_us);
     buf_add_byte(exposition->out, '\n');
+}
+
+/* One line of a histogram up to its value. `bound_us`: NULL where it is no bucket. */
+static void add_part(struct exposition *exposition, const char *suffix, const char *const *values,
+                     const int64_t *bound_us)
+{
+    struct buf *out = exposition->out;
+    const char *glue = "{";
+
+    buf_add_text(out, exposition->family->name);
+    buf_add_text(out, suffix);
+    for (size_t i = 0; i < exposition->n_labels; i++, glue = ",") {
+        buf_add_text(out, glue);
+        buf_add_text(out, exposition->family->labels[i]);
+        buf_add(out, STR("=\""));
+        add_value(out, values[i]);
+        buf_add_byte(out, '"');
+    }
+    if (bound_us) {
+        buf_add_text(out, glue);
+        buf_add(out, STR("le=\""));
+        if (*bound_us == INT64_MAX)
+            buf_add(out, STR("+Inf"));
+        else
+            add_seconds(out, (uint64_t)*bound_us);
+        buf_add_byte(out, '"');
+        glue = ",";
+    }
+    buf_add(out, *glue == ',' ? STR("} ") : STR(" "));
+}
+
+void exposition_histogram(struct exposition *exposition, const char *const *values,
+                          const struct histogram *histogram, const struct histogram_bounds *bounds)
+{
+    struct buf *out = exposition->out;
+    uint64_t sum = 0;
+
+    if (!exposition->head_written)
+        add_head(exposition);
+    for (size_t i = 0; i <= bounds->n; i++) {
+        int64_t bound_us = i < bounds->n ? bounds->us[i] : INT64_MAX;
+
+        sum += histogram->counts[i];
+        add_part(exposition, "_bucket", values, &bound_us);
+        buf_add_uint(out, sum);
+        buf_add_byte(out, '\n');
+    }
+    add_part(exposition, "_sum", values, NULL);
+    add_seconds(out, histogram->sum_us);
+    buf_add_byte(out, '\n');
+    add_part(exposition, "_count", values, NULL);
+    buf_add_uint(out, histogram->count);
+    buf_add_byte(out, '\n');
 }

@@ -13,9 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "histogram.h"
+
 struct buf;
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 #define METRIC_LABELS_MAX 7u
 
@@ -60,6 +62,10 @@ void exposition_uint(struct exposition *exposition, const char *const *values, u
 
 /* The same for a time or a duration, which Prometheus wants in seconds. */
 void exposition_seconds(struct exposition *exposition, const char *const *values, int64_t value_us);
+
+/* A histogram of durations, in seconds: its buckets, sum and count. */
+void exposition_histogram(struct exposition *exposition, const char *const *values,
+                          const struct histogram *histogram, const struct histogram_bounds *bounds);
 
 /* For `values`: LABELS(registry, cause_name(cause)). */
 #define LABELS(...) ((const char *const[]){ __VA_ARGS__ })

@@ -47,6 +47,87 @@ static void write_failure_reasons(struct scrape *scrape)
                             scrape->snapshot->reasons[reason]);
 }
 
+static void write_durations(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (snapshot->registries[i].pulls.count)
+            exposition_histogram(&scrape->out, LABELS(snapshot->registries[i].registry),
+                                 &snapshot->registries[i].pulls, &histogram_pull_bounds);
+}
+
+static void write_bytes(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].bytes);
+}
+
+static void write_recoveries(struct scrape *scrape)
+{
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+        if (scrape->snapshot->recoveries[cause].count)
+            exposition_histogram(&scrape->out, LABELS(cause_name(cause)),
+                                 &scrape->snapshot->recoveries[cause], &histogram_recovery_bounds);
+}
+
+static void write_in_progress(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].in_progress);
+}
+
+static void write_in_progress_bytes(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    if (!snapshot->tells_bytes)
+        return;
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].in_progress_bytes);
+    if (snapshot->unowned_bytes)
+        exposition_uint(&scrape->out, LABELS("unknown"), snapshot->unowned_bytes);
+}
+
+static void write_in_progress_oldest(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (snapshot->registries[i].in_progress_since_us)
+            exposition_seconds(&scrape->out, LABELS(snapshot->registries[i].registry),
+                               snapshot->registries[i].in_progress_since_us);
+}
+
+static void write_call_durations(struct scrape *scrape)
+{
+    const struct runtime_calls *calls = &scrape->snapshot->calls;
+
+    for (enum runtime_method method = 0; method < METHOD_MAX; method++)
+        if (calls->durations[method].count)
+            exposition_histogram(&scrape->out, LABELS(runtime_method_name(method)),
+                                 &calls->durations[method], &histogram_call_bounds);
+}
+
+static void write_call_errors(struct scrape *scrape)
+{
+    const struct runtime_calls *calls = &scrape->snapshot->calls;
+
+    for (enum runtime_method method = 0; method < METHOD_MAX; method++)
+        for (unsigned code = 1; code < RUNTIME_CODES; code++)
+            if (calls->errors[method][code])
+                exposition_uint(&scrape->out,
+                                LABELS(runtime_method_name(method), runtime_code_name(code)),
+                                calls->errors[method][code]);
+}
+
 static void write_blocked(struct scrape *scrape)
 {
     for (size_t i = 0; i < scrape->blocked->n_groups; i++) {
@@ -222,6 +303,24 @@ static const struct row {
     { { "imagepull_failure_reasons_total", METRIC_COUNTER,
         "Failed image pulls by the finer reason within each cause; a reason appears with its first failure.",
         { "cause", "reason" } }, write_failure_reasons },
+    { { "imagepull_duration_seconds", METRIC_HISTOGRAM,
+        "Good pulls, from when a container in its sandbox waited for the absent image until it was there; queueing included, exact to the poll interval of 1 to 5 s.",
+        { "registry" } }, write_durations },
+    { { "imagepull_bytes_total", METRIC_COUNTER,
+        "Size of the images that were pulled, as the runtime tells it.",
+        { "registry" } }, write_bytes },
+    { { "imagepull_recovery_seconds", METRIC_HISTOGRAM,
+        "Blocked containers that got their image after all, from the first failure until then, by their last cause.",
+        { "cause" } }, write_recoveries },
+    { { "imagepull_in_progress", METRIC_GAUGE,
+        "Containers whose image is being pulled now: it is absent, it is their turn, and no error is known.",
+        { "registry" } }, write_in_progress },
+    { { "imagepull_in_progress_bytes", METRIC_GAUGE,
+        "Bytes so far of blobs in flight, where the runtime tells; the registry is unknown while several are pulled from at once.",
+        { "registry" } }, write_in_progress_bytes },
+    { { "imagepull_in_progress_oldest_timestamp_seconds", METRIC_GAUGE,
+        "Since when the container that waits longest has waited for its image.",
+        { "registry" } }, write_in_progress_oldest },
     { { "imagepull_blocked_containers", METRIC_GAUGE,
         "Containers that cannot start now because an image they need cannot be pulled.",
         { "namespace", "registry", "cause", "reason" } }, write_blocked },
@@ -246,6 +345,12 @@ static const struct row {
     { { "imagepull_source_received_bytes_total", METRIC_COUNTER,
         "Bytes received from the source.",
         { "source" } }, write_source_bytes },
+    { { "imagepull_cri_request_duration_seconds", METRIC_HISTOGRAM,
+        "Requests to the container runtime, failed ones too; a method appears with its first.",
+        { "method" } }, write_call_durations },
+    { { "imagepull_cri_request_errors_total", METRIC_COUNTER,
+        "Requests to the container runtime that failed, by gRPC status code; each appears with its first.",
+        { "method", "code" } }, write_call_errors },
     { { "imagepull_limit_hits_total", METRIC_COUNTER,
         "How often a cap of imagepull-exporter was reached, so that something was cut, dropped or merged.",
         { "limit" } }, write_limit_hits },

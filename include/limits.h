@@ -39,6 +39,8 @@
 #define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the longest unseen goes first */
 #define LIMIT_INCIDENTS 2048u           /* the oldest ended one goes first */
 #define LIMIT_EVIDENCE_PER_INCIDENT 8u  /* the oldest but the first goes first */
+#define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it no text is kept as evidence   \
+                                         */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info */
@@ -58,6 +60,7 @@
     X(PODS, "pods")                                                                                \
     X(CONTAINERS, "containers_per_pod")                                                            \
     X(EVENT_OBJECTS, "event_objects_per_pod")                                                      \
+    X(EVIDENCE_BYTES, "evidence_bytes")                                                            \
     X(INCIDENTS, "incidents")                                                                      \
     X(REGISTRIES, "registries")                                                                    \
     X(INFO_SERIES, "info_series")                                                                  \

@@ -15,8 +15,10 @@
 #include "causes.h"
 #include "clock.h"
 #include "err.h"
+#include "histogram.h"
 #include "limits.h"
 #include "observation.h"
+#include "runtime_calls.h"
 #include "sink.h"
 
 #define INCIDENT_STATE_TABLE(X)                                                                    \
@@ -51,6 +53,22 @@ struct evidence_view {
     enum witness witness;
     const char *reason; /* the waiting reason or event reason */
     const char *text;   /* redacted */
+};
+
+struct waiter_view {
+    const char *namespace;
+    const char *pod;
+    const char *container;
+};
+
+/* What stands still while a pull is stalled. */
+struct stall_view {
+    const char *layer; /* its digest */
+    uint64_t bytes;    /* so far */
+    uint64_t total;    /* 0: unknown */
+    int64_t last_progress_us;
+    const struct waiter_view *waiting_behind; /* the other containers that this layer holds up */
+    size_t n_waiting_behind;
 };
 
 /* One incident. Texts are terminated, never NULL unless said. Times are wall; 0 means unknown. */
@@ -88,6 +106,28 @@ struct incident_view {
     bool image_present;
     const struct evidence_view *evidence; /* oldest first */
     size_t n_evidence;
+    const struct stall_view *stall; /* NULL: never stood still */
+};
+
+/* An image that a container of this node waits for, or did a minute ago. */
+struct image_view {
+    const char *image; /* its canonical name */
+    const char *registry;
+    bool present;
+    uint64_t size;      /* bytes; 0: unknown, or absent */
+    const char *digest; /* ""; unknown, or absent */
+    size_t waiting;     /* containers whose turn it is and that may lack it */
+    size_t pulling;     /* of these, without an error and in a sandbox, while it is absent */
+    int64_t since_us;   /* wall; when the first of them began to wait; 0: none does */
+    uint64_t bytes;     /* of its blobs in flight, as far as known */
+    uint64_t total;
+};
+
+/* Where the runtime keeps its images. */
+struct image_fs_view {
+    const char *mountpoint; /* NULL: not told */
+    uint64_t used_bytes;
+    uint64_t used_inodes;
 };
 
 /* Counters of one registry; "other" stands for those over the cap. */
@@ -95,6 +135,11 @@ struct registry_counters {
     const char *registry;
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
+    uint64_t bytes;         /* of images that were pulled */
+    struct histogram pulls; /* good ones; histogram_pull_bounds */
+    size_t in_progress;     /* containers whose image is being pulled now */
+    uint64_t in_progress_bytes;
+    int64_t in_progress_since_us; /* wall; the oldest of them; 0: none */
 };
 
 enum snapshot_detail {
@@ -112,6 +157,12 @@ struct snapshot {
     size_t n_incidents;
     const struct registry_counters *registries; /* in order of first sight; "other" last */
     size_t n_registries;
+    uint64_t unowned_bytes;          /* in flight, for which of several registries nobody asked */
+    const struct image_view *images; /* oldest first */
+    size_t n_images;
+    struct image_fs_view image_fs;
+    bool tells_bytes;                       /* the runtime tells what is in flight */
+    struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
     struct source_status sources[SOURCE_MAX];

@@ -89,6 +89,18 @@ void attempts_overdue(struct correlate *c, struct incident *incident, bool all, 
         book(c, incident, &unknown, incident->unbooked, now);
 }
 
+void attempts_named(struct correlate *c, struct incident *ended, const struct failure *failure,
+                    const struct verdict *verdict, struct instant now)
+{
+    if (!ended || !ended->unbooked || !verdict_names_cause(verdict, failure))
+        return;
+    book(c, ended, verdict, ended->unbooked, now);
+    if (!ended->caused) {
+        ended->verdict = *verdict;
+        ended->caused = true;
+    }
+}
+
 uint64_t attempts_shown(const struct incident *incident)
 {
     /* Found failing by a process that has just begun to look: at least one attempt was before it.

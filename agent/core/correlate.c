@@ -8,9 +8,8 @@
 #include "util.h"
 
 #define SWEEP_US (10 * SEC)
-#define IMAGE_KEEP_US MINUTE /* a wanted image is asked for every few seconds */
 
-struct correlate *correlate_new(size_t max_registries, struct instant now)
+struct correlate *correlate_new(const struct correlate_config *config, struct instant now)
 {
     struct correlate *c = mem_zalloc(sizeof(*c));
 
@@ -18,30 +17,14 @@ struct correlate *correlate_new(size_t max_registries, struct instant now)
         return NULL;
     c->started = now;
     c->look = 1;
-    c->max_registries = max_registries;
-    c->registries = mem_zalloc((max_registries + 1) * sizeof(*c->registries));
+    c->max_registries = config->max_registries;
+    c->stall_after_us = config->stall_after_us;
+    c->registries = mem_zalloc((c->max_registries + 1) * sizeof(*c->registries));
     if (!c->registries) {
         mem_free(c);
         return NULL;
     }
     return c;
-}
-
-static void images_forget(struct correlate *c, int64_t seen_before_us)
-{
-    struct image_state **link = &c->images;
-
-    while (*link) {
-        struct image_state *image = *link;
-
-        if (image->seen_us < seen_before_us) {
-            *link = image->next;
-            mem_free(image->canonical);
-            mem_free(image);
-        } else {
-            link = &image->next;
-        }
-    }
 }
 
 void correlate_free(struct correlate *c)
@@ -50,10 +33,12 @@ void correlate_free(struct correlate *c)
         return;
     incidents_free(c);
     pods_free(c);
-    images_forget(c, INT64_MAX);
+    images_free(c);
+    ingests_free(c);
     registries_free(c);
     mem_free(c->runtime_name);
     mem_free(c->runtime_version);
+    mem_free(c->fs_mountpoint);
     mem_free(c);
 }
 
@@ -101,6 +86,19 @@ static int witness_runtime(struct correlate *c, const struct runtime_fact *fact)
     return 0;
 }
 
+static int witness_image_fs(struct correlate *c, const struct image_fs_fact *fact)
+{
+    char *mountpoint = mem_str(str_head(fact->mountpoint, LIMIT_IMAGE_TEXT));
+
+    if (!mountpoint)
+        return -ENOMEM;
+    mem_free(c->fs_mountpoint);
+    c->fs_mountpoint = mountpoint;
+    c->fs_used_bytes = fact->used_bytes;
+    c->fs_used_inodes = fact->used_inodes;
+    return 0;
+}
+
 int correlate_observe(struct correlate *c, const struct observation *observation,
                       struct instant now)
 {
@@ -140,9 +138,11 @@ int correlate_observe(struct correlate *c, const struct observation *observation
     case OBSERVE_RUNTIME:
         return witness_runtime(c, &observation->runtime);
     case OBSERVE_INGESTS:
+        return witness_ingests(c, &observation->ingests, now);
     case OBSERVE_BLOB:
+        return witness_blob(c, &observation->blob, now);
     case OBSERVE_IMAGE_FS:
-        return 0;
+        return witness_image_fs(c, &observation->image_fs);
     }
     return 0;
 }
@@ -153,7 +153,7 @@ void correlate_tick(struct correlate *c, struct instant now)
     if (now.mono_us < c->next_sweep_us)
         return;
     c->next_sweep_us = now.mono_us + SWEEP_US;
-    images_forget(c, now.mono_us - IMAGE_KEEP_US);
+    images_forget(c, now.mono_us);
     registries_forget(c, now);
 }
 

@@ -19,9 +19,13 @@
 
 struct correlate;
 
-/* `max_registries` as --metrics.max-registries. `now` is when this process began to look. NULL: no
- * memory. */
-struct correlate *correlate_new(size_t max_registries, struct instant now);
+struct correlate_config {
+    size_t max_registries;  /* --metrics.max-registries */
+    int64_t stall_after_us; /* --stall-after; 0: nobody looks for stalls */
+};
+
+/* `now` is when this process began to look. NULL: no memory. */
+struct correlate *correlate_new(const struct correlate_config *config, struct instant now);
 void correlate_free(struct correlate *correlate); /* accepts NULL */
 
 /* Takes one fact. 0, or -ENOMEM: the fact was lost in whole or part, what was known stays valid. */
@@ -48,5 +52,5 @@ bool correlate_listed(const struct correlate *correlate);
  * Fills incidents, registries, reasons, limit hits and the runtime of `ret`, whose arena is
  * initialised. 0 or -ENOMEM (the caller gives up the snapshot).
  */
-int correlate_picture(const struct correlate *correlate, enum snapshot_detail detail,
+int correlate_picture(struct correlate *correlate, enum snapshot_detail detail,
                       struct snapshot *ret);

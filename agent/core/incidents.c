@@ -53,6 +53,13 @@ void incident_move(struct incident *incident, enum incident_state next)
     incident->state = next;
 }
 
+static void evidence_drop(struct correlate *c, struct evidence *evidence)
+{
+    c->evidence_bytes -= strlen(evidence->text);
+    mem_free(evidence->reason);
+    mem_free(evidence->text);
+}
+
 static void incident_free(struct incident *incident)
 {
     if (!incident)
@@ -64,10 +71,7 @@ static void incident_free(struct incident *incident)
     mem_free(incident->image);
     mem_free(incident->registry);
     mem_free(incident->message);
-    for (size_t i = 0; i < incident->n_evidence; i++) {
-        mem_free(incident->evidence[i].reason);
-        mem_free(incident->evidence[i].text);
-    }
+    stall_done(&incident->stall);
     texts_free(incident->secrets, incident->n_secrets);
     texts_free(incident->missing_secrets, incident->n_missing_secrets);
     mem_free(incident);
@@ -120,6 +124,8 @@ static void incident_unlink(struct correlate *c, struct incident **link, struct 
     attempts_overdue(c, incident, true, now); /* nothing that was seen goes uncounted */
     *link = incident->next;
     c->n_incidents--;
+    for (size_t i = 0; i < incident->n_evidence; i++)
+        evidence_drop(c, &incident->evidence[i]);
     incident_free(incident);
 }
 
@@ -180,6 +186,8 @@ int incident_open(struct correlate *c, const struct incident_key *key, bool fres
     };
     incident->fresh = fresh;
     incident->books = key->kind != CONTAINER_IMAGE_VOLUME || is_first_of_volume(c, key);
+    incident->opened_us = now.mono_us;
+    incident->opened_wall_us = now.wall_us;
     incident->since_us = since(key->pod, fresh, now);
     incident->first_failure_us = now.wall_us;
     incident->first_failure_exact = fresh && !c->listing;
@@ -204,15 +212,43 @@ static void keep_texts(char ***kept, size_t *n_kept, char *const *from, size_t n
     texts_replace(kept, n_kept, texts, n); /* without memory the names are missing, no more */
 }
 
-void incident_end(struct incident *incident, struct pod *pod, enum incident_state how,
-                  struct instant now)
+/* A volume's pull is counted by one incident; when that one ends, another one goes on counting. */
+static struct incident *heir_of(struct correlate *c, const struct incident *incident)
 {
+    if (incident->kind != CONTAINER_IMAGE_VOLUME || !incident->books)
+        return NULL;
+    for (struct incident *i = c->incidents; i; i = i->next)
+        if (i != incident && incident_state_open(i->state) && i->kind == CONTAINER_IMAGE_VOLUME &&
+            strcmp(i->pod_uid, incident->pod_uid) == 0 &&
+            image_same(str_from(i->image), str_from(incident->image)))
+            return i;
+    return NULL;
+}
+
+static int64_t duration(const struct incident *incident, struct instant now)
+{
+    int64_t before_us = incident->opened_wall_us - incident->first_failure_us;
+
+    return now.mono_us - incident->opened_us + (before_us > 0 ? before_us : 0);
+}
+
+void incident_end(struct correlate *c, struct incident *incident, struct pod *pod,
+                  enum incident_state how, struct instant now)
+{
+    struct incident *heir = heir_of(c, incident);
+
     incident->verdict = incident_verdict(incident, pod);
+    if (how == INCIDENT_RECOVERED)
+        histogram_add(&c->recoveries[incident->verdict.cause], &histogram_recovery_bounds,
+                      duration(incident, now));
     keep_texts(&incident->secrets, &incident->n_secrets, pod->secrets, pod->n_secrets);
     keep_texts(&incident->missing_secrets, &incident->n_missing_secrets, pod->missing_secrets,
                incident_missing_secrets(incident, pod));
 
-    attempts_end(pod, incident);
+    if (heir)
+        heir->books = true; /* and what the events said so far stays with it */
+    else
+        attempts_end(pod, incident);
     pod->failed = true;
     incident_move(incident, how);
     incident->ended_us = now.wall_us;
@@ -225,11 +261,11 @@ void incidents_end(struct correlate *c, struct pod *pod, const char *container,
     for (struct incident *i = c->incidents; i; i = i->next)
         if (incident_state_open(i->state) && strcmp(i->pod_uid, pod->uid) == 0 &&
             (!container || strcmp(i->container, container) == 0))
-            incident_end(i, pod, how, now);
+            incident_end(c, i, pod, how, now);
 }
 
-int incident_evidence(struct incident *incident, enum witness witness, struct str reason,
-                      struct str text, int64_t at_us)
+int incident_evidence(struct correlate *c, struct incident *incident, enum witness witness,
+                      struct str reason, struct str text, int64_t at_us)
 {
     struct evidence *list = incident->evidence;
     struct evidence added = { .at_us = at_us, .witness = witness };
@@ -242,6 +278,10 @@ int incident_evidence(struct incident *incident, enum witness witness, struct st
             return 0;
         }
     }
+    if (c->evidence_bytes + text.len > LIMIT_EVIDENCE_BYTES) {
+        correlate_limit_hit(c, LIMIT_HIT_EVIDENCE_BYTES);
+        text.len = 0;
+    }
     added.reason = mem_str(str_head(reason, LIMIT_NAME_TEXT));
     added.text = mem_str(text);
     if (!added.reason || !added.text) {
@@ -251,11 +291,11 @@ int incident_evidence(struct incident *incident, enum witness witness, struct st
     }
     if (incident->n_evidence == LIMIT_EVIDENCE_PER_INCIDENT) {
         /* How it began stays; the oldest of the others goes. */
-        mem_free(list[1].reason);
-        mem_free(list[1].text);
+        evidence_drop(c, &list[1]);
         memmove(&list[1], &list[2], (LIMIT_EVIDENCE_PER_INCIDENT - 2) * sizeof(list[1]));
         incident->n_evidence--;
     }
+    c->evidence_bytes += strlen(added.text);
     list[incident->n_evidence++] = added;
     return 0;
 }
@@ -275,7 +315,7 @@ bool verdict_names_cause(const struct verdict *verdict, const struct failure *fa
  *
  * kubelet: pkg/kubelet/images/image_manager.go, "Back-off pulling image".
  */
-int incident_hear(struct incident *incident, const struct testimony *testimony,
+int incident_hear(struct correlate *c, struct incident *incident, const struct testimony *testimony,
                   const struct failure *failure, const struct verdict *verdict)
 {
     bool caused = verdict_names_cause(verdict, failure);
@@ -293,7 +333,7 @@ int incident_hear(struct incident *incident, const struct testimony *testimony,
         incident->caused = caused;
         incident->verdict_at_us = testimony->at_us;
     }
-    return incident_evidence(incident, testimony->witness, testimony->reason, failure->message,
+    return incident_evidence(c, incident, testimony->witness, testimony->reason, failure->message,
                              testimony->at_us);
 }
 
@@ -312,6 +352,12 @@ struct verdict incident_verdict(const struct incident *incident, const struct po
 {
     struct verdict verdict = incident->verdict;
 
+    /* The last try's words, where there was one, are not about this one. */
+    if (incident->state == INCIDENT_STALLED)
+        return (struct verdict){ .cause = CAUSE_NETWORK,
+                                 .reason = REASON_PULL_STALLED,
+                                 .stage = STAGE_BLOB,
+                                 .rule = "stall" };
     if (!pod)
         return verdict;
     if (verdict.cause == CAUSE_UNAUTHORIZED && incident_missing_secrets(incident, pod))
@@ -338,10 +384,8 @@ void incidents_forget(struct correlate *c, struct instant now)
 
 void incidents_free(struct correlate *c)
 {
-    while (c->incidents) {
-        struct incident *i = c->incidents;
+    const struct instant never = { .mono_us = 0 };
 
-        c->incidents = i->next;
-        incident_free(i);
-    }
+    while (c->incidents)
+        incident_unlink(c, &c->incidents, never);
 }

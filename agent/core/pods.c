@@ -164,6 +164,7 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
         fresh[i].kind = from->kind;
         fresh[i].name = mem_str(str_head(from->name, LIMIT_NAME_TEXT));
         fresh[i].image = mem_str(image_kept(from->image));
+        fresh[i].image_hash = image_hash(image_kept(from->image));
         if (!fresh[i].name || !fresh[i].image) {
             containers_free(fresh, i + 1);
             return -ENOMEM;

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "failure.h"
+#include "histogram.h"
 #include "limits.h"
 #include "observation.h"
 #include "snapshot.h"
@@ -31,6 +32,7 @@ struct container {
     char *name;
     enum container_kind kind;
     char *image;
+    uint64_t image_hash; /* image_hash(image) */
     enum container_phase phase;
     enum pull_class pull;
     uint64_t said;     /* hash of the waiting reason and message last seen */
@@ -112,12 +114,24 @@ struct incident {
     uint64_t unbooked;     /* of these, not yet under any cause */
     int64_t book_by_us;    /* mono; when `unbooked` is booked as unknown */
 
+    int64_t opened_us; /* mono */
+    int64_t opened_wall_us;
     int64_t since_us; /* wall; what events say of earlier times is not about this incident */
     int64_t first_failure_us;
     bool first_failure_exact;
     int64_t last_failure_us;
     int64_t ended_us;
     int64_t forget_us; /* mono; when an ended one is forgotten */
+
+    /* While STALLED: what stands still. */
+    struct stall {
+        char *digest; /* NULL: no stall */
+        uint64_t bytes;
+        uint64_t total;
+        int64_t moved_wall_us;
+        bool judged; /* found standing still in this round */
+    } stall;
+    bool stalled_only; /* it began as a stall, and no try has failed since */
 
     struct evidence evidence[LIMIT_EVIDENCE_PER_INCIDENT]; /* oldest first */
     size_t n_evidence;
@@ -129,19 +143,43 @@ struct incident {
     size_t n_missing_secrets;
 };
 
+/* An image that a container of this node waits for, or did a minute ago. */
 struct image_state {
     struct image_state *next;
     char *canonical;
+    uint64_t hash;
     bool present;
     uint64_t size;
-    int64_t seen_us; /* mono */
+    char *digest;
+    int64_t seen_us;   /* mono; when the runtime last spoke of it */
+    int64_t missed_us; /* mono; when it was found absent */
+    int64_t missed_wall_us;
+    int64_t begun_us; /* mono; when a container with a sandbox first waited for it; 0: none yet */
+    int64_t begun_wall_us;
+    bool failed;    /* a try to pull it has failed since it is missed */
+    size_t waiting; /* images_count(): containers whose turn it is and that may lack it */
+    size_t pulling; /* of these, without an error and in a sandbox, while it is absent */
+};
+
+/* A blob in flight, or what is left of one: the runtime keeps half a layer for the next try. */
+struct ingest_state {
+    char *digest;
+    uint64_t bytes;
+    uint64_t total;
+    int64_t begun_wall_us;
+    int64_t moved_wall_us;
+    int64_t moved_us;    /* mono; when bytes last came */
+    char **repositories; /* whose it is; none while nobody asked */
+    size_t n_repositories;
 };
 
 struct registry {
     char *name;
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
-    int64_t used_us; /* mono; last time a pod named it */
+    uint64_t bytes;         /* of images that were pulled */
+    struct histogram pulls; /* good ones */
+    int64_t used_us;        /* mono; last time a pod named it */
 };
 
 struct correlate {
@@ -155,6 +193,15 @@ struct correlate {
     struct incident *incidents; /* oldest first */
     size_t n_incidents;
     struct image_state *images;
+    struct ingest_state *ingests;
+    size_t n_ingests;
+    bool tells_ingests;     /* the runtime does */
+    int64_t stall_after_us; /* 0: nobody looks for stalls */
+    char *fs_mountpoint;    /* where the runtime keeps images; NULL: not told */
+    uint64_t fs_used_bytes;
+    uint64_t fs_used_inodes;
+    struct histogram recoveries[CAUSE_MAX];
+    size_t evidence_bytes;       /* texts of all incidents' evidence */
     uint32_t look;               /* number of the current look at the runtime, from 1 */
     struct registry *registries; /* max_registries, then the one for all others */
     size_t n_registries;
@@ -219,14 +266,16 @@ int incident_open(struct correlate *c, const struct incident_key *key, bool fres
                   struct instant now, struct incident **ret);
 
 void incident_move(struct incident *incident, enum incident_state next);
-void incident_end(struct incident *incident, struct pod *pod, enum incident_state how,
-                  struct instant now);
+void incident_end(struct correlate *c, struct incident *incident, struct pod *pod,
+                  enum incident_state how, struct instant now);
 
 /* Ends the pod's open incidents of one container, or of all (NULL). */
 void incidents_end(struct correlate *c, struct pod *pod, const char *container,
                    enum incident_state how, struct instant now);
-int incident_evidence(struct incident *incident, enum witness witness, struct str reason,
-                      struct str text, int64_t at_us);
+
+/* Over LIMIT_EVIDENCE_BYTES in all incidents together, the text is left out. */
+int incident_evidence(struct correlate *c, struct incident *incident, enum witness witness,
+                      struct str reason, struct str text, int64_t at_us);
 
 /* How many of the pod's missing Secrets still explain this incident: all of them, or none. */
 size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod);
@@ -245,6 +294,10 @@ void attempts_update(struct correlate *c, struct incident *incident, const struc
 /* What people are shown: at least 1, since an incident is a failed attempt. */
 uint64_t attempts_shown(const struct incident *incident);
 
+/* An event can come when the incident has ended, and still name the cause that a status did not. */
+void attempts_named(struct correlate *c, struct incident *ended, const struct failure *failure,
+                    const struct verdict *verdict, struct instant now);
+
 /* Books what waited too long for a cause (`all`: also what could still wait). */
 void attempts_overdue(struct correlate *c, struct incident *incident, bool all, struct instant now);
 
@@ -259,6 +312,54 @@ void attempts_start(struct pod *pod, struct incident *incident);
 /* All they said so far is the ended incident's, not of the next one. */
 void attempts_end(struct pod *pod, const struct incident *incident);
 void event_seen_done(struct event_seen *seen);
+
+/* --- images.c --------------------------------------------------------------- */
+
+/* The same for all spellings of one image. */
+uint64_t image_hash(struct str image);
+struct image_state *image_find(const struct correlate *c, struct str image); /* or NULL */
+int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
+void image_pull_failed(struct correlate *c, struct str image);
+
+/* Brings `waiting` and `pulling` of all images up to date. */
+void images_count(struct correlate *c);
+
+/* The runtime has told all it was asked. */
+void images_looked(struct correlate *c, struct instant now);
+void images_forget(struct correlate *c, int64_t now_mono_us);
+void images_free(struct correlate *c);
+
+/* --- stalls.c --------------------------------------------------------------- */
+
+int witness_ingests(struct correlate *c, const struct ingests_fact *fact, struct instant now);
+int witness_blob(struct correlate *c, const struct blob_fact *fact, struct instant now);
+
+/* Bytes have not come for so long that somebody should ask whose they are. */
+bool ingest_is_idle(const struct correlate *c, const struct ingest_state *ingest,
+                    struct instant now);
+
+/* Looks at every waiting container: which stalls began, go on, are over. */
+int stalls_judge(struct correlate *c, struct instant now);
+void stall_done(struct stall *stall);
+void ingests_free(struct correlate *c);
+
+/* Began or moved since then, or so shortly before that a look could not tell. */
+bool ingest_is_since(const struct ingest_state *ingest, int64_t wall_us);
+
+/* Whether a manifest of the image's repository names it, as far as somebody asked. */
+bool ingest_is_of(const struct ingest_state *ingest, const struct image_state *image);
+
+/* --- view_pulls.c ----------------------------------------------------------- */
+
+/* Fills what a snapshot says of images; 0 or -ENOMEM. */
+int view_images(struct correlate *c, struct snapshot *ret);
+
+/* The same of one registry's pulls, out of ret->images. */
+void view_in_progress(const struct snapshot *from, struct registry_counters *to);
+
+/* NULL and 0: no stall. -ENOMEM. */
+int view_stall(const struct correlate *c, const struct incident *incident, struct arena *arena,
+               const struct stall_view **ret);
 
 /* --- registries.c ---------------------------------------------------------- */
 
@@ -275,7 +376,6 @@ void sandbox_made(struct correlate *c, struct pod *pod, struct instant now);
 
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now);
 int witness_event(struct correlate *c, const struct event_fact *told, struct instant now);
-int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
 void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now);
 void witness_sandboxes_end(struct correlate *c, struct instant now);
 void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now);
@@ -293,5 +393,5 @@ bool verdict_names_cause(const struct verdict *verdict, const struct failure *fa
 
 /* Takes the words into an open incident: message, evidence, and the verdict where they know better.
  */
-int incident_hear(struct incident *incident, const struct testimony *testimony,
+int incident_hear(struct correlate *c, struct incident *incident, const struct testimony *testimony,
                   const struct failure *failure, const struct verdict *verdict);

@@ -57,15 +57,11 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
 static void fill_image(const struct correlate *c, const struct incident *from,
                        struct incident_view *to)
 {
-    char canonical[LIMIT_IMAGE_TEXT];
+    const struct image_state *image = image_find(c, str_from(from->image));
 
-    image_canonical(str_from(from->image), canonical);
-    for (const struct image_state *i = c->images; i; i = i->next) {
-        if (strcmp(i->canonical, canonical) == 0) {
-            to->image_present_known = true;
-            to->image_present = i->present;
-            return;
-        }
+    if (image) {
+        to->image_present_known = true;
+        to->image_present = image->present;
     }
 }
 
@@ -139,6 +135,8 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
     if (!to->message || !to->pull_secrets || !to->missing_pull_secrets)
         return -ENOMEM;
     fill_image(c, from, to);
+    if (view_stall(c, from, arena, &to->stall) < 0)
+        return -ENOMEM;
     if (fill_evidence(arena, from, to) < 0)
         return -ENOMEM;
     return fill_advice(arena, verdict, to);
@@ -200,6 +198,20 @@ static int copy_incidents(const struct correlate *c, enum snapshot_detail detail
     return 0;
 }
 
+static int copy_registry(const struct registry *from, const char *name, struct snapshot *ret,
+                         struct registry_counters *to)
+{
+    *to = (struct registry_counters){
+        .registry = copy(&ret->arena, name),
+        .attempts = from->attempts,
+        .bytes = from->bytes,
+        .pulls = from->pulls,
+    };
+    memcpy(to->failures, from->failures, sizeof(from->failures));
+    view_in_progress(ret, to);
+    return to->registry ? 0 : -ENOMEM;
+}
+
 static int copy_registries(const struct correlate *c, struct snapshot *ret)
 {
     const struct registry *other = &c->registries[c->max_registries];
@@ -209,29 +221,20 @@ static int copy_registries(const struct correlate *c, struct snapshot *ret)
 
     if (!list)
         return -ENOMEM;
-    for (size_t i = 0; i < c->n_registries; i++) {
-        const struct registry *from = &c->registries[i];
-
-        list[n].registry = copy(&ret->arena, from->name);
-        list[n].attempts = from->attempts;
-        memcpy(list[n].failures, from->failures, sizeof(from->failures));
-        if (!list[n++].registry)
-            return -ENOMEM;
-    }
-    if (other->used_us) {
-        list[n].registry = "other";
-        list[n].attempts = other->attempts;
-        memcpy(list[n].failures, other->failures, sizeof(other->failures));
-        n++;
-    }
     ret->registries = list;
+    for (size_t i = 0; i < c->n_registries; i++)
+        if (copy_registry(&c->registries[i], c->registries[i].name, ret, &list[n++]) < 0)
+            return -ENOMEM;
+    if (other->used_us && copy_registry(other, "other", ret, &list[n++]) < 0)
+        return -ENOMEM;
     ret->n_registries = n;
     return 0;
 }
 
-int correlate_picture(const struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
+int correlate_picture(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
 {
     memcpy(ret->reasons, c->reasons, sizeof(ret->reasons));
+    memcpy(ret->recoveries, c->recoveries, sizeof(ret->recoveries));
     memcpy(ret->limit_hits, c->limit_hits, sizeof(ret->limit_hits));
     if (c->runtime_name) {
         ret->runtime_name = copy(&ret->arena, c->runtime_name);
@@ -239,7 +242,7 @@ int correlate_picture(const struct correlate *c, enum snapshot_detail detail, st
         if (!ret->runtime_name || !ret->runtime_version)
             return -ENOMEM;
     }
-    if (copy_registries(c, ret) < 0)
+    if (view_images(c, ret) < 0 || copy_registries(c, ret) < 0)
         return -ENOMEM;
     return copy_incidents(c, detail, ret);
 }
@@ -287,21 +290,53 @@ static bool events_would_help(const struct pod *pod, struct instant now)
            pod->waiting > 0;
 }
 
-static void want_images(struct correlate *c, const struct pod *pod, struct wanted *ret)
+/* Where more wait than can be asked for at once, the longest unasked come first. */
+#define ASKED_LATELY_US (10 * SEC)
+
+static void want_images(struct correlate *c, const struct pod *pod, bool asked_lately,
+                        struct instant now, struct wanted *ret)
 {
     bool blocked = false;
 
-    for (size_t i = 0; i < pod->n_containers; i++)
-        if (container_waits(&pod->containers[i], &blocked) &&
-            !want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES,
-                  pod->containers[i].image))
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        const struct container *container = &pod->containers[i];
+        const struct image_state *image;
+        bool lately;
+
+        if (!container_waits(container, &blocked))
+            continue;
+        image = image_find(c, str_from(container->image));
+        lately = image && now.mono_us - image->seen_us < ASKED_LATELY_US;
+        if (lately == asked_lately &&
+            !want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, container->image))
             correlate_limit_hit(c, LIMIT_HIT_WANTED_IMAGES);
+    }
+}
+
+static void want_volumes(const struct correlate *c, struct wanted *ret)
+{
+    for (const struct incident *i = c->incidents; i; i = i->next)
+        if (incident_state_open(i->state) && i->kind == CONTAINER_IMAGE_VOLUME)
+            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->image);
+}
+
+static void want_blobs(struct correlate *c, struct instant now, struct wanted *ret)
+{
+    for (const struct image_state *i = c->images; i && c->stall_after_us; i = i->next)
+        ret->ingests |= i->waiting && !i->present;
+    for (int owned = 0; owned <= 1 && ret->ingests; owned++)
+        for (size_t i = 0; i < c->n_ingests; i++)
+            if ((c->ingests[i].n_repositories > 0) == owned &&
+                ingest_is_idle(c, &c->ingests[i], now))
+                want(&ret->arena, ret->blobs, &ret->n_blobs, LIMIT_WANTED_BLOBS,
+                     c->ingests[i].digest);
 }
 
 void correlate_wanted(struct correlate *c, struct instant now, struct wanted *ret)
 {
     *ret = (struct wanted){ .n_images = 0 };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
+    images_count(c);
 
     for (size_t b = 0; b < POD_BUCKETS; b++) {
         for (const struct pod *pod = c->pods[b]; pod; pod = pod->next) {
@@ -309,13 +344,14 @@ void correlate_wanted(struct correlate *c, struct instant now, struct wanted *re
                 !want(&ret->arena, ret->namespaces, &ret->n_namespaces, LIMIT_EVENT_NAMESPACES,
                       pod->namespace))
                 correlate_limit_hit(c, LIMIT_HIT_EVENT_NAMESPACES);
-            if (pod->waiting == 0)
-                continue;
-            ret->pods_wait = true;
-            want_images(c, pod, ret);
+            ret->pods_wait |= pod->waiting > 0;
         }
     }
-    for (const struct incident *i = c->incidents; i; i = i->next)
-        if (incident_state_open(i->state) && i->kind == CONTAINER_IMAGE_VOLUME)
-            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->image);
+    want_volumes(c, ret);
+    for (int asked_lately = 0; asked_lately <= 1 && ret->pods_wait; asked_lately++)
+        for (size_t b = 0; b < POD_BUCKETS; b++)
+            for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
+                if (pod->waiting)
+                    want_images(c, pod, asked_lately, now, ret);
+    want_blobs(c, now, ret);
 }

@@ -105,7 +105,7 @@ static int hear_one(struct correlate *c, struct incident *incident, struct pod *
     int r;
 
     hear_time(incident, fact);
-    r = incident_hear(incident, &testimony, failure, verdict);
+    r = incident_hear(c, incident, &testimony, failure, verdict);
     attempts_update(c, incident, pod, verdict_names_cause(verdict, failure) ? verdict : NULL, now);
     return r;
 }
@@ -166,6 +166,8 @@ static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct e
     if (failure.image.len && !image_same(failure.image, key.image))
         return 0; /* of an image that the container had before */
     incident = incident_for(c, &key, container, fact, now, &r);
+    if (r == 0 && !incident)
+        attempts_named(c, incident_find_ended(c, &key), &failure, &verdict, now);
     if (r == 0 && counts)
         r = attempts_event(c, pod, incident, fact, name, key.image);
     if (r == 0 && incident)
@@ -192,7 +194,7 @@ static void sandbox_has_its_image(struct correlate *c, struct pod *pod,
     for (struct incident *i = c->incidents; i; i = i->next)
         if (incident_state_open(i->state) && i->kind == CONTAINER_SANDBOX &&
             strcmp(i->pod_uid, pod->uid) == 0 && fact->last_us > i->last_failure_us)
-            incident_end(i, pod, INCIDENT_RECOVERED, now);
+            incident_end(c, i, pod, INCIDENT_RECOVERED, now);
 }
 
 /*

@@ -112,7 +112,7 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
         } else if (i->kind != key->kind || !image_same(str_from(i->image), key->image)) {
             /* kubelet: startContainer() pulls the container's own image before it looks at
              * volumes; so of a volume nothing is known while the own image fails. */
-            incident_end(i, key->pod,
+            incident_end(c, i, key->pod,
                          key->kind == CONTAINER_IMAGE_VOLUME ? INCIDENT_RECOVERED : INCIDENT_GONE,
                          now);
         }
@@ -162,8 +162,11 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
             incident->status_count++;
         incident->last_failure_us = now.wall_us;
     }
+    stall_done(&incident->stall);
+    incident->stalled_only = false;
     incident_move(incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
-    r = incident_hear(incident, &testimony, &failure, &verdict);
+    image_pull_failed(c, key.image);
+    r = incident_hear(c, incident, &testimony, &failure, &verdict);
     attempts_update(c, incident, pod, verdict_names_cause(&verdict, &failure) ? &verdict : NULL,
                     now);
     return r;

@@ -26,6 +26,7 @@
 #include "exporter/metrics.h"
 #include "exporter/process_metrics.h"
 #include "tests/unit/kube_story.h"
+#include "util.h"
 
 #define NODE "lab-node"
 #define BEGAN_US (INT64_C(1795297280) * SEC) /* 2026-11-21T21:41:20Z: before the first pod */
@@ -149,7 +150,10 @@ static void replay_open(struct replay *r, const char *folder, const char *pods, 
 
     memset(r, 0, sizeof(*r));
     r->now = (struct instant){ .mono_us = HOUR, .wall_us = BEGAN_US };
-    r->correlate = correlate_new(LIMIT_REGISTRIES_DEFAULT, r->now);
+    r->correlate =
+        correlate_new(&(struct correlate_config){ .max_registries = LIMIT_REGISTRIES_DEFAULT,
+                                                  .stall_after_us = 2 * MINUTE },
+                      r->now);
     r->chunk = chunk;
     r->sink = (struct sink){ .self = r, .observe = observe, .limit_hit = no_limit_is_hit };
     r->nowhere = (struct sink){ .observe = observe_nothing, .limit_hit = no_limit_is_hit };
@@ -453,7 +457,10 @@ static void a_list_at_the_start_tells_the_same_as_the_watch(void **state)
     replay_open(&replay, "", "pods.watch.pb", SIZE_MAX);
     move_time(&replay, BEGAN_US + 110 * SEC);
     correlate_free(replay.correlate);
-    replay.correlate = correlate_new(LIMIT_REGISTRIES_DEFAULT, replay.now);
+    replay.correlate =
+        correlate_new(&(struct correlate_config){ .max_registries = LIMIT_REGISTRIES_DEFAULT,
+                                                  .stall_after_us = 2 * MINUTE },
+                      replay.now);
 
     recording_read("pods.list.pb", &body);
     assert_int_equal(list_take(&replay.pods.intake, buf_str(&body), true, &rest, &err), 0);

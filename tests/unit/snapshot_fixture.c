@@ -173,6 +173,64 @@ static void add_recovered(struct fixture *fixture)
     incident->ended_us = FIXTURE_NOW - 10 * SEC;
 }
 
+static void add_stalled(struct fixture *fixture)
+{
+    static const struct waiter_view behind[] = { { "team-a", "web-7", "app" } };
+    static const struct stall_view stall = { .layer = "sha256:0f0f",
+                                             .bytes = 4096,
+                                             .total = 65536,
+                                             .last_progress_us = FIXTURE_NOW - 150 * SEC,
+                                             .waiting_behind = behind,
+                                             .n_waiting_behind = 1 };
+    struct incident_view *incident =
+        fixture_incident(fixture, "team-a", "web-6", "app", "quay.io/team/big:1");
+
+    incident->registry = "quay.io";
+    incident->state = INCIDENT_STALLED;
+    incident->verdict = (struct verdict_view){ .cause = CAUSE_NETWORK,
+                                               .reason = REASON_PULL_STALLED,
+                                               .stage = STAGE_BLOB };
+    incident->attempts = 1;
+    incident->stall = &stall;
+}
+
+static void add_images(struct fixture *fixture)
+{
+    static const struct image_view images[] = {
+        { .image = "quay.io/team/big:1",
+          .registry = "quay.io",
+          .digest = "",
+          .waiting = 2,
+          .pulling = 2,
+          .since_us = FIXTURE_NOW - 3 * MINUTE,
+          .bytes = 4096,
+          .total = 65536 },
+        { .image = "docker.io/library/busybox:1",
+          .registry = "docker.io",
+          .present = true,
+          .size = 2223787,
+          .digest = "sha256:abcd",
+          .waiting = 1 },
+    };
+
+    fixture->snapshot.images = images;
+    fixture->snapshot.n_images = ARRAY_SIZE(images);
+    fixture->snapshot.image_fs = (struct image_fs_view){ .mountpoint = "/var/lib/containerd",
+                                                         .used_bytes = 123456789,
+                                                         .used_inodes = 4711 };
+    fixture->snapshot.tells_bytes = true;
+    fixture->snapshot.unowned_bytes = 512;
+}
+
+static void add_calls(struct fixture *fixture)
+{
+    struct runtime_calls *calls = &fixture->snapshot.calls;
+
+    histogram_add(&calls->durations[METHOD_VERSION], &histogram_call_bounds, 700);
+    histogram_add(&calls->durations[METHOD_VERSION], &histogram_call_bounds, 3 * SEC);
+    calls->errors[METHOD_VERSION][14] = 1;
+}
+
 void fixture_golden(struct fixture *fixture)
 {
     struct registry_counters *counters;
@@ -182,6 +240,9 @@ void fixture_golden(struct fixture *fixture)
     add_ambiguous_init(fixture);
     add_unknown_sandbox(fixture);
     add_recovered(fixture);
+    add_stalled(fixture);
+    add_images(fixture);
+    add_calls(fixture);
 
     counters = fixture_registry(fixture, "registry.example.com");
     counters->attempts = 5;
@@ -190,11 +251,20 @@ void fixture_golden(struct fixture *fixture)
     counters->attempts = 12;
     counters->failures[CAUSE_UNAUTHORIZED] = 1;
     counters->failures[CAUSE_RATE_LIMITED] = 2;
+    counters->bytes = 2223787;
+    histogram_add(&counters->pulls, &histogram_pull_bounds, 750 * MSEC);
+    histogram_add(&counters->pulls, &histogram_pull_bounds, HOUR);
+    counters = fixture_registry(fixture, "quay.io");
+    counters->in_progress = 2;
+    counters->in_progress_bytes = 4096;
+    counters->in_progress_since_us = FIXTURE_NOW - 3 * MINUTE;
     fixture_registry(fixture, "other");
 
     fixture->snapshot.reasons[REASON_PULL_SECRET_MISSING] = 4;
     fixture->snapshot.reasons[REASON_DENIED_OR_MISSING] = 1;
     fixture->snapshot.reasons[REASON_TOO_MANY_REQUESTS] = 2;
+    histogram_add(&fixture->snapshot.recoveries[CAUSE_NOT_FOUND], &histogram_recovery_bounds,
+                  90 * SEC);
     fixture->snapshot.limit_hits[LIMIT_HIT_REGISTRIES] = 3;
     fixture->snapshot.sources[SOURCE_PODS].reconnects[RECONNECT_EXPIRED] = 1;
     fixture->snapshot.sources[SOURCE_CRI].up = false;

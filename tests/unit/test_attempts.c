@@ -209,7 +209,7 @@ static void what_is_never_pulled_counts_once(void **state)
 }
 
 /* Containers "app" and "side" both mount the volume whose image cannot be pulled. */
-static void tell_volume_failing(struct world *w, const char *reason)
+static void tell_volume_pod(struct world *w, const char *reason, bool app_runs)
 {
     static const char text[] = "failed to pull and unpack image \"" REGISTRY "/model:v3\": failed "
                                "to resolve image: " REGISTRY "/model:v3: not found";
@@ -226,8 +226,18 @@ static void tell_volume_failing(struct world *w, const char *reason)
         told.containers[i].waiting_reason = str_from(reason);
         told.containers[i].waiting_message = str_from(text);
     }
+    if (app_runs)
+        told.containers[0].phase = PHASE_RUNNING;
     tell_pod(w, &told);
 }
+
+static void tell_volume_failing(struct world *w, const char *reason)
+{
+    tell_volume_pod(w, reason, false);
+}
+
+#define VOLUME_EVENT_TEXT                                                                          \
+    "Failed to pull image \"" REGISTRY "/model:v3\": " REGISTRY "/model:v3: not found"
 
 static void one_pull_of_a_volume_that_blocks_two_containers_is_one_attempt(void **state)
 {
@@ -236,9 +246,7 @@ static void one_pull_of_a_volume_that_blocks_two_containers_is_one_attempt(void 
 
     tell_volume_failing(w, "ContainerCreating");
     tell_volume_failing(w, "ErrImagePull");
-    tell_event(w, "web-0", "", "e1", "Failed",
-               "Failed to pull image \"" REGISTRY "/model:v3\": " REGISTRY "/model:v3: not found",
-               1);
+    tell_event(w, "web-0", "", "e1", "Failed", VOLUME_EVENT_TEXT, 1);
 
     world_look(w, &look);
     assert_int_equal(look_count(&look, "web-0"), 2);
@@ -247,6 +255,42 @@ static void one_pull_of_a_volume_that_blocks_two_containers_is_one_attempt(void 
         assert_int_equal(look.snapshot.incidents[i].kind, CONTAINER_IMAGE_VOLUME);
         assert_int_equal(look.snapshot.incidents[i].attempts, 1);
     }
+    world_look_done(&look);
+}
+
+static void the_other_container_of_a_volume_goes_on_counting(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_volume_failing(w, "ErrImagePull");
+    tell_event(w, "web-0", "", "e1", "Failed", VOLUME_EVENT_TEXT, 1);
+    world_advance(w, 10 * SEC);
+    tell_volume_pod(w, "ErrImagePull", true);
+    tell_event(w, "web-0", "", "e1", "Failed", VOLUME_EVENT_TEXT, 3);
+
+    world_look(w, &look);
+    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), 3);
+    world_look_done(&look);
+}
+
+static void an_event_that_comes_after_the_end_still_names_the_cause(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", "");
+    world_advance(w, 2 * SEC);
+    tell_running(w, "web-0");
+    tell_event(w, "web-0", APP_PATH, "e1", "Failed",
+               "Failed to pull image \"" IMAGE "\": " NOT_FOUND_TEXT, 1);
+    world_advance(w, MINUTE);
+
+    world_look(w, &look);
+    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), 1);
+    assert_int_equal(look_failures(&look, CAUSE_UNKNOWN), 0);
+    assert_int_equal(look_one(&look, "web-0")->verdict.cause, CAUSE_NOT_FOUND);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
     world_look_done(&look);
 }
 
@@ -284,6 +328,8 @@ int main(void)
         WORLD_TEST(a_new_incident_does_not_inherit_the_counts_of_the_one_before),
         WORLD_TEST(what_is_never_pulled_counts_once),
         WORLD_TEST(one_pull_of_a_volume_that_blocks_two_containers_is_one_attempt),
+        WORLD_TEST(the_other_container_of_a_volume_goes_on_counting),
+        WORLD_TEST(an_event_that_comes_after_the_end_still_names_the_cause),
         WORLD_TEST(event_objects_over_the_cap_push_out_the_oldest_and_lower_nothing),
     };
 

@@ -78,7 +78,8 @@ static void the_table_survives_every_failed_allocation(void **state)
         struct correlate *c;
 
         fault_heap_fail_at(n);
-        c = correlate_new(2, now);
+        c = correlate_new(
+            &(struct correlate_config){ .max_registries = 2, .stall_after_us = 2 * MINUTE }, now);
         if (c)
             tell_history(c, now);
         correlate_free(c);
@@ -91,7 +92,8 @@ static void the_table_survives_every_failed_allocation(void **state)
 static void a_lost_observation_is_reported(void **state)
 {
     const struct instant now = { .mono_us = HOUR, .wall_us = 1000 * HOUR };
-    struct correlate *c = correlate_new(2, now);
+    struct correlate *c = correlate_new(
+        &(struct correlate_config){ .max_registries = 2, .stall_after_us = 2 * MINUTE }, now);
 
     (void)state;
     fault_heap_fail_at(0);

@@ -74,7 +74,7 @@ static void all_failures(void **state)
     ask("/debug/failures");
     assert_int_equal(response.status, HTTP_OK);
     assert_string_equal(response.content_type, HTTP_JSON);
-    assert_int_equal(count("\"namespace\":"), 4);
+    assert_int_equal(count("\"pod_uid\":"), 5);
     assert_int_equal(node.taken, 1);
     assert_int_equal(node.detail, SNAPSHOT_DETAIL);
 }

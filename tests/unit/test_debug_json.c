@@ -67,7 +67,7 @@ static void golden_failures(void **state)
 {
     (void)state;
     fixture_golden(&node);
-    assert_int_equal(write_failures(NULL, NULL), 4);
+    assert_int_equal(write_failures(NULL, NULL), 5);
     json_decref(parsed());
     assert_golden(&text, "tests/data/exporter/failures.json");
 }
@@ -81,6 +81,17 @@ static void golden_sources(void **state)
     assert_int_equal(debug_json_sources(&text, &node.snapshot, &err), 0);
     json_decref(parsed());
     assert_golden(&text, "tests/data/exporter/sources.json");
+}
+
+static void golden_images(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/images.json");
 }
 
 static void a_healthy_node_has_an_empty_list(void **state)
@@ -255,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(golden_failures),
         TEST(golden_sources),
+        TEST(golden_images),
         TEST(a_healthy_node_has_an_empty_list),
         TEST(one_pod_is_picked),
         TEST(all_keys_are_always_there),

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "histogram.h"
-
-#include "util.h"
-
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include "histogram.h"
+#include "util.h"
 
 static const struct histogram_bounds bounds = { .n = 2, .us = { SEC, MINUTE } };
 

@@ -112,6 +112,18 @@ static void it_is_healthy_while_every_loop_ticks(void **state)
     snapshot_done(&snapshot);
 }
 
+static void a_loop_that_hangs_before_its_first_tick_is_no_healthy_one(void **state)
+{
+    struct node *node = *state;
+    struct snapshot snapshot;
+
+    node->now.mono_us += 61 * SEC;
+    node->sink->tick(node->sink->self, SOURCE_PODS);
+    take(node, &snapshot);
+    assert_false(snapshot.healthy);
+    snapshot_done(&snapshot);
+}
+
 static void a_new_waiting_container_wakes_the_sleeper_at_once(void **state)
 {
     struct node *node = *state;
@@ -177,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HUB_TEST(it_is_ready_once_the_first_list_is_complete),
         HUB_TEST(it_is_healthy_while_every_loop_ticks),
+        HUB_TEST(a_loop_that_hangs_before_its_first_tick_is_no_healthy_one),
         HUB_TEST(a_new_waiting_container_wakes_the_sleeper_at_once),
         HUB_TEST(threads_may_talk_and_look_at_the_same_time),
     };

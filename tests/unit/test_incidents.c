@@ -48,6 +48,40 @@ static void how_it_began_stays_in_the_evidence(void **state)
     world_look_done(&look);
 }
 
+/* As many incidents as it takes, each with a full set of evidence. */
+static void evidence_over_its_room_is_left_out_and_counted(void **state)
+{
+    static char text[LIMIT_MESSAGE_TEXT];
+    struct world *w = *state;
+    char name[32];
+    struct look look;
+
+    memset(text, 'x', sizeof(text) - 1);
+    for (unsigned pod = 0; pod < 300; pod++) {
+        snprintf(name, sizeof(name), "web-%u", pod);
+        for (unsigned i = 0; i < LIMIT_EVIDENCE_PER_INCIDENT; i++) {
+            snprintf(text, 16, "words %9u", i);
+            text[15] = ' ';
+            tell_waiting(w, name, "ErrImagePull", text);
+        }
+    }
+    world_look(w, &look);
+    assert_true(look.snapshot.limit_hits[LIMIT_HIT_EVIDENCE_BYTES] > 0);
+    assert_string_equal(look_one(&look, "web-299")->evidence[0].text, "");
+    assert_true(strlen(look_one(&look, "web-299")->message) > 900); /* that one is kept */
+    world_look_done(&look);
+
+    for (unsigned pod = 0; pod < 300; pod++) {
+        snprintf(name, sizeof(name), "web-%u", pod);
+        tell_deleted(w, name);
+    }
+    world_advance(w, 11 * MINUTE); /* all are forgotten */
+    tell_waiting(w, "web-new", "ErrImagePull", text);
+    world_look(w, &look);
+    assert_true(strlen(look_one(&look, "web-new")->evidence[0].text) > 900);
+    world_look_done(&look);
+}
+
 static void the_oldest_ended_incident_makes_room(void **state)
 {
     struct world *w = *state;
@@ -99,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(an_ended_incident_is_kept_for_ten_minutes),
         WORLD_TEST(how_it_began_stays_in_the_evidence),
+        WORLD_TEST(evidence_over_its_room_is_left_out_and_counted),
         WORLD_TEST(the_oldest_ended_incident_makes_room),
         WORLD_TEST(a_refused_container_gets_its_incident_when_there_is_room_again),
     };

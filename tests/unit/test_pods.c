@@ -144,7 +144,9 @@ static void a_node_that_booted_without_a_right_clock_books_nothing_old(void **st
     struct look look;
 
     correlate_free(w->correlate);
-    w->correlate = correlate_new(4, (struct instant){ .mono_us = w->now.mono_us, .wall_us = SEC });
+    w->correlate = correlate_new(
+        &(struct correlate_config){ .max_registries = 4, .stall_after_us = 2 * MINUTE },
+        (struct instant){ .mono_us = w->now.mono_us, .wall_us = SEC });
     pod_of(w, &told, "web-0"); /* by now the clock was set */
     told.fact.created_us -= HOUR;
     told.containers[0].waiting_reason = STR("ErrImagePull");

@@ -13,7 +13,8 @@
 void world_begin(struct world *w)
 {
     w->now = (struct instant){ .mono_us = HOUR, .wall_us = START_WALL };
-    w->correlate = correlate_new(4, w->now);
+    w->correlate = correlate_new(
+        &(struct correlate_config){ .max_registries = 4, .stall_after_us = 2 * MINUTE }, w->now);
     assert_non_null(w->correlate);
 }
 
@@ -122,6 +123,39 @@ void tell_image(struct world *w, const char *image, bool present)
 {
     tell(w, &(struct observation){ .kind = OBSERVE_IMAGE,
                                    .image = { .image = str_from(image), .present = present } });
+}
+
+void tell_looked(struct world *w, const char *name)
+{
+    tell(w, &(struct observation){ .kind = OBSERVE_SANDBOX,
+                                   .sandbox = { .pod_uid = str_from(name), .ready = true } });
+    tell(w, &(struct observation){ .kind = OBSERVE_SANDBOXES_END });
+}
+
+void tell_ingests(struct world *w, const struct blob_told *blobs, size_t n)
+{
+    struct ingest ingests[8];
+
+    assert_true(n <= ARRAY_SIZE(ingests));
+    for (size_t i = 0; i < n; i++)
+        ingests[i] = (struct ingest){
+            .digest = str_from(blobs[i].digest),
+            .bytes = blobs[i].bytes,
+            .total = 1000,
+            .begun_us = w->now.wall_us - blobs[i].idle_us - SEC,
+            .moved_us = w->now.wall_us - blobs[i].idle_us,
+        };
+    tell(w, &(struct observation){ .kind = OBSERVE_INGESTS,
+                                   .ingests = { .ingests = ingests, .n = n } });
+}
+
+void tell_blob_owner(struct world *w, const char *digest, const char *repository)
+{
+    const struct str repositories[] = { str_from(repository) };
+
+    tell(w, &(struct observation){
+                .kind = OBSERVE_BLOB,
+                .blob = { .digest = str_from(digest), .repositories = repositories, .n = 1 } });
 }
 
 void tell_created(struct world *w, const char *name, const char *container)

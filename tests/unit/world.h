@@ -59,6 +59,21 @@ void tell_event(struct world *w, const char *name, const char *field_path, const
 #define APP_PATH "spec.containers{app}"
 
 void tell_image(struct world *w, const char *image, bool present);
+/* The container's sandbox is ready, and this look at the runtime is over. */
+void tell_looked(struct world *w, const char *name);
+
+/* A blob in flight: these many bytes so far, the last of them now or as long ago as said. */
+struct blob_told {
+    const char *digest;
+    uint64_t bytes;
+    int64_t idle_us;
+};
+void tell_ingests(struct world *w, const struct blob_told *blobs, size_t n);
+#define TELL_INGESTS(w, ...)                                                                       \
+    tell_ingests(w, (const struct blob_told[]){ __VA_ARGS__ },                                     \
+                 sizeof((const struct blob_told[]){ __VA_ARGS__ }) / sizeof(struct blob_told))
+void tell_blob_owner(struct world *w, const char *digest, const char *repository);
+
 void tell_created(struct world *w, const char *name, const char *container);
 
 /* A picture with all detail; world_look_done() before the next. */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The images that this node waits for, and their pulls. The runtime is asked for
+ * an image when a container's turn comes that may lack it. Absent then and there
+ * later: that was a good pull. It took as long as the container waited in its
+ * sandbox, so its time includes the queueing and is as exact as the runtime is
+ * asked often.
+ */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "image_ref.h"
+#include "mem.h"
+#include "util.h"
+
+#define KEEP_US MINUTE /* a wanted image is asked for every few seconds */
+
+uint64_t image_hash(struct str image)
+{
+    char canonical[LIMIT_IMAGE_TEXT];
+
+    image_canonical(image, canonical);
+    return hash_str(str_from(canonical));
+}
+
+struct image_state *image_find(const struct correlate *c, struct str image)
+{
+    uint64_t hash = image_hash(image);
+
+    for (struct image_state *i = c->images; i; i = i->next)
+        if (i->hash == hash && image_same(str_from(i->canonical), image))
+            return i;
+    return NULL;
+}
+
+static void image_free(struct image_state *image)
+{
+    mem_free(image->canonical);
+    mem_free(image->digest);
+    mem_free(image);
+}
+
+static bool has_failed(const struct correlate *c, struct str image)
+{
+    for (const struct incident *i = c->incidents; i; i = i->next)
+        if (incident_state_open(i->state) && !i->stalled_only &&
+            image_same(str_from(i->image), image))
+            return true;
+    return false;
+}
+
+static struct image_state *image_new(struct correlate *c, struct str image)
+{
+    struct image_state *made = mem_zalloc(sizeof(*made));
+    char canonical[LIMIT_IMAGE_TEXT];
+
+    if (!made)
+        return NULL;
+    image_canonical(image, canonical);
+    made->canonical = mem_strdup(canonical);
+    made->digest = mem_strdup("");
+    if (!made->canonical || !made->digest) {
+        image_free(made);
+        return NULL;
+    }
+    made->hash = hash_str(str_from(canonical));
+    made->present = true; /* until somebody misses it */
+    made->next = c->images;
+    c->images = made;
+    return made;
+}
+
+static void pull_ended(struct correlate *c, struct image_state *image,
+                       const struct image_fact *fact, struct instant now)
+{
+    struct registry *registry = registry_of(c, fact->image, now);
+    int64_t begun_us = image->begun_us ? image->begun_us : image->missed_us;
+
+    registry->attempts++;
+    registry->bytes += fact->size;
+    /* When the last of several tries began, nobody tells. */
+    if (!image->failed)
+        histogram_add(&registry->pulls, &histogram_pull_bounds, now.mono_us - begun_us);
+}
+
+int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now)
+{
+    struct image_state *image = image_find(c, fact->image);
+    char *digest = mem_str(str_head(fact->digest, LIMIT_NAME_TEXT));
+
+    if (!image && digest)
+        image = image_new(c, fact->image);
+    if (!image || !digest) {
+        mem_free(digest);
+        return -ENOMEM;
+    }
+    if (image->present && !fact->present) {
+        image->missed_us = now.mono_us;
+        image->missed_wall_us = now.wall_us;
+        image->begun_us = 0;
+        image->failed = has_failed(c, fact->image);
+    } else if (!image->present && fact->present) {
+        pull_ended(c, image, fact, now);
+    }
+    mem_free(image->digest);
+    image->digest = digest;
+    image->present = fact->present;
+    image->size = fact->size;
+    image->seen_us = now.mono_us;
+    return 0;
+}
+
+void image_pull_failed(struct correlate *c, struct str image)
+{
+    struct image_state *known = image_find(c, image);
+
+    if (known)
+        known->failed = true;
+}
+
+void images_forget(struct correlate *c, int64_t now_mono_us)
+{
+    struct image_state **link = &c->images;
+
+    while (*link) {
+        struct image_state *image = *link;
+
+        if (now_mono_us - image->seen_us > KEEP_US) {
+            *link = image->next;
+            image_free(image);
+        } else {
+            link = &image->next;
+        }
+    }
+}
+
+void images_free(struct correlate *c)
+{
+    while (c->images) {
+        struct image_state *image = c->images;
+
+        c->images = image->next;
+        image_free(image);
+    }
+}
+
+/* Without a sandbox the kubelet does not pull. */
+static bool is_pulling(const struct pod *pod, const struct container *container)
+{
+    return container->pull == PULL_SILENT && pod->no_sandbox_since_us == 0;
+}
+
+static void count_waiters(const struct pod *pod, struct image_state *images)
+{
+    bool blocked = false;
+
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        const struct container *container = &pod->containers[i];
+        struct image_state *image = images;
+
+        if (!container_waits(container, &blocked))
+            continue;
+        while (image && image->hash != container->image_hash)
+            image = image->next;
+        if (!image)
+            continue;
+        image->waiting++;
+        image->pulling += !image->present && is_pulling(pod, container);
+    }
+}
+
+void images_count(struct correlate *c)
+{
+    for (struct image_state *i = c->images; i; i = i->next)
+        i->waiting = i->pulling = 0;
+    for (size_t b = 0; b < POD_BUCKETS && c->images; b++)
+        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
+            if (pod->waiting)
+                count_waiters(pod, c->images);
+}
+
+void images_looked(struct correlate *c, struct instant now)
+{
+    images_count(c);
+    for (struct image_state *i = c->images; i; i = i->next) {
+        if (i->pulling && !i->begun_us) {
+            i->begun_us = now.mono_us;
+            i->begun_wall_us = now.wall_us;
+        }
+    }
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a snapshot says of images that are being pulled. */
+
+#include <errno.h>
+
+#include "agent/core/correlate.h"
+#include "agent/core/state.h"
+#include "image_ref.h"
+#include "util.h"
+
+/* The only image that is being pulled: what is in flight is its own. NULL: none, or several. */
+static const struct image_state *only_pull(const struct correlate *c)
+{
+    const struct image_state *only = NULL;
+
+    for (const struct image_state *i = c->images; i; i = i->next) {
+        if (!i->pulling)
+            continue;
+        if (only)
+            return NULL;
+        only = i;
+    }
+    return only;
+}
+
+static bool is_its(const struct ingest_state *ingest, const struct image_state *image,
+                   const struct image_state *only)
+{
+    if (!image->pulling || !ingest_is_since(ingest, image->begun_wall_us))
+        return false;
+    return only == image || ingest_is_of(ingest, image);
+}
+
+static int view_image(const struct correlate *c, const struct image_state *from,
+                      const struct image_state *only, struct arena *arena, struct image_view *to)
+{
+    char registry[LIMIT_NAME_TEXT];
+
+    image_registry(str_from(from->canonical), registry);
+    *to = (struct image_view){
+        .image = arena_str(arena, str_from(from->canonical)),
+        .registry = arena_str(arena, str_from(registry)),
+        .present = from->present,
+        .size = from->size,
+        .digest = arena_str(arena, str_from(from->digest)),
+        .waiting = from->waiting,
+        .pulling = from->pulling,
+        .since_us = from->pulling ? from->begun_wall_us : 0,
+    };
+    for (size_t i = 0; i < c->n_ingests; i++) {
+        if (is_its(&c->ingests[i], from, only)) {
+            to->bytes += c->ingests[i].bytes;
+            to->total += c->ingests[i].total;
+        }
+    }
+    return to->image && to->registry && to->digest ? 0 : -ENOMEM;
+}
+
+/* Several images are being pulled, and whose this is nobody asked. */
+static bool is_unowned(const struct correlate *c, const struct ingest_state *ingest)
+{
+    bool in_flight = false;
+
+    for (const struct image_state *i = c->images; i; i = i->next) {
+        if (!i->pulling || !ingest_is_since(ingest, i->begun_wall_us))
+            continue;
+        if (ingest_is_of(ingest, i))
+            return false;
+        in_flight = true;
+    }
+    return in_flight;
+}
+
+int view_images(struct correlate *c, struct snapshot *ret)
+{
+    const struct image_state *only;
+    struct image_view *list;
+    size_t n = 0;
+
+    images_count(c);
+    only = only_pull(c);
+    for (const struct image_state *i = c->images; i; i = i->next)
+        n++;
+    list = arena_alloc(&ret->arena, (n + 1) * sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    ret->n_images = n;
+    for (const struct image_state *i = c->images; i; i = i->next)
+        if (view_image(c, i, only, &ret->arena, &list[--n]) < 0) /* the newest is first */
+            return -ENOMEM;
+    for (size_t i = 0; i < c->n_ingests && !only; i++)
+        if (is_unowned(c, &c->ingests[i]))
+            ret->unowned_bytes += c->ingests[i].bytes;
+    ret->images = list;
+    ret->tells_bytes = c->tells_ingests;
+    if (c->fs_mountpoint) {
+        ret->image_fs = (struct image_fs_view){
+            .mountpoint = arena_str(&ret->arena, str_from(c->fs_mountpoint)),
+            .used_bytes = c->fs_used_bytes,
+            .used_inodes = c->fs_used_inodes,
+        };
+        if (!ret->image_fs.mountpoint)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool has_row(const struct snapshot *snapshot, size_t n, const char *registry)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(snapshot->registries[i].registry, registry) == 0)
+            return true;
+    return false;
+}
+
+void view_in_progress(const struct snapshot *from, struct registry_counters *to)
+{
+    size_t n_before = (size_t)(to - from->registries);
+    bool other = strcmp(to->registry ? to->registry : "", "other") == 0;
+
+    for (size_t i = 0; i < from->n_images && to->registry; i++) {
+        const struct image_view *image = &from->images[i];
+
+        if (!image->pulling || (other ? has_row(from, n_before, image->registry)
+                                      : strcmp(image->registry, to->registry) != 0))
+            continue;
+        to->in_progress += image->pulling;
+        to->in_progress_bytes += image->bytes;
+        if (!to->in_progress_since_us || image->since_us < to->in_progress_since_us)
+            to->in_progress_since_us = image->since_us;
+    }
+}
+
+static int view_waiter(const struct incident *from, struct arena *arena, struct waiter_view *to)
+{
+    *to = (struct waiter_view){
+        .namespace = arena_str(arena, str_from(from->namespace)),
+        .pod = arena_str(arena, str_from(from->pod)),
+        .container = arena_str(arena, str_from(from->container)),
+    };
+    return to->namespace && to->pod && to->container ? 0 : -ENOMEM;
+}
+
+static bool waits_behind(const struct incident *i, const struct incident *stalled)
+{
+    return i != stalled && i->state == INCIDENT_STALLED && stalled->state == INCIDENT_STALLED &&
+           strcmp(i->stall.digest, stalled->stall.digest) == 0;
+}
+
+int view_stall(const struct correlate *c, const struct incident *incident, struct arena *arena,
+               const struct stall_view **ret)
+{
+    const struct stall *from = &incident->stall;
+    struct waiter_view *waiters;
+    struct stall_view *to;
+    size_t n = 0;
+
+    *ret = NULL;
+    if (!from->digest)
+        return 0;
+    for (const struct incident *i = c->incidents; i; i = i->next)
+        n += waits_behind(i, incident);
+    to = arena_alloc(arena, sizeof(*to));
+    waiters = arena_alloc(arena, (n + 1) * sizeof(*waiters));
+    if (!to || !waiters)
+        return -ENOMEM;
+    *to = (struct stall_view){
+        .layer = arena_str(arena, str_from(from->digest)),
+        .bytes = from->bytes,
+        .total = from->total,
+        .last_progress_us = from->moved_wall_us,
+        .waiting_behind = waiters,
+    };
+    for (const struct incident *i = c->incidents; i; i = i->next)
+        if (waits_behind(i, incident) &&
+            view_waiter(i, arena, &waiters[to->n_waiting_behind++]) < 0)
+            return -ENOMEM;
+    *ret = to;
+    return to->layer ? 0 : -ENOMEM;
+}

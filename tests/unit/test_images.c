@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/world.h"
+
+static const struct registry_counters *registry(const struct look *look, const char *name)
+{
+    for (size_t i = 0; i < look->snapshot.n_registries; i++)
+        if (strcmp(look->snapshot.registries[i].registry, name) == 0)
+            return &look->snapshot.registries[i];
+    fail_msg("no registry %s", name);
+    return NULL;
+}
+
+static void tell_size(struct world *w, const char *image, uint64_t size)
+{
+    correlate_observe(w->correlate,
+                      &(struct observation){ .kind = OBSERVE_IMAGE,
+                                             .image = { .image = str_from(image),
+                                                        .present = true,
+                                                        .size = size,
+                                                        .digest = STR("sha256:abcd") } },
+                      w->now);
+}
+
+static void a_good_pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_there(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    world_advance(w, 30 * SEC); /* the sandbox takes its time, nobody pulls */
+    tell_looked(w, "web-0");
+    world_advance(w, 4 * SEC);
+    tell_size(w, IMAGE, 12345);
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 1);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 4 * SEC);
+    assert_int_equal(registry(&look, REGISTRY)->bytes, 12345);
+    assert_int_equal(registry(&look, REGISTRY)->attempts, 1);
+    world_look_done(&look);
+}
+
+static void a_pull_faster_than_the_next_look_counts_from_when_the_image_was_missed(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    world_advance(w, SEC);
+    tell_size(w, IMAGE, 1);
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, SEC);
+    world_look_done(&look);
+}
+
+static void a_pull_that_failed_on_the_way_has_no_duration(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 5 * MINUTE);
+    tell_image(w, IMAGE, false);
+    tell_size(w, IMAGE, 10);
+    tell_running(w, "web-0");
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 0);
+    assert_int_equal(registry(&look, REGISTRY)->bytes, 10);
+    assert_int_equal(registry(&look, REGISTRY)->attempts, 2); /* one bad, one good */
+    assert_int_equal(look.snapshot.recoveries[CAUSE_NOT_FOUND].count, 1);
+    assert_int_equal(look.snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 5 * MINUTE);
+    world_look_done(&look);
+}
+
+static void found_failing_has_no_duration_either(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    world_advance(w, MINUTE);
+    tell_size(w, IMAGE, 10);
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 0);
+    world_look_done(&look);
+}
+
+static void in_progress_is_who_waits_in_its_sandbox_without_an_error(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+    int64_t begun_us;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "another");
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress, 0); /* no sandbox yet */
+    world_look_done(&look);
+
+    tell_looked(w, "web-0");
+    begun_us = w->now.wall_us;
+    world_advance(w, 10 * SEC);
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress, 1);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us, begun_us);
+    assert_int_equal(look.snapshot.n_incidents, 0); /* a pull that goes well is none */
+    world_look_done(&look);
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress, 0);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us, 0);
+    world_look_done(&look);
+}
+
+static void only_the_init_container_whose_turn_it_is_is_in_progress(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    pod_of(w, &told, "web-0");
+    told.fact.n_containers = 2;
+    told.containers[1] = told.containers[0];
+    told.containers[0].name = STR("init");
+    told.containers[0].kind = CONTAINER_INIT;
+    told.containers[0].image = STR("quay.io/init/image:1");
+    tell_pod(w, &told);
+    tell_image(w, "quay.io/init/image:1", false);
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, "quay.io")->in_progress, 1);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress, 0);
+    world_look_done(&look);
+}
+
+static void bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    TELL_INGESTS(w, { "sha256:1", 400, 0 }, { "sha256:old", 999, HOUR });
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 400);
+    assert_true(look.snapshot.tells_bytes);
+    world_look_done(&look);
+
+    pod_of(w, &told, "web-1");
+    told.containers[0].image = STR("quay.io/other:1");
+    tell_pod(w, &told);
+    tell_image(w, "quay.io/other:1", false);
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), true } },
+        w->now);
+    tell_looked(w, "web-1");
+    TELL_INGESTS(w, { "sha256:1", 400, 0 }, { "sha256:2", 30, 0 });
+    tell_blob_owner(w, "sha256:1", "quay.io/other");
+    world_look(w, &look);
+    assert_int_equal(registry(&look, "quay.io")->in_progress_bytes, 400);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 0);
+    assert_int_equal(look.snapshot.unowned_bytes, 30);
+    world_look_done(&look);
+}
+
+static void an_image_is_shown_with_what_the_runtime_told(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_size(w, IMAGE, 77);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_images, 1);
+    assert_string_equal(look.snapshot.images[0].image, IMAGE);
+    assert_string_equal(look.snapshot.images[0].digest, "sha256:abcd");
+    assert_int_equal(look.snapshot.images[0].size, 77);
+    assert_int_equal(look.snapshot.images[0].waiting, 1);
+    assert_int_equal(look.snapshot.images[0].pulling, 0);
+    assert_int_equal(registry(&look, REGISTRY)->attempts, 0); /* it was there */
+    world_look_done(&look);
+
+    world_advance(w, 2 * MINUTE); /* nobody asks for it any more */
+    world_advance(w, 11 * SEC);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_images, 0);
+    world_look_done(&look);
+}
+
+static void more_images_than_can_be_asked_for_take_turns(void **state)
+{
+    static char names[LIMIT_WANTED_IMAGES + 6][32];
+    static bool asked[ARRAY_SIZE(names)];
+    struct world *w = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct pod_told told;
+
+        snprintf(names[i], sizeof(names[i]), "docker.io/library/n%zu:1", i);
+        pod_of(w, &told, names[i]);
+        told.containers[0].image = str_from(names[i]);
+        tell_pod(w, &told);
+    }
+    for (int look = 0; look < 2; look++) {
+        struct wanted wanted;
+
+        correlate_wanted(w->correlate, w->now, &wanted);
+        for (size_t i = 0; i < wanted.n_images; i++)
+            for (size_t j = 0; j < ARRAY_SIZE(names); j++)
+                if (str_eq(wanted.images[i], str_from(names[j]))) {
+                    asked[j] = true;
+                    tell_image(w, names[j], false);
+                }
+        wanted_done(&wanted);
+        world_advance(w, 5 * SEC);
+    }
+    for (size_t j = 0; j < ARRAY_SIZE(names); j++)
+        assert_true(asked[j]);
+}
+
+static void the_image_file_system_is_shown_as_told(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    world_look(w, &look);
+    assert_null(look.snapshot.image_fs.mountpoint);
+    world_look_done(&look);
+    correlate_observe(w->correlate,
+                      &(struct observation){ .kind = OBSERVE_IMAGE_FS,
+                                             .image_fs = { STR("/var/lib/containerd"), 5, 6 } },
+                      w->now);
+    world_look(w, &look);
+    assert_string_equal(look.snapshot.image_fs.mountpoint, "/var/lib/containerd");
+    assert_int_equal(look.snapshot.image_fs.used_bytes, 5);
+    assert_int_equal(look.snapshot.image_fs.used_inodes, 6);
+    world_look_done(&look);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(a_good_pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_there),
+        WORLD_TEST(a_pull_faster_than_the_next_look_counts_from_when_the_image_was_missed),
+        WORLD_TEST(a_pull_that_failed_on_the_way_has_no_duration),
+        WORLD_TEST(found_failing_has_no_duration_either),
+        WORLD_TEST(in_progress_is_who_waits_in_its_sandbox_without_an_error),
+        WORLD_TEST(only_the_init_container_whose_turn_it_is_is_in_progress),
+        WORLD_TEST(bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be),
+        WORLD_TEST(an_image_is_shown_with_what_the_runtime_told),
+        WORLD_TEST(more_images_than_can_be_asked_for_take_turns),
+        WORLD_TEST(the_image_file_system_is_shown_as_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
