@@ -102,7 +102,8 @@ $(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUI
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
 # --- checks ------------------------------------------------------------------------------------
-fuzz_seconds ?= 20
+fuzz_seconds ?= 10
+fuzz_classify_seconds ?= 60
 static_sources = $(library) agent/main.c
 
 # As many compilers at once as there are processors, unless -j was given.
@@ -169,8 +170,8 @@ $(call program,$(fuzzers)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
 # Seeds are in tests/fuzz/seeds/NAME; what a run finds worth keeping stays in the build folder.
 $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 	@mkdir -p $(BUILD)/corpus/$*
-	@echo "  FUZZ  $* for $(fuzz_seconds) s"
-	$(Q)$< -max_total_time=$(fuzz_seconds) -timeout=5 -rss_limit_mb=1024 -verbosity=0 \
+	@echo "  FUZZ  $* for $(or $($*_seconds),$(fuzz_seconds)) s"
+	$(Q)$< -max_total_time=$(or $($*_seconds),$(fuzz_seconds)) -timeout=5 -rss_limit_mb=1024 -verbosity=0 \
 	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$* $(wildcard tests/fuzz/seeds/$*) >$<.log 2>&1 || \
 	    { cat $<.log; exit 1; }
 
