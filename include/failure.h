@@ -31,7 +31,7 @@ typedef uint32_t wrapper_set;
 
 /* A phrase of the rules that stands in the message. */
 struct hit {
-    uint16_t rule;  /* its row in agent/core/rules.c */
+    uint16_t rule;  /* its number in agent/core/rules.h */
     bool in_answer; /* behind the HTTP status: in what the registry answered */
     bool in_page;   /* in an HTML or XML page */
 };

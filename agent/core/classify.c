@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A failure's verdict: the best explanation of each attempt (rules.c, ranks), then
+ * A failure's verdict: the best explanation of each attempt (rules.h, ranks), then
  * the attempt that tells most. Where several attempts disagree:
  *
  *  1. one that is explained by its words, before one that only its wrappers explain;
@@ -35,19 +35,6 @@ static bool met(wrapper_set needs, const struct attempt *a)
     return (a->wrappers & needs) == needs;
 }
 
-/* Of the rows that share the hit's phrase, the first whose needs are met. */
-static const struct rule *rule_for(const struct attempt *a, size_t row)
-{
-    size_t i = row;
-
-    do {
-        if (met(rules[i].needs, a))
-            return &rules[i];
-        i++;
-    } while (i < n_rules && strcmp(rules[i].phrase, rules[row].phrase) == 0);
-    return NULL;
-}
-
 static bool find_status(const struct attempt *a, struct finding *ret)
 {
     for (size_t i = 0; a->http_status != 0 && i < n_status_rules; i++) {
@@ -75,7 +62,7 @@ static bool find_hit(const struct failure *f, const struct attempt *a, struct fi
     bool found = false;
 
     for (size_t i = a->first_hit; i < (size_t)a->first_hit + a->n_hits; i++) {
-        const struct rule *rule = rule_for(a, f->hits[i].rule);
+        const struct rule *rule = rule_for(f->hits[i].rule, a->wrappers);
         bool in_page = f->hits[i].in_page;
 
         if (!rule ||
@@ -100,6 +87,8 @@ static bool find_fallback(const struct attempt *a, struct finding *ret)
         if ((rule->grpc_code >= 0 && rule->grpc_code != a->grpc_code) || !met(rule->needs, a))
             continue;
         *ret = (struct finding){ .reason = rule->reason, .rank = RANK_HINT, .rule = rule->name };
+        if (rule->needs & W_UNPACK) /* it had got everything: as good as words */
+            ret->rank = RANK_GENERIC;
         return true;
     }
     return false;
@@ -210,11 +199,9 @@ static struct finding nothing_known(const struct failure *f)
 /* Registries say "manifest unknown" of a tag and of a digest; the image tells which it was. */
 static enum reason finer(enum reason reason, struct str image)
 {
-    bool by_digest = str_find(image, STR("@sha")) != NULL;
-
-    return by_digest && (reason == REASON_MANIFEST_UNKNOWN || reason == REASON_IMAGE_NOT_FOUND)
-               ? REASON_DIGEST_UNKNOWN
-               : reason;
+    if (reason != REASON_MANIFEST_UNKNOWN && reason != REASON_IMAGE_NOT_FOUND)
+        return reason;
+    return str_find(image, STR("@sha")) ? REASON_DIGEST_UNKNOWN : reason;
 }
 
 static uint32_t ambiguity(enum reason reason)
@@ -316,7 +303,7 @@ void classify_runners_up(const struct failure *failure, const struct verdict *ve
         if (find_status(a, &found))
             run_up(&list, a, &found);
         for (size_t h = a->first_hit; h < (size_t)a->first_hit + a->n_hits; h++) {
-            const struct rule *rule = rule_for(a, failure->hits[h].rule);
+            const struct rule *rule = rule_for(failure->hits[h].rule, a->wrappers);
 
             if (!rule)
                 continue;

@@ -192,14 +192,24 @@ static wrapper_set bits_of_url(struct str url)
     return str_ends(path, STR("/manifests")) ? W_MANIFEST : 0;
 }
 
+/* A unix socket or a named pipe of Windows. */
+static bool is_socket(struct str path)
+{
+    if (path.len == 0)
+        return false;
+    if (path.at[path.len - 1] == 'k')
+        return str_ends(path, STR(".sock"));
+    return (path.at[0] == '/' && str_starts(path, STR("//./pipe/"))) ||
+           (path.at[0] == '\\' && str_starts(path, STR("\\.\\pipe\\")));
+}
+
 static void see_value(struct reader *r, size_t i)
 {
     struct str value = token_text(r, i);
 
     if (r->tokens->at[i].flags & TOKEN_URL)
         current(r)->wrappers |= bits_of_url(value);
-    else if (str_ends(value, STR(".sock")) || str_starts(value, STR("//./pipe/")) ||
-             str_starts(value, STR("\\.\\pipe\\")))
+    else if (is_socket(value))
         current(r)->wrappers |= W_SOCKET;
 }
 

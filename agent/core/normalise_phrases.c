@@ -256,6 +256,17 @@ static void sort(void)
     }
 }
 
+/* Rows that share a phrase stand together; the first stands for all. */
+static void compile_table(size_t number)
+{
+    const struct rule *rows = rule_tables[number]->rows;
+
+    assert(rule_tables[number]->n <= RULE_TABLE_ROWS);
+    for (size_t i = 0; i < rule_tables[number]->n; i++)
+        if (i == 0 || strcmp(rows[i].phrase, rows[i - 1].phrase) != 0)
+            compile(rows[i].phrase, PHRASE_RULE, rule_number(number, i));
+}
+
 __attribute__((constructor)) static void build(void)
 {
     for (size_t i = 0; i < WORD_FIRST; i++)
@@ -267,9 +278,8 @@ __attribute__((constructor)) static void build(void)
         words[learn(grpc_codes[i], strlen(grpc_codes[i]))].grpc_code = (int8_t)i;
     for (size_t i = 0; i < n_wrappers; i++)
         compile(wrappers[i].phrase, PHRASE_WRAPPER, i);
-    for (size_t i = 0; i < n_rules; i++)
-        if (i == 0 || strcmp(rules[i].phrase, rules[i - 1].phrase) != 0)
-            compile(rules[i].phrase, PHRASE_RULE, i);
+    for (size_t i = 0; i < n_rule_tables; i++)
+        compile_table(i);
     sort();
 }
 

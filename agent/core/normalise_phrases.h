@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The vocabulary and the phrases of wrappers.c and rules.c, compiled once before
+ * The vocabulary and the phrases of wrappers.c and the rules_*.c, compiled once before
  * main(), read-only afterwards.
  *
  * A phrase is written as words in lower case, separated by spaces:
@@ -41,7 +41,7 @@ struct phrase {
     uint8_t kind; /* enum phrase_kind */
     uint8_t gap;  /* where its "~" stands, 0: has none */
     int8_t slot;  /* its "#", else its first "*" or "$", -1: none */
-    uint16_t row; /* in wrappers[] or rules[] */
+    uint16_t row; /* in wrappers[], or for rule_at() */
 };
 
 /* The number of a word, WORD_OTHER for a strange one. Case does not matter. `text` has TEXT_PADDING

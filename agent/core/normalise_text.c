@@ -18,15 +18,12 @@ struct reader {
     bool windows_path; /* "C:\" was seen: a backslash and "r" may be part of a name */
 };
 
-/* True if none of the eight bytes needs a look: no control byte, backslash or byte over 0x7e. */
-static bool all_plain(uint64_t x)
+/* Those of eight bytes that need a look: control bytes, backslashes, and bytes over 0x7e. */
+static uint64_t not_plain(uint64_t eight)
 {
-    uint64_t slash = x ^ EACH_BYTE('\\');
-    uint64_t del = x ^ EACH_BYTE(0x7f);
-    uint64_t found = x | (x - EACH_BYTE(0x20)) | ((slash - EACH_BYTE(1)) & ~slash) |
-                     ((del - EACH_BYTE(1)) & ~del);
+    uint64_t low = eight & ~HIGH_BITS;
 
-    return (found & EACH_BYTE(0x80)) == 0;
+    return (~bytes_between(low, ' ', '~') | bytes_equal(low, '\\') | eight) & HIGH_BITS;
 }
 
 static int hex4(const unsigned char *at, const unsigned char *end)
@@ -162,20 +159,18 @@ static char *plain_part(struct str message, char *to)
         .written = to,
     };
 
-    while (r.at < r.end) {
-        uint64_t eight;
+    while (r.end - r.at >= 8) {
+        uint64_t stop = not_plain(bytes_load((const char *)r.at));
+        size_t n = stop ? bytes_before(stop) : 8;
 
-        while (r.end - r.at >= 8) {
-            memcpy(&eight, r.at, 8);
-            if (!all_plain(eight))
-                break;
-            memcpy(to, &eight, 8);
-            to += 8;
-            r.at += 8;
-        }
-        for (int i = 0; i < 8 && r.at < r.end; i++)
+        memcpy(to, r.at, 8); /* what is written never overtakes what is read */
+        to += n;
+        r.at += n;
+        if (stop)
             to = plain_byte(&r, to);
     }
+    while (r.at < r.end)
+        to = plain_byte(&r, to);
     return to;
 }
 

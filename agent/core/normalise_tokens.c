@@ -53,7 +53,7 @@ static const uint8_t classes[256] = {
     ['|'] = SEPARATOR,
     ['}'] = CLOSE,
     RANGE('~', 0x7f, INNER),
-    RANGE(0x80, 0xff, WORD),
+    RANGE(0x80, 0xff, SPACE), /* no name and no wording has such; other scripts need no spaces */
 };
 
 /* "Bearer" and "Basic" are followed by a token, if by so many bytes. */
@@ -85,7 +85,7 @@ static size_t skip(const struct splitter *s, size_t at, unsigned which)
     return at;
 }
 
-/* Where the letters, digits, "-", "_" and bytes over 0x7f end that WORD stands for. */
+/* Where the letters, digits, "-" and "_" end that WORD stands for. */
 static inline size_t word_end(const struct splitter *s, size_t at)
 {
     for (;; at += 8) {
@@ -93,10 +93,11 @@ static inline size_t word_end(const struct splitter *s, size_t at)
         uint64_t low = all & ~HIGH_BITS;
         uint64_t word = bytes_between(low | EACH_BYTE(0x20), 'a', 'z') |
                         bytes_between(low, '0', '9') | bytes_equal(low, '-') |
-                        bytes_equal(low, '_') | all;
+                        bytes_equal(low, '_');
+        uint64_t stop = (~word | all) & HIGH_BITS;
 
-        if (~word & HIGH_BITS)
-            return at + bytes_before(~word & HIGH_BITS);
+        if (stop)
+            return at + bytes_before(stop);
     }
 }
 
@@ -122,12 +123,21 @@ static bool behind_colon(const struct splitter *s, size_t at)
     return at > limit && s->text[at - 1] == ':';
 }
 
-/* Something long: the token behind "Bearer", "Authorization:Bearer" or "X-Registry-Auth: "? */
+/*
+ * Something long: a token by its shape, or the one behind "Bearer", "Authorization:Bearer"
+ * or "X-Registry-Auth: "?
+ */
 static bool may_be_token(const struct splitter *s, size_t from, size_t to)
 {
-    const struct token *last = &s->out[s->n - 1];
-    struct str before = { .at = s->text + last->at, .len = last->len };
+    const struct token *last;
+    struct str before;
 
+    if (redact_wants_word(str_span(s->text + from, s->text + to)))
+        return true;
+    if (s->n == 0)
+        return false;
+    last = &s->out[s->n - 1];
+    before = (struct str){ .at = s->text + last->at, .len = last->len };
     if (vocabulary_has(last->word, WORD_SCHEME))
         return true;
     return (last->word == WORD_VALUE || behind_colon(s, from)) &&
@@ -138,7 +148,7 @@ static bool may_be_token(const struct splitter *s, size_t from, size_t to)
 
 static inline void add(struct splitter *s, size_t from, size_t to, unsigned word, unsigned flags)
 {
-    if (to - from >= SCHEME_TOKEN_MIN && s->n > 0 && !s->secrets)
+    if (to - from >= SCHEME_TOKEN_MIN && word != WORD_URL && !s->secrets)
         s->secrets = may_be_token(s, from, to);
     s->out[s->n++] = (struct token){
         .at = (uint16_t)from,
@@ -161,12 +171,15 @@ static inline void add_word(struct splitter *s, size_t from, size_t to)
     unsigned word;
 
     if (s->text[from] == '-' || s->text[to - 1] == '-') {
+        bool option = s->text[from] == '-'; /* its value may be a secret */
+
         while (to > from && s->text[to - 1] == '-')
             to--;
         while (from < to && s->text[from] == '-')
             from++;
         if (from == to)
             return; /* a dash between two clauses */
+        s->secrets |= option;
     }
     word = is_status_number(s->text + from, to - from) ? (unsigned)WORD_NUMBER
                                                        : vocabulary_find(s->text + from, to - from);
@@ -176,7 +189,8 @@ static inline void add_word(struct splitter *s, size_t from, size_t to)
 static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags)
 {
     struct str value = { .at = s->text + from, .len = to - from };
-    bool url = str_starts(value, STR("http://")) || str_starts(value, STR("https://"));
+    bool url = value.len > 8 && (value.at[0] | 0x20) == 'h' &&
+               (str_starts(value, STR("http://")) || str_starts(value, STR("https://")));
 
     s->secrets |= redact_wants_url(value);
     add(s, from, to, url ? WORD_URL : WORD_VALUE, url ? flags | TOKEN_URL : flags);

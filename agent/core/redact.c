@@ -6,20 +6,11 @@
 #include <string.h>
 
 #include "agent/core/normalise_bytes.h"
+#include "agent/core/redact_pass.h"
 #include "util.h"
-
-#define MASK STR("REDACTED")
 
 /* A token is longer than any word of the prose that follows "Bearer" or "Basic". */
 #define TOKEN_LENGTH_MIN 16u
-
-/* One pass: what is kept moves from `from` to `to`, which never overtakes it. */
-struct pass {
-    char *text;
-    size_t len;
-    size_t from;
-    size_t to;
-};
 
 /* A key is secret if it has one of these in it. */
 static const struct str secret_parts[] = {
@@ -35,33 +26,9 @@ static const struct str public_keys[] = {
     { "ns", 2 },
 };
 
-static char lower(char c)
-{
-    return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
 static bool one_of(char c, const char *set)
 {
     return c != '\0' && strchr(set, c) != NULL;
-}
-
-static bool same(const char *text, struct str word)
-{
-    for (size_t i = 0; i < word.len; i++)
-        if (lower(text[i]) != word.at[i])
-            return false;
-    return true;
-}
-
-static bool is_key_byte(char c)
-{
-    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
-}
-
-static bool is_space_or_quote(char c)
-{
-    return c == ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`' || c == '\\';
 }
 
 static bool key_is_public(struct str key)
@@ -72,12 +39,19 @@ static bool key_is_public(struct str key)
     return false;
 }
 
-static bool key_is_secret(struct str key)
+static bool begins_with_secret_part(struct str text)
 {
     for (size_t i = 0; i < ARRAY_SIZE(secret_parts); i++)
-        for (size_t at = 0; at + secret_parts[i].len <= key.len; at++)
-            if (same(key.at + at, secret_parts[i]))
-                return true;
+        if (secret_parts[i].len <= text.len && same(text.at, secret_parts[i]))
+            return true;
+    return false;
+}
+
+static bool key_is_secret(struct str key)
+{
+    for (size_t at = 0; at < key.len; at++)
+        if (one_of(lower(key.at[at]), "tspxacvk") && begins_with_secret_part(str_skip(key, at)))
+            return true;
     return false;
 }
 
@@ -108,21 +82,6 @@ bool redact_wants_url(struct str url)
     return false;
 }
 
-/* Drops the text up to `end` and leaves a mask that is not longer. */
-static void mask_until(struct pass *p, size_t end)
-{
-    size_t n = end - p->from;
-
-    if (n >= MASK.len) {
-        memcpy(p->text + p->to, MASK.at, MASK.len);
-        p->to += MASK.len;
-    } else {
-        memset(p->text + p->to, '*', n);
-        p->to += n;
-    }
-    p->from = end;
-}
-
 /* The longest key is that of a query: "X-Amz-Signature". Longer words are no keys. */
 #define KEY_MAX 40u
 
@@ -137,11 +96,6 @@ static struct str key_in_front_of(const struct pass *p, size_t end)
     while (at > 0 && end - at < KEY_MAX && is_key_byte(p->text[at - 1]))
         at--;
     return (struct str){ .at = p->text + at, .len = end - at };
-}
-
-static void keep(struct pass *p)
-{
-    p->text[p->to++] = p->text[p->from++];
 }
 
 /* At "?": the query of a URL, up to where it ends. */
@@ -204,9 +158,9 @@ static void redact_login(struct pass *p)
     }
     if (colon > at && colon + 1 < p->to && (at == 0 || p->text[at - 1] != '/')) {
         memset(p->text + at, '*', p->to - at);
-        if (p->to - at > MASK.len) {
-            memcpy(p->text + at, MASK.at, MASK.len);
-            p->to = at + MASK.len;
+        if (p->to - at > REDACT_MASK.len) {
+            memcpy(p->text + at, REDACT_MASK.at, REDACT_MASK.len);
+            p->to = at + REDACT_MASK.len;
         }
     }
 out:
@@ -301,7 +255,7 @@ static void redact_value(struct pass *p)
     if (scheme_at(p, p->from) > 0)
         return; /* what follows it is the secret */
     end = value_end(p, p->from, quoted);
-    if ((end < p->len && p->text[end] == '&') || assigned || json ||
+    if ((end < p->len && p->text[end] == '&') || assigned || (json && quoted) ||
         redact_is_token(str_span(p->text + p->from, p->text + end)))
         mask_until(p, end);
 }
@@ -347,14 +301,6 @@ static size_t next_stop(const char *text, size_t at, size_t len)
     return at;
 }
 
-static void keep_until(struct pass *p, size_t end)
-{
-    if (p->to != p->from)
-        memmove(p->text + p->to, p->text + p->from, end - p->from);
-    p->to += end - p->from;
-    p->from = end;
-}
-
 static void redact_at_stop(struct pass *p)
 {
     char c = p->text[p->from];
@@ -378,8 +324,9 @@ static void redact_at_stop(struct pass *p)
 
 size_t redact(char *text, size_t len)
 {
-    struct pass p = { .text = text, .len = len };
+    struct pass p = { .text = text, .len = redact_words(text, len) };
 
+    len = p.len;
     while (p.from < len) {
         keep_until(&p, next_stop(text, p.from, len));
         if (p.from < len)

@@ -18,7 +18,9 @@
  * - the values of a URL's query, but for scope, service and ns, which name no secret;
  * - the values of keys that name a secret (`token=`, `"password": "..."`, `sig=`, `X-Amz-...`);
  *   behind a colon in prose only where they look like a token (`X-Registry-Auth: eyJ1...`);
- * - what follows Bearer or Basic where it looks like a token.
+ * - what follows Bearer or Basic where it looks like a token;
+ * - tokens that are known by their shape (ghp_..., glpat-..., AKIA..., a JWT) wherever they stand;
+ * - what a command line was given as a password: --password X, --creds user:X, login -p X.
  *
  * A value shorter than the word REDACTED becomes as many stars.
  */
@@ -35,3 +37,15 @@ bool redact_wants_key(struct str key);
 
 /* Whether a URL, or any value, has: a query with more than its public part, or "user@". */
 bool redact_wants_url(struct str url);
+
+/* The last two of the above, which are words of their own. Called by redact(). */
+size_t redact_words(char *text, size_t len);
+
+/* Whether a known token may begin with this byte; most words do not. */
+static inline bool redact_begins_word(char c)
+{
+    return c == 'g' || c == 'd' || c == 'e' || c == 'n' || c == 'A' || c == 's';
+}
+
+/* Whether a text, or what stands behind its first colon, has the shape of a known token. */
+bool redact_wants_word(struct str text);

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * All wordings that decide, in one table (rules.c). Where several fit one
- * attempt, the higher rank wins, and of one rank the later in the text: Go
- * writes the cause last.
+ * All wordings that decide: one table, in a file for each who may have failed. Where
+ * several rows fit one attempt, the higher rank wins, and of one rank the later in the
+ * text: Go writes the cause last. A row is a phrase, what it means, its rank, and what
+ * must stand around it; next to it stands the component that says so.
  */
 
 #include <stddef.h>
@@ -42,8 +43,35 @@ struct rule {
 };
 
 /* Rows with the same phrase stand together; the first whose needs are met counts. */
-extern const struct rule rules[];
-extern const size_t n_rules;
+struct rule_table {
+    const struct rule *rows;
+    size_t n;
+};
+extern const struct rule_table rules_local;    /* nobody was asked */
+extern const struct rule_table rules_node;     /* the node failed */
+extern const struct rule_table rules_image;    /* what came cannot be used */
+extern const struct rule_table rules_network;  /* no answer came */
+extern const struct rule_table rules_registry; /* the registry answered */
+
+extern const struct rule_table *const rule_tables[];
+extern const size_t n_rule_tables;
+
+/* A row by one number: the table's and its own in the table. */
+#define RULE_TABLE_ROWS 512u
+
+static inline uint16_t rule_number(size_t table, size_t row)
+{
+    return (uint16_t)(table * RULE_TABLE_ROWS + row);
+}
+
+static inline const struct rule *rule_at(uint16_t number)
+{
+    return &rule_tables[number / RULE_TABLE_ROWS]->rows[number % RULE_TABLE_ROWS];
+}
+
+/* The first row of those that share the phrase of the row `number` whose needs are all in `has`,
+ * from that row on; NULL: none. */
+const struct rule *rule_for(uint16_t number, wrapper_set has);
 
 /* By HTTP status: the first row whose range and needs fit. */
 struct status_rule {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What decides beside the wordings of rules.c: the HTTP status, and wrappers and gRPC codes alone.
+/* What decides beside the wordings of the other rules_*.c: the HTTP status, and wrappers and gRPC
+ * codes alone.
  */
 #include "agent/core/rules.h"
 

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/core/normalise_phrases.h"
-#include "agent/core/rules.h"
 #include "failure.h"
 #include "util.h"
 
@@ -437,44 +435,6 @@ static void to_inspect_asks_no_registry(void **state)
          REASON_RUNTIME_ERROR, STAGE_LOCAL);
 }
 
-static void the_tables_are_sound(void **state)
-{
-    (void)state;
-    assert_true(phrases_sound());
-    for (size_t i = 0; i < n_rules; i++) {
-        assert_true(rules[i].reason < REASON_UNCLASSIFIED);
-        for (size_t k = 0; k < i; k++)
-            assert_string_not_equal(rules[i].name, rules[k].name);
-    }
-}
-
-/* Of rows with one phrase, those behind one without needs would never be reached. */
-static void no_rule_hides_another(void **state)
-{
-    (void)state;
-    for (size_t i = 1; i < n_rules; i++)
-        if (strcmp(rules[i].phrase, rules[i - 1].phrase) == 0 && rules[i - 1].needs == 0)
-            fail_msg("%s is never reached", rules[i].name);
-}
-
-/* Each rule's own words, on their own, are explained by it or by a longer phrase's rule. */
-static void every_rule_can_be_reached(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < n_rules; i++) {
-        char message[256];
-        char *to = message;
-
-        if (rules[i].needs != 0 || strchr(rules[i].phrase, '@'))
-            continue;
-        for (const char *at = rules[i].phrase; *at; at++)
-            *to++ = *at == '*' ? 'q' : *at == '~' ? 'w' : *at;
-        *to = '\0';
-        if (reason_cause(judge("", message).reason) != reason_cause(rules[i].reason))
-            fail_msg("%s: its own words are taken for %s", rules[i].name, judge("", message).rule);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,9 +469,6 @@ int main(void)
         cmocka_unit_test(a_windows_node_has_its_own_words),
         cmocka_unit_test(a_token_server_may_refuse_with_400),
         cmocka_unit_test(to_inspect_asks_no_registry),
-        cmocka_unit_test(the_tables_are_sound),
-        cmocka_unit_test(no_rule_hides_another),
-        cmocka_unit_test(every_rule_can_be_reached),
     };
 
     return cmocka_run_group_tests_name("classify", tests, NULL, NULL);

@@ -127,50 +127,6 @@ static void of_a_huge_message_head_and_tail_are_read(void **state)
     mem_free(text);
 }
 
-/* Each of these would be slow if a scan began again at each byte. */
-static void hostile_text_ends(void **state)
-{
-    static const char *const parts[] = { "\"",
-                                         "\\",
-                                         "\\\"",
-                                         "[",
-                                         "]",
-                                         ":",
-                                         "(",
-                                         "image \"",
-                                         "a:",
-                                         "://",
-                                         "?a=",
-                                         "@",
-                                         "<html ",
-                                         "x509 ",
-                                         "failed to ",
-                                         "lookup ",
-                                         "401 ",
-                                         "rpc error: code = ",
-                                         "bearer ",
-                                         "\xe2",
-                                         "; artifact err: EOF ",
-                                         "Mirrors also failed: [EOF] " };
-    const size_t size = 1u << 20;
-    char *text = mem_alloc(size);
-
-    (void)state;
-    assert_non_null(text);
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        size_t n = strlen(parts[i]);
-
-        for (size_t at = 0; at < size; at++)
-            text[at] = parts[i][at % n];
-        read_text((struct str){ .at = text, .len = size });
-        assert_true(failure.truncated);
-        assert_true(failure.message.len <= LIMIT_MESSAGE_TEXT);
-        assert_true(failure.n_attempts <= FAILURE_ATTEMPTS_MAX);
-        assert_true(classify(&failure).reason < REASON_MAX);
-    }
-    mem_free(text);
-}
-
 static void the_image_is_the_kubelets_word_for_it(void **state)
 {
     (void)state;
@@ -347,7 +303,6 @@ int main(void)
         cmocka_unit_test(secrets_are_redacted_everywhere),
         cmocka_unit_test(a_long_message_is_cut_with_a_mark),
         cmocka_unit_test(of_a_huge_message_head_and_tail_are_read),
-        cmocka_unit_test(hostile_text_ends),
         cmocka_unit_test(the_image_is_the_kubelets_word_for_it),
         cmocka_unit_test(without_it_the_runtimes_word),
         cmocka_unit_test(wrappers_are_peeled_down_to_the_error),

@@ -134,11 +134,23 @@ static void json_may_be_written_for_people(void **state)
     assert_redacted("{\"token\":\"never closed 123", "{\"token\":\"REDACTED");
 }
 
+static void only_what_json_quotes_is_a_value_there(void **state)
+{
+    (void)state;
+    assert_redacted("exec: \"docker-credential-desktop\": executable file not found in $PATH",
+                    "exec: \"docker-credential-desktop\": executable file not found in $PATH");
+    assert_redacted("{\"token_expired\":true,\"token\":\"abcdefgh\"}",
+                    "{\"token_expired\":true,\"token\":\"REDACTED\"}");
+    assert_redacted("{\"identitytoken\":\"abcdefghijk\",\"auth\":\"dTpw\"}",
+                    "{\"identitytoken\":\"REDACTED\",\"auth\":\"****\"}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_with_tokens_go_prose_with_such_words_stays),
         cmocka_unit_test(json_may_be_written_for_people),
+        cmocka_unit_test(only_what_json_quotes_is_a_value_there),
         cmocka_unit_test(user_and_password_of_a_url_go),
         cmocka_unit_test(a_digest_is_no_password),
         cmocka_unit_test(the_query_of_a_presigned_url_goes),

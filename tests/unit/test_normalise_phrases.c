@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "agent/core/normalise_phrases.h"
+#include "agent/core/rules.h"
+#include "agent/core/wrappers.h"
+#include "util.h"
+
+static char padded[512];
+
+static uint16_t find(const char *word)
+{
+    size_t len = strlen(word);
+
+    memcpy(padded, word, len);
+    memset(padded + len, ' ', TEXT_PADDING);
+    return vocabulary_find(padded, len);
+}
+
+static void case_does_not_matter_all_else_does(void **state)
+{
+    (void)state;
+    assert_int_not_equal(find("denied"), WORD_OTHER);
+    assert_int_equal(find("DENIED"), find("denied"));
+    assert_int_equal(find("denie"), WORD_OTHER);
+    assert_int_equal(find("denieds"), WORD_OTHER);
+    assert_int_equal(find(""), WORD_OTHER);
+    assert_int_equal(find("unauthenticate_"), WORD_OTHER);
+    assert_int_not_equal(find("unauthenticated"), WORD_OTHER);
+}
+
+/* Words over 16 bytes are compared in the middle too. */
+static void long_words_are_told_apart(void **state)
+{
+    (void)state;
+    assert_int_not_equal(find("signaturevalidationfailed"), WORD_OTHER);
+    assert_int_equal(find("signatureValidationfailed"), find("signaturevalidationfailed"));
+    assert_int_equal(find("signaturexalidationfailed"), WORD_OTHER);
+}
+
+static void grpc_codes_are_known_by_name(void **state)
+{
+    (void)state;
+    assert_int_equal(vocabulary_grpc_code(find("NotFound")), 5);
+    assert_int_equal(vocabulary_grpc_code(find("Unauthenticated")), 16);
+    assert_int_equal(vocabulary_grpc_code(find("denied")), -1);
+    assert_int_equal(vocabulary_grpc_code(WORD_OTHER), -1);
+}
+
+static struct tokens tokens;
+
+/* The phrase at token `i` of `text`, as it is written in its table; "" for none. */
+static const char *phrase_at(const char *text, size_t i, size_t *ret_n)
+{
+    const struct phrase *p;
+    size_t len = strlen(text);
+    size_t slot = 0;
+
+    memcpy(padded, text, len);
+    memset(padded + len, ' ', TEXT_PADDING);
+    tokens_split((struct str){ .at = padded, .len = len }, &tokens);
+    assert_true(i < tokens.n);
+    p = phrases_match(&tokens, i, ret_n, &slot);
+    if (!p)
+        return "";
+    return p->kind == PHRASE_WRAPPER ? wrappers[p->row].phrase : rule_at(p->row)->phrase;
+}
+
+static void the_longest_phrase_wins(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    assert_string_equal(phrase_at("not found", 0, &n), "not found");
+    assert_int_equal(n, 2);
+    assert_string_equal(phrase_at("request canceled while waiting for connection", 0, &n),
+                        "request canceled while waiting for connection");
+    assert_string_equal(phrase_at("request canceled", 0, &n), "request canceled");
+}
+
+static void a_phrase_ends_where_the_text_does(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    assert_string_equal(phrase_at("not", 0, &n), "");
+    assert_string_equal(phrase_at("connection", 0, &n), "");
+    assert_string_equal(phrase_at("certificate signed by unknown", 0, &n), "");
+}
+
+static void a_gap_spans_some_words_but_no_break(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    assert_string_equal(phrase_at("snapshot a b c does not exist", 0, &n),
+                        "snapshot ~ does not exist");
+    assert_string_equal(phrase_at("snapshot a; does not exist", 0, &n), "");
+    assert_string_equal(phrase_at("snapshot a b c d e f g h i j does not exist", 0, &n), "");
+}
+
+static void values_fill_slots(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    assert_string_equal(phrase_at("failed to resolve reference \"r.example.com/a\": x", 0, &n),
+                        "failed to resolve reference $");
+    assert_int_equal(n, 5);
+    assert_string_equal(phrase_at("failed to resolve reference x", 0, &n),
+                        "failed to resolve reference");
+    assert_string_equal(phrase_at("get https://r.example.com/v2/: forbidden", 0, &n),
+                        "get @ forbidden");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(case_does_not_matter_all_else_does),
+        cmocka_unit_test(long_words_are_told_apart),
+        cmocka_unit_test(grpc_codes_are_known_by_name),
+        cmocka_unit_test(the_longest_phrase_wins),
+        cmocka_unit_test(a_phrase_ends_where_the_text_does),
+        cmocka_unit_test(a_gap_spans_some_words_but_no_break),
+        cmocka_unit_test(values_fill_slots),
+    };
+
+    return cmocka_run_group_tests_name("normalise_phrases", tests, NULL, NULL);
+}
