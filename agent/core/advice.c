@@ -50,8 +50,8 @@ static const char *const advice[REASON_MAX] = {
         "The node's DNS servers do not answer: check /etc/resolv.conf on the node and the way "
         "to the name servers",
     [REASON_CONNECT_REFUSED] =
-        "Nothing listens at the address and port of %r: start the service, or correct "
-        "the port",
+        "Nothing accepts connections at the address and port of %r: check that the service runs, "
+        "the port, and firewalls that reject",
     [REASON_CONNECT_TIMEOUT] =
         "Packets from the node to %r get no answer: check firewalls, security groups, "
         "NAT and whether a proxy is needed",
@@ -122,7 +122,7 @@ static const char *const advice[REASON_MAX] = {
     [REASON_DISK_FULL] =
         "The node's image filesystem is full: remove unused images or enlarge it, and check the "
         "kubelet's image garbage collection",
-    [REASON_UNPACK_FAILED] = "The node could not write the image out: see the runtime's log; check "
+    [REASON_UNPACK_FAILED] = "The node could not unpack the image: see the runtime's log; check "
                              "the snapshotter, user "
                              "namespaces and the filesystem",
     [REASON_RUNTIME_UNAVAILABLE] =
@@ -170,6 +170,14 @@ static void write_sentence(struct buf *out, const char *sentence, struct str reg
 
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts)
 {
+    if (verdict->reason == REASON_PULL_SECRET_MISSING && facts->missing_secret.len > 0) {
+        buf_printf(
+            out,
+            "The pull Secret \"%.*s\", which the pod names, does not exist in its namespace: "
+            "create it there, or correct the name in imagePullSecrets.",
+            STR_ARG(facts->missing_secret));
+        return;
+    }
     write_sentence(out, advice[verdict->reason], facts->registry);
     if (facts->missing_secret.len > 0 && verdict->cause == CAUSE_UNAUTHORIZED)
         buf_printf(out, "; the Secret \"%.*s\" does not exist", STR_ARG(facts->missing_secret));

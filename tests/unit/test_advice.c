@@ -70,7 +70,12 @@ static void what_is_known_of_the_pods_secrets_is_said(void **state)
 
     (void)state;
     assert_advice_has(REASON_PULL_SECRET_MISSING, &missing,
-                      "the Secret \"regcred\" does not exist.");
+                      "The pull Secret \"regcred\", which the pod names, does not exist in its");
+    write_advice(&out, REASON_PULL_SECRET_MISSING, &missing);
+    assert_null(strstr(strstr(out.at, "does not exist") + 1, "does not exist")); /* said once */
+    buf_done(&out);
+    assert_advice_has(REASON_PULL_SECRET_MISSING, &none, "A pull Secret that the pod names");
+    assert_advice_has(REASON_BAD_CREDENTIALS, &missing, "; the Secret \"regcred\" does not exist.");
     assert_advice_has(REASON_NO_CREDENTIALS, &none, "; the pod has no imagePullSecrets.");
     write_advice(&out, REASON_NO_CREDENTIALS, &one);
     assert_null(strstr(out.at, "has no imagePullSecrets"));
