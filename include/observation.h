@@ -162,6 +162,9 @@ enum observation_kind {
     OBSERVE_IMAGE_FS,
 };
 
+/* "pod", "event", "image", ... */
+const char *observation_kind_name(enum observation_kind kind);
+
 struct observation {
     enum observation_kind kind;
     union {

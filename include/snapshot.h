@@ -123,6 +123,35 @@ struct image_view {
     uint64_t total;
 };
 
+/* What one observation did to the incidents. */
+#define EFFECT_TABLE(X)                                                                            \
+    X(NONE, "none")                                                                                \
+    X(OPENED, "opened")                                                                            \
+    X(MOVED, "moved") /* its cause, its state, its attempts or its evidence */                     \
+    X(ENDED, "ended") /* recovered or gone */
+
+enum effect {
+#define X(name, text) EFFECT_##name,
+    EFFECT_TABLE(X)
+#undef X
+        EFFECT_MAX,
+};
+
+const char *effect_name(enum effect effect);
+
+/* An observation that was heard lately. Texts are terminated, never NULL, "" where there is none. */
+struct heard_view {
+    uint64_t number; /* of this process's observations, from 1; what is left out shows as a gap */
+    int64_t at_us;   /* wall; when it was heard */
+    enum source_id source;
+    enum observation_kind kind;
+    const char *namespace;
+    const char *pod;
+    const char *container;
+    const char *text; /* short: a waiting reason, an event's reason, an image; redacted */
+    enum effect effect;
+};
+
 /* Where the runtime keeps its images. */
 struct image_fs_view {
     const char *mountpoint; /* NULL: not told */
@@ -130,11 +159,19 @@ struct image_fs_view {
     uint64_t used_inodes;
 };
 
+/* Whom the newest failure of a registry and cause struck: an exemplar of that counter. */
+struct exemplar_view {
+    const char *namespace; /* NULL: none is known */
+    const char *pod;
+    int64_t at_us; /* wall */
+};
+
 /* Counters of one registry; "other" stands for those over the cap. */
 struct registry_counters {
     const char *registry;
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
+    struct exemplar_view newest[CAUSE_MAX];
     uint64_t bytes;         /* of images that were pulled */
     struct histogram pulls; /* good ones; histogram_pull_bounds */
     size_t in_progress;     /* containers whose image is being pulled now */
@@ -161,6 +198,8 @@ struct snapshot {
     const struct image_view *images; /* oldest first */
     size_t n_images;
     struct image_fs_view image_fs;
+    const struct heard_view *heard; /* oldest first, at most LIMIT_HEARD; only with SNAPSHOT_DETAIL */
+    size_t n_heard;
     bool tells_bytes;                       /* the runtime tells what is in flight */
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];

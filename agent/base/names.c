@@ -18,6 +18,50 @@ const char *source_name(enum source_id source)
     return names[source];
 }
 
+const char *observation_kind_name(enum observation_kind kind)
+{
+    switch (kind) { /* no default: the compiler finds a kind without a name */
+    case OBSERVE_PODS_BEGIN:
+        return "pods_begin";
+    case OBSERVE_PODS_END:
+        return "pods_end";
+    case OBSERVE_POD:
+        return "pod";
+    case OBSERVE_POD_DELETED:
+        return "pod_deleted";
+    case OBSERVE_EVENT:
+        return "event";
+    case OBSERVE_IMAGE:
+        return "image";
+    case OBSERVE_SANDBOX:
+        return "sandbox";
+    case OBSERVE_SANDBOXES_END:
+        return "sandboxes_end";
+    case OBSERVE_CREATED:
+        return "created";
+    case OBSERVE_RUNTIME:
+        return "runtime";
+    case OBSERVE_INGESTS:
+        return "ingests";
+    case OBSERVE_BLOB:
+        return "blob";
+    case OBSERVE_IMAGE_FS:
+        return "image_fs";
+    }
+    return "?";
+}
+
+const char *effect_name(enum effect effect)
+{
+    static const char *const names[] = {
+#define X(name, text) [EFFECT_##name] = (text),
+        EFFECT_TABLE(X)
+#undef X
+    };
+
+    return names[effect];
+}
+
 const char *container_kind_name(enum container_kind kind)
 {
     static const char *const names[] = {

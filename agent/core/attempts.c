@@ -25,6 +25,28 @@
 
 #define WAIT_FOR_CAUSE_US (30 * SEC)
 
+/* Without memory the counter is right and has no example. */
+static void note_newest(struct newest *newest, const struct incident *incident, struct instant now)
+{
+    char *namespace = mem_strdup(incident->namespace);
+    char *pod = mem_strdup(incident->pod);
+
+    if (!namespace || !pod) {
+        mem_free(namespace);
+        mem_free(pod);
+        return;
+    }
+    newest_done(newest);
+    *newest = (struct newest){ .namespace = namespace, .pod = pod, .at_us = now.wall_us };
+}
+
+void newest_done(struct newest *newest)
+{
+    mem_free(newest->namespace);
+    mem_free(newest->pod);
+    *newest = (struct newest){ .namespace = NULL };
+}
+
 static void book(struct correlate *c, struct incident *incident, const struct verdict *verdict,
                  uint64_t n, struct instant now)
 {
@@ -36,6 +58,7 @@ static void book(struct correlate *c, struct incident *incident, const struct ve
     registry = registry_of(c, str_from(incident->image), now);
     registry->attempts += n;
     registry->failures[verdict->cause] += n;
+    note_newest(&registry->newest[verdict->cause], incident, now);
     c->reasons[verdict->reason] += n;
 }
 
@@ -70,6 +93,7 @@ void attempts_update(struct correlate *c, struct incident *incident, const struc
     if (growth > incident->grown) {
         if (incident->unbooked == 0)
             incident->book_by_us = now.mono_us + WAIT_FOR_CAUSE_US;
+        c->changes.moved++;
         incident->unbooked += growth - incident->grown;
         incident->grown = growth;
     }

@@ -35,6 +35,7 @@ void correlate_free(struct correlate *c)
     pods_free(c);
     images_free(c);
     ingests_free(c);
+    heard_free(c);
     registries_free(c);
     mem_free(c->runtime_name);
     mem_free(c->runtime_version);
@@ -99,14 +100,10 @@ static int witness_image_fs(struct correlate *c, const struct image_fs_fact *fac
     return 0;
 }
 
-int correlate_observe(struct correlate *c, const struct observation *observation,
-                      struct instant now)
+static int take(struct correlate *c, const struct observation *observation, struct instant now)
 {
     struct pod *pod;
 
-    /* A node may boot without a clock that is right: what was before us is told by time that
-     * passed. */
-    c->started.wall_us = now.wall_us - (now.mono_us - c->started.mono_us);
     switch (observation->kind) {
     case OBSERVE_PODS_BEGIN:
         c->generation++;
@@ -145,6 +142,20 @@ int correlate_observe(struct correlate *c, const struct observation *observation
         return witness_image_fs(c, &observation->image_fs);
     }
     return 0;
+}
+
+int correlate_observe(struct correlate *c, const struct observation *observation,
+                      struct instant now)
+{
+    const struct changes before = c->changes;
+    int r;
+
+    /* A node may boot without a clock that is right: what was before us is told by time that
+     * passed. */
+    c->started.wall_us = now.wall_us - (now.mono_us - c->started.mono_us);
+    r = take(c, observation, now);
+    heard_note(c, observation, &before, now);
+    return r;
 }
 
 void correlate_tick(struct correlate *c, struct instant now)

@@ -45,12 +45,13 @@ static const unsigned moves[] = {
 };
 _Static_assert(ARRAY_SIZE(moves) == INCIDENT_STATE_MAX, "a state without its moves");
 
-void incident_move(struct incident *incident, enum incident_state next)
+void incident_move(struct correlate *c, struct incident *incident, enum incident_state next)
 {
     if (incident->state == next)
         return;
     assert(moves[incident->state] & (1u << next));
     incident->state = next;
+    c->changes.moved++;
 }
 
 static void evidence_drop(struct correlate *c, struct evidence *evidence)
@@ -198,6 +199,7 @@ int incident_open(struct correlate *c, const struct incident_key *key, bool fres
         tail = &(*tail)->next;
     *tail = *ret = TAKE_PTR(incident);
     c->n_incidents++;
+    c->changes.opened++;
     return 0;
 }
 
@@ -250,7 +252,8 @@ void incident_end(struct correlate *c, struct incident *incident, struct pod *po
     else
         attempts_end(pod, incident);
     pod->failed = true;
-    incident_move(incident, how);
+    incident_move(c, incident, how);
+    c->changes.ended++;
     incident->ended_us = now.wall_us;
     incident->forget_us = now.mono_us + KEEP_ENDED_US;
 }
@@ -295,6 +298,7 @@ int incident_evidence(struct correlate *c, struct incident *incident, enum witne
         memmove(&list[1], &list[2], (LIMIT_EVIDENCE_PER_INCIDENT - 2) * sizeof(list[1]));
         incident->n_evidence--;
     }
+    c->changes.moved++;
     c->evidence_bytes += strlen(added.text);
     list[incident->n_evidence++] = added;
     return 0;

@@ -67,6 +67,13 @@ static void touch_named_by_pods(struct correlate *c, struct instant now)
     }
 }
 
+static void registry_done(struct registry *row)
+{
+    mem_free(row->name);
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+        newest_done(&row->newest[cause]);
+}
+
 void registries_forget(struct correlate *c, struct instant now)
 {
     size_t kept = 0;
@@ -76,7 +83,7 @@ void registries_forget(struct correlate *c, struct instant now)
         struct registry *row = &c->registries[i];
 
         if (now.mono_us - row->used_us > KEEP_US)
-            mem_free(row->name);
+            registry_done(row);
         else
             c->registries[kept++] = *row;
     }
@@ -86,6 +93,7 @@ void registries_forget(struct correlate *c, struct instant now)
 void registries_free(struct correlate *c)
 {
     for (size_t i = 0; i < c->n_registries; i++)
-        mem_free(c->registries[i].name);
+        registry_done(&c->registries[i]);
+    registry_done(other(c));
     mem_free(c->registries);
 }

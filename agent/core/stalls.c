@@ -235,7 +235,7 @@ static int judge_container(struct correlate *c, struct pod *pod, const struct co
         incident->stalled_only = true;
         incident->first_failure_us = culprit->moved_wall_us;
     }
-    incident_move(incident, INCIDENT_STALLED);
+    incident_move(c, incident, INCIDENT_STALLED);
     return note_stall(c, incident, culprit, now);
 }
 
@@ -253,7 +253,7 @@ static void stall_over(struct correlate *c, struct incident *incident, struct in
         return;
     }
     stall_done(&incident->stall);
-    incident_move(incident,
+    incident_move(c, incident,
                   container->pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
 }
 

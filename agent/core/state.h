@@ -173,10 +173,35 @@ struct ingest_state {
     size_t n_repositories;
 };
 
+/* One of the observations heard lately. */
+struct heard {
+    uint64_t number;
+    int64_t at_us; /* wall */
+    enum source_id source;
+    enum observation_kind kind;
+    char *texts; /* see heard.c; NULL: an empty place */
+    enum effect effect;
+};
+
+/* How often incidents were changed so far. */
+struct changes {
+    uint64_t opened;
+    uint64_t moved; /* state, verdict, attempts or evidence */
+    uint64_t ended;
+};
+
+/* Whom a counter's newest failure struck. */
+struct newest {
+    char *namespace; /* NULL: none yet */
+    char *pod;
+    int64_t at_us; /* wall */
+};
+
 struct registry {
     char *name;
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
+    struct newest newest[CAUSE_MAX];
     uint64_t bytes;         /* of images that were pulled */
     struct histogram pulls; /* good ones */
     int64_t used_us;        /* mono; last time a pod named it */
@@ -208,6 +233,10 @@ struct correlate {
     size_t max_registries;
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
+    struct changes changes;
+    struct heard heard[LIMIT_HEARD]; /* a ring */
+    size_t heard_next;
+    uint64_t n_heard;
     int64_t next_sweep_us; /* mono */
     char *runtime_name;
     char *runtime_version;
@@ -265,7 +294,7 @@ struct incident *incident_find_ended(struct correlate *c, const struct incident_
 int incident_open(struct correlate *c, const struct incident_key *key, bool fresh,
                   struct instant now, struct incident **ret);
 
-void incident_move(struct incident *incident, enum incident_state next);
+void incident_move(struct correlate *c, struct incident *incident, enum incident_state next);
 void incident_end(struct correlate *c, struct incident *incident, struct pod *pod,
                   enum incident_state how, struct instant now);
 
@@ -312,6 +341,7 @@ void attempts_start(struct pod *pod, struct incident *incident);
 /* All they said so far is the ended incident's, not of the next one. */
 void attempts_end(struct pod *pod, const struct incident *incident);
 void event_seen_done(struct event_seen *seen);
+void newest_done(struct newest *newest);
 
 /* --- images.c --------------------------------------------------------------- */
 
@@ -361,6 +391,14 @@ void view_in_progress(const struct snapshot *from, struct registry_counters *to)
 int view_stall(const struct correlate *c, const struct incident *incident, struct arena *arena,
                const struct stall_view **ret);
 
+/* --- heard.c ---------------------------------------------------------------- */
+
+/* After the observation was taken; `before` is c->changes before it. */
+void heard_note(struct correlate *c, const struct observation *observation,
+                const struct changes *before, struct instant now);
+int view_heard(const struct correlate *c, struct snapshot *ret);
+void heard_free(struct correlate *c);
+
 /* --- registries.c ---------------------------------------------------------- */
 
 /* The row that counts for the registry of `image`; over the cap, the row for all others. Never
@@ -375,6 +413,9 @@ void registries_free(struct correlate *c);
 void sandbox_made(struct correlate *c, struct pod *pod, struct instant now);
 
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now);
+
+/* "spec.initContainers{setup}" -> "setup"; empty where the event is about the pod. */
+struct str event_container(struct str field_path);
 int witness_event(struct correlate *c, const struct event_fact *told, struct instant now);
 void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struct instant now);
 void witness_sandboxes_end(struct correlate *c, struct instant now);

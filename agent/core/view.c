@@ -208,6 +208,13 @@ static int copy_registry(const struct registry *from, const char *name, struct s
         .pulls = from->pulls,
     };
     memcpy(to->failures, from->failures, sizeof(from->failures));
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+        if (from->newest[cause].namespace)
+            to->newest[cause] = (struct exemplar_view){
+                .namespace = copy(&ret->arena, from->newest[cause].namespace),
+                .pod = copy(&ret->arena, from->newest[cause].pod),
+                .at_us = from->newest[cause].at_us,
+            };
     view_in_progress(ret, to);
     return to->registry ? 0 : -ENOMEM;
 }
@@ -242,6 +249,8 @@ int correlate_picture(struct correlate *c, enum snapshot_detail detail, struct s
         if (!ret->runtime_name || !ret->runtime_version)
             return -ENOMEM;
     }
+    if (detail == SNAPSHOT_DETAIL && view_heard(c, ret) < 0)
+        return -ENOMEM;
     if (view_images(c, ret) < 0 || copy_registries(c, ret) < 0)
         return -ENOMEM;
     return copy_incidents(c, detail, ret);

@@ -23,8 +23,7 @@
  * 300 s. */
 #define SANDBOX_EVENT_FRESH_US (10 * MINUTE)
 
-/* "spec.initContainers{setup}" -> "setup"; empty where the event is about the pod. */
-static struct str container_of(struct str field_path)
+struct str event_container(struct str field_path)
 {
     const char *open = str_find(field_path, STR("{"));
 
@@ -142,7 +141,7 @@ static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct e
     bool combined = str_starts(fact->message, COMBINED);
     struct str message = combined ? str_skip(fact->message, COMBINED.len) : fact->message;
     bool counts = !combined && str_starts(message, STR("Failed to pull image"));
-    struct str name = container_of(fact->field_path);
+    struct str name = event_container(fact->field_path);
     struct container *container = pod_container(pod, name);
     struct incident *incident;
     struct failure failure;

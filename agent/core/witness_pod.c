@@ -164,7 +164,7 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
     }
     stall_done(&incident->stall);
     incident->stalled_only = false;
-    incident_move(incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
+    incident_move(c, incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
     image_pull_failed(c, key.image);
     r = incident_hear(c, incident, &testimony, &failure, &verdict);
     attempts_update(c, incident, pod, verdict_names_cause(&verdict, &failure) ? &verdict : NULL,

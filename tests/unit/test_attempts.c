@@ -208,6 +208,27 @@ static void what_is_never_pulled_counts_once(void **state)
     world_look_done(&look);
 }
 
+static void a_counters_newest_failure_is_remembered(void **state)
+{
+    const struct registry_counters *registry;
+    struct world *w = *state;
+    struct look look;
+    int64_t failed_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, SEC);
+    tell_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_us = w->now.wall_us;
+    world_advance(w, SEC);
+    world_look(w, &look);
+    registry = &look.snapshot.registries[0];
+    assert_string_equal(registry->newest[CAUSE_NOT_FOUND].namespace, "default");
+    assert_string_equal(registry->newest[CAUSE_NOT_FOUND].pod, "web-1");
+    assert_int_equal(registry->newest[CAUSE_NOT_FOUND].at_us, failed_us);
+    assert_null(registry->newest[CAUSE_NETWORK].namespace);
+    world_look_done(&look);
+}
+
 /* Containers "app" and "side" both mount the volume whose image cannot be pulled. */
 static void tell_volume_pod(struct world *w, const char *reason, bool app_runs)
 {
@@ -327,6 +348,7 @@ int main(void)
         WORLD_TEST(attempts_before_this_process_are_shown_and_not_booked),
         WORLD_TEST(a_new_incident_does_not_inherit_the_counts_of_the_one_before),
         WORLD_TEST(what_is_never_pulled_counts_once),
+        WORLD_TEST(a_counters_newest_failure_is_remembered),
         WORLD_TEST(one_pull_of_a_volume_that_blocks_two_containers_is_one_attempt),
         WORLD_TEST(the_other_container_of_a_volume_goes_on_counting),
         WORLD_TEST(an_event_that_comes_after_the_end_still_names_the_cause),
