@@ -34,6 +34,7 @@ struct channel {
     grpc_completion_queue *queue;
     const atomic_bool *stop;
     uint64_t received_bytes;
+    unsigned status; /* of the last call */
 };
 
 /* gRPC prints to stderr in a format of its own. What matters comes back as a status anyway. */
@@ -130,6 +131,11 @@ uint64_t channel_received_bytes(const struct channel *channel)
     return channel->received_bytes;
 }
 
+unsigned channel_status(const struct channel *channel)
+{
+    return channel->status;
+}
+
 /* --- statuses --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -180,53 +186,71 @@ static int stopped_error(const char *method, struct err *err)
 /* --- one call --------------------------------------------------------------------------------- */
 
 /* What gRPC fills in while a call runs. */
-struct answer {
+struct exchange {
+    struct channel *channel;
+    const struct channel_request *request;
+    grpc_call *call;
+    grpc_byte_buffer *sent;
+    grpc_metadata metadata;
     grpc_metadata_array initial_metadata;
     grpc_metadata_array trailing_metadata;
-    grpc_byte_buffer *message; /* NULL: none came */
+    grpc_byte_buffer *message; /* the one that is being received; NULL: the stream has ended */
+    size_t received_bytes;
     grpc_status_code status;
     grpc_slice details;
+    bool stopped;
 };
-
-static void answer_init(struct answer *answer)
-{
-    *answer = (struct answer){ .details = grpc_empty_slice() };
-    grpc_metadata_array_init(&answer->initial_metadata);
-    grpc_metadata_array_init(&answer->trailing_metadata);
-}
-
-static void answer_done(struct answer *answer)
-{
-    grpc_metadata_array_destroy(&answer->initial_metadata);
-    grpc_metadata_array_destroy(&answer->trailing_metadata);
-    grpc_byte_buffer_destroy(answer->message);
-    grpc_slice_unref(answer->details);
-}
-
-static void start_batch(grpc_call *call, grpc_byte_buffer *message, grpc_metadata *metadata,
-                        size_t n_metadata, struct answer *answer)
-{
-    const grpc_op ops[] = {
-        { .op = GRPC_OP_SEND_INITIAL_METADATA,
-          .data.send_initial_metadata = { .count = n_metadata, .metadata = metadata } },
-        { .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = message },
-        { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT },
-        { .op = GRPC_OP_RECV_INITIAL_METADATA,
-          .data.recv_initial_metadata.recv_initial_metadata = &answer->initial_metadata },
-        { .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &answer->message },
-        { .op = GRPC_OP_RECV_STATUS_ON_CLIENT,
-          .data.recv_status_on_client = { .trailing_metadata = &answer->trailing_metadata,
-                                          .status = &answer->status,
-                                          .status_details = &answer->details } },
-    };
-    grpc_call_error error = grpc_call_start_batch(call, ops, ARRAY_SIZE(ops), call, NULL);
-
-    GPR_ASSERT(error == GRPC_CALL_OK); /* only a wrong set of operations is refused */
-}
 
 static gpr_timespec from_now(int64_t us)
 {
     return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(us, GPR_TIMESPAN));
+}
+
+static void start_batch(struct exchange *exchange, const grpc_op *ops, size_t n, void *tag)
+{
+    grpc_call_error error = grpc_call_start_batch(exchange->call, ops, n, tag, NULL);
+
+    GPR_ASSERT(error == GRPC_CALL_OK); /* only a wrong set of operations is refused */
+}
+
+/* Sends the request. This batch is complete when the whole call is; messages are read beside it. */
+static void begin(struct exchange *exchange, struct channel *channel,
+                  const struct channel_request *request)
+{
+    grpc_slice slice = grpc_slice_from_copied_buffer(request->message.at, request->message.len);
+
+    *exchange = (struct exchange){
+        .channel = channel,
+        .request = request,
+        .sent = grpc_raw_byte_buffer_create(&slice, 1),
+        .details = grpc_empty_slice(),
+    };
+    grpc_slice_unref(slice);
+    grpc_metadata_array_init(&exchange->initial_metadata);
+    grpc_metadata_array_init(&exchange->trailing_metadata);
+    if (request->metadata_key) {
+        exchange->metadata.key = grpc_slice_from_static_string(request->metadata_key);
+        exchange->metadata.value = grpc_slice_from_static_string(request->metadata_value);
+    }
+    slice = grpc_slice_from_static_string(request->method);
+    exchange->call =
+        grpc_channel_create_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS, channel->queue,
+                                 slice, NULL, from_now(request->timeout_us), NULL);
+
+    const grpc_op ops[] = {
+        { .op = GRPC_OP_SEND_INITIAL_METADATA,
+          .data.send_initial_metadata = { .count = request->metadata_key ? 1 : 0,
+                                          .metadata = &exchange->metadata } },
+        { .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = exchange->sent },
+        { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT },
+        { .op = GRPC_OP_RECV_INITIAL_METADATA,
+          .data.recv_initial_metadata.recv_initial_metadata = &exchange->initial_metadata },
+        { .op = GRPC_OP_RECV_STATUS_ON_CLIENT,
+          .data.recv_status_on_client = { .trailing_metadata = &exchange->trailing_metadata,
+                                          .status = &exchange->status,
+                                          .status_details = &exchange->details } },
+    };
+    start_batch(exchange, ops, ARRAY_SIZE(ops), exchange);
 }
 
 /*
@@ -234,21 +258,29 @@ static gpr_timespec from_now(int64_t us)
  * the call at its deadline, whatever the runtime does, and cancelling ends it at
  * once. The slices are there for `stop` only.
  */
-static bool wait_for_answer(struct channel *channel, grpc_call *call)
+static void await(struct exchange *exchange, void *tag)
 {
-    bool stopped = false;
-
     for (;;) {
-        grpc_event event =
-            grpc_completion_queue_pluck(channel->queue, call, from_now(STOP_SLICE_US), NULL);
+        grpc_event event = grpc_completion_queue_pluck(exchange->channel->queue, tag,
+                                                       from_now(STOP_SLICE_US), NULL);
 
         if (event.type == GRPC_OP_COMPLETE)
-            return stopped;
-        if (!stopped && atomic_load(channel->stop)) {
-            stopped = true;
-            grpc_call_cancel(call, NULL);
+            return;
+        if (!exchange->stopped && atomic_load(exchange->channel->stop)) {
+            exchange->stopped = true;
+            grpc_call_cancel(exchange->call, NULL);
         }
     }
+}
+
+static void end(struct exchange *exchange)
+{
+    grpc_call_unref(exchange->call);
+    grpc_byte_buffer_destroy(exchange->sent);
+    grpc_byte_buffer_destroy(exchange->message);
+    grpc_metadata_array_destroy(&exchange->initial_metadata);
+    grpc_metadata_array_destroy(&exchange->trailing_metadata);
+    grpc_slice_unref(exchange->details);
 }
 
 static int copy_message(const char *method, grpc_byte_buffer *message, struct arena *arena,
@@ -257,7 +289,7 @@ static int copy_message(const char *method, grpc_byte_buffer *message, struct ar
     size_t len = grpc_byte_buffer_length(message);
     grpc_byte_buffer_reader reader;
     grpc_slice slice;
-    char *bytes, *end;
+    char *bytes, *end_of;
 
     if (len == 0) {
         *ret = STR("");
@@ -271,10 +303,10 @@ static int copy_message(const char *method, grpc_byte_buffer *message, struct ar
     if (!grpc_byte_buffer_reader_init(&reader, message))
         return err_set(err, -EPROTO, "%s: answered with bytes that cannot be unpacked", method);
 
-    end = bytes;
+    end_of = bytes;
     while (grpc_byte_buffer_reader_next(&reader, &slice)) {
-        memcpy(end, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
-        end += GRPC_SLICE_LENGTH(slice);
+        memcpy(end_of, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
+        end_of += GRPC_SLICE_LENGTH(slice);
         grpc_slice_unref(slice);
     }
     grpc_byte_buffer_reader_destroy(&reader);
@@ -282,59 +314,145 @@ static int copy_message(const char *method, grpc_byte_buffer *message, struct ar
     return 0;
 }
 
-static int read_answer(const struct channel_request *request, const struct answer *answer,
-                       struct arena *arena, struct str *ret, struct err *err)
+/* Waits for the next message. False: there is none any more, and the status says why. */
+static bool receive(struct exchange *exchange)
 {
-    struct str details = { .at = (const char *)GRPC_SLICE_START_PTR(answer->details),
-                           .len = GRPC_SLICE_LENGTH(answer->details) };
+    const grpc_op next = { .op = GRPC_OP_RECV_MESSAGE,
+                           .data.recv_message.recv_message = &exchange->message };
+
+    grpc_byte_buffer_destroy(exchange->message);
+    exchange->message = NULL;
+    start_batch(exchange, &next, 1, &exchange->message);
+    await(exchange, &exchange->message);
+    if (exchange->message)
+        exchange->received_bytes += grpc_byte_buffer_length(exchange->message);
+    return exchange->message != NULL;
+}
+
+static int read_messages(struct exchange *exchange, struct arena *arena,
+                         const struct channel_reader *reader, struct err *err)
+{
+    const char *method = exchange->request->method;
+    struct str message = STR("");
+    int r = 0;
+
+    while (r == 0 && receive(exchange)) {
+        if (exchange->received_bytes > LIMIT_CRI_MESSAGE)
+            return err_set(err, -EMSGSIZE, "%s: answered with more than %u bytes", method,
+                           LIMIT_CRI_MESSAGE);
+        r = copy_message(method, exchange->message, arena, &message, err);
+        if (r == 0)
+            r = reader->take(reader->self, message, err);
+    }
+    return r;
+}
+
+static int read_status(const struct exchange *exchange, struct err *err)
+{
+    const struct channel_request *request = exchange->request;
+    struct str details = { .at = (const char *)GRPC_SLICE_START_PTR(exchange->details),
+                           .len = GRPC_SLICE_LENGTH(exchange->details) };
 
     /* gRPC's own words for a deadline that passed here do not say which. */
-    if (answer->status == GRPC_STATUS_DEADLINE_EXCEEDED &&
+    if (exchange->status == GRPC_STATUS_DEADLINE_EXCEEDED &&
         str_eq(details, STR("Deadline Exceeded")))
         return err_set(err, -ETIMEDOUT, "%s: DeadlineExceeded: no answer within %" PRId64 " ms",
                        request->method, request->timeout_us / MSEC);
-    if (answer->status != GRPC_STATUS_OK)
-        return status_error(request->method, answer->status, details, err);
-    if (!answer->message)
-        return err_set(err, -EPROTO, "%s: answered OK without a message", request->method);
-    return copy_message(request->method, answer->message, arena, ret, err);
+    if (exchange->status != GRPC_STATUS_OK)
+        return status_error(request->method, exchange->status, details, err);
+    return 0;
+}
+
+/* gRPC's name for an answer that we do not take. */
+static grpc_status_code status_of_refusal(int code)
+{
+    return code == -EMSGSIZE || code == -ENOMEM ? GRPC_STATUS_RESOURCE_EXHAUSTED
+                                                : GRPC_STATUS_INTERNAL;
+}
+
+static int exchange_messages(struct channel *channel, const struct channel_request *request,
+                             struct arena *arena, const struct channel_reader *reader,
+                             struct err *err)
+{
+    struct exchange exchange;
+    int r;
+
+    channel->status = GRPC_STATUS_CANCELLED;
+    if (atomic_load(channel->stop))
+        return stopped_error(request->method, err);
+
+    begin(&exchange, channel, request);
+    r = read_messages(&exchange, arena, reader, err);
+    if (r < 0)
+        grpc_call_cancel(exchange.call, NULL);
+    await(&exchange, &exchange);
+    channel->received_bytes += exchange.received_bytes;
+    channel->status = r < 0 ? status_of_refusal(r) : exchange.status;
+    if (r == 0)
+        r = exchange.stopped ? stopped_error(request->method, err) : read_status(&exchange, err);
+    end(&exchange);
+    return r;
+}
+
+/* --- its two kinds ---------------------------------------------------------------------------- */
+
+struct only_message {
+    const char *method;
+    bool came;
+    struct str message;
+};
+
+static int take_only(void *self, struct str message, struct err *err)
+{
+    struct only_message *only = self;
+
+    if (only->came)
+        return err_set(err, -EPROTO, "%s: answered with more than one message", only->method);
+    only->came = true;
+    only->message = message;
+    return 0;
 }
 
 int channel_call(struct channel *channel, const struct channel_request *request,
                  struct arena *arena, struct str *ret, struct err *err)
 {
-    struct answer answer;
-    grpc_metadata metadata = { 0 };
-    grpc_byte_buffer *message;
-    grpc_slice slice;
-    grpc_call *call;
-    bool stopped;
+    struct only_message only = { .method = request->method };
+    const struct channel_reader reader = { .self = &only, .take = take_only };
+    int r = exchange_messages(channel, request, arena, &reader, err);
+
+    if (r < 0)
+        return r;
+    if (!only.came) {
+        channel->status = GRPC_STATUS_INTERNAL;
+        return err_set(err, -EPROTO, "%s: answered OK without a message", request->method);
+    }
+    *ret = only.message;
+    return 0;
+}
+
+struct stream {
+    struct arena arena; /* one message at a time */
+    const struct channel_reader *reader;
+};
+
+static int take_next(void *self, struct str message, struct err *err)
+{
+    struct stream *stream = self;
+    int r = stream->reader->take(stream->reader->self, message, err);
+
+    arena_reset(&stream->arena);
+    return r;
+}
+
+int channel_stream(struct channel *channel, const struct channel_request *request,
+                   const struct channel_reader *reader, struct err *err)
+{
+    struct stream stream = { .reader = reader };
+    const struct channel_reader each = { .self = &stream, .take = take_next };
     int r;
 
-    if (atomic_load(channel->stop))
-        return stopped_error(request->method, err);
-
-    answer_init(&answer);
-    slice = grpc_slice_from_copied_buffer(request->message.at, request->message.len);
-    message = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    if (request->metadata_key) {
-        metadata.key = grpc_slice_from_static_string(request->metadata_key);
-        metadata.value = grpc_slice_from_static_string(request->metadata_value);
-    }
-    slice = grpc_slice_from_static_string(request->method);
-    call = grpc_channel_create_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS, channel->queue,
-                                    slice, NULL, from_now(request->timeout_us), NULL);
-
-    start_batch(call, message, &metadata, request->metadata_key ? 1 : 0, &answer);
-    stopped = wait_for_answer(channel, call);
-    if (answer.message)
-        channel->received_bytes += grpc_byte_buffer_length(answer.message);
-    r = stopped ? stopped_error(request->method, err)
-                : read_answer(request, &answer, arena, ret, err);
-
-    grpc_call_unref(call);
-    grpc_byte_buffer_destroy(message);
-    answer_done(&answer);
+    arena_init(&stream.arena, LIMIT_CRI_MESSAGE);
+    r = exchange_messages(channel, request, &stream.arena, &each, err);
+    arena_done(&stream.arena);
     return r;
 }

@@ -3,7 +3,7 @@
 
 /*
  * One connection to a container runtime: gRPC over a unix socket, one blocking
- * unary call at a time. The only place that knows gRPC.
+ * call at a time. The only place that knows gRPC.
  *
  * gRPC connects when the first call is made. It would also reconnect by itself,
  * with a back-off of its own; nobody wants two of those. So after a call that
@@ -59,12 +59,36 @@ struct channel_request {
  *   -ECANCELED     `stop` became true
  *   -ENOSYS        Unimplemented: the other side knows no such method
  *   -EACCES, -EINVAL, -ENOENT  what the status says
- *   -EPROTO        OK, but without a message
+ *   -EPROTO        OK, but without a message, or with two
  *   -ENOMEM        the arena's limit or the heap
  *   -EIO           any other status
  */
 int channel_call(struct channel *channel, const struct channel_request *request,
                  struct arena *arena, struct str *ret, struct err *err);
+
+/* Whom the messages of a stream are handed to, in the thread that called. */
+struct channel_reader {
+    void *self;
+
+    /* `message` lives until this returns. A negative errno, with `err` set, ends the call with it.
+     */
+    int (*take)(void *self, struct str message, struct err *err);
+};
+
+/*
+ * Calls a method that answers with a stream of messages, and hands each to
+ * `reader` until the stream ends. request->timeout_us is for the whole of it. What was handed out
+ * before a failure stays handed out. None at all is an answer.
+ *
+ * Errors are channel_call()'s and the reader's; -EMSGSIZE also where all messages
+ * together are over LIMIT_CRI_MESSAGE.
+ */
+int channel_stream(struct channel *channel, const struct channel_request *request,
+                   const struct channel_reader *reader, struct err *err);
+
+/* What the last call's status was, as gRPC counts them; where OK was said and the answer was of no
+ * use, what gRPC would have called it: ResourceExhausted (8) where it is too big, Internal (13). */
+unsigned channel_status(const struct channel *channel);
 
 /* Bytes of messages since channel_new(). */
 uint64_t channel_received_bytes(const struct channel *channel);

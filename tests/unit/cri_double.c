@@ -2,23 +2,20 @@
 #include "cri_double.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
-#define METHODS_MAX 8u
+#define METHODS_MAX 16u
 #define CALLS_MAX 16u /* at a time, each in one state */
-#define LAST_MAX 4096u
+#define LAST_MAX 65536u
 
 struct method {
     char name[32];
@@ -26,14 +23,21 @@ struct method {
     unsigned calls;
 };
 
-/* One call, from the moment we are ready for it. Its address is the tag of all its operations. */
+/*
+ * One call, from the moment we are ready for it. Its address is the tag of its operations; that of
+ * `sending` is the tag of those that send, beside the one that waits for the call's end.
+ */
 struct served {
     enum { FREE, AWAITED, READING, ANSWERING } state;
     grpc_call *call;
     grpc_call_details details;
     grpc_metadata_array metadata;
     grpc_byte_buffer *request;
-    grpc_byte_buffer *reply;
+    struct double_answer answer;
+    size_t n_sent;
+    bool begun;    /* the initial metadata is sent */
+    bool sending;  /* an operation that sends is in flight */
+    bool finished; /* the call is over */
     int cancelled;
 };
 
@@ -46,6 +50,7 @@ struct cri_double {
 
     pthread_mutex_t lock; /* what follows */
     struct method methods[METHODS_MAX];
+    unsigned unknown_calls;
     char last_request[LAST_MAX];
     size_t last_request_len;
     char last_metadata[256];
@@ -73,7 +78,6 @@ static void await_call(struct cri_double *runtime)
 static void forget_call(struct served *served)
 {
     grpc_byte_buffer_destroy(served->request);
-    grpc_byte_buffer_destroy(served->reply);
     grpc_metadata_array_destroy(&served->metadata);
     grpc_call_details_destroy(&served->details);
     if (served->call)
@@ -135,38 +139,102 @@ static struct double_answer choose_answer(struct cri_double *runtime, const stru
     struct method *method = find_method(runtime, slash + 1, len - (size_t)(slash + 1 - path));
 
     note_request(runtime, served);
-    if (!method)
+    if (!method) {
+        runtime->unknown_calls++;
         return unknown;
+    }
     method->calls++;
     return method->answer;
 }
 
-static void send_answer(struct served *served, const struct double_answer *answer)
+/* The message that comes next; false where there is none (any more). */
+static bool next_message(const struct served *served, struct str *ret)
 {
-    grpc_slice details = grpc_slice_from_copied_string(answer->details ? answer->details : "");
-    grpc_op ops[4] = { { .op = GRPC_OP_RECV_CLOSE_ON_SERVER,
-                         .data.recv_close_on_server.cancelled = &served->cancelled } };
-    size_t n = 1;
+    const struct double_answer *answer = &served->answer;
 
-    if (!answer->hangs) {
+    if (answer->n_messages > 0) {
+        if (served->n_sent >= answer->n_messages && !answer->endless)
+            return false;
+        *ret = answer->messages[served->n_sent % answer->n_messages];
+        return true;
+    }
+    *ret = answer->message;
+    return served->n_sent == 0 && !answer->hangs && !answer->no_message &&
+           answer->status == GRPC_STATUS_OK;
+}
+
+/* One message, or the status, or nothing: all is sent, or the answer hangs from here on. */
+static void send_next(struct served *served)
+{
+    const struct double_answer *answer = &served->answer;
+    grpc_slice details = grpc_slice_from_copied_string(answer->details ? answer->details : "");
+    grpc_byte_buffer *sent = NULL;
+    struct str message;
+    grpc_op ops[2];
+    size_t n = 0;
+
+    if (!served->begun)
         ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_INITIAL_METADATA };
+    if (next_message(served, &message)) {
+        grpc_slice bytes = grpc_slice_from_copied_buffer(message.at, message.len);
+
+        sent = grpc_raw_byte_buffer_create(&bytes, 1);
+        grpc_slice_unref(bytes);
+        ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = sent };
+        served->n_sent++;
+    } else if (!answer->hangs) {
         ops[n++] = (grpc_op){
             .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
             .data.send_status_from_server = { .status = (grpc_status_code)answer->status,
                                               .status_details = &details },
         };
+        served->answer.hangs = true; /* nothing follows */
+    } else {
+        n = 0;
     }
-    if (!answer->hangs && answer->status == GRPC_STATUS_OK && !answer->no_message) {
-        grpc_slice bytes = grpc_slice_from_copied_buffer(answer->message.at, answer->message.len);
-
-        served->reply = grpc_raw_byte_buffer_create(&bytes, 1);
-        grpc_slice_unref(bytes);
-        ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE,
-                              .data.send_message.send_message = served->reply };
-    }
-    served->state = ANSWERING;
-    grpc_call_start_batch(served->call, ops, n, served, NULL);
+    served->begun = true;
+    served->sending = n > 0;
+    if (n > 0)
+        grpc_call_start_batch(served->call, ops, n, &served->sending, NULL);
+    grpc_byte_buffer_destroy(sent); /* gRPC has copied it */
     grpc_slice_unref(details);
+}
+
+static void begin_answer(struct served *served, const struct double_answer *answer)
+{
+    const grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER,
+                         .data.recv_close_on_server.cancelled = &served->cancelled };
+
+    served->answer = *answer;
+    served->state = ANSWERING;
+    grpc_call_start_batch(served->call, &op, 1, served, NULL);
+    send_next(served);
+}
+
+/* The call that waits with this tag, where it is the tag of one that sends. */
+static struct served *sender(struct cri_double *runtime, void *tag)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++) {
+        if (tag == &runtime->served[i].sending)
+            return &runtime->served[i];
+    }
+    return NULL;
+}
+
+static void sent(struct served *served, bool success)
+{
+    served->sending = false;
+    if (success && !served->finished)
+        send_next(served);
+    if (served->finished && !served->sending)
+        forget_call(served);
+}
+
+static void finish(struct served *served)
+{
+    served->finished = true;
+    if (!served->sending)
+        forget_call(served);
 }
 
 static void answer_call(struct cri_double *runtime, struct served *served)
@@ -182,7 +250,7 @@ static void answer_call(struct cri_double *runtime, struct served *served)
     pthread_mutex_unlock(&runtime->lock);
     if (hook)
         hook(hook_arg);
-    send_answer(served, &answer);
+    begin_answer(served, &answer);
 }
 
 static void *serve(void *arg)
@@ -201,16 +269,29 @@ static void *serve(void *arg)
         if (event.tag == runtime) { /* double_free(): all calls are over */
             closing = true;
             grpc_completion_queue_shutdown(runtime->queue);
+        } else if (sender(runtime, event.tag)) {
+            sent(sender(runtime, event.tag), event.success);
         } else if (served->state == AWAITED && event.success) {
             read_request(served);
             if (!closing)
                 await_call(runtime);
         } else if (served->state == READING) {
             answer_call(runtime, served);
+        } else if (served->state == ANSWERING) {
+            finish(served);
         } else {
-            forget_call(served);
+            forget_call(served); /* awaited in vain: the double ends */
         }
     }
+}
+
+/* The double is no test and linked with none: what it needs must hold. */
+static void require(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "the runtime's double: %s\n", what);
+    abort();
 }
 
 struct cri_double *double_new(const char *path)
@@ -223,7 +304,7 @@ struct cri_double *double_new(const char *path)
     grpc_server_credentials *credentials;
     char target[128];
 
-    assert_non_null(runtime);
+    require(runtime != NULL, "no memory");
     grpc_init();
     snprintf(runtime->path, sizeof(runtime->path), "%s", path);
     pthread_mutex_init(&runtime->lock, NULL);
@@ -233,10 +314,11 @@ struct cri_double *double_new(const char *path)
     grpc_server_register_completion_queue(runtime->server, runtime->queue, NULL);
     credentials = grpc_insecure_server_credentials_create();
     snprintf(target, sizeof(target), "unix:%s", path);
-    assert_int_not_equal(grpc_server_add_http2_port(runtime->server, target, credentials), 0);
+    require(grpc_server_add_http2_port(runtime->server, target, credentials) != 0,
+            "cannot listen on its socket");
     grpc_server_credentials_release(credentials);
     grpc_server_start(runtime->server);
-    assert_int_equal(pthread_create(&runtime->thread, NULL, serve, runtime), 0);
+    require(pthread_create(&runtime->thread, NULL, serve, runtime) == 0, "no thread");
     return runtime;
 }
 
@@ -268,7 +350,7 @@ void double_set(struct cri_double *runtime, const char *name, const struct doubl
         method->answer = *answer;
     }
     pthread_mutex_unlock(&runtime->lock);
-    assert_non_null(method); /* METHODS_MAX */
+    require(method != NULL, "more methods than METHODS_MAX");
 }
 
 void double_answers(struct cri_double *runtime, const char *method, struct str message)
@@ -286,6 +368,16 @@ unsigned double_calls(struct cri_double *runtime, const char *name)
     pthread_mutex_lock(&runtime->lock);
     method = find_method(runtime, name, strlen(name));
     calls = method ? method->calls : 0;
+    pthread_mutex_unlock(&runtime->lock);
+    return calls;
+}
+
+unsigned double_unknown_calls(struct cri_double *runtime)
+{
+    unsigned calls;
+
+    pthread_mutex_lock(&runtime->lock);
+    calls = runtime->unknown_calls;
     pthread_mutex_unlock(&runtime->lock);
     return calls;
 }

@@ -18,11 +18,16 @@ struct double_answer {
     int status;          /* gRPC's number; 0 is OK */
     const char *details; /* the status message; NULL: "" */
     struct str message;  /* with status OK; must live as long as the double uses it */
-    bool hangs;          /* no answer until the caller gives up */
+    bool hangs;          /* no status until the caller gives up; no message either, but for these */
     bool no_message;     /* OK, and nothing else */
+
+    /* A stream instead: these messages come before the status, whatever it is. */
+    const struct str *messages;
+    size_t n_messages;
+    bool endless; /* ... again and again, until the caller gives up */
 };
 
-/* Listens on `path` when it returns; fails the test where it cannot. */
+/* Listens on `path` when it returns; ends the program where it cannot. */
 struct cri_double *double_new(const char *path);
 
 /* Breaks all connections and removes the socket file. NULL is fine. */
@@ -40,6 +45,9 @@ void double_answers(struct cri_double *runtime, const char *method, struct str m
 /* How often `method` was called. */
 unsigned double_calls(struct cri_double *runtime, const char *method);
 
+/* How often any method was called that was never set. */
+unsigned double_unknown_calls(struct cri_double *runtime);
+
 /* The request of the last call of any method; lives until the next call. */
 struct str double_last_request(struct cri_double *runtime);
 
@@ -55,6 +63,7 @@ enum rude_manner {
     RUDE_CLOSES, /* accepts and closes at once */
     RUDE_HTTP1,  /* answers as a web server would */
     RUDE_HALF,   /* begins an HTTP/2 conversation and closes in the middle of a frame */
+    RUDE_REPLY,  /* a gRPC server that closes in the middle of its first reply's message */
     RUDE_LATE,   /* begins it when 1.5 s have passed, and waits 3 s for the guest to leave */
 };
 

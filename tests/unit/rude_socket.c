@@ -45,6 +45,62 @@ static void speak(int guest, enum rude_manner manner)
     (void)sent; /* a guest that has left already is fine */
 }
 
+/* Reads one byte of what the guest says; -1 where it has left. */
+static int hear(int guest)
+{
+    unsigned char byte;
+
+    return recv(guest, &byte, 1, 0) == 1 ? byte : -1;
+}
+
+/*
+ * Up to the guest's first HEADERS frame, which is its call. Returns the frame's stream,
+ * 0 where the guest has left. RFC 9113: 24 bytes of preface; a frame is 3 bytes
+ * length, 1 type, 1 flags, 4 stream.
+ */
+static int hear_call(int guest)
+{
+    for (int i = 0; i < 24; i++) {
+        if (hear(guest) < 0)
+            return 0;
+    }
+    for (;;) {
+        int head[9], len;
+
+        for (int i = 0; i < 9; i++) {
+            head[i] = hear(guest);
+            if (head[i] < 0)
+                return 0;
+        }
+        len = head[0] << 16 | head[1] << 8 | head[2];
+        while (len-- > 0 && hear(guest) >= 0)
+            ;
+        if (head[3] == 1)
+            return head[8];
+    }
+}
+
+/* SETTINGS; then ":status: 200", "content-type: application/grpc", and of a message of 100 bytes
+ * the first three. */
+static void reply_half(int guest)
+{
+    static const char settings[] = "\0\0\0\4\0\0\0\0\0";
+    char reply[] = "\0\0\x14\1\4\0\0\0\1"
+                   "\x88\x0f\x10\x10"
+                   "application/grpc"
+                   "\0\0\x8\0\0\0\0\0\1"
+                   "\0\0\0\0\x64"
+                   "abc";
+    int stream;
+
+    if (send(guest, settings, sizeof(settings) - 1, MSG_NOSIGNAL) < 0)
+        return;
+    stream = hear_call(guest);
+    reply[8] = reply[9 + 20 + 8] = (char)stream;
+    if (stream && send(guest, reply, sizeof(reply) - 1, MSG_NOSIGNAL) < 0)
+        return; /* it has left: just as good */
+}
+
 /* Whether the guest hangs up within `ms`; what it says meanwhile is read and forgotten. */
 static bool leaves_within(int guest, int ms)
 {
@@ -77,6 +133,8 @@ static void *receive_guests(void *arg)
         if (guest < 0)
             return NULL; /* rude_free() */
         speak(guest, host->manner);
+        if (host->manner == RUDE_REPLY)
+            reply_half(guest);
         if (host->manner == RUDE_LATE)
             host->n_left += greet_late(guest);
         if (host->manner == RUDE_SILENT && host->n_guests < GUESTS_MAX)

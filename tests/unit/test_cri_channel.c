@@ -210,6 +210,7 @@ static void every_status_is_told_by_its_name(void **state)
         double_set(world->runtime, "Version", &answer);
         assert_int_equal(call(world, 5 * SEC), rows[i].code);
         assert_told(world, rows[i].text);
+        assert_int_equal(channel_status(world->channel), rows[i].status);
     }
     assert_true(str_eq(world->answer, STR("before"))); /* untouched on failure */
 }
@@ -320,10 +321,9 @@ static void who_speaks_no_grpc_is_an_error_in_time(void **state)
         int64_t timeout_us;
         int code;
     } rows[] = {
-        { RUDE_SILENT, 120 * MSEC, -ETIMEDOUT },
-        { RUDE_CLOSES, 5 * SEC, -ECONNREFUSED },
-        { RUDE_HTTP1, 5 * SEC, -ECONNREFUSED },
-        { RUDE_HALF, 5 * SEC, -ECONNREFUSED },
+        { RUDE_SILENT, 120 * MSEC, -ETIMEDOUT }, { RUDE_CLOSES, 5 * SEC, -ECONNREFUSED },
+        { RUDE_HTTP1, 5 * SEC, -ECONNREFUSED },  { RUDE_HALF, 5 * SEC, -ECONNREFUSED },
+        { RUDE_REPLY, 5 * SEC, -ECONNREFUSED },
     };
     struct world *world = *state;
 
