@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/quirks.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util.h"
+
+/* 1.6 is 1006: what a range needs, whatever follows the second number. */
+#define VERSION(major, minor) ((major)*1000u + (minor))
+#define ANY_LATER UINT32_MAX
+
+#define QUIRK(name) offsetof(struct quirks, name)
+
+static const struct {
+    struct str runtime; /* as the runtime names itself in VersionResponse.runtime_name */
+    uint32_t since;     /* this version ... */
+    uint32_t before;    /* ... and those before this one */
+    size_t quirk;
+} rows[] = {
+    /* containerd serves all of its API on the one socket (cmd/containerd/server/server.go). Since
+     * 1.6, which is the first with CRI v1; the same on 1.7 and 2.1. cri-dockerd ("docker") has a
+     * containerd too, but behind another socket. */
+    { STR("containerd"), VERSION(1, 6), ANY_LATER, QUIRK(content_service) },
+
+    /* server/image_fs_info.go, getStorageFsInfo: the usage of <root>/overlay-images, where
+     * manifests and configurations are; layers are in <root>/overlay. */
+    { STR("cri-o"), VERSION(0, 0), ANY_LATER, QUIRK(image_fs_is_metadata) },
+};
+
+/* The number that `text` begins with, which is taken off. Large ones all are 999. */
+static uint32_t take_number(struct str *text)
+{
+    uint32_t number = 0;
+
+    while (text->len && text->at[0] >= '0' && text->at[0] <= '9') {
+        number = number * 10 + (uint32_t)(text->at[0] - '0');
+        if (number > 999)
+            number = 999;
+        *text = str_skip(*text, 1);
+    }
+    return number;
+}
+
+/*
+ * "1.6.20~ds1", "v1.7.11-k3s2" (k3s), "2.1.9+unknown". What has no two numbers (a build
+ * from a commit) is taken for newer than all.
+ */
+static uint32_t version_of(struct str text)
+{
+    uint32_t major;
+
+    if (str_starts(text, STR("v")))
+        text = str_skip(text, 1);
+    major = take_number(&text);
+    if (text.len < 2 || text.at[0] != '.' || text.at[1] < '0' || text.at[1] > '9')
+        return ANY_LATER - 1;
+    text = str_skip(text, 1);
+    return VERSION(major, take_number(&text));
+}
+
+struct quirks quirks_of(const struct runtime_fact *runtime)
+{
+    uint32_t version = version_of(runtime->version);
+    struct quirks quirks = { .content_service = false };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (str_eq(rows[i].runtime, runtime->name) && version >= rows[i].since &&
+            version < rows[i].before)
+            *(bool *)((char *)&quirks + rows[i].quirk) = true;
+    }
+    return quirks;
+}
