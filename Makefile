@@ -28,7 +28,7 @@ unit      := $(wildcard tests/unit/test_*.c tests/scenarios/test_*.c)
 helpers   := $(filter-out $(unit),$(wildcard tests/unit/*.c tests/scenarios/*.c))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
-all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(wildcard tests/corpus/*.c tests/lab/*.c)
+all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
 headers   := $(wildcard include/*.h agent/*/*.h agent/*.h cri/*.h exporter/*.h tests/*/*.h)
 
 # --- how it is compiled ------------------------------------------------------------------------
@@ -82,6 +82,9 @@ $(BUILD)/%.o: %.c | $(gen_h)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(cflags) $(warnings) -MMD -MP -c -o $@ $<
 
+# It holds the status page, which the compiler's list of headers does not name.
+$(BUILD)/exporter/page.o: exporter/status.html
+
 # Not ours to mend: protobuf-c's output is compiled without our warnings.
 $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	$(Q)$(CC) $(cflags) -w -c -o $@ $<
@@ -93,11 +96,11 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto | packages-build
 
 # --- tests -------------------------------------------------------------------------------------
 # One cmocka program a file, linked against the archive: it takes only the objects it needs.
-$(call program,$(unit)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archive)
+$(call program,$(unit) $(wildcard tests/page/*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archive)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(test_libs)
 
-$(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
+$(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archive)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
@@ -131,7 +134,7 @@ check-valgrind: packages-check $(call program,$(unit))
 	    $(valgrinded)
 
 # What runs on more than one thread, under ThreadSanitizer.
-threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_cri_source.c)
+threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_cri_source.c tests/unit/test_cri_runtimes.c)
 .PHONY: check-threads
 check-threads: packages-check $(call program,$(threaded))
 	$(Q)scripts/run-tests $(call program,$(threaded))
@@ -176,9 +179,14 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 	    { cat $<.log; exit 1; }
 
 .PHONY: check-integration demo
-check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look
+check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look $(BUILD)/tests/lab/cri_server
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_look
 	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) -m unittest discover -s tests/integration
+
+# The status page in a browser; PAGE_PICTURES=FOLDER keeps what it looked like.
+.PHONY: check-page
+check-page: packages-demo $(BUILD)/tests/page/page_server
+	$(Q)PAGE_SERVER=$(abspath $(BUILD))/tests/page/page_server $(PYTHON) -m unittest discover -s tests/page
 
 demo: packages-demo $(binary)
 	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)

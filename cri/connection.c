@@ -5,29 +5,33 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cri/calls.h"
 #include "cri/endpoint.h"
 #include "log.h"
 
 void connection_init(struct connection *connection, const struct sink *sink,
-                     const char *const *paths, const atomic_bool *stop)
+                     const struct clock *clock, const char *const *paths, const atomic_bool *stop)
 {
-    *connection = (struct connection){ .sink = sink, .paths = paths, .stop = stop };
+    *connection = (struct connection){
+        .sink = sink,
+        .paths = paths,
+        .stop = stop,
+        .calls = { .clock = clock },
+    };
 }
 
 void connection_close(struct connection *connection)
 {
-    if (!connection->channel)
+    if (!connection_is_open(connection))
         return;
-    connection->received_bytes += channel_received_bytes(connection->channel);
-    channel_free(TAKE_PTR(connection->channel));
+    connection->received_bytes += channel_received_bytes(connection->calls.channel);
+    channel_free(TAKE_PTR(connection->calls.channel));
 }
 
 uint64_t connection_received_bytes(const struct connection *connection)
 {
-    uint64_t open = connection->channel ? channel_received_bytes(connection->channel) : 0;
+    const struct channel *channel = connection->calls.channel;
 
-    return connection->received_bytes + open;
+    return connection->received_bytes + (channel ? channel_received_bytes(channel) : 0);
 }
 
 static bool is_text(const char *cut, size_t size, struct str whole)
@@ -44,11 +48,14 @@ static void meet_runtime(struct connection *connection, const struct runtime_fac
     bool known = is_text(connection->name, sizeof(connection->name), runtime->name) &&
                  is_text(connection->version, sizeof(connection->version), runtime->version);
 
-    if (!known || new_connection)
+    if (!known || new_connection) {
+        connection->met++;
         connection->sink->observe(connection->sink->self, &observation);
+    }
     if (!known)
         log_info("cri", "the container runtime at '%s' is %.*s %.*s", connection->path,
                  STR_ARG(runtime->name), STR_ARG(runtime->version));
+    connection->quirks = quirks_of(runtime);
     snprintf(connection->name, sizeof(connection->name), "%.*s", STR_ARG(runtime->name));
     snprintf(connection->version, sizeof(connection->version), "%.*s", STR_ARG(runtime->version));
 }
@@ -57,7 +64,7 @@ static int ask_version(struct connection *connection, struct arena *arena, bool 
                        struct err *err)
 {
     struct runtime_fact runtime;
-    int r = calls_version(connection->channel, arena, &runtime, err);
+    int r = calls_version(&connection->calls, arena, &runtime, err);
 
     if (r == 0)
         meet_runtime(connection, &runtime, new_connection);
@@ -71,7 +78,7 @@ static int open_path(struct connection *connection, const char *path, struct are
 
     if (r < 0)
         return r;
-    r = channel_new(path, connection->stop, &connection->channel, err);
+    r = channel_new(path, connection->stop, &connection->calls.channel, err);
     if (r < 0)
         return r;
     connection->path = path;
@@ -138,7 +145,7 @@ int connection_trouble(struct connection *connection, struct arena *arena,
 {
     const struct cri_condition *conditions;
     size_t n;
-    int r = calls_status(connection->channel, arena, &conditions, &n, err);
+    int r = calls_status(&connection->calls, arena, &conditions, &n, err);
 
     if (r < 0)
         return r;

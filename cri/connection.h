@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "arena.h"
-#include "cri/channel.h"
+#include "clock.h"
+#include "cri/calls.h"
+#include "cri/quirks.h"
 #include "err.h"
 #include "sink.h"
 
@@ -21,16 +23,23 @@ struct connection {
     const struct sink *sink;
     const char *const *paths; /* the sockets to try, in this order; NULL-terminated */
     const atomic_bool *stop;
-    struct channel *channel; /* NULL while there is no connection */
-    const char *path;        /* the socket behind `channel` */
-    char name[64];           /* the runtime's, as last told to `sink`; cut where longer */
+    struct calls calls;   /* its `channel` is NULL while there is no connection */
+    const char *path;     /* the socket behind the channel */
+    struct quirks quirks; /* the runtime's */
+    unsigned met;         /* how often it was new: a new connection, or another version */
+    char name[64];        /* as last told to `sink`; cut where longer */
     char version[64];
     uint64_t received_bytes; /* of channels that are closed */
 };
 
 /* All pointers are borrowed. */
 void connection_init(struct connection *connection, const struct sink *sink,
-                     const char *const *paths, const atomic_bool *stop);
+                     const struct clock *clock, const char *const *paths, const atomic_bool *stop);
+
+static inline bool connection_is_open(const struct connection *connection)
+{
+    return connection->calls.channel != NULL;
+}
 
 /*
  * Connects to the first socket whose owner answers Version. On failure there is

@@ -3,11 +3,12 @@
 
 /*
  * The container runtime as a source: which images are on this node, which pods
- * have a sandbox, which containers were made. Read-only: it asks Version, Status,
- * ImageStatus, ListPodSandbox and ListContainers and nothing else.
+ * have a sandbox, which containers were made; of containerd also what is in flight. Read-only:
+ * calls.c has all the methods there are.
  *
- * While nothing waits, it asks for the version every 30 s. While a container
- * waits (sink->wanted), it looks after 1 s, then ever less often down to every 5 s.
+ * While nothing waits, it asks for the version, the conditions and the image file system every
+ * 30 s. While a container waits (sink->wanted), it looks after 1 s, then ever less often down to
+ * every 5 s.
  *
  * What it expects of sink->wait: a wake-up that comes while nobody waits makes
  * the next wait return at once.

@@ -4,93 +4,22 @@
 #include <ctype.h>
 #include <errno.h>
 
+#include "cri/unpack.h"
 #include "limits.h"
 #include "proto/cri.pb-c.h"
 
 #define SANDBOX_READY 0 /* enum PodSandboxState */
 
-/* --- protobuf-c in an arena ------------------------------------------------------------------- */
-
-struct arena_allocator {
-    ProtobufCAllocator base;
-    struct arena *arena;
-    bool full; /* tells "does not fit" from "is no such message" */
-};
-
-static void *allocate(void *self, size_t size)
-{
-    struct arena_allocator *allocator = self;
-    void *memory = arena_alloc(allocator->arena, size);
-
-    if (!memory)
-        allocator->full = true;
-    return memory;
-}
-
-static void keep(void *self, void *memory)
-{
-    (void)self;
-    (void)memory; /* the arena goes as a whole */
-}
-
-/* The message, or NULL with the reason in `ret_code` and `err`. */
-static void *unpack(const ProtobufCMessageDescriptor *type, struct str bytes, struct arena *arena,
-                    int *ret_code, struct err *err)
-{
-    struct arena_allocator allocator = {
-        .base = { .alloc = allocate, .free = keep, .allocator_data = &allocator },
-        .arena = arena,
-    };
-    ProtobufCMessage *message =
-        protobuf_c_message_unpack(type, &allocator.base, bytes.len, (const uint8_t *)bytes.at);
-
-    if (message)
-        return message;
-    if (allocator.full)
-        *ret_code =
-            err_set(err, -ENOMEM, "a %s of %zu bytes does not fit", type->short_name, bytes.len);
-    else
-        *ret_code = err_set(err, -EPROTO, "%zu bytes are no %s", bytes.len, type->short_name);
-    return NULL;
-}
-
-/* Makes a text of the scratch arena one of `arena`; false where it does not fit. */
-static bool adopt(struct arena *arena, struct str *text)
-{
-    char *copy = text->len ? arena_alloc(arena, text->len) : NULL;
-
-    if (text->len && !copy)
-        return false;
-    if (copy)
-        memcpy(copy, text->at, text->len);
-    text->at = copy;
-    return true;
-}
-
-/* n messages were decoded into this address space, each larger than what we keep of it: n * size
- * does not overflow. */
-static int no_room(size_t n, struct err *err)
-{
-    return err_set(err, -ENOMEM, "%zu decoded items do not fit", n);
-}
-
-static struct str text(ProtobufCBinaryData bytes)
-{
-    return (struct str){ .at = (const char *)bytes.data, .len = bytes.len };
-}
-
-/* --- messages --------------------------------------------------------------------------------- */
-
 int decode_version(struct str bytes, struct arena *arena, struct runtime_fact *ret, struct err *err)
 {
     int r = 0;
     Runtime__V1__VersionResponse *answer =
-        unpack(&runtime__v1__version_response__descriptor, bytes, arena, &r, err);
+        unpack_message(&runtime__v1__version_response__descriptor, bytes, arena, &r, err);
 
     if (!answer)
         return r;
-    ret->name = text(answer->runtime_name);
-    ret->version = text(answer->runtime_version);
+    ret->name = unpack_text(answer->runtime_name);
+    ret->version = unpack_text(answer->runtime_version);
     return 0;
 }
 
@@ -99,7 +28,7 @@ int decode_status(struct str bytes, struct arena *arena, const struct cri_condit
 {
     int r = 0;
     Runtime__V1__StatusResponse *answer =
-        unpack(&runtime__v1__status_response__descriptor, bytes, arena, &r, err);
+        unpack_message(&runtime__v1__status_response__descriptor, bytes, arena, &r, err);
     struct cri_condition *conditions;
     size_t n;
 
@@ -108,15 +37,15 @@ int decode_status(struct str bytes, struct arena *arena, const struct cri_condit
     n = answer->status ? answer->status->n_conditions : 0;
     conditions = arena_alloc(arena, n * sizeof(*conditions));
     if (!conditions)
-        return no_room(n, err);
+        return unpack_no_room(n, err);
     for (size_t i = 0; i < n; i++) {
         const Runtime__V1__RuntimeCondition *from = answer->status->conditions[i];
 
         conditions[i] = (struct cri_condition){
-            .type = text(from->type),
+            .type = unpack_text(from->type),
             .status = from->status,
-            .reason = text(from->reason),
-            .message = text(from->message),
+            .reason = unpack_text(from->reason),
+            .message = unpack_text(from->message),
         };
     }
     *ret = conditions;
@@ -124,19 +53,56 @@ int decode_status(struct str bytes, struct arena *arena, const struct cri_condit
     return 0;
 }
 
-int decode_image_status(struct str bytes, struct arena *arena, bool *ret_present,
-                        uint64_t *ret_size, struct err *err)
+/* "host/repository@sha256:...". Where an image has several names, the first one's. */
+static struct str digest_of(const Runtime__V1__Image *image)
+{
+    struct str name;
+    const char *sign;
+
+    if (image->n_repo_digests == 0)
+        return STR("");
+    name = unpack_text(image->repo_digests[0]);
+    sign = str_find(name, STR("@"));
+    return sign ? str_span(sign + 1, name.at + name.len) : STR("");
+}
+
+int decode_image_status(struct str bytes, struct arena *arena, struct image_fact *ret,
+                        struct err *err)
 {
     int r = 0;
     Runtime__V1__ImageStatusResponse *answer =
-        unpack(&runtime__v1__image_status_response__descriptor, bytes, arena, &r, err);
+        unpack_message(&runtime__v1__image_status_response__descriptor, bytes, arena, &r, err);
 
     if (!answer)
         return r;
     /* "If the image is not present, returns a response with ImageStatusResponse.Image set to nil"
      * (api.proto). */
-    *ret_present = answer->image != NULL;
-    *ret_size = answer->image ? answer->image->size : 0;
+    ret->present = answer->image != NULL;
+    ret->size = answer->image ? answer->image->size : 0;
+    ret->digest = answer->image ? digest_of(answer->image) : STR("");
+    return 0;
+}
+
+int decode_image_fs(struct str bytes, struct arena *arena, struct image_fs_fact *ret,
+                    struct err *err)
+{
+    int r = 0;
+    Runtime__V1__ImageFsInfoResponse *answer =
+        unpack_message(&runtime__v1__image_fs_info_response__descriptor, bytes, arena, &r, err);
+    const Runtime__V1__FilesystemUsage *usage;
+
+    if (!answer)
+        return r;
+    if (answer->n_image_filesystems == 0)
+        return err_set(err, -ENODATA, "names no image file system");
+    /* There may be several; the kubelet takes the first too
+     * (pkg/kubelet/stats/cri_stats_provider.go, ImageFsStats). */
+    usage = answer->image_filesystems[0];
+    *ret = (struct image_fs_fact){
+        .mountpoint = usage->fs_id ? unpack_text(usage->fs_id->mountpoint) : STR(""),
+        .used_bytes = usage->used_bytes ? usage->used_bytes->value : 0,
+        .used_inodes = usage->inodes_used ? usage->inodes_used->value : 0,
+    };
     return 0;
 }
 
@@ -153,22 +119,23 @@ int decode_sandboxes(struct str bytes, struct arena *arena, const struct cri_san
     int r = 0;
 
     arena_init(&scratch, LIMIT_DECODE_ARENA);
-    answer = unpack(&runtime__v1__list_pod_sandbox_response__descriptor, bytes, &scratch, &r, err);
+    answer = unpack_message(&runtime__v1__list_pod_sandbox_response__descriptor, bytes, &scratch,
+                            &r, err);
     if (!answer)
         return r;
     sandboxes = arena_alloc(arena, answer->n_items * sizeof(*sandboxes));
     if (!sandboxes)
-        return no_room(answer->n_items, err);
+        return unpack_no_room(answer->n_items, err);
     for (size_t i = 0; i < answer->n_items; i++) {
         const Runtime__V1__PodSandbox *from = answer->items[i];
 
         sandboxes[i] = (struct cri_sandbox){
-            .id = text(from->id),
-            .pod_uid = from->metadata ? text(from->metadata->uid) : STR(""),
+            .id = unpack_text(from->id),
+            .pod_uid = from->metadata ? unpack_text(from->metadata->uid) : STR(""),
             .ready = from->state == SANDBOX_READY,
         };
-        if (!adopt(arena, &sandboxes[i].id) || !adopt(arena, &sandboxes[i].pod_uid))
-            return no_room(answer->n_items, err);
+        if (!unpack_adopt(arena, &sandboxes[i].id) || !unpack_adopt(arena, &sandboxes[i].pod_uid))
+            return unpack_no_room(answer->n_items, err);
     }
     *ret = sandboxes;
     *ret_n = answer->n_items;
@@ -199,8 +166,8 @@ static struct str image_of(const Runtime__V1__ImageSpec *spec)
     if (!spec)
         return STR("");
     if (spec->user_specified_image.len)
-        return text(spec->user_specified_image);
-    return is_image_id(text(spec->image)) ? STR("") : text(spec->image);
+        return unpack_text(spec->user_specified_image);
+    return is_image_id(unpack_text(spec->image)) ? STR("") : unpack_text(spec->image);
 }
 
 int decode_containers(struct str bytes, struct arena *arena, const struct cri_container **ret,
@@ -212,25 +179,26 @@ int decode_containers(struct str bytes, struct arena *arena, const struct cri_co
     int r = 0;
 
     arena_init(&scratch, LIMIT_DECODE_ARENA);
-    answer = unpack(&runtime__v1__list_containers_response__descriptor, bytes, &scratch, &r, err);
+    answer = unpack_message(&runtime__v1__list_containers_response__descriptor, bytes, &scratch, &r,
+                            err);
     if (!answer)
         return r;
     containers = arena_alloc(arena, answer->n_containers * sizeof(*containers));
     if (!containers)
-        return no_room(answer->n_containers, err);
+        return unpack_no_room(answer->n_containers, err);
     for (size_t i = 0; i < answer->n_containers; i++) {
         const Runtime__V1__Container *from = answer->containers[i];
 
         containers[i] = (struct cri_container){
-            .sandbox_id = text(from->pod_sandbox_id),
-            .name = from->metadata ? text(from->metadata->name) : STR(""),
+            .sandbox_id = unpack_text(from->pod_sandbox_id),
+            .name = from->metadata ? unpack_text(from->metadata->name) : STR(""),
             .image = image_of(from->image),
             .attempt = from->metadata ? from->metadata->attempt : 0,
             .created_us = from->created_at > 0 ? from->created_at / 1000 : 0,
         };
-        if (!adopt(arena, &containers[i].sandbox_id) || !adopt(arena, &containers[i].name) ||
-            !adopt(arena, &containers[i].image))
-            return no_room(answer->n_containers, err);
+        if (!unpack_adopt(arena, &containers[i].sandbox_id) ||
+            !unpack_adopt(arena, &containers[i].name) || !unpack_adopt(arena, &containers[i].image))
+            return unpack_no_room(answer->n_containers, err);
     }
     *ret = containers;
     *ret_n = answer->n_containers;

@@ -47,8 +47,13 @@ int decode_version(struct str bytes, struct arena *arena, struct runtime_fact *r
 int decode_status(struct str bytes, struct arena *arena, const struct cri_condition **ret,
                   size_t *ret_n, struct err *err);
 
-int decode_image_status(struct str bytes, struct arena *arena, bool *ret_present,
-                        uint64_t *ret_size, struct err *err);
+/* Sets all of `ret` but its `image`, which is not in the answer. */
+int decode_image_status(struct str bytes, struct arena *arena, struct image_fact *ret,
+                        struct err *err);
+
+/* -ENODATA: an answer without any file system. */
+int decode_image_fs(struct str bytes, struct arena *arena, struct image_fs_fact *ret,
+                    struct err *err);
 
 int decode_sandboxes(struct str bytes, struct arena *arena, const struct cri_sandbox **ret,
                      size_t *ret_n, struct err *err);

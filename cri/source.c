@@ -2,10 +2,11 @@
 /*
  * The loop that asks the container runtime.
  *
- *   1. find the socket, connect, ask Version and Status       connection.c
- *   2. nothing waits: sleep; the same two questions every 30 s
- *   3. something waits: ImageStatus of what it waits for, then the two lists,
- *      after 1 s, 2 s, 4 s and from then on every 5 s; sooner when another begins to wait
+ *   1. find the socket, connect, ask Version, Status, ImageFsInfo     connection.c
+ *   2. nothing waits: sleep; the same three questions every 30 s
+ *   3. something waits: ImageStatus of what it waits for, then the two lists, then what
+ *      is in flight (content.c), after 1 s, 2 s, 4 s and from then on every 5 s; sooner when
+ *      another begins to wait
  *
  * Any question that gets no answer ends the round, the connection is thrown away
  * and it begins at 1 after a back-off. One exception: a connection that had worked
@@ -24,9 +25,11 @@
 
 #include "cri/calls.h"
 #include "cri/connection.h"
+#include "cri/content.h"
 #include "cri/endpoint.h"
 #include "cri/health.h"
 #include "cri/inventory.h"
+#include "log.h"
 #include "mem.h"
 
 #define LIVENESS_INTERVAL (30 * SEC)
@@ -44,7 +47,10 @@ struct cri {
     char *endpoint;           /* the configured path, or NULL */
     const char *only_this[2]; /* the same as a list of one */
     struct connection connection;
+    struct content content;
     struct health health;
+    unsigned met;        /* connection.met, as of the last greeting */
+    bool no_image_fs;    /* ImageFsInfo was refused since */
     struct arena arena;  /* what one round decodes */
     int64_t answered_us; /* mono: when Version was last answered */
     int64_t poll_us;     /* the present pause between two looks */
@@ -70,8 +76,9 @@ int cri_new(const struct cri_config *config, const struct sink *sink, const stru
     cri->clock = clock;
     atomic_init(&cri->stop, false);
     cri->only_this[0] = cri->endpoint;
-    connection_init(&cri->connection, sink, path ? cri->only_this : endpoint_well_known(),
+    connection_init(&cri->connection, sink, clock, path ? cri->only_this : endpoint_well_known(),
                     &cri->stop);
+    content_init(&cri->content, sink, &cri->connection.calls, &cri->health);
     *ret = cri;
     return 0;
 }
@@ -94,8 +101,8 @@ static void tick(struct cri *cri)
     cri->sink->tick(cri->sink->self, SOURCE_CRI);
 }
 
-/* Neither the connection nor the deadline: an answer, if only about this one image. */
-static bool is_about_the_image(int code)
+/* Neither the connection nor the deadline: an answer, if only to this one question. */
+static bool is_an_answer(int code)
 {
     return code != -ECONNREFUSED && code != -ETIMEDOUT && code != -ECANCELED && code != -ENOMEM;
 }
@@ -112,13 +119,13 @@ static int look_at_images(struct cri *cri, const struct wanted *wanted, struct e
     for (size_t i = 0; i < wanted->n_images; i++) {
         struct observation observation = { .kind = OBSERVE_IMAGE };
         struct err here = ERR_INIT;
-        int r = calls_image_status(cri->connection.channel, &cri->arena, wanted->images[i],
+        int r = calls_image_status(&cri->connection.calls, &cri->arena, wanted->images[i],
                                    &observation.image, &here);
 
         tick(cri);
         if (r == 0)
             cri->sink->observe(cri->sink->self, &observation);
-        else if (is_about_the_image(r))
+        else if (is_an_answer(r))
             refused = r;
         else
             return err_set(err, r, "%s", here.text);
@@ -136,14 +143,14 @@ static int look_at_images(struct cri *cri, const struct wanted *wanted, struct e
 
 static int look_at_pods(struct cri *cri, struct err *err)
 {
-    struct channel *channel = cri->connection.channel;
+    struct calls *calls = &cri->connection.calls;
     struct inventory inventory;
-    int r = calls_list_containers(channel, &cri->arena, &inventory.containers,
+    int r = calls_list_containers(calls, &cri->arena, &inventory.containers,
                                   &inventory.n_containers, err);
 
     tick(cri);
     if (r == 0)
-        r = calls_list_sandboxes(channel, &cri->arena, &inventory.sandboxes, &inventory.n_sandboxes,
+        r = calls_list_sandboxes(calls, &cri->arena, &inventory.sandboxes, &inventory.n_sandboxes,
                                  err);
     if (r == -EMSGSIZE)
         cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
@@ -154,20 +161,53 @@ static int look_at_pods(struct cri *cri, struct err *err)
     return r;
 }
 
+/* For people only, so a runtime that cannot tell is none that fails. */
+static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err)
+{
+    struct observation observation = { .kind = OBSERVE_IMAGE_FS };
+    struct err here = ERR_INIT;
+    int r;
+
+    if (cri->no_image_fs)
+        return 0;
+    r = calls_image_fs_info(&cri->connection.calls, &cri->arena, &observation.image_fs, &here);
+    tick(cri);
+    if (r == -ENOSYS || r == -EACCES) {
+        cri->no_image_fs = true;
+        log_info("cri", "%s; not asked again", here.text);
+    } else if (r < 0 && !is_an_answer(r)) {
+        return err_set(err, r, "%s", here.text);
+    } else if (r < 0 && r != -ENODATA) {
+        health_remark(&cri->health, here.text, now);
+    } else if (r == 0) {
+        if (cri->connection.quirks.image_fs_is_metadata)
+            observation.image_fs.used_bytes = observation.image_fs.used_inodes = 0;
+        cri->sink->observe(cri->sink->self, &observation);
+    }
+    return 0;
+}
+
 static int greet(struct cri *cri, struct instant now, struct err *err)
 {
     char trouble[CONNECTION_TROUBLE_SIZE] = "";
     int r;
 
-    if (!cri->connection.channel)
+    if (!connection_is_open(&cri->connection))
         r = connection_open(&cri->connection, &cri->arena, err);
     else if (now.mono_us - cri->answered_us >= LIVENESS_INTERVAL)
         r = connection_check(&cri->connection, &cri->arena, err);
     else
         return 0;
     tick(cri);
+    if (cri->met != cri->connection.met) { /* what the one before refused, this one may answer */
+        cri->met = cri->connection.met;
+        cri->no_image_fs = false;
+        content_forget(&cri->content);
+    }
     if (r == 0)
         r = connection_trouble(&cri->connection, &cri->arena, trouble, err);
+    if (r == 0)
+        r = look_at_image_fs(cri, now, err);
     if (r < 0)
         return r;
     health_complain(&cri->health, trouble[0] ? trouble : NULL, now);
@@ -175,21 +215,29 @@ static int greet(struct cri *cri, struct instant now, struct err *err)
     return 0;
 }
 
+static bool something_waits(const struct wanted *wanted)
+{
+    return wanted->n_images > 0 || wanted->pods_wait || wanted->ingests || wanted->n_blobs > 0;
+}
+
 /* Everything that is worth asking now. Sets whether something waits, also on failure. */
 static int ask(struct cri *cri, bool *ret_waiting, struct err *err)
 {
+    struct instant now = clock_now(cri->clock);
     struct wanted wanted;
     int r;
 
     cri->sink->wanted(cri->sink->self, &wanted);
-    *ret_waiting = wanted.n_images > 0 || wanted.pods_wait;
+    *ret_waiting = something_waits(&wanted);
     arena_init(&cri->arena, LIMIT_DECODE_ARENA);
 
-    r = greet(cri, clock_now(cri->clock), err);
+    r = greet(cri, now, err);
     if (r == 0)
         r = look_at_images(cri, &wanted, err);
     if (r == 0 && wanted.pods_wait)
         r = look_at_pods(cri, err);
+    if (r == 0 && cri->connection.quirks.content_service)
+        r = content_look(&cri->content, &wanted, &cri->arena, now, err);
 
     arena_done(&cri->arena);
     wanted_done(&wanted);
@@ -216,7 +264,7 @@ static enum reconnect reconnect_reason(int code, bool established)
 static int ask_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *err)
 {
     for (;;) {
-        bool established = cri->connection.channel != NULL;
+        bool established = connection_is_open(&cri->connection);
         int r;
 
         err_clear(err);
@@ -229,6 +277,18 @@ static int ask_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *e
         if (r != -ECONNREFUSED || !established)
             return r;
     }
+}
+
+/* A wake-up that came as a slice of sleep ended anyway looks like its end. */
+static bool slept_through(struct cri *cri)
+{
+    struct wanted wanted;
+    bool waits;
+
+    cri->sink->wanted(cri->sink->self, &wanted);
+    waits = something_waits(&wanted);
+    wanted_done(&wanted);
+    return waits;
 }
 
 /*
@@ -248,7 +308,7 @@ static bool rest(struct cri *cri, int64_t until, int64_t earliest, bool *ret_wok
             return true;
         if (!cri->sink->wait(cri->sink->self, slice) || atomic_load(&cri->stop))
             return false;
-        if (clock_now(cri->clock).mono_us < slice) {
+        if (clock_now(cri->clock).mono_us < slice || (slice < until && slept_through(cri))) {
             *ret_woken = true;
             until = earliest < until ? earliest : until;
         }
@@ -264,6 +324,7 @@ static bool turn(struct cri *cri)
     struct instant now = clock_now(cri->clock);
     int64_t until;
 
+    cri->sink->calls(cri->sink->self, &cri->connection.calls.counted);
     if (atomic_load(&cri->stop))
         return false;
     if (r < 0) {

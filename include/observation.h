@@ -113,6 +113,7 @@ struct ingests_fact {
 };
 
 /* Whose a blob is: the repositories that have a manifest or an index on this node which names it.
+ * Their hosts are without a port: containerd's labels are.
  */
 struct blob_fact {
     struct str digest;
@@ -123,7 +124,7 @@ struct blob_fact {
 /* Where the runtime keeps its images. */
 struct image_fs_fact {
     struct str mountpoint;
-    uint64_t used_bytes;
+    uint64_t used_bytes; /* 0: unknown, as of used_inodes */
     uint64_t used_inodes;
 };
 

@@ -113,21 +113,40 @@ bool ingest_is_idle(const struct correlate *c, const struct ingest_state *ingest
     return false;
 }
 
-/* "host/repository" of "host/repository:tag", as an image canonically is. */
-static struct str repository_of(const char *canonical)
+/* "127.0.0.1" of "127.0.0.1:5000", "::1" of "[::1]:5000". */
+static struct str without_port(struct str host)
 {
-    const char *name = strrchr(canonical, '/');
+    const char *bracket = str_find(host, STR("]"));
+    const char *colon = str_find(host, STR(":"));
 
-    name = name ? name : canonical;
-    return str_span(canonical, name + strcspn(name, ":@"));
+    if (bracket)
+        return str_span(host.at + 1, bracket);
+    return colon ? str_span(host.at, colon) : host;
+}
+
+/*
+ * Whether a canonical image, "host:port/path:tag", is of a repository as containerd's labels name
+ * it, "host/path" (containerd: core/remotes/docker/handler.go, which takes the URL's host name
+ * alone).
+ */
+static bool is_repository(struct str repository, const char *canonical)
+{
+    const char *slash = strchr(canonical, '/');
+    const char *name = strrchr(canonical, '/');
+    struct str host, path;
+
+    if (!slash)
+        return false;
+    host = without_port(str_span(canonical, slash));
+    path = str_span(slash, name + strcspn(name, ":@"));
+    return repository.len == host.len + path.len && str_starts(repository, host) &&
+           str_ends(repository, path);
 }
 
 bool ingest_is_of(const struct ingest_state *ingest, const struct image_state *image)
 {
-    struct str repository = repository_of(image->canonical);
-
     for (size_t i = 0; i < ingest->n_repositories; i++)
-        if (str_eq(str_from(ingest->repositories[i]), repository))
+        if (is_repository(str_from(ingest->repositories[i]), image->canonical))
             return true;
     return false;
 }

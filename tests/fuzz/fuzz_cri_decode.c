@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "cri/decode.h"
+#include "cri/decode_content.h"
 #include "cri/inventory.h"
+#include "cri/quirks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,28 +40,96 @@ static void decode_lists(struct str bytes, struct arena *arena)
     inventory_observe(&inventory, &sink, arena, NULL);
 }
 
+static void touch(struct str text)
+{
+    static volatile unsigned char last;
+
+    for (size_t i = 0; i < text.len; i++)
+        last = (unsigned char)text.at[i];
+    (void)last;
+}
+
+static void decode_flight(struct str bytes, struct arena *arena)
+{
+    struct ingests_fact ingests;
+    bool more;
+
+    if (decode_ingests(bytes, arena, &ingests, &more, NULL) < 0)
+        return;
+    for (size_t i = 0; i < ingests.n; i++) {
+        if (!digest_valid(ingests.ingests[i].digest))
+            abort(); /* it will be part of a filter */
+        touch(ingests.ingests[i].digest);
+    }
+}
+
+/* The blob is the one that the seeds speak of, and the message comes twice. */
+static void gather_owners(struct str bytes, struct arena *arena)
+{
+    struct owners owners = {
+        .arena = arena,
+        .digest = STR("sha256:96fa39606a1d9abfbcff378405b59d4a90fb2418381e27ce0720b22e3ee04398"),
+    };
+
+    if (decode_owners(bytes, &owners, NULL) < 0)
+        return;
+    decode_owners(bytes, &owners, NULL);
+    for (size_t i = 0; i < owners.n; i++)
+        touch(owners.repositories[i]);
+}
+
+static void decode_image(struct str bytes, struct arena *arena)
+{
+    struct image_fact image;
+
+    if (decode_image_status(bytes, arena, &image, NULL) == 0)
+        touch(image.digest);
+}
+
+static void decode_runtime(struct str bytes, struct arena *arena)
+{
+    struct runtime_fact runtime;
+
+    if (decode_version(bytes, arena, &runtime, NULL) == 0)
+        quirks_of(&runtime);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str bytes;
     const struct cri_condition *conditions;
-    struct runtime_fact runtime;
+    struct image_fs_fact image_fs;
     struct arena arena;
-    uint64_t image_size;
-    bool present;
     size_t n;
 
     if (size == 0)
         return 0;
     bytes = (struct str){ .at = (const char *)data + 1, .len = size - 1 };
     arena_init(&arena, 1 << 20);
-    if (data[0] % 4 == 0)
-        decode_version(bytes, &arena, &runtime, NULL);
-    else if (data[0] % 4 == 1)
+    switch (data[0] % 8) {
+    case 0:
+        decode_runtime(bytes, &arena);
+        break;
+    case 1:
         decode_status(bytes, &arena, &conditions, &n, NULL);
-    else if (data[0] % 4 == 2)
-        decode_image_status(bytes, &arena, &present, &image_size, NULL);
-    else
+        break;
+    case 2:
+        decode_image(bytes, &arena);
+        break;
+    case 3:
         decode_lists(bytes, &arena);
+        break;
+    case 4:
+        decode_flight(bytes, &arena);
+        break;
+    case 5:
+        gather_owners(bytes, &arena);
+        break;
+    default:
+        if (decode_image_fs(bytes, &arena, &image_fs, NULL) == 0)
+            touch(image_fs.mountpoint);
+        break;
+    }
     arena_done(&arena);
     return 0;
 }

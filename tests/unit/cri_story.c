@@ -18,10 +18,31 @@ static struct instant world_now(void *self)
     return (struct instant){ .mono_us = world->now_us, .wall_us = world->now_us + 50 * SEC };
 }
 
+static void tell_ingests(struct world *world, const struct ingests_fact *ingests)
+{
+    buf_printf(&world->told, "%zu in flight", ingests->n);
+    for (size_t i = 0; i < ingests->n; i++)
+        buf_printf(&world->told, " %.*s", STR_ARG(str_head(ingests->ingests[i].digest, 9)));
+    buf_printf(&world->told, "\n");
+}
+
+static void tell_blob(struct world *world, const struct blob_fact *blob)
+{
+    buf_printf(&world->told, "%.*s is of", STR_ARG(str_head(blob->digest, 9)));
+    for (size_t i = 0; i < blob->n; i++)
+        buf_printf(&world->told, " %.*s", STR_ARG(blob->repositories[i]));
+    buf_printf(&world->told, "\n");
+}
+
 static void world_observe(void *self, const struct observation *o)
 {
     struct world *world = self;
 
+    if (o->kind == OBSERVE_IMAGE_FS) {
+        world->image_fs_told++;
+        world->image_fs_bytes = o->image_fs.used_bytes;
+        return;
+    }
     buf_printf(&world->told, "%g ", (double)(world->now_us - START) / SEC);
     if (o->kind == OBSERVE_RUNTIME)
         buf_printf(&world->told, "runtime %.*s\n", STR_ARG(o->runtime.version));
@@ -33,17 +54,30 @@ static void world_observe(void *self, const struct observation *o)
                    o->sandbox.ready);
     else if (o->kind == OBSERVE_SANDBOXES_END)
         buf_printf(&world->told, "no more sandboxes\n");
+    else if (o->kind == OBSERVE_INGESTS)
+        tell_ingests(world, &o->ingests);
+    else if (o->kind == OBSERVE_BLOB)
+        tell_blob(world, &o->blob);
     else
-        buf_printf(&world->told, "created %.*s/%.*s #%u\n", STR_ARG(o->created.pod_uid),
-                   STR_ARG(o->created.container), o->created.attempt);
+        buf_printf(&world->told, "created %.*s/%.*s%s%.*s #%u\n", STR_ARG(o->created.pod_uid),
+                   STR_ARG(o->created.container), o->created.image.len ? " of " : "",
+                   STR_ARG(o->created.image), o->created.attempt);
 }
 
 static void world_limit_hit(void *self, enum limit limit)
 {
     struct world *world = self;
 
-    assert_int_equal(limit, LIMIT_HIT_CRI_MESSAGE);
+    world->limit_hit = limit;
     world->limit_hits++;
+}
+
+static void world_calls(void *self, const struct runtime_calls *calls)
+{
+    struct world *world = self;
+
+    world->calls = *calls;
+    world->calls_told++;
 }
 
 static void world_status(void *self, enum source_id source, const struct source_status *status)
@@ -71,10 +105,12 @@ static void world_wanted(void *self, struct wanted *ret)
 {
     struct world *world = self;
 
-    ret->n_images = 0;
-    ret->n_namespaces = 0;
+    ret->n_images = ret->n_namespaces = ret->n_blobs = 0;
     ret->pods_wait = world->waiting;
+    ret->ingests = world->pulling;
     arena_init(&ret->arena, 100);
+    if (world->stalled)
+        ret->blobs[ret->n_blobs++] = LAYER;
     if (world->waiting)
         ret->images[ret->n_images++] = STR("busybox");
 }
@@ -106,6 +142,9 @@ void story_start_runtime(struct world *world)
     double_answers(world->runtime, "ImageStatus", ABSENT);
     double_answers(world->runtime, "ListPodSandbox", SANDBOXES);
     double_answers(world->runtime, "ListContainers", CONTAINERS);
+    double_answers(world->runtime, "ImageFsInfo", IMAGE_FS);
+    double_answers(world->runtime, "ListStatuses", IN_FLIGHT);
+    double_answers(world->runtime, "List", OWNER);
 }
 
 void story_stop_runtime(struct world *world)
@@ -134,6 +173,7 @@ int story_new(void **state)
         .observe = world_observe,
         .limit_hit = world_limit_hit,
         .status = world_status,
+        .calls = world_calls,
         .tick = world_tick,
         .wanted = world_wanted,
         .wait = world_wait,

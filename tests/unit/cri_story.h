@@ -35,6 +35,19 @@
 #define CONTAINERS                                                                                 \
     STR("\x0a\x10\x12\x01s\x1a\x05\x0a\x01"                                                        \
         "c\x10\x02\x38\x80\x94\xeb\xdc\x03")
+/* ImageFsInfoResponse: 7 bytes in "/i". */
+#define IMAGE_FS STR("\x0a\x0a\x12\x04\x0a\x02/i\x1a\x02\x08\x07")
+
+#define HEX32 "0123456789abcdef0123456789abcdef"
+#define LAYER STR("sha256:" HEX32)
+/* ListStatusesResponse: LAYER, 2 of 4 bytes. ListContentResponse: "h"/"r" has a manifest with it.
+ */
+#define IN_FLIGHT STR("\x0a\x33\x1a\x2dlayer-sha256:" HEX32 "\x20\x02\x28\x04")
+#define OWNER                                                                                      \
+    STR("\x0a\x79\x2a\x4d\x0a\x22"                                                                 \
+        "containerd.io/gc.ref.content.l.000"                                                       \
+        "\x12\x27sha256:" HEX32 "\x2a\x28\x0a\x23"                                                 \
+        "containerd.io/distribution.source.h\x12\x01r")
 
 #define START (1000 * SEC)
 
@@ -58,12 +71,19 @@ struct world {
     int64_t now_us;
     const struct moment *next;
     bool waiting; /* a container waits */
+    bool pulling; /* the core would like to know what is in flight */
+    bool stalled; /* ... and whose LAYER is */
     bool woken;   /* what just happened makes the agent end a wait() */
 
     struct buf told; /* every observation, with its second */
     struct source_status status;
     unsigned status_flips;
     unsigned limit_hits;
+    enum limit limit_hit; /* the last one */
+    unsigned image_fs_told;
+    uint64_t image_fs_bytes;
+    struct runtime_calls calls;
+    unsigned calls_told;
     int64_t ticked_us, longest_silence_us;
     FILE *log;
     int real_stderr;

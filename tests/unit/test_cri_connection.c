@@ -66,7 +66,7 @@ static int world_new(void **state)
     world->sink = (struct sink){ .self = world, .observe = observe };
     arena_init(&world->arena, LIMIT_DECODE_ARENA);
     channel_library_init();
-    connection_init(&world->connection, &world->sink, world->paths, &world->stop);
+    connection_init(&world->connection, &world->sink, clock_system(), world->paths, &world->stop);
     *state = world;
     return 0;
 }
@@ -134,7 +134,7 @@ static void none_there_is_said_with_an_example(void **state)
 
     assert_int_equal(open_one(world), -ENOENT);
     assert_non_null(strstr(world->err.text, world->first));
-    assert_null(world->connection.channel);
+    assert_false(connection_is_open(&world->connection));
 }
 
 static void the_one_that_is_there_is_blamed(void **state)
@@ -145,7 +145,7 @@ static void the_one_that_is_there_is_blamed(void **state)
     assert_int_equal(open_one(world), -ENOSYS);
     assert_non_null(strstr(world->err.text, world->second));
     assert_non_null(strstr(world->err.text, "CRI plugin is off"));
-    assert_null(world->connection.channel);
+    assert_false(connection_is_open(&world->connection));
 }
 
 static void a_stop_ends_the_search(void **state)

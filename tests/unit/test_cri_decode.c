@@ -15,6 +15,8 @@
 #include "proto/cri.pb-c.h"
 
 #define RECORDED "tests/data/cri/containerd-1.6/"
+#define RECORDED_1_7 "tests/data/cri/containerd-1.7/"
+#define RECORDED_2_1 "tests/data/cri/containerd-2.1/"
 
 struct world {
     struct arena arena;
@@ -79,6 +81,26 @@ static void containerd_tells_its_version(void **state)
     assert_text(runtime.version, "1.6.20~ds1");
 }
 
+static void newer_containerds_tell_theirs(void **state)
+{
+    static const struct {
+        const char *path, *version;
+    } rows[] = {
+        { RECORDED_1_7 "version.pb", "1.7.24~ds1" },
+        { RECORDED_2_1 "version.pb", "2.1.9+unknown" },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct runtime_fact runtime;
+
+        assert_int_equal(
+            decode_version(recorded(world, rows[i].path), &world->arena, &runtime, &world->err), 0);
+        assert_text(runtime.name, "containerd");
+        assert_text(runtime.version, rows[i].version);
+    }
+}
+
 static void containerd_tells_its_conditions(void **state)
 {
     struct world *world = *state;
@@ -97,22 +119,94 @@ static void containerd_tells_its_conditions(void **state)
     assert_text(conditions[1].message, "Network plugin returns error: cni plugin not initialized");
 }
 
+/* A third one is no news of pods: ContainerdHasNoDeprecationWarnings. */
+static void newer_containerds_have_one_more_condition(void **state)
+{
+    static const char *const paths[] = { RECORDED_1_7 "status.pb", RECORDED_2_1 "status.pb" };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        const struct cri_condition *conditions;
+        size_t n;
+
+        assert_int_equal(
+            decode_status(recorded(world, paths[i]), &world->arena, &conditions, &n, &world->err),
+            0);
+        assert_int_equal(n, 3);
+        assert_text(conditions[0].type, "RuntimeReady");
+        assert_text(conditions[1].type, "NetworkReady");
+        assert_text(conditions[2].type, "ContainerdHasNoDeprecationWarnings");
+    }
+}
+
+static void an_image_that_was_pulled_has_a_digest(void **state)
+{
+    static const char *const paths[] = { RECORDED "image-pulled.pb", RECORDED_1_7 "image-pulled.pb",
+                                         RECORDED_2_1 "image-pulled.pb" };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct image_fact image = { .size = 1 };
+
+        assert_int_equal(
+            decode_image_status(recorded(world, paths[i]), &world->arena, &image, &world->err), 0);
+        assert_true(image.present);
+        assert_int_equal(image.size, 6309222);
+        assert_text(image.digest,
+                    "sha256:"
+                    "24a21339a614b297747d585adfdcc8b87b9bcf1e201f6ccf492e1b36aa6bd94b");
+    }
+}
+
+static void of_an_image_with_many_names_the_first_is_taken(void **state)
+{
+    /* Image: repo_digests "a@b", "c@d"; and one without a digest. */
+    static const struct {
+        struct str bytes;
+        const char *digest;
+    } rows[] = {
+        { { "\x0a\x0a\x1a\x03"
+            "a@b"
+            "\x1a\x03"
+            "c@d",
+            12 },
+          "b" },
+        { { "\x0a\x05\x1a\x03"
+            "abc",
+            7 },
+          "" },
+        { { "\x0a\x02\x1a\x00", 4 }, "" },
+        { { "\x0a\x03\x1a\x01"
+            "@",
+            5 },
+          "" },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct image_fact image;
+
+        assert_int_equal(decode_image_status(rows[i].bytes, &world->arena, &image, &world->err), 0);
+        assert_text(image.digest, rows[i].digest);
+    }
+}
+
 static void an_image_is_there_or_not(void **state)
 {
     struct world *world = *state;
-    uint64_t size = 1;
-    bool present = false;
+    struct image_fact image = { .size = 1 };
 
     assert_int_equal(decode_image_status(recorded(world, RECORDED "image-present.pb"),
-                                         &world->arena, &present, &size, &world->err),
+                                         &world->arena, &image, &world->err),
                      0);
-    assert_true(present);
-    assert_int_equal(size, 686771);
+    assert_true(image.present);
+    assert_int_equal(image.size, 686771);
+    assert_text(image.digest, "");
     assert_int_equal(decode_image_status(recorded(world, RECORDED "image-absent.pb"), &world->arena,
-                                         &present, &size, &world->err),
+                                         &image, &world->err),
                      0);
-    assert_false(present);
-    assert_int_equal(size, 0);
+    assert_false(image.present);
+    assert_int_equal(image.size, 0);
 }
 
 static void containerd_lists_sandboxes(void **state)
@@ -363,7 +457,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
         TEST(containerd_tells_its_version),
+        TEST(newer_containerds_tell_theirs),
         TEST(containerd_tells_its_conditions),
+        TEST(newer_containerds_have_one_more_condition),
+        TEST(an_image_that_was_pulled_has_a_digest),
+        TEST(of_an_image_with_many_names_the_first_is_taken),
         TEST(an_image_is_there_or_not),
         TEST(containerd_lists_sandboxes),
         TEST(containerd_lists_containers),

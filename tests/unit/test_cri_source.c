@@ -49,7 +49,7 @@ static void the_runtime_is_mended(struct world *world)
 
 /* --- stories ---------------------------------------------------------------------------------- */
 
-static void an_idle_node_is_asked_for_its_version_every_30_seconds(void **state)
+static void an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else(void **state)
 {
     static const struct moment story[] = { { START + 601 * SEC, NULL } };
     struct world *world = *state;
@@ -59,9 +59,14 @@ static void an_idle_node_is_asked_for_its_version_every_30_seconds(void **state)
     story_assert_told(world, "0 runtime 1.6\n");
     assert_int_equal(story_calls(world, "Version"), 21);
     assert_int_equal(story_calls(world, "Status"), 21);
+    assert_int_equal(story_calls(world, "ImageFsInfo"), 21);
+    assert_int_equal(world->image_fs_told, 21);
     assert_int_equal(story_calls(world, "ListPodSandbox"), 0);
     assert_int_equal(story_calls(world, "ListContainers"), 0);
     assert_int_equal(story_calls(world, "ImageStatus"), 0);
+    assert_int_equal(story_calls(world, "ListStatuses"), 0);
+    assert_int_equal(story_calls(world, "List"), 0);
+    assert_int_equal(double_unknown_calls(world->runtime), 0);
     assert_true(world->status.up);
     assert_int_equal(world->status_flips, 0);
     assert_int_equal(world->status.since_us, START + 50 * SEC);
@@ -250,6 +255,7 @@ static void a_list_over_the_limit_is_counted(void **state)
     story_play(world, story);
     story_assert_told(world, "0 runtime 1.6\n0 busybox absent 0\n");
     assert_int_equal(world->limit_hits, 1);
+    assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
     assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
     assert_false(world->status.up);
 }
@@ -278,6 +284,30 @@ static void an_answer_that_is_no_message_is_an_error(void **state)
     story_assert_told(world, "");
     assert_false(world->status.up);
     assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
+}
+
+/* --- what is told of the calls ---------------------------------------------------------------- */
+
+static void each_round_tells_how_the_calls_go(void **state)
+{
+    static const struct moment story[] = {
+        { START + 1 * SEC, a_container_waits },
+        { START + 1500 * MSEC, story_stop_runtime },
+        { START + 2500 * MSEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    /* At 0 and at 1 in good health, at 2 it was gone. */
+    assert_int_equal(world->calls_told, 3);
+    assert_int_equal(world->calls.durations[METHOD_VERSION].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_STATUS].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_IMAGE_FS_INFO].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_IMAGE_STATUS].count, 2);
+    assert_int_equal(world->calls.errors[METHOD_IMAGE_STATUS][14], 1);
+    assert_int_equal(world->calls.durations[METHOD_LIST_CONTAINERS].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_LIST_POD_SANDBOX].count, 1);
 }
 
 /* --- stopping --------------------------------------------------------------------------------- */
@@ -355,7 +385,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, story_new, story_free)
     const struct CMUnitTest tests[] = {
-        TEST(an_idle_node_is_asked_for_its_version_every_30_seconds),
+        TEST(an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else),
         TEST(a_waiting_container_is_looked_after_at_once_and_then_ever_less_often),
         TEST(another_container_that_waits_quickens_the_looks),
         TEST(a_rollout_does_not_make_it_list_for_every_container),
@@ -368,6 +398,7 @@ int main(void)
         TEST(a_list_over_the_limit_is_counted),
         TEST(what_is_no_cri_is_told_with_its_likely_reason),
         TEST(an_answer_that_is_no_message_is_an_error),
+        TEST(each_round_tells_how_the_calls_go),
         TEST(stopping_does_not_wait_for_a_runtime_that_hangs),
         TEST(a_stop_before_the_start_is_one),
         TEST(a_malformed_endpoint_is_refused_by_name),

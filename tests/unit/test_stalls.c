@@ -194,6 +194,45 @@ static void everything_that_shares_the_layer_waits_behind_it(void **state)
     world_look_done(&look);
 }
 
+/* Whether a container that waits for `image` is stalled by a layer of `repository`. */
+static bool is_held_up(const char *image, const char *repository)
+{
+    struct pod_told told;
+    struct world w;
+    size_t n;
+
+    world_begin(&w);
+    pod_of(&w, &told, "web-0");
+    told.containers[0].image = str_from(image);
+    tell_pod(&w, &told);
+    for (int64_t passed = 0; passed <= 2 * MINUTE; passed += LOOK) {
+        tell_image(&w, image, false);
+        tell_looked(&w, "web-0");
+        TELL_INGESTS(&w, { LAYER, 400, passed });
+        world_advance(&w, LOOK);
+    }
+    TELL_INGESTS(&w, { LAYER, 400, 2 * MINUTE });
+    tell_blob_owner(&w, LAYER, repository);
+    n = incidents_of(&w, "web-0");
+    world_end(&w);
+    return n > 0;
+}
+
+static void the_runtime_names_hosts_without_their_port(void **state)
+{
+    (void)state;
+    assert_true(is_held_up("127.0.0.1:5000/team/app:v1", "127.0.0.1/team/app"));
+    assert_true(is_held_up("registry.example.com/team/app", "registry.example.com/team/app"));
+    assert_true(is_held_up("[::1]:5000/x", "::1/x"));
+    assert_true(is_held_up("busybox", "docker.io/library/busybox"));
+    assert_true(is_held_up("r.io/a@sha256:"
+                           "0000000000000000000000000000000000000000000000000000000000000000",
+                           "r.io/a"));
+    assert_false(is_held_up("127.0.0.1:5000/team/app:v1", "127.0.0.1/team/app2"));
+    assert_false(is_held_up("127.0.0.1:5000/team/app:v1", "127.0.0.2/team/app"));
+    assert_false(is_held_up("127.0.0.1:5000/team/app:v1", "app"));
+}
+
 static void what_a_failed_try_left_behind_is_no_stall(void **state)
 {
     struct world *w = *state;
@@ -366,6 +405,7 @@ int main(void)
         WORLD_TEST(a_slow_pull_whose_bytes_move_is_none),
         WORLD_TEST(a_pull_that_waits_for_its_turn_or_is_unpacked_has_nothing_in_flight),
         WORLD_TEST(everything_that_shares_the_layer_waits_behind_it),
+        cmocka_unit_test(the_runtime_names_hosts_without_their_port),
         WORLD_TEST(what_a_failed_try_left_behind_is_no_stall),
         WORLD_TEST(the_next_try_can_stall_too_and_fails_on_when_bytes_come),
         WORLD_TEST(the_runtime_gives_up_and_the_incident_goes_on),

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/content.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "log.h"
+
+/* Owners change only when another pull begins, and asking walks through all of the content. */
+#define ASK_AGAIN (30 * SEC)
+
+/* After an answer that was of no use. */
+#define FAILURE_PAUSE (30 * SEC)
+
+void content_init(struct content *content, const struct sink *sink, struct calls *calls,
+                  struct health *health)
+{
+    *content = (struct content){ .sink = sink, .calls = calls, .health = health };
+}
+
+void content_forget(struct content *content)
+{
+    content_init(content, content->sink, content->calls, content->health);
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+/*
+ * Returns `code` where it ends the round, else 0. A timeout does not: where the
+ * runtime hangs, the next CRI call shows it, and where only this service is slow, CRI
+ * still tells what it can.
+ */
+static int judge(struct content *content, int code, struct instant now, struct err *here,
+                 struct err *err)
+{
+    char text[200];
+
+    if (code == -ECONNREFUSED || code == -ECANCELED || code == -ENOMEM)
+        return err_set(err, code, "%s", here->text);
+    if (code == -ENOSYS || code == -EACCES) {
+        content->refused = true;
+        log_info("cri", "%s; not asked again, so pulls that stall are not told from slow ones",
+                 here->text);
+        return 0;
+    }
+    if (code == -EMSGSIZE)
+        content->sink->limit_hit(content->sink->self, LIMIT_HIT_CRI_MESSAGE);
+    content->not_until_us = now.mono_us + FAILURE_PAUSE;
+    snprintf(text, sizeof(text), "%.180s", here->text);
+    health_remark(content->health, text, now);
+    return 0;
+}
+
+/* --- what is in flight ------------------------------------------------------------------------ */
+
+static int look_at_ingests(struct content *content, struct arena *arena, struct instant now,
+                           struct err *err)
+{
+    const struct sink *sink = content->sink;
+    struct observation observation = { .kind = OBSERVE_INGESTS };
+    struct err here = ERR_INIT;
+    bool more = false;
+    int r = calls_list_ingests(content->calls, arena, &observation.ingests, &more, &here);
+
+    sink->tick(sink->self, SOURCE_CRI);
+    if (r < 0)
+        return judge(content, r, now, &here, err);
+    if (more)
+        sink->limit_hit(sink->self, LIMIT_HIT_INGESTS);
+    sink->observe(sink->self, &observation);
+    return 0;
+}
+
+/* --- whose it is ------------------------------------------------------------------------------ */
+
+static bool is_wanted(const struct wanted *wanted, struct str digest)
+{
+    for (size_t i = 0; i < wanted->n_blobs; i++) {
+        if (str_eq(wanted->blobs[i], digest))
+            return true;
+    }
+    return false;
+}
+
+/* A blob that is not wanted any more is asked for at once when it is wanted again. */
+static void forget_unwanted(struct content *content, const struct wanted *wanted)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < content->n_asked; i++) {
+        if (is_wanted(wanted, str_from(content->asked[i].digest)))
+            content->asked[kept++] = content->asked[i];
+    }
+    content->n_asked = kept;
+}
+
+/* Whether it is time to ask; notes that it is asked now. All that are noted are wanted, so there is
+ * always room for one more that is. */
+static bool is_due(struct content *content, struct str digest, struct instant now)
+{
+    struct content_asked *asked = content->asked;
+    size_t i = 0;
+
+    while (i < content->n_asked && !str_eq(str_from(asked[i].digest), digest))
+        i++;
+    if (i < content->n_asked && now.mono_us - asked[i].at_us < ASK_AGAIN)
+        return false;
+    if (i == content->n_asked) {
+        if (i == LIMIT_WANTED_BLOBS)
+            return false; /* the same one twice among those wanted */
+        content->n_asked++;
+        snprintf(asked[i].digest, sizeof(asked[i].digest), "%.*s", STR_ARG(digest));
+    }
+    asked[i].at_us = now.mono_us;
+    return true;
+}
+
+static int look_at_blob(struct content *content, struct str digest, struct arena *arena,
+                        struct instant now, struct err *err)
+{
+    const struct sink *sink = content->sink;
+    struct owners owners = { .arena = arena, .digest = digest };
+    struct observation observation = { .kind = OBSERVE_BLOB };
+    struct err here = ERR_INIT;
+    int r = calls_list_owners(content->calls, &owners, &here);
+
+    sink->tick(sink->self, SOURCE_CRI);
+    if (r < 0)
+        return judge(content, r, now, &here, err);
+    if (owners.more)
+        sink->limit_hit(sink->self, LIMIT_HIT_BLOB_REPOSITORIES);
+    observation.blob = (struct blob_fact){
+        .digest = digest,
+        .repositories = owners.repositories,
+        .n = owners.n,
+    };
+    sink->observe(sink->self, &observation);
+    return 0;
+}
+
+int content_look(struct content *content, const struct wanted *wanted, struct arena *arena,
+                 struct instant now, struct err *err)
+{
+    int r = 0;
+
+    if (content->refused || now.mono_us < content->not_until_us)
+        return 0;
+    forget_unwanted(content, wanted);
+    if (wanted->ingests)
+        r = look_at_ingests(content, arena, now, err);
+    for (size_t i = 0; r == 0 && i < wanted->n_blobs; i++) {
+        struct str digest = wanted->blobs[i];
+
+        if (content->refused || now.mono_us < content->not_until_us)
+            break;
+        if (digest_valid(digest) && is_due(content, digest, now))
+            r = look_at_blob(content, digest, arena, now, err);
+    }
+    return r;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/decode_content.h"
+
+#include <errno.h>
+
+#include "cri/unpack.h"
+#include "proto/content.pb-c.h"
+
+/* Hexadecimal digits: 32 of MD5, which nobody uses, to 128 of SHA-512. */
+#define DIGEST_HEX_MIN 32u
+#define DIGEST_HEX_MAX 128u
+#define DIGEST_ALGORITHM_MAX 16u
+
+static bool is_lower_or_digit(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+}
+
+static bool is_hex(char byte)
+{
+    return (byte >= 'a' && byte <= 'f') || (byte >= '0' && byte <= '9');
+}
+
+bool digest_valid(struct str digest)
+{
+    size_t algorithm = 0, hex;
+
+    while (algorithm < digest.len && is_lower_or_digit(digest.at[algorithm]))
+        algorithm++;
+    if (algorithm == 0 || algorithm > DIGEST_ALGORITHM_MAX || algorithm == digest.len ||
+        digest.at[algorithm] != ':')
+        return false;
+    hex = digest.len - algorithm - 1;
+    if (hex < DIGEST_HEX_MIN || hex > DIGEST_HEX_MAX)
+        return false;
+    for (size_t i = algorithm + 1; i < digest.len; i++) {
+        if (!is_hex(digest.at[i]))
+            return false;
+    }
+    return true;
+}
+
+/* --- blobs in flight -------------------------------------------------------------------------- */
+
+/*
+ * The digest is in the name of the ingest, "layer-sha256:...", "manifest-", "index-" or "config-"
+ * (containerd: remotes/handlers.go, MakeRefKey); `expected` is empty on 1.6, 1.7 and 2.1, though
+ * the API has it.
+ */
+static struct str digest_of(const Containerd__Content__V1__Status *status)
+{
+    struct str digest = unpack_text(status->expected), ref = unpack_text(status->ref);
+    const char *dash = ref.len ? memrchr(ref.at, '-', ref.len) : NULL;
+
+    if (!digest_valid(digest) && dash)
+        digest = str_span(dash + 1, ref.at + ref.len);
+    return digest_valid(digest) ? digest : STR("");
+}
+
+/* 0 where unknown, before 1970 or absurd. */
+static int64_t wall_us(const Containerd__Content__V1__Timestamp *time)
+{
+    if (!time || time->seconds < 0 || time->seconds >= INT64_MAX / SEC || time->nanos < 0 ||
+        time->nanos >= 1000000000)
+        return 0;
+    return time->seconds * SEC + time->nanos / 1000;
+}
+
+static uint64_t not_negative(int64_t number)
+{
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *ret, bool *ret_more,
+                   struct err *err)
+{
+    Containerd__Content__V1__ListStatusesResponse *answer;
+    CLEANUP(arena_done) struct arena scratch;
+    struct ingest *ingests;
+    bool more = false;
+    size_t n = 0;
+    int r = 0;
+
+    arena_init(&scratch, LIMIT_DECODE_ARENA);
+    answer = unpack_message(&containerd__content__v1__list_statuses_response__descriptor, bytes,
+                            &scratch, &r, err);
+    if (!answer)
+        return r;
+    ingests = arena_alloc(arena, LIMIT_INGESTS * sizeof(*ingests));
+    if (!ingests)
+        return unpack_no_room(LIMIT_INGESTS, err);
+    for (size_t i = 0; i < answer->n_statuses && !more; i++) {
+        const Containerd__Content__V1__Status *from = answer->statuses[i];
+        struct str digest = digest_of(from);
+
+        if (!digest.len)
+            continue;
+        more = n == LIMIT_INGESTS;
+        if (more)
+            break;
+        if (!unpack_adopt(arena, &digest))
+            return unpack_no_room(answer->n_statuses, err);
+        ingests[n++] = (struct ingest){
+            .digest = digest,
+            .bytes = not_negative(from->offset),
+            .total = not_negative(from->total),
+            .begun_us = wall_us(from->started_at),
+            .moved_us = wall_us(from->updated_at),
+        };
+    }
+    *ret = (struct ingests_fact){ .ingests = ingests, .n = n };
+    *ret_more = more;
+    return 0;
+}
+
+/* --- whose a blob is -------------------------------------------------------------------------- */
+
+/* containerd: images/handlers.go, ChildGCLabels: ".l.0", ".config", ".m.0", by index. */
+static bool names(const Containerd__Content__V1__Info *info, struct str digest)
+{
+    for (size_t i = 0; i < info->n_labels; i++) {
+        if (str_starts(unpack_text(info->labels[i]->key), STR("containerd.io/gc.ref.content.")) &&
+            str_eq(unpack_text(info->labels[i]->value), digest))
+            return true;
+    }
+    return false;
+}
+
+static bool is_known(const struct owners *owners, struct str host, struct str repository)
+{
+    for (size_t i = 0; i < owners->n; i++) {
+        struct str known = owners->repositories[i];
+
+        if (known.len == host.len + 1 + repository.len && str_starts(known, host) &&
+            known.at[host.len] == '/' && str_ends(known, repository))
+            return true;
+    }
+    return false;
+}
+
+static bool add_owner(struct owners *owners, struct str host, struct str repository)
+{
+    size_t len = host.len + 1 + repository.len;
+    char *name;
+
+    if (!repository.len || is_known(owners, host, repository))
+        return true;
+    if (owners->n == LIMIT_BLOB_REPOSITORIES) {
+        owners->more = true;
+        return true;
+    }
+    name = arena_alloc(owners->arena, len);
+    if (!name)
+        return false;
+    memcpy(name, host.at, host.len);
+    name[host.len] = '/';
+    memcpy(name + host.len + 1, repository.at, repository.len);
+    owners->repositories[owners->n++] = (struct str){ .at = name, .len = len };
+    return true;
+}
+
+/*
+ * "containerd.io/distribution.source.<host>" = "repository,repository": one registry may have the
+ * same manifest in several. The host stands without its port, and without the brackets of an
+ * IPv6 address: remotes/docker/handler.go, AppendDistributionSourceLabel, takes url.Hostname().
+ */
+static bool add_sources(struct owners *owners, struct str key, struct str value)
+{
+    static const struct str prefix = { .at = "containerd.io/distribution.source.", .len = 34 };
+    struct str host = str_skip(key, prefix.len);
+
+    if (!str_starts(key, prefix) || !host.len)
+        return true;
+    while (value.len) {
+        const char *comma = memchr(value.at, ',', value.len);
+        struct str repository = comma ? str_span(value.at, comma) : value;
+
+        if (!add_owner(owners, host, repository))
+            return false;
+        value = str_skip(value, repository.len + 1);
+    }
+    return true;
+}
+
+int decode_owners(struct str bytes, struct owners *owners, struct err *err)
+{
+    Containerd__Content__V1__ListContentResponse *answer;
+    CLEANUP(arena_done) struct arena scratch;
+    int r = 0;
+
+    arena_init(&scratch, LIMIT_DECODE_ARENA);
+    answer = unpack_message(&containerd__content__v1__list_content_response__descriptor, bytes,
+                            &scratch, &r, err);
+    if (!answer)
+        return r;
+    for (size_t i = 0; i < answer->n_info; i++) {
+        const Containerd__Content__V1__Info *info = answer->info[i];
+
+        if (!names(info, owners->digest))
+            continue;
+        for (size_t k = 0; k < info->n_labels; k++) {
+            if (!add_sources(owners, unpack_text(info->labels[k]->key),
+                             unpack_text(info->labels[k]->value)))
+                return unpack_no_room(answer->n_info, err);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,10 @@
+
+›
+
+RuntimeReady
+_
+NetworkReadyNetworkPluginNotReady"8Network plugin returns error: cni plugin not initialized
+&
+"ContainerdHasNoDeprecationWarnings
+
+runc"
