@@ -3,26 +3,79 @@
 """
 Does cri/ read from a real containerd what is there? Run by hand, as root:
 
-    check_cri.py BUILD/tests/lab/cri_look [--record DIR]
+    check_cri.py BUILD/tests/lab/cri_look [--suite SUITE] [--record DIR]
 
-Starts a containerd of its own, makes pods in it, compares what cri_look prints; then lets
-containerd hang, and end. --record writes the answers' bytes (tests/data/cri/).
+Starts a containerd of its own (Debian's of SUITE, see generations.py), makes pods in it, lets a
+layer stall, compares what cri_look prints; then lets containerd hang, and end. --record writes the
+answers' bytes (tests/data/cri/).
 """
 
 import argparse
+import http.server
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 import cri
 from containerd import SANDBOX_IMAGE, Containerd
-from procs import HERE, PYTHON, require, run
+from images import MANIFEST_TYPE, Image, digest_of
+from procs import HERE, PYTHON, require, run, wait_for
 
 RUNTIME, IMAGE = "/runtime.v1.RuntimeService/", "/runtime.v1.ImageService/"
+CONTENT = "/containerd.services.content.v1.Content/"
 WEB, DB, GONE = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
 pb = cri.pb
+
+
+class StallingRegistry:
+    """Two images that share a layer, of which only the first half is sent until release()."""
+
+    def __init__(self):
+        numbers = random.Random(7)
+        small, large = {"a": numbers.randbytes(2000)}, {"b": numbers.randbytes(6 << 20)}
+        self._images = {"team/big": Image([small, large]), "team/shared": Image([large])}
+        self._layer = self._images["team/shared"].layers[0]
+        self.digest, self.half, self.whole = digest_of(self._layer), len(self._layer) // 2, len(self._layer)
+        self.release = threading.Event()
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def answer(self, path):
+        """The type and the bytes of what is at `path`: "/v2/NAME/manifests|blobs/REFERENCE"."""
+        name, kind, reference = path.split("?")[0].removeprefix("/v2/").rsplit("/", 2)
+        image = self._images[name]
+        if kind == "manifests":
+            return MANIFEST_TYPE, image.manifest
+        return "application/octet-stream", image.blobs[reference]
+
+    def _handler(registry):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+
+            def do_GET(self):
+                kind, body = registry.answer(self.path)
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Docker-Content-Digest", digest_of(body))
+                self.end_headers()
+                if self.command == "GET" and body == registry._layer:
+                    self.wfile.write(body[:registry.half])
+                    registry.release.wait()
+                    body = body[registry.half:]
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
+
+        return Handler
 
 
 class Node:
@@ -86,20 +139,42 @@ def record(client, folder):
         return raw(IMAGE + "ImageStatus",
                    pb.ImageStatusRequest(image=pb.ImageSpec(image=reference)).SerializeToString())
 
-    os.makedirs(folder, exist_ok=True)
     for name, answer in (("version", raw(RUNTIME + "Version")), ("status", raw(RUNTIME + "Status")),
                          ("sandboxes", raw(RUNTIME + "ListPodSandbox")),
                          ("containers", raw(RUNTIME + "ListContainers")),
                          ("image-present", image(SANDBOX_IMAGE)),
                          ("image-absent", image("docker.io/library/absent:1"))):
-        with open(os.path.join(folder, name + ".pb"), "wb") as out:
-            out.write(answer)
+        write(folder, name, answer)
 
 
-def look(program, seconds, socket_path):
+def write(folder, name, answer):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ".pb"), "wb") as out:
+        out.write(answer)
+
+
+def record_content(client, folder, digest, reference):
+    """What the content service says of a blob in flight, and CRI of an image that was pulled."""
+    space = (("containerd-namespace", "k8s.io"),)
+    ingests = client.channel.unary_unary(CONTENT + "ListStatuses", request_serializer=bytes,
+                                         response_deserializer=bytes)(b"", timeout=5, metadata=space)
+    if ingests:
+        write(folder, "ingests", ingests)
+        filters = [f'labels."containerd.io/gc.ref.content.l.{i}"=={digest}'.encode() for i in range(2)]
+        request = b"".join(b"\x0a" + bytes([len(f)]) + f for f in filters)
+        owners = client.channel.unary_stream(CONTENT + "List", request_serializer=bytes, response_deserializer=bytes)
+        write(folder, "owners", b"".join(owners(request, timeout=5, metadata=space)))
+        return
+    status = client.channel.unary_unary(IMAGE + "ImageStatus", request_serializer=bytes, response_deserializer=bytes)
+    request = pb.ImageStatusRequest(image=pb.ImageSpec(image=reference)).SerializeToString()
+    write(folder, "image-pulled", status(request, timeout=5))
+
+
+def look(program, seconds, socket_path, *images):
     """The lines that cri_look prints, without a container's creation time."""
-    done = subprocess.run([program, str(seconds), "unix://" + socket_path, SANDBOX_IMAGE, "lab.local/absent:1",
-                           "UPPER/not a:reference"], stdout=subprocess.PIPE, text=True, timeout=seconds + 2, check=True)
+    images = images or (SANDBOX_IMAGE, "lab.local/absent:1", "UPPER/not a:reference")
+    done = subprocess.run([program, str(seconds), "unix://" + socket_path, *images], stdout=subprocess.PIPE,
+                          text=True, timeout=seconds + 2, check=True)
     lines = done.stdout.splitlines()
     return [line.rsplit(" ", 1)[0] if line.startswith("created") else line for line in lines]
 
@@ -115,6 +190,33 @@ def containerd_pid(socket_path):
     return int(listeners.split("pid=")[1].split(",")[0])
 
 
+def check_stall(args, client, runtime):
+    registry = StallingRegistry()
+    runtime.use_plain_http(registry.host)
+    big, shared = (f"{registry.host}/team/{name}:v1" for name in ("big", "shared"))
+    pulls = [threading.Thread(target=client.pull, args=(image,)) for image in (big, shared)]
+    for pull in pulls:
+        pull.start()
+    try:
+        # Hosts stand without their port.
+        owners = f"blob {registry.digest} 127.0.0.1/team/big 127.0.0.1/team/shared"
+        wait_for(lambda: owners in look(args.program, 2, runtime.socket, big), "both owners of the layer", 20)
+        lines = look(args.program, 2, runtime.socket, big)
+        # Written in whole MiB.
+        expect(lines, f"ingest {registry.digest} {registry.half >> 20 << 20} of {registry.whole} ",
+               f"image {big} absent 0")
+        if args.record:
+            record_content(client, args.record, registry.digest, big)
+    finally:
+        registry.release.set()
+        for pull in pulls:
+            pull.join(20)
+    expect(look(args.program, 1, runtime.socket, big, shared), "ingests 0", f"image {big} present ",
+           f"image {shared} present ")
+    if args.record:
+        record_content(client, args.record, registry.digest, big)
+
+
 def check(args, node, client, runtime):
     fill(node, client.image(SANDBOX_IMAGE).id)
     if args.record:
@@ -122,10 +224,11 @@ def check(args, node, client, runtime):
 
     lines = look(args.program, 1, runtime.socket)
     expect(lines, "up 1", "runtime containerd ", f"image {SANDBOX_IMAGE} present ", "image lab.local/absent:1 absent 0",
-           f"sandbox {WEB} ready", f"sandbox {DB} ready", f"sandbox {GONE} not-ready",
+           "image-fs /", "ingests 0", f"sandbox {WEB} ready", f"sandbox {DB} ready", f"sandbox {GONE} not-ready",
            f"created {WEB} app 1 ''", f"created {WEB} sidecar 0 '{SANDBOX_IMAGE}'")
     if any("app 0" in line for line in lines):
         sys.exit("check_cri: an old attempt was told:\n" + "\n".join(lines))
+    check_stall(args, client, runtime)
 
     pid = containerd_pid(runtime.socket)
     os.kill(pid, signal.SIGSTOP)
@@ -146,6 +249,7 @@ def check(args, node, client, runtime):
 def main():
     parser = argparse.ArgumentParser(description="Compare cri/ with a real containerd.")
     parser.add_argument("program", help="the built cri_look")
+    parser.add_argument("--suite", help="the Debian suite whose containerd it is (default: the installed one)")
     parser.add_argument("--record", metavar="DIR", help="also write the answers' bytes there")
     args = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="check-cri-")
@@ -153,7 +257,7 @@ def main():
     keeper = subprocess.Popen([PYTHON, os.path.join(HERE, "keeper.py"), cgroup, folder, "yes"],
                               stdin=subprocess.PIPE, start_new_session=True)
     os.mkdir(os.path.join(folder, "containerd"))
-    runtime = Containerd(os.path.join(folder, "containerd"), "127.0.0.1")
+    runtime = Containerd(os.path.join(folder, "containerd"), "127.0.0.1", args.suite)
     try:
         runtime.start()
         runtime.wait_ready()
@@ -169,7 +273,7 @@ def main():
         runtime.stop()
         keeper.stdin.close()
         keeper.wait(20)
-    print("check_cri: all as it is")
+    print(f"check_cri: all as it is, with containerd of {args.suite or 'this machine'}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
  *
  *     cri_look SECONDS ENDPOINT [IMAGE...]
  *
- * Runs cri/ alone, as if a container waited for the images, for so many seconds. For check_cri.py
- * and for a person with a runtime at hand.
+ * Runs cri/ alone, as if a container waited for the images, for so many seconds, and asks whose
+ * each blob in flight is. For check_cri.py and for a person with a runtime at hand.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,21 +20,54 @@ struct look {
     int64_t end_us;
     struct str images[LIMIT_WANTED_IMAGES];
     size_t n_images;
+    char blobs[LIMIT_WANTED_BLOBS][160]; /* in flight when that was last told */
+    size_t n_blobs;
+    struct runtime_calls calls;
     int up; /* -1: not told yet */
 };
 
+static void print_ingests(struct look *look, const struct ingests_fact *ingests)
+{
+    printf("ingests %zu\n", ingests->n);
+    look->n_blobs = 0;
+    for (size_t i = 0; i < ingests->n; i++) {
+        const struct ingest *ingest = &ingests->ingests[i];
+
+        printf("ingest %.*s %" PRIu64 " of %" PRIu64 " begun %" PRId64 " moved %" PRId64 "\n",
+               STR_ARG(ingest->digest), ingest->bytes, ingest->total, ingest->begun_us,
+               ingest->moved_us);
+        if (look->n_blobs < LIMIT_WANTED_BLOBS)
+            snprintf(look->blobs[look->n_blobs++], sizeof(look->blobs[0]), "%.*s",
+                     STR_ARG(ingest->digest));
+    }
+}
+
+static void print_blob(const struct blob_fact *blob)
+{
+    printf("blob %.*s", STR_ARG(blob->digest));
+    for (size_t i = 0; i < blob->n; i++)
+        printf(" %.*s", STR_ARG(blob->repositories[i]));
+    printf("\n");
+}
+
 static void print(void *self, const struct observation *o)
 {
-    (void)self;
     if (o->kind == OBSERVE_RUNTIME)
         printf("runtime %.*s %.*s\n", STR_ARG(o->runtime.name), STR_ARG(o->runtime.version));
     else if (o->kind == OBSERVE_IMAGE)
-        printf("image %.*s %s %" PRIu64 "\n", STR_ARG(o->image.image),
-               o->image.present ? "present" : "absent", o->image.size);
+        printf("image %.*s %s %" PRIu64 " %.*s\n", STR_ARG(o->image.image),
+               o->image.present ? "present" : "absent", o->image.size, STR_ARG(o->image.digest));
+    else if (o->kind == OBSERVE_IMAGE_FS)
+        printf("image-fs %.*s %" PRIu64 " bytes %" PRIu64 " inodes\n",
+               STR_ARG(o->image_fs.mountpoint), o->image_fs.used_bytes, o->image_fs.used_inodes);
+    else if (o->kind == OBSERVE_INGESTS)
+        print_ingests(self, &o->ingests);
+    else if (o->kind == OBSERVE_BLOB)
+        print_blob(&o->blob);
     else if (o->kind == OBSERVE_SANDBOX)
         printf("sandbox %.*s %s\n", STR_ARG(o->sandbox.pod_uid),
                o->sandbox.ready ? "ready" : "not-ready");
-    else
+    else if (o->kind == OBSERVE_CREATED)
         printf("created %.*s %.*s %u '%.*s' %" PRId64 "\n", STR_ARG(o->created.pod_uid),
                STR_ARG(o->created.container), o->created.attempt, STR_ARG(o->created.image),
                o->created.created_us);
@@ -65,14 +98,43 @@ static void ignore_tick(void *self, enum source_id source)
     (void)source;
 }
 
+/* Once, when it ends: how often each method was asked. */
+static void print_calls(const struct runtime_calls *calls)
+{
+    for (size_t method = 0; method < METHOD_MAX; method++) {
+        uint64_t errors = 0;
+
+        for (size_t code = 0; code < RUNTIME_CODES; code++)
+            errors += calls->errors[method][code];
+        if (calls->durations[method].count)
+            printf("calls %s %" PRIu64 " of them %" PRIu64 " failed, %" PRIu64 " us\n",
+                   runtime_method_name((enum runtime_method)method), calls->durations[method].count,
+                   errors, calls->durations[method].sum_us);
+    }
+}
+
+static void keep_calls(void *self, const struct runtime_calls *calls)
+{
+    struct look *look = self;
+
+    look->calls = *calls;
+}
+
 static void want(void *self, struct wanted *ret)
 {
     const struct look *look = self;
 
-    arena_init(&ret->arena, 1);
+    arena_init(&ret->arena, LIMIT_WANTED_BLOBS * sizeof(look->blobs[0]));
     for (ret->n_images = 0; ret->n_images < look->n_images; ret->n_images++)
         ret->images[ret->n_images] = look->images[ret->n_images];
-    ret->pods_wait = true;
+    ret->n_blobs = 0;
+    for (size_t i = 0; i < look->n_blobs; i++) {
+        const char *blob = arena_str(&ret->arena, str_from(look->blobs[i]));
+
+        if (blob)
+            ret->blobs[ret->n_blobs++] = str_from(blob);
+    }
+    ret->pods_wait = ret->ingests = true;
     ret->n_namespaces = 0;
 }
 
@@ -94,6 +156,7 @@ int main(int argc, char **argv)
                                .observe = print,
                                .limit_hit = print_limit,
                                .status = print_status,
+                               .calls = keep_calls,
                                .tick = ignore_tick,
                                .wanted = want,
                                .wait = sleep_until };
@@ -115,5 +178,6 @@ int main(int argc, char **argv)
     }
     cri_run(cri);
     cri_free(cri);
+    print_calls(&look.calls);
     return 0;
 }
