@@ -13,11 +13,13 @@ void intake_init(struct intake *intake, enum kube_resource resource, const struc
 {
     *intake = (struct intake){ .resource = resource, .sink = sink, .node_name = node_name };
     arena_init(&intake->arena, LIMIT_DECODE_ARENA);
+    versions_init(&intake->versions);
 }
 
 void intake_done(struct intake *intake)
 {
     arena_done(&intake->arena);
+    versions_done(&intake->versions);
 }
 
 static void observe(const struct intake *intake, const struct observation *observation)
@@ -27,6 +29,7 @@ static void observe(const struct intake *intake, const struct observation *obser
 
 void intake_list_begin(struct intake *intake)
 {
+    versions_reset(&intake->versions);
     if (intake->resource == KUBE_PODS)
         observe(intake, &(struct observation){ .kind = OBSERVE_PODS_BEGIN });
 }
@@ -67,6 +70,11 @@ static int take_pod(struct intake *intake, struct str raw, unsigned how, struct 
     r = kube_decode_pod(&intake->arena, raw, &pod, err);
     if (r < 0)
         return r;
+    r = versions_take(&intake->versions, pod.fact.uid, pod.resource_version);
+    if (r < 0)
+        return err_set(err, r, "no memory for the versions of pods");
+    if (r == 0 && !(how & INTAKE_GONE))
+        return 0;
     if (how & INTAKE_ADVANCE) {
         r = intake_reached(intake, pod.resource_version, err);
         if (r < 0)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "agent/kube/envelope.h"
+#include "agent/kube/versions.h"
 #include "arena.h"
 #include "err.h"
 #include "sink.h"
@@ -23,6 +24,7 @@ struct intake {
     const struct sink *sink;
     const char *node_name; /* events that another node's kubelet wrote are passed over */
     struct arena arena;
+    struct versions versions;                     /* of pods, since the last list began */
     char resource_version[RESOURCE_VERSION_SIZE]; /* "" before the first list is complete */
 };
 
@@ -42,7 +44,8 @@ enum intake_how {
         2, /* its resourceVersion is how far the stream has got: not so within a list */
 };
 
-/* 0, -EPROTO or -ENOMEM; on failure nothing was handed to the sink. */
+/* 0, -EPROTO or -ENOMEM; on failure nothing was handed to the sink. A pod in a version that is not
+ * newer than what was read of it before is passed over, unless it exists no more. */
 int intake_object(struct intake *intake, struct str raw, unsigned how, struct err *err);
 
 /* Hands on a pod that is decoded already. */
