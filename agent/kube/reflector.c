@@ -12,6 +12,8 @@
 #define ANSWER_WITHIN (30 * SEC)
 #define LIST_WITHIN (2 * MINUTE)
 #define INITIAL_LIST_WITHIN (30 * SEC)
+/* The pods of a node are in the server's cache and come in one go, and the list's end with them. */
+#define INITIAL_LIST_SILENT_FOR (10 * SEC)
 #define WATCH_SHORTEST (5 * MINUTE)
 #define WATCH_SPREAD (5 * MINUTE)
 /* Bookmarks of pods come about once a minute (k8s.io/apiserver, cacher: bookmarkFrequency). Those
@@ -221,6 +223,11 @@ int reflector_received(struct reflector *reflector, struct instant now, struct s
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* How long the present state may last, and what to say when it did; INT64_MAX: for ever. */
 static int64_t patience_ends_us(const struct reflector *reflector, const char **ret_text)
 {
@@ -235,8 +242,9 @@ static int64_t patience_ends_us(const struct reflector *reflector, const char **
             return reflector->asked_us + LIST_WITHIN;
         }
         if (reflector->watch.initial) {
-            *ret_text = "the streaming list was not complete within 30s";
-            return reflector->opened_us + INITIAL_LIST_WITHIN;
+            *ret_text = "the streaming list did not come to its end";
+            return sooner(reflector->opened_us + INITIAL_LIST_WITHIN,
+                          reflector->heard_us + INITIAL_LIST_SILENT_FOR);
         }
         if (reflector->config.resource == KUBE_PODS) {
             *ret_text = "not even a bookmark came for 200s";

@@ -290,6 +290,28 @@ static void silence_is_noticed_everywhere(void **state)
     assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* the first one's */
 }
 
+/* A server that does not know sendInitialEvents sends the pods and then, perhaps, their changes. */
+static void a_streaming_list_without_its_end_is_given_up(void **state)
+{
+    struct kube_world *w = *state;
+    struct str some = str_head(buf_str(&w->watch), 3000);
+
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, str_head(some, 1000)), 0);
+    assert_int_equal(kube_world_waits(w), 10 * SEC);
+    for (size_t i = 0; i < 4; i++) {
+        kube_world_advance(w, 9 * SEC - 1);
+        assert_int_equal(reflector_late(&w->reflector, w->now), i == 3);
+        if (i < 3)
+            assert_int_equal(kube_world_receive(w, str_head(str_skip(some, 1000 + i), 1)), 0);
+    }
+    kube_world_break_off(w, false, "taking too long");
+    assert_true(w->report.status.up);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=0");
+}
+
 static void a_stream_that_is_given_up_leaves_the_source_up(void **state)
 {
     struct kube_world *w = *state;
@@ -325,6 +347,7 @@ int main(void)
         KUBE_WORLD_TEST(a_page_of_html_is_no_list),
         KUBE_WORLD_TEST(a_list_over_the_limit_is_broken_off),
         KUBE_WORLD_TEST(silence_is_noticed_everywhere),
+        KUBE_WORLD_TEST(a_streaming_list_without_its_end_is_given_up),
         KUBE_WORLD_TEST(a_stream_that_is_given_up_leaves_the_source_up),
     };
 
