@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import os
 import re
 import time
 
@@ -51,6 +52,10 @@ class Agent:
         self.binary, self.log_path = binary, log_path
         self._process = Process("agent", [binary, *self.flags], log_path)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def get(self, path, address=None, method="GET", body=None):
         """(status, body) of one request to the listener for people, or to `address`."""
         connection = http.client.HTTPConnection(*(address or self.debug), timeout=5)
@@ -89,6 +94,17 @@ class Agent:
     def failures(self):
         """{(pod, container): failure} of all that /debug/failures tells."""
         return {(f["pod"], f["container"]): f for f in json.loads(self.get("/debug/failures")[1])["failures"]}
+
+    def anonymous_bytes(self):
+        """Its resident memory but for what the kernel keeps of files, which comes and goes."""
+        with open(f"/proc/{self._process.pid}/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
+
+    def cpu_seconds(self):
+        """What it has used of the processors so far, in user and kernel mode."""
+        with open(f"/proc/{self._process.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def log(self):
         with open(self.log_path, errors="replace") as log:

@@ -4,6 +4,7 @@
 import json
 import os
 import secrets
+import shutil
 import urllib.parse
 
 import certs
@@ -11,6 +12,8 @@ import protos
 from api_auth import ADMIN_USER, AGENT_USER
 from kube_client import KubeClient
 from procs import HERE, PYTHON, Process, clean_environment
+
+RBAC = os.path.join(os.path.dirname(os.path.dirname(HERE)), "deploy", "rbac")
 
 
 class ApiDouble:
@@ -21,26 +24,55 @@ class ApiDouble:
         self.folder, self._arguments, self._generated = folder, list(arguments), generated
         self.ca_file = os.path.join(folder, "ca.crt")
         self.token_file, self.admin_token_file = os.path.join(folder, "token"), os.path.join(folder, "admin-token")
-        self.url, self._process, self._files = None, None, None
+        self.control_ca_file = os.path.join(folder, "control-ca.crt")
+        self.url, self.control_url, self._process, self._files = None, None, None, None
+        self._client = None
 
     def prepare(self):
         """Make the certificates and tokens. start() does it when nobody did before."""
         os.makedirs(self.folder)
         self._generated = self._generated or protos.generate(os.path.join(self.folder, "generated"))
-        ca = certs.make_ca(self.folder, "ca")
-        cert, key = certs.make_server_certificate(self.folder, "api", ca, ["IP:127.0.0.1", "DNS:localhost"])
-        self._files = ["--cert", cert, "--key", key, "--tokens", os.path.join(self.folder, "tokens.json"),
+        cert, key = self._make_certificate("ca", "api")
+        shutil.copy(self.ca_file, self.control_ca_file)
+        for file in (cert, key):
+            shutil.copy(file, os.path.join(self.folder, "control-" + os.path.basename(file)))
+        self._files = ["--cert", cert, "--key", key, "--control-cert", os.path.join(self.folder, "control-api.crt"),
+                       "--control-key", os.path.join(self.folder, "control-api.key"),
+                       "--rbac", os.path.join(RBAC, "api.yaml"), "--tokens", os.path.join(self.folder, "tokens.json"),
                        "--ready", os.path.join(self.folder, "ready.json")]
         self._write(self.admin_token_file, secrets.token_hex(16))
         self.rotate_token()
 
+    def _make_certificate(self, ca_name, name):
+        ca = certs.make_ca(self.folder, ca_name)
+        return certs.make_server_certificate(self.folder, name, ca, ["IP:127.0.0.1", "DNS:localhost"])
+
     def rotate_token(self):
         """A new token for the agent, in the same file; the old one is refused from now on."""
+        self.write_token(self.expire_token())
+
+    def expire_token(self):
+        """The agent's token is refused from now on. Returns the new one, for write_token()."""
         token = secrets.token_hex(16)
         with open(self.admin_token_file) as admin:
             users = {token: AGENT_USER, admin.read(): ADMIN_USER}
         self._write(os.path.join(self.folder, "tokens.json"), json.dumps(users))
+        return token
+
+    def write_token(self, token):
         self._write(self.token_file, token)
+
+    def change_certificate(self):
+        """A certificate of another CA, for new connections. Returns the CA's, for write_ca()."""
+        cert, key = self._make_certificate("new-ca", "new-api")
+        for file in (cert, key):
+            os.rename(file, file.replace("new-api", "api"))
+        self.control("certificate")
+        with open(os.path.join(self.folder, "new-ca.crt")) as ca:
+            return ca.read()
+
+    def write_ca(self, text):
+        self._write(self.ca_file, text)
 
     @staticmethod
     def _write(path, text):
@@ -61,12 +93,41 @@ class ApiDouble:
         ready = os.path.join(self.folder, "ready.json")
         self._process.wait_until(lambda: os.path.exists(ready), "its address")
         with open(ready) as answer:
-            self.url = json.load(answer)["url"]
+            urls = json.load(answer)
+        self.url, self.control_url = urls["url"], urls["control_url"]
         os.unlink(ready)
 
     def client(self):
-        """A client with all rights."""
-        return KubeClient(self.url, self.ca_file, self.admin_token_file)
+        """A client with all rights, on the port that no fault touches."""
+        if self._client is None:
+            self._client = KubeClient(self.control_url, self.control_ca_file, self.admin_token_file)
+        return self._client
+
+    # --- misbehaviour: see api_control.py and api_faults.py ---
+
+    def control(self, path, method="POST", **command):
+        return self.client().call(method, "/lab/" + path, command)
+
+    def fault(self, name, **options):
+        """Spoil the next requests."""
+        self.control("faults", fault=name, **options)
+
+    def clear_faults(self):
+        self.control("faults", "DELETE")
+
+    def spoil_streams(self, name, **options):
+        """Spoil the streams that are open."""
+        self.control("streams", fault=name, **options)
+
+    def cut(self):
+        self.control("connections", do="cut")
+
+    def go_away(self):
+        self.control("connections", do="go-away")
+
+    def listen(self, up):
+        """Away, as a server that restarts is, and there again; what it knows stays."""
+        self.control("listener", up=up)
 
     def agent_flags(self):
         return [f"--kube.server={self.url}", f"--kube.ca-file={self.ca_file}", f"--kube.token-file={self.token_file}"]
@@ -75,5 +136,8 @@ class ApiDouble:
         self._process.check()
 
     def stop(self):
+        if self._client:
+            self._client.close()
+            self._client = None
         if self._process:
             self._process.stop(seconds=0)

@@ -9,10 +9,19 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import hyperframe.frame
 
 from api_routes import Request
 
 MAX_BODY = 8 << 20
+
+
+class Cut(Exception):
+    """Raised by a body: the connection breaks off in the middle of it."""
+
+
+class Reset(Exception):
+    """Raised by a body: HTTP/2 resets its stream, the connection stays."""
 
 
 class Server:
@@ -20,16 +29,30 @@ class Server:
 
     def __init__(self, handle, chunk=0):
         self._handle, self._chunk = handle, chunk
+        self._connections = set()
 
     async def serve(self, reader, writer):
         tls = writer.get_extra_info("ssl_object")
         protocol = Http2 if tls.selected_alpn_protocol() == "h2" else Http1
+        connection = protocol(reader, writer, self._handle, self._chunk)
+        self._connections.add(connection)
         try:
-            await protocol(reader, writer, self._handle, self._chunk).run()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, h2.exceptions.ProtocolError):
+            await connection.run()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, h2.exceptions.ProtocolError, Cut):
             pass  # the client went away or speaks nonsense: this connection ends, the others go on
         finally:
+            self._connections.discard(connection)
             writer.close()
+
+    def cut_connections(self):
+        """Every connection ends at once, whatever is under way."""
+        for connection in self._connections:
+            connection.writer.transport.abort()
+
+    def go_away(self):
+        """Ask every client to use a new connection, as a server does that is about to end; streams go on."""
+        for connection in self._connections:
+            connection.go_away()
 
 
 def pieces(data, size):
@@ -40,6 +63,9 @@ def pieces(data, size):
 class Http1:
     def __init__(self, reader, writer, handle, chunk):
         self.reader, self.writer, self.handle, self.chunk = reader, writer, handle, chunk
+
+    def go_away(self):
+        pass  # HTTP/1.1 has no such word
 
     async def run(self):
         while True:
@@ -52,6 +78,7 @@ class Http1:
                 return
             body = await self.reader.readexactly(length)
             response = self.handle(Request(method, target, headers, body, "HTTP/1.1"))
+            await response.unheld()
             await self._send(response)
             if headers.get("connection", "").lower() == "close":
                 return
@@ -77,8 +104,10 @@ class Http1:
         sending_ended = sending.done()
         for task in (sending, hung_up):
             task.cancel()
-        await asyncio.gather(sending, hung_up, return_exceptions=True)
+        outcome, _ = await asyncio.gather(sending, hung_up, return_exceptions=True)
         await body.aclose()
+        if isinstance(outcome, (Cut, Reset)):
+            raise Cut
         if not sending_ended:
             raise ConnectionResetError("the client ended the watch")
 
@@ -113,6 +142,10 @@ class Http2:
             for task in self.tasks.values():
                 task.cancel()
 
+    def go_away(self):
+        # By hand: H2Connection.close_connection() would let no stream go on.
+        self.writer.write(hyperframe.frame.GoAwayFrame(0, last_stream_id=2**31 - 1).serialize())
+
     def _flush(self):
         data = self.connection.data_to_send()
         if data and not self.writer.is_closing():
@@ -143,6 +176,7 @@ class Http2:
 
     async def _answer(self, stream, response):
         try:
+            await response.unheld()
             self.connection.send_headers(stream, [(":status", str(response.status)), *response.headers])
             self._flush()
             if isinstance(response.body, bytes):
@@ -152,6 +186,11 @@ class Http2:
                     for piece in pieces(data, self.chunk):
                         await self._send(stream, piece)
             self.connection.end_stream(stream)
+            self._flush()
+        except Cut:
+            self.writer.transport.abort()
+        except Reset:
+            self.connection.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
             self._flush()
         except (OSError, h2.exceptions.ProtocolError):
             pass  # the stream or the connection is gone; run() sees to the rest

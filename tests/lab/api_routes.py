@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each request to the API-server double means: parsing, permission, reading. Writing is in api_write.py."""
 
+import asyncio
 import base64
 import json
 import time
@@ -11,6 +12,7 @@ import api_auth
 import api_watch
 import api_write
 import kube_codec as codec
+from api_clock import CLOCK
 from api_store import KINDS, SELECTABLE, Expired
 
 REQUESTS_KEPT = 10000
@@ -29,6 +31,7 @@ class Request:
 
     def __init__(self, method, target, headers, body, protocol):
         self.method, self.headers, self.body, self.protocol = method, headers, body, protocol
+        self.fault = None  # the name of the fault that spoiled it
         self.path, _, query = target.partition("?")
         self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
 
@@ -43,15 +46,20 @@ class Request:
 
 
 class Response:
-    """`body` is bytes, or an asynchronous iterator of bytes for a stream."""
+    """`body` is bytes, or an asynchronous iterator of bytes for a stream (of `watch`, if it is one)."""
 
-    def __init__(self, status, content_type, body):
-        self.status, self.body = status, body
-        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+    def __init__(self, status, content_type, body, watch=None):
+        self.status, self.content_type, self.body, self.watch = status, content_type, body, watch
+        self.held = False  # never to be sent
         self.headers = [("audit-id", str(uuid.uuid4())), ("cache-control", "no-cache, private"),
-                        ("content-type", content_type), ("date", date)]
+                        ("content-type", content_type), ("date", CLOCK.http_date())]
         if isinstance(body, bytes):
             self.headers.append(("content-length", str(len(body))))
+
+    async def unheld(self):
+        """Returns when it may be sent."""
+        if self.held:
+            await asyncio.Event().wait()
 
 
 class Target:
@@ -102,26 +110,28 @@ def parse_selectors(resource, text):
 
 class Api:
     """
-    The whole service behind HTTP. `faults` is where misbehaviour plugs in: called with every
-    request before anything else; what it returns, if anything, is the response.
+    The whole service behind HTTP. Two things plug in: `faults`, called with every request of
+    others than the admin and its user, whose response, if it has one, is sent; and `control`,
+    called with the admin's requests for /lab/.
     """
 
-    def __init__(self, store, tokens, bookmark_seconds=60.0, on_watch=None, faults=None):
-        self.store, self.tokens, self.bookmark_seconds = store, tokens, bookmark_seconds
+    def __init__(self, store, tokens, rights, bookmark_seconds=60.0, on_watch=None):
+        self.store, self.tokens, self.rights, self.bookmark_seconds = store, tokens, rights, bookmark_seconds
         self.on_watch = on_watch or (lambda resource: None)
-        self.faults = faults or (lambda request: None)
+        self.faults, self.control = (lambda request, user: None), None
         self.requests = []
 
     def handle(self, request):
         try:
             user = self.tokens.user(request.headers.get("authorization"))
             entry = self._log(request, user)
-            response = self.faults(request) or self._answer(request, user)
+            spoiled = self.faults(request, user) if user != api_auth.ADMIN_USER else None
+            response = spoiled or self.answer(request, user)
         except Refused as refused:
             response = reply_status(request, refused.status)
         except Expired as expired:
             response = reply_status(request, codec.status(410, "Expired", str(expired)))
-        entry["status"] = response.status
+        entry.update(status=response.status, fault=request.fault)
         return response
 
     def _log(self, request, user):
@@ -132,15 +142,18 @@ class Api:
             self.requests.append(entry)
         return entry
 
-    def _answer(self, request, user):
+    def answer(self, request, user):
+        """The right response; raises Refused or Expired."""
         if user is None:
             raise Refused(401, "Unauthorized", "Unauthorized")
-        if request.path.startswith("/lab/") and user == api_auth.ADMIN_USER:
-            return self._answer_lab(request)
+        if request.path.startswith("/lab/") and user == api_auth.ADMIN_USER and self.control:
+            return self.control(request)
+        if request.path == "/pods":
+            return self._kubelet_pods(user)
         target = Target(request.path)
         verb = self._verb(request, target)
         selectors = parse_selectors(target.resource, request.query.get("fieldSelector", ""))
-        if not api_auth.may(user, verb, target, selectors):
+        if not self.rights.may(user, verb, target, selectors):
             raise Refused(403, "Forbidden", api_auth.forbidden_message(user, verb, target),
                           {"kind": target.resource})
         if verb == "list":
@@ -227,18 +240,14 @@ class Api:
         watch = api_watch.Watch(self.store, target, selectors, query, request.wants_protobuf, self.bookmark_seconds)
         self.on_watch(target.resource)
         content_type = codec.PROTOBUF + ";stream=watch" if request.wants_protobuf else codec.JSON
-        return Response(200, content_type, watch.stream())
+        return Response(200, content_type, watch.stream(), watch)
 
-    # --- the lab's own ---
+    # --- a kubelet's own API, on the same port ---
 
-    def _answer_lab(self, request):
-        if request.path == "/lab/requests":
-            requests = self.requests
-            if request.method == "DELETE":
-                self.requests = []
-            return reply_json(requests)
-        if request.path == "/lab/compact" and request.method == "POST":
-            return reply_json({"oldest": self.store.compact()})
-        if request.path == "/lab/state":
-            return reply_json({"resourceVersion": self.store.version, "watches": self.store.watchers})
-        raise not_found()
+    def _kubelet_pods(self, user):
+        if not self.rights.may_get_kubelet_pods(user):
+            # kubelet: pkg/kubelet/server/server.go, InstallAuthFilter
+            text = f"Forbidden (user={user}, verb=get, resource=nodes, subresource(s)=[pods proxy])\n"
+            return Response(403, "text/plain; charset=utf-8", text.encode())
+        items = [item.value for item in self.store.list("pods")]
+        return reply_json({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})

@@ -118,8 +118,7 @@ class Store:
         change = Change(change_type, stored)
         if change_type != "BOOKMARK":
             self._remember(change)
-        for watcher in self._watchers:
-            watcher.put_nowait(change)
+        self.tell(change)
 
     def put(self, change_type, resource, value):
         """Give the object the next version and apply it. Returns what was stored."""
@@ -147,6 +146,15 @@ class Store:
         if version < self._oldest:
             raise Expired(f"too old resource version: {version} ({self._oldest})")
         return [change for change in self._history if change.stored.version > version]
+
+    def history(self):
+        """Every change that is remembered."""
+        return list(self._history)
+
+    def tell(self, change):
+        """Hand something to everybody who watches that is no change of an object."""
+        for watcher in self._watchers:
+            watcher.put_nowait(change)
 
     def subscribe(self):
         """A queue that gets every change from now on; give it back with unsubscribe()."""

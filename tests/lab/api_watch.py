@@ -9,6 +9,7 @@ import kube_codec as codec
 from api_store import Expired
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+INJECTED = "INJECTED"  # a change that is a fault: see api_faults.StreamFault
 
 
 class Watch:
@@ -29,7 +30,7 @@ class Watch:
             items = self._store.list(self._target.resource, self._target.namespace, self._selectors)
             first = [self._encode("ADDED", item) for item in items]
             if wants_state and self._bookmarks:
-                first.append(self._bookmark({INITIAL_EVENTS_END: "true"}))
+                first.append(self.bookmark({INITIAL_EVENTS_END: "true"}))
             return first
         if version in ("", "0"):
             return []
@@ -44,7 +45,7 @@ class Watch:
             async for data in self._changes(queue):
                 yield data
         except Expired as expired:
-            yield self._error(codec.status(410, "Expired", str(expired)))
+            yield self.error(codec.status(410, "Expired", str(expired)))
         finally:
             self._store.unsubscribe(queue)
 
@@ -57,8 +58,15 @@ class Watch:
                 change = await asyncio.wait_for(queue.get(), max(0, until - time.monotonic()))
             except asyncio.TimeoutError:
                 if self._bookmarks:
-                    yield self._bookmark()
+                    yield self.bookmark()
                 next_bookmark = time.monotonic() + self._bookmark_seconds
+                continue
+            if change.type == INJECTED:
+                if change.stored.resource == self._target.resource:
+                    async for data in change.stored.play(self):
+                        yield data
+                    if change.stored.ends:
+                        return
                 continue
             for data in self._selected(change):
                 yield data
@@ -72,6 +80,11 @@ class Watch:
             return [self._encode("BOOKMARK", stored)] if self._bookmarks else []
         return [self._encode(change.type, stored)] if stored.matches(self._target.namespace, self._selectors) else []
 
+    def recent(self, count):
+        """The last `count` changes this watch selects, as it sent them."""
+        sent = [data for change in self._store.history() for data in self._selected(change)]
+        return sent[-count:]
+
     # --- bytes ---
 
     def _encode(self, event_type, stored):
@@ -79,7 +92,7 @@ class Watch:
             return codec.frame(event_type, codec.wrap(stored.kind, stored.raw))
         return self._line(event_type, stored.json())
 
-    def _bookmark(self, annotations=None):
+    def bookmark(self, annotations=None):
         value = {"kind": self._target.kind, "apiVersion": "v1",
                  "metadata": {"resourceVersion": str(self._store.version)}}
         if annotations:
@@ -89,7 +102,7 @@ class Watch:
             return codec.frame("BOOKMARK", codec.wrap(self._target.kind, raw))
         return self._line("BOOKMARK", value)
 
-    def _error(self, status):
+    def error(self, status):
         if self._protobuf:
             raw = codec.to_message("Status", status).SerializeToString()
             return codec.frame("ERROR", codec.wrap("Status", raw))

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the admin may change at the API-server double: the defaults a real one fills in included."""
 
-import datetime
 import json
 import uuid
 
+from api_clock import CLOCK
+
 
 def now_text():
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return CLOCK.text()
 
 
 def refused(*args):

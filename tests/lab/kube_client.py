@@ -24,6 +24,12 @@ class KubeClient:
         with open(token_file) as token:
             self._headers = {"Authorization": "Bearer " + token.read().strip(), "User-Agent": "lab"}
         self._local = threading.local()
+        self._open = []  # every thread's connection
+
+    def close(self):
+        """End all threads' connections; the next call of each makes a new one."""
+        while self._open:
+            self._open.pop().close()
 
     def _connection(self, timeout):
         return http.client.HTTPSConnection(*self._address, context=self._tls, timeout=timeout)
@@ -41,6 +47,7 @@ class KubeClient:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connection(30)
+            self._open.append(connection)
         try:
             return json.loads(self._send(connection, method, path, body).read())
         except (OSError, http.client.HTTPException):

@@ -11,6 +11,7 @@ Needs root. Nothing outlives it, not even a SIGKILL.
 """
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -41,20 +42,21 @@ class Lab:
     """
 
     def __init__(self, directory=None, speed=1.0, kubelet=True, old_messages=False, sandbox_image=True,
-                 node="lab-node", api_arguments=()):
+                 node="lab-node", api_arguments=(), suite=None, kubelet_arguments=()):
         if os.geteuid() != 0:
             raise LabError("the lab needs root: it makes namespaces and listens on port 53 of a loopback address")
         self._remove = directory is None or not os.path.exists(directory)
         self.directory = os.path.abspath(directory or tempfile.mkdtemp(prefix="imagepull-lab-"))
         os.makedirs(self.directory, exist_ok=True)
         self.node, self.speed = node, speed
-        self._with_kubelet, self._old_messages, self._with_sandbox_image = kubelet, old_messages, sandbox_image
+        self._with_kubelet, self._with_sandbox_image = kubelet, sandbox_image
+        self._kubelet_arguments = [*(["--old-messages"] if old_messages else []), *kubelet_arguments]
         # An address of its own: names and ports of labs side by side never meet.
         self.address = "127." + ".".join(str(random.randint(64, 250)) for _ in range(3))
         self._cgroup = "imagepull-lab-" + self.address.replace(".", "-")
         self._parts, self._keeper, self.endpoints = [], None, {}
         self._generated = protos.generate(self.path("generated"))
-        self.containerd = Containerd(self.path("containerd"), self.address)
+        self.containerd = Containerd(self.path("containerd"), self.address, suite)
         self.api_double = ApiDouble(self.path("api"), api_arguments, self._generated)
         self.open = registries.Registry(self.path("registry"), "open", self.address)
         self.private = registries.Registry(self.path("registry"), "private", self.address, registries.PASSWORD)
@@ -147,11 +149,23 @@ class Lab:
 
     def _start_kubelet(self):
         self._parts.append(Process("kubelet", [
-            PYTHON, os.path.join(HERE, "kubelet.py"), "--api", self.api_double.url, "--ca", self.api_double.ca_file,
-            "--token-file", self.api_double.admin_token_file, "--runtime", self.containerd.socket, "--node", self.node,
+            PYTHON, os.path.join(HERE, "kubelet.py"), "--api", self.api_double.control_url,
+            "--ca", self.api_double.control_ca_file, "--token-file", self.api_double.admin_token_file,
+            "--runtime", self.containerd.socket, "--node", self.node,
             "--logs", self.path("pod-logs"), "--cgroup", self._cgroup, "--speed", str(self.speed),
-            *(["--old-messages"] if self._old_messages else [])], self.path("kubelet.log"),
+            *self._kubelet_arguments], self.path("kubelet.log"),
             clean_environment(**{protos.GENERATED: self._generated})))
+
+    def set_pace(self, endpoint, rate=None):
+        """How fast it sends its layer from now on: bytes a second, 0 for silence, None for no limit."""
+        query = "" if rate is None else f"?rate={rate}"
+        connection = http.client.HTTPConnection(self.address, self.endpoints[endpoint].rpartition(":")[2], timeout=10)
+        try:
+            connection.request("GET", "/lab/pace" + query)
+            if connection.getresponse().status != 200:
+                raise LabError(f"'{endpoint}' takes no orders about its pace")
+        finally:
+            connection.close()
 
     # --- what others need to know ---
 
@@ -165,6 +179,7 @@ class Lab:
             "pid": os.getpid(), "node": self.node, "directory": self.directory, "address": self.address,
             "cgroup": self._cgroup, "agent_flags": self.agent_flags(),
             "api": {"url": self.api_double.url, "ca_file": self.api_double.ca_file,
+                    "control_url": self.api_double.control_url, "control_ca_file": self.api_double.control_ca_file,
                     "token_file": self.api_double.token_file, "admin_token_file": self.api_double.admin_token_file},
             "containerd": {"socket": self.containerd.socket, "endpoint": self.containerd.endpoint},
             "registries": {"open": self.open.host, "private": self.private.host, **self.endpoints},

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test of a misbehaving API server has in common: failures are open, something happens, none is lost."""
+
+import json
+import os
+import unittest
+
+import support
+from api_double import ApiDouble
+from pods import NOT_FOUND, Pods
+
+NO_RUNTIME = "--cri.endpoint=unix:///nonexistent/containerd.sock"
+OPEN = ("failing", "backing_off")
+
+
+class Watcher:
+    """An agent without a runtime, and questions about how its source `pods` does."""
+
+    def __init__(self, test, flags, events=False):
+        self.agent = support.start_agent(test, ["--node-name=lab-node", NO_RUNTIME, *flags,
+                                                f"--kube.events={'on' if events else 'off'}"])
+
+    def source(self, name="pods"):
+        sources = json.loads(self.agent.get("/debug/sources")[1])["sources"]
+        return next(source for source in sources if source["source"] == name)
+
+    def up(self, name="pods"):
+        return self.agent.metrics().value("imagepull_source_up", source=name)
+
+    def reconnects(self, reason, name="pods"):
+        return self.agent.metrics().value("imagepull_source_reconnects_total", source=name, reason=reason) or 0
+
+    def facts(self):
+        """What must not move while nothing happens: every failure, and every counter of pulls."""
+        failures = {(f["namespace"], f["pod"], f["pod_uid"], f["container"]):
+                    {field: f[field] for field in ("state", "cause", "reason", "attempts", "first_failure")}
+                    for f in json.loads(self.agent.get("/debug/failures")[1])["failures"]}
+        metrics = self.agent.metrics()
+        counters = [s.line for name in ("imagepull_failures_total", "imagepull_attempts_total",
+                                        "imagepull_failure_reasons_total", "imagepull_blocked_containers",
+                                        "imagepull_container_blocked_since_timestamp_seconds")
+                    for s in metrics.find(name)]
+        return failures, counters
+
+    def log_lines(self, *words, component="pods"):
+        """The lines at info and above of a component that have all the words."""
+        return [line for line in self.agent.log().splitlines()
+                if f"component={component}" in line and all(word in line for word in words)]
+
+
+class FaultStory(unittest.TestCase):
+    """A double for each class, and for each test an agent that knows of two failures."""
+
+    double_options = ()
+    events = False
+
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        cls.double = ApiDouble(os.path.join(folder.path, "api"), cls.double_options)
+        cls.addClassCleanup(cls.double.stop)
+        cls.double.start()
+        cls.double.wait_ready()
+        cls.pods = Pods(cls.double.client())
+
+    def setUp(self):
+        self.pods.delete_all()
+        self.double.clear_faults()
+        self.pods.create_failing("refused")
+        self.pods.create_failing("missing", NOT_FOUND)
+        self.double.control("requests", "DELETE")
+
+    def flags(self):
+        return self.double.agent_flags()
+
+    def begin(self):
+        self.watcher = Watcher(self, self.flags(), self.events)
+        self.agent = self.watcher.agent
+
+    def start(self):
+        """The agent, when it has read everything; what holds now is what must hold at the end."""
+        self.begin()
+        self.agent.wait_ready(40)
+        self.sees("refused", "missing")
+        self.before = self.watcher.facts()
+
+    def sees(self, *pods, seconds=10):
+        def seen():
+            failures = self.agent.failures()
+            for pod in pods:
+                self.assertIn((pod, "app"), failures, self.agent.log())
+                self.assertIn(failures[(pod, "app")]["state"], OPEN)
+
+        support.eventually(seen, f"{pods} are shown", seconds)
+
+    def eventually_counts(self, reason, count=1, seconds=10):
+        def counted():
+            self.assertGreaterEqual(self.watcher.reconnects(reason), count, self.agent.log())
+
+        support.eventually(counted, f"a reconnect because of '{reason}'", seconds)
+
+    def eventually_down(self, *words, seconds=10):
+        """The source is down, and says why."""
+        def told():
+            source = self.watcher.source()
+            self.assertEqual((self.watcher.up(), source["state"]), (0, "down"))
+            for word in words:
+                self.assertIn(word, source["last_error"])
+
+        support.eventually(told, "the source is down", seconds)
+
+    def eventually_up(self, seconds=15):
+        def told():
+            self.assertEqual((self.watcher.up(), self.watcher.source()["state"]), (1, "up"), self.agent.log())
+            self.assertEqual(self.watcher.source()["watches_open"], 1)
+
+        support.eventually(told, "the source is up", seconds)
+
+    def assert_nothing_changed(self):
+        self.assertEqual(self.watcher.facts(), self.before)
+
+    def assert_goes_on(self, seconds=15):
+        """It is well again: nothing was lost, nothing counted twice, and a new failure is seen."""
+        self.eventually_up(seconds)
+        self.assert_nothing_changed()
+        self.pods.create_failing("later")
+        self.sees("later")
+        failures, _ = self.watcher.facts()
+        self.assertEqual({key: failures.get(key) for key in self.before[0]}, self.before[0])
+        self.assertEqual(len(failures), len(self.before[0]) + 1)
+
+    def assert_said_once(self, *words):
+        """One line when it broke, one when it worked again, whatever the number of attempts."""
+        self.assertEqual(len(self.watcher.log_lines("retrying", *words)), 1, self.agent.log())
+        self.assertEqual(len(self.watcher.log_lines("works again")), 1, self.agent.log())

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that say nothing. To notice takes its time, so each has a class, and all run side by side."""
+
+import time
+
+from api_proxy import Proxy
+from fault_story import FaultStory
+
+NOTICED_WITHIN = 30
+
+
+class ThroughAProxy(FaultStory):
+    def setUp(self):
+        super().setUp()
+        self.proxy = Proxy(self.double.url)
+        self.addCleanup(self.proxy.stop)
+
+    def flags(self):
+        return [flag if not flag.startswith("--kube.server=") else f"--kube.server={self.proxy.url}"
+                for flag in super().flags()]
+
+
+class HalfOpen(ThroughAProxy):
+    def test_a_connection_that_died_without_a_word_is_noticed_within_30_seconds(self):
+        self.start()
+        self.proxy.pull_the_cable()
+        started = time.monotonic()
+        self.eventually_counts("network", seconds=NOTICED_WITHIN + 5)
+        self.assertLess(time.monotonic() - started, NOTICED_WITHIN)
+        self.assert_goes_on()
+
+
+class SilentAfterAccept(ThroughAProxy):
+    def test_a_server_that_accepts_and_is_silent(self):
+        self.start()
+        self.proxy.accept_and_be_silent(True)
+        self.double.cut()
+        self.eventually_counts("network", seconds=NOTICED_WITHIN)
+        self.eventually_down("timeout")
+        self.proxy.accept_and_be_silent(False)
+        self.assert_goes_on()
+        self.assert_said_once()
+
+
+class SilentAnswer(FaultStory):
+    def test_a_request_that_is_never_answered(self):
+        self.start()
+        self.double.fault("silent")
+        self.double.spoil_streams("end")
+        self.eventually_counts("network", seconds=NOTICED_WITHIN + 10)
+        self.eventually_down("no answer within 30s")
+        self.assert_goes_on()
+        self.assert_said_once("no answer")
+
+
+class ServerThatNeverHeardOfStreamingLists(FaultStory):
+    def test_it_is_asked_for_a_list_after_a_while(self):
+        """It passes over sendInitialEvents, and its pods come, but no word that these were all."""
+        self.double.fault("old-server", times=0)
+        started = time.monotonic()
+        self.start()
+        self.assertLess(time.monotonic() - started, 15)
+        self.assert_goes_on()
+        first, listed, watched = self.double.client().requests()
+        self.assertEqual(first["fault"], "old-server")
+        self.assertEqual((listed["query"]["resourceVersion"], "watch" in listed["query"]), ("0", False))
+        self.assertEqual(watched["query"]["watch"] in ("1", "true"), True)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An open watch that goes wrong: the agent keeps what it knows, says what happened and goes on."""
+
+from fault_story import FaultStory
+
+# What may come and go by itself: a few buffers of TLS and HTTP/2.
+FLAT = 2 << 20
+
+
+class Breaks(FaultStory):
+    def test_a_connection_that_breaks_off_within_a_frame(self):
+        self.start()
+        self.double.spoil_streams("half-frame")
+        self.eventually_counts("closed")
+        self.assert_goes_on()
+        self.assertEqual(self.watcher.log_lines("level=warn"), [], "to reconnect is nothing to worry about")
+
+    def test_a_stream_that_ends_within_a_frame_as_if_it_were_whole(self):
+        self.start()
+        self.double.spoil_streams("half-end")
+        self.eventually_counts("closed")
+        self.assert_goes_on()
+
+    def test_a_stream_that_http_2_resets(self):
+        self.start()
+        self.double.spoil_streams("reset")
+        self.eventually_counts("closed")
+        self.assert_goes_on()
+
+
+class Nonsense(FaultStory):
+    def test_bytes_that_are_no_frame(self):
+        self.start()
+        self.double.spoil_streams("garbage")
+        self.eventually_counts("malformed")
+        self.eventually_down("watch")
+        self.assert_goes_on()
+        self.assert_said_once()
+
+    def test_a_frame_of_2_gigabytes(self):
+        self.start()
+        before = self.agent.anonymous_bytes()
+        self.double.spoil_streams("huge-frame")
+        self.eventually_counts("malformed")
+        self.eventually_down("2147483647 bytes")
+        self.assert_goes_on()
+        self.assert_said_once("2147483647 bytes")
+        self.assertEqual(self.agent.metrics().value("imagepull_limit_hits_total", limit="watch_frame"), 1)
+        self.assertLess(self.agent.anonymous_bytes() - before, FLAT)
+
+
+class ErrorEvents(FaultStory):
+    def test_an_expired_version_as_an_event(self):
+        self.start()
+        self.double.spoil_streams("error-event", code=410)
+        self.eventually_counts("expired")
+        self.assert_goes_on()
+
+    def test_another_error_as_an_event(self):
+        self.start()
+        self.double.spoil_streams("error-event", code=500)
+        self.eventually_counts("refused")
+        self.eventually_down("500", "told to answer")
+        self.assert_goes_on()
+        self.assert_said_once("500")
+
+    def test_an_error_event_that_says_when_to_come_back(self):
+        self.start()
+        self.double.spoil_streams("error-event", code=429, retry_after=3)
+        self.eventually_counts("refused")
+        self.assert_goes_on()
+        first, second = self.double.client().requests()
+        self.assertGreaterEqual(second["time"] - first["time"], 3)
+        self.assert_said_once("429")
+
+    def test_a_version_from_the_future_is_not_asked_for_again(self):
+        self.start()
+        self.double.spoil_streams("error-event", code=504)
+        self.eventually_counts("refused")
+        self.assert_goes_on()
+        self.assertEqual(self.double.client().requests()[-1]["query"]["sendInitialEvents"], "true")
+
+
+class Floods(FaultStory):
+    def received(self):
+        return self.agent.metrics().value("imagepull_source_received_bytes_total", source="pods")
+
+    def test_a_storm_of_bookmarks(self):
+        self.start()
+        before = self.agent.anonymous_bytes()
+        received = self.received()
+        self.double.spoil_streams("bookmarks", count=300000)
+        self.assert_goes_on()
+        self.assertGreater(self.received() - received, 5 << 20)
+        self.assertLess(self.agent.anonymous_bytes() - before, FLAT)
+        self.assertEqual(len(self.double.client().requests()), 1)
+
+    def test_changes_that_come_twice_and_in_the_wrong_order(self):
+        self.start()
+        received = self.received()
+        self.double.spoil_streams("repeat", count=6)
+        self.pods.create_failing("last")
+        self.sees("last")
+        self.assertGreater(self.received() - received, 2000)
+        self.pods.delete("last")
+        failures, counters = self.watcher.facts()
+        self.assertEqual({key: failures.get(key) for key in self.before[0]}, self.before[0])
