@@ -181,7 +181,7 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 .PHONY: check-integration demo
 check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look $(BUILD)/tests/lab/cri_server
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_look
-	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) -m unittest discover -s tests/integration
+	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) scripts/run-integration
 
 # The status page in a browser; PAGE_PICTURES=FOLDER keeps what it looked like.
 .PHONY: check-page
