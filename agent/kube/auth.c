@@ -2,6 +2,7 @@
 #include "agent/kube/auth.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "limits.h"
 #include "mem.h"
@@ -10,29 +11,32 @@
 
 /* --- the way there ---------------------------------------------------------------------------- */
 
-/* ":port" at the end of "host:port" or "[::1]:port"; "" where there is none. */
-static const char *port_of(const char *authority)
+/* ":port" at the end of "host:port" or "[::1]:port"; empty where there is none. */
+static struct str port_of(struct str authority)
 {
-    const char *bracket = strrchr(authority, ']');
-    const char *colon = strchr(bracket ? bracket : authority, ':');
+    const char *bracket = memrchr(authority.at, ']', authority.len);
+    const char *from = bracket ? bracket : authority.at;
+    const char *end = authority.at + authority.len;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
 
-    return colon ? colon : "";
+    return colon ? str_span(colon, end) : STR("");
 }
 
 /* curl knows no other name for a certificate than the URL's: so that one is put into the URL, and
  * connection and Host stay the server's, as client-go has it. */
 static int route_by_name(struct auth_route *route, const char *server, const char *name)
 {
-    const char *authority = server + strlen("https://");
-    const char *port = port_of(authority);
+    const char *rest = server + strlen("https://");
+    const struct str authority = { .at = rest, .len = strcspn(rest, "/") };
+    const struct str port = port_of(authority);
     struct buf base, connect_to, host;
 
     buf_init(&base, ROUTE_MAX);
     buf_init(&connect_to, ROUTE_MAX);
     buf_init(&host, ROUTE_MAX);
-    buf_printf(&base, "https://%s%s", name, port);
-    buf_printf(&connect_to, "::%s%s", authority, *port ? "" : ":443");
-    buf_printf(&host, "Host: %s", authority);
+    buf_printf(&base, "https://%s%.*s%s", name, STR_ARG(port), rest + authority.len);
+    buf_printf(&connect_to, "::%.*s%s", STR_ARG(authority), port.len ? "" : ":443");
+    buf_printf(&host, "Host: %.*s", STR_ARG(authority));
     if (!buf_error(&base) && !buf_error(&connect_to) && !buf_error(&host)) {
         route->base = mem_strdup(base.at);
         route->connect_to = curl_slist_append(NULL, connect_to.at);
@@ -133,4 +137,30 @@ int auth_set_tls(CURL *easy, const struct credentials *credentials, struct err *
     if (r == 0)
         r = set_blob(easy, CURLOPT_SSLKEY_BLOB, &credentials->key, CREDENTIAL_KEY, err);
     return r;
+}
+
+/* --- what went wrong -------------------------------------------------------------------------- */
+
+static const char *origin(const struct credential *credential)
+{
+    if (credential->file)
+        return credential->file;
+    return credential->data ? "the kubeconfig" : "the system's certificates";
+}
+
+void auth_add_hint(const struct credentials *credentials, CURLcode code, char *text, size_t size)
+{
+    const size_t len = strlen(text);
+
+    text += len;
+    size -= len;
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        snprintf(text, size, ": a CA certificate in '%s' cannot be read", origin(&credentials->ca));
+    else if (code == CURLE_SSL_CERTPROBLEM)
+        snprintf(text, size, ": the client certificate is from '%s', its key from '%s'",
+                 origin(&credentials->client), origin(&credentials->key));
+    else if (code == CURLE_PEER_FAILED_VERIFICATION &&
+             (strstr(text - len, "issuer") || strstr(text - len, "self-signed")))
+        snprintf(text, size, ": what may have signed it is read from '%s'",
+                 origin(&credentials->ca));
 }

@@ -31,3 +31,7 @@ int auth_add_token(const struct credential *token, struct curl_slist **headers, 
 
 /* Whom to trust and what to show; curl keeps copies. */
 int auth_set_tls(CURL *easy, const struct credentials *credentials, struct err *err);
+
+/* Appends to curl's words for a failure which of the credentials it is about, where it is about one
+ * of them: people know files, not blobs. `text` is terminated and stays so within `size`. */
+void auth_add_hint(const struct credentials *credentials, CURLcode code, char *text, size_t size);

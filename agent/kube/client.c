@@ -265,6 +265,19 @@ static bool is_by_peer(CURLcode code, const char *text)
            code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
 }
 
+/* curl has its own words for all but this: to it, a header line over its limit is "Out of memory".
+ * Memory hardly ever runs out on Linux. */
+#define CURL_NO_MEMORY                                                                             \
+    "an answer with a header of over 100 KiB, which is more than libcurl takes, or no memory"
+
+static void tell_why(const struct client_request *request, CURLcode code, char *ret, size_t size)
+{
+    const char *text = request->text[0] ? request->text : curl_easy_strerror(code);
+
+    snprintf(ret, size, "%s", code == CURLE_OUT_OF_MEMORY ? CURL_NO_MEMORY : text);
+    auth_add_hint(request->client->config.credentials, code, ret, size);
+}
+
 static void finish(struct client_request *request, CURLcode code)
 {
     const struct client_handler handler = request->handler;
@@ -280,8 +293,7 @@ static void finish(struct client_request *request, CURLcode code)
     if (request->err.code)
         snprintf(text, sizeof(text), "%s", request->err.text);
     else
-        snprintf(text, sizeof(text), "%s",
-                 request->text[0] ? request->text : curl_easy_strerror(code));
+        tell_why(request, code, text, sizeof(text));
     request_free(request);
     handler.ended(handler.self, &end);
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "agent/kube/pem.h"
 #include "agent/kube/server.h"
 #include "limits.h"
 #include "mem.h"
@@ -12,19 +13,13 @@
 
 static const struct kind_row {
     const char *name;
-    const char *marks[2]; /* both must be found; NULL: nothing to look for */
-    const char *lacks;
+    bool pem;
+    enum pem_kind pem_kind;
 } kinds[] = {
-    [CREDENTIAL_CA] = { "the API server's CA file",
-                        { "-----BEGIN CERTIFICATE-----" },
-                        "holds no PEM certificate" },
-    [CREDENTIAL_TOKEN] = { "the service account's token", { NULL }, NULL },
-    [CREDENTIAL_CLIENT] = { "the client's certificate",
-                            { "-----BEGIN CERTIFICATE-----" },
-                            "holds no PEM certificate" },
-    [CREDENTIAL_KEY] = { "the client's key",
-                         { "-----BEGIN ", "PRIVATE KEY-----" },
-                         "holds no PEM private key" },
+    [CREDENTIAL_CA] = { "the server's CA file", true, PEM_CERTIFICATES },
+    [CREDENTIAL_TOKEN] = { "the token", false, 0 },
+    [CREDENTIAL_CLIENT] = { "the client's certificate", true, PEM_CERTIFICATES },
+    [CREDENTIAL_KEY] = { "the client's key", true, PEM_PRIVATE_KEY },
 };
 
 static void credential_done(struct credential *credential)
@@ -64,15 +59,17 @@ int credential_set_data(struct credential *credential, struct str data, struct e
     return 0;
 }
 
-static int check_marks(const struct credential *credential, const struct kind_row *kind,
-                       struct str content, struct err *err)
+/* The error reads: the server's CA file '/path' holds no PEM certificate. */
+static int check_pem(const struct credential *credential, const struct kind_row *kind,
+                     struct str content, struct err *err)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(kind->marks); i++)
-        if (kind->marks[i] && !str_find(content, str_from(kind->marks[i])))
-            return err_set(err, -EINVAL, "%s %s%s%s%s", kind->name, credential->file ? "'" : "",
-                           credential->file ? credential->file : "", credential->file ? "' " : "",
-                           kind->lacks);
-    return 0;
+    struct err why = ERR_INIT;
+
+    if (pem_check(content, kind->pem_kind, &why) == 0)
+        return 0;
+    return err_set(err, why.code, "%s %s%s%s%s", kind->name, credential->file ? "'" : "",
+                   credential->file ? credential->file : "", credential->file ? "' " : "",
+                   why.text);
 }
 
 int credential_load(const struct credential *credential, enum credential_kind kind, struct buf *ret,
@@ -94,7 +91,7 @@ int credential_load(const struct credential *credential, enum credential_kind ki
     }
     if (kind == CREDENTIAL_TOKEN)
         return server_trim_token(credential->file, ret, err);
-    return check_marks(credential, row, buf_str(ret), err);
+    return row->pem ? check_pem(credential, row, buf_str(ret), err) : 0;
 }
 
 void credential_forget(struct buf *bytes)
@@ -102,6 +99,18 @@ void credential_forget(struct buf *bytes)
     if (bytes->at)
         explicit_bzero(bytes->at, bytes->size);
     buf_done(bytes);
+}
+
+/* Whoever reads the token on its way can be us. To this machine itself there is no way to read on:
+ * that is what `kubectl proxy` serves. */
+static int check_transport(const struct credentials *credentials, struct err *err)
+{
+    if (!credential_given(&credentials->token) || !server_is_clear(credentials->server))
+        return 0;
+    return err_set(err, -EINVAL,
+                   "the token for '%s' would go over the network in the clear: use https://, or "
+                   "http:// to this machine's own addresses alone (127.0.0.1, [::1], localhost)",
+                   credentials->server);
 }
 
 int credentials_check(const struct credentials *credentials, struct err *err)
@@ -114,7 +123,7 @@ int credentials_check(const struct credentials *credentials, struct err *err)
                 { &credentials->client, CREDENTIAL_CLIENT },
                 { &credentials->key, CREDENTIAL_KEY } };
     struct buf bytes;
-    int r = 0;
+    int r = check_transport(credentials, err);
 
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(all); i++) {
         if (!credential_given(all[i].credential))

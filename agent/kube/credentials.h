@@ -60,5 +60,8 @@ int credential_load(const struct credential *credential, enum credential_kind ki
 /* Overwrites and frees. */
 void credential_forget(struct buf *bytes);
 
-/* Whether all that is given can be loaded now: asked once at the start. */
+/*
+ * Whether all that is given can be loaded now, and whether no token would go over a network in the
+ * clear: asked once at the start, with a server. As credential_load(), or -EINVAL.
+ */
 int credentials_check(const struct credentials *credentials, struct err *err);

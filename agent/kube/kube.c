@@ -12,6 +12,7 @@
 
 #include "agent/kube/client.h"
 #include "agent/kube/event_slots.h"
+#include "agent/kube/first_list.h"
 #include "agent/kube/kubeconfig.h"
 #include "agent/kube/kubelet_stream.h"
 #include "agent/kube/report.h"
@@ -39,6 +40,7 @@ struct kube {
     _Atomic bool stopping;
 
     struct report pods_report, events_report;
+    struct first_list first_list;
     struct stream pods; /* or, from_kubelet: */
     struct kubelet_stream kubelet;
     struct event_slots slots;
@@ -222,8 +224,10 @@ static void open_pods(struct kube *kube)
     struct reflector_config config = reflector_settings(kube);
     char subject[sizeof(kube->pods.subject)];
 
+    first_list_init(&kube->first_list, kube->sink, kube->pods.subject);
     config.resource = KUBE_PODS;
     config.report = &kube->pods_report;
+    config.sink = &kube->first_list.sink;
     snprintf(subject, sizeof(subject), "pods of node %.253s", kube->node_name);
     stream_init(&kube->pods, &config, kube->client, kube->clock, subject);
 }

@@ -261,7 +261,7 @@ static int read_context(const struct entry *context, struct credentials *ret)
         return 0; /* nobody in particular, as client-go has it */
     if ((r = find_entry(&user, name, "the context")) < 0 || (r = read_user(&user, ret)) < 0)
         return r;
-    if (str_starts(str_from(ret->server), STR("http://")) &&
+    if (server_is_clear(ret->server) &&
         (credential_given(&ret->token) || credential_given(&ret->client)))
         return refuse(&cluster, "server",
                       "is http://, and credentials would go over it in the "
@@ -287,20 +287,19 @@ static int read_yaml(const struct yaml_doc *yaml, const char *path, const char *
     return r < 0 ? r : read_context(&entry, ret);
 }
 
-int kubeconfig_read(const char *path, const char *context, struct credentials *ret, struct err *err)
+int kubeconfig_parse(struct str text, const char *path, const char *context,
+                     struct credentials *ret, struct err *err)
 {
     struct credentials credentials = { 0 };
     struct yaml_doc *yaml = NULL;
-    struct buf text;
     int r;
 
-    buf_init(&text, LIMIT_KUBECONFIG_FILE);
-    r = server_read_file(path, "kubeconfig", &text, err);
-    if (r == 0 && (r = yaml_doc_parse(buf_str(&text), &yaml, err)) < 0)
+    r = yaml_doc_parse(text, &yaml, err);
+    if (r < 0) {
         err_wrap(err, "kubeconfig '%s'", path);
-    credential_forget(&text);
-    if (r == 0)
-        r = read_yaml(yaml, path, context, &credentials, err);
+        return r;
+    }
+    r = read_yaml(yaml, path, context, &credentials, err);
     yaml_doc_free(yaml);
     if (r < 0) {
         credentials_done(&credentials);
@@ -308,4 +307,17 @@ int kubeconfig_read(const char *path, const char *context, struct credentials *r
     }
     *ret = credentials;
     return 0;
+}
+
+int kubeconfig_read(const char *path, const char *context, struct credentials *ret, struct err *err)
+{
+    struct buf text;
+    int r;
+
+    buf_init(&text, LIMIT_KUBECONFIG_FILE);
+    r = server_read_file(path, "kubeconfig", &text, err);
+    if (r == 0)
+        r = kubeconfig_parse(buf_str(&text), path, context, ret, err);
+    credential_forget(&text);
+    return r;
 }

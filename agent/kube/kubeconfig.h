@@ -18,3 +18,7 @@
  */
 int kubeconfig_read(const char *path, const char *context, struct credentials *ret,
                     struct err *err);
+
+/* As kubeconfig_read() of a file at `path` whose content is `text`; nothing is opened. */
+int kubeconfig_parse(struct str text, const char *path, const char *context,
+                     struct credentials *ret, struct err *err);

@@ -3,21 +3,31 @@
 
 /* Which API server and by which way, from the environment; and what files hold. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buf.h"
 #include "err.h"
 
-/* Checks that `url` is https://host[:port] or http://host[:port] and nothing more, and allocates
- * it in its plain form, without a slash at the end. -EINVAL names what is wrong. mem_free(). */
+/*
+ * Checks that `url` is https://host[:port][/path] or http://... and nothing more, and allocates it
+ * in its plain form, without slashes at the end: "/api/v1/..." is put behind it. Some have a path:
+ * Rancher's clusters, or a kubelet behind the API server's proxy. -EINVAL names what is wrong.
+ * mem_free().
+ */
 int server_url(const char *url, char **ret, struct err *err);
+
+/* Whether what is sent to `url` (as server_url() gave it) can be read on a network: http://, and
+ * not to this machine itself. */
+bool server_is_clear(const char *url);
 
 /* The address that the kubelet puts into every pod's environment. -ENOENT outside a cluster,
  * -E2BIG where it does not fit `size`. */
 int server_in_cluster(char *ret, size_t size, struct err *err);
 
-/* Appends a whole file to `content`, whose maximum bounds it; `what` it is, for people. The error
- * names both. -E2BIG over the maximum; `content` may hold a part on failure. */
+/* Appends a whole regular file to `content`, whose maximum bounds it; `what` it is, for people. The
+ * error names both. -E2BIG over the maximum, -EINVAL for a FIFO or a device, which is not waited
+ * for; `content` may hold a part on failure. */
 int server_read_file(const char *path, const char *what, struct buf *content, struct err *err);
 
 /*

@@ -283,6 +283,23 @@ static void a_broken_answer_is_the_peers_doing(void **state)
     assert_false(empty.complete);
 }
 
+static void a_head_over_curls_limit_is_not_called_a_lack_of_memory(void **state)
+{
+    static char answer[(120 << 10) + 64] = "HTTP/1.1 200 OK\r\nX-Long: ";
+    struct result result = { 0 };
+    struct server server;
+    const size_t len = strlen(answer);
+
+    (void)state;
+    memset(answer + len, 'a', (120 << 10));
+    strcpy(answer + len + (120 << 10), "\r\n\r\n");
+    fetch(answer, NULL, &result, &server);
+    assert_string_equal(result.order, "E");
+    assert_false(result.complete);
+    if (!strstr(result.text, "a header of over 100 KiB"))
+        fail_msg("%s", result.text);
+}
+
 static void a_handler_can_break_off(void **state)
 {
     struct result result = { .break_off = -EPROTO };
@@ -433,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_redirect_is_an_answer_and_not_followed),
         cmocka_unit_test(a_servers_wish_for_patience_is_told),
         cmocka_unit_test(a_broken_answer_is_the_peers_doing),
+        cmocka_unit_test(a_head_over_curls_limit_is_not_called_a_lack_of_memory),
         cmocka_unit_test(a_handler_can_break_off),
         cmocka_unit_test(nobody_there_is_told_as_such),
         cmocka_unit_test(plain_http_is_no_tls),

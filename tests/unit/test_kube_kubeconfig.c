@@ -17,9 +17,12 @@
 #include "tests/unit/kube_story.h"
 #include "util.h"
 
-#define CERTIFICATE "-----BEGIN CERTIFICATE-----\nx\n"
-#define CERTIFICATE_64 "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCngK"
-#define KEY_64 "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCngK"
+/* Empty DER sequences, as PEM and as data. */
+#define CERTIFICATE "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+#define CERTIFICATE_64                                                                             \
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1BQT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo="
+#define KEY "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
+#define KEY_64 "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1BQT0KLS0tLS1FTkQgUFJJVkFURSBLRVktLS0tLQo="
 
 /* A kubeconfig with one context, "c", of cluster "k" and user "u", whose bodies are flow mappings.
  */
@@ -84,7 +87,7 @@ static void data_is_decoded(void **state)
     assert_string_equal(c.tls_server_name, "api.example.com");
     assert_string_equal(c.ca.data, CERTIFICATE);
     assert_string_equal(c.client.data, CERTIFICATE);
-    assert_string_equal(c.key.data, "-----BEGIN PRIVATE KEY-----\nx\n");
+    assert_string_equal(c.key.data, KEY);
     assert_string_equal(c.token.data, "secret");
     assert_false(c.insecure);
     assert_int_equal(credentials_check(&c, NULL), 0);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -56,6 +57,10 @@ static void a_good_url_gets_its_plain_form(void **state)
         { "HTTPS://Api.Example.Com", "https://Api.Example.Com" },
         { "http://127.0.0.1:8001", "http://127.0.0.1:8001" },
         { "https://[fd00::1]:443", "https://[fd00::1]:443" },
+        { "https://h/k8s/clusters/c-x", "https://h/k8s/clusters/c-x" },
+        { "https://h:8443/k8s/clusters/c-x//", "https://h:8443/k8s/clusters/c-x" },
+        { "https://h/a/../b/", "https://h/b" },
+        { "https://h/@c-x/", "https://h/@c-x" },
     };
 
     (void)state;
@@ -78,9 +83,10 @@ static void a_bad_url_is_refused_by_name(void **state)
         { "https://", "is no URL" },
         { "https://h:99999", "is no URL" },
         { "https://h h", "is no URL" },
-        { "https://h/path", "has a path" },
-        { "https://h:1/?a=b", "more than a host and a port" },
-        { "https://h:1/#a", "more than a host and a port" },
+        { "https://h/a b", "is no URL" },
+        { "https://h:1/?a=b", "has more than a host, a port and a path" },
+        { "https://h/k8s/clusters/c-x?a=b", "has more than a host, a port and a path" },
+        { "https://h:1/#a", "has more than a host, a port and a path" },
         { "https://user:secret@h:1", "(not shown, for it may hold a password)' has more than" },
         { "ftp://h:1", "is neither https:// nor http://" },
         { "file:///etc/passwd", "'file:///etc/passwd'" },
@@ -198,29 +204,57 @@ static int check_ca(const char *path, struct err *err)
     return r;
 }
 
-static const char certificate[] = "junk\n-----BEGIN CERTIFICATE-----\nx\n";
+static const char certificate[] =
+    "junk\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
 
 static void a_ca_file_holds_a_certificate(void **state)
 {
-    struct file good, empty, other;
+    struct file good, empty, other, junk;
     struct err err = ERR_INIT;
 
     (void)state;
     file_write(&good, str_from(certificate));
     file_write(&empty, STR(""));
     file_write(&other, STR("-----BEGIN PRIVATE KEY-----"));
+    file_write(&junk, STR("-----BEGIN CERTIFICATE-----\nMIIBjunk\n-----END CERTIFICATE-----\n"));
     assert_int_equal(check_ca(good.path, NULL), 0);
     assert_int_equal(check_ca(empty.path, &err), -EINVAL);
     assert_says(&err, empty.path);
     assert_int_equal(check_ca(other.path, NULL), -EINVAL);
     err_clear(&err);
+    assert_int_equal(check_ca(junk.path, &err), -EINVAL);
+    assert_says(&err, junk.path);
+    assert_says(&err, "' holds a PEM certificate that is none inside");
+    err_clear(&err);
     assert_int_equal(check_ca("/nowhere/ca.crt", &err), -ENOENT);
     assert_says(&err, "'/nowhere/ca.crt': No such file");
     assert_int_equal(check_ca("/tmp", NULL), -EISDIR);
-    assert_int_equal(check_ca("/dev/zero", NULL), -E2BIG); /* has no end */
+    file_remove(&junk);
     file_remove(&good);
     file_remove(&empty);
     file_remove(&other);
+}
+
+/* Nobody writes into the FIFO: the test would hang where it is waited for. */
+static void what_is_no_regular_file_is_refused_at_once(void **state)
+{
+    static const char *const devices[] = { "/dev/zero", "/dev/null" };
+    char fifo[] = "/tmp/test_kube_fifo.XXXXXX";
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_non_null(mkdtemp(fifo));
+    assert_int_equal(rmdir(fifo), 0);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(check_ca(fifo, &err), -EINVAL);
+    unlink(fifo);
+    assert_says(&err, fifo);
+    assert_says(&err, "is no regular file");
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        err_clear(&err);
+        assert_int_equal(check_ca(devices[i], &err), -EINVAL);
+        assert_says(&err, devices[i]);
+    }
 }
 
 /* --- proxies ---------------------------------------------------------------------------------- */
@@ -238,7 +272,9 @@ static void proxies_are_as_for_every_go_client(void **state)
     assert_string_equal(server_proxy("https://localhost:6443"), "");
     assert_string_equal(server_proxy("https://127.0.0.2"), "");
     assert_string_equal(server_proxy("https://[::1]:6443"), "");
+    assert_string_equal(server_proxy("https://[::1]/path"), "");
     assert_string_equal(server_proxy("https://localhost.example.com"), "http://upper:1");
+    assert_string_equal(server_proxy("https://127.example.com"), "http://upper:1");
     unsetenv("HTTPS_PROXY");
     unsetenv("https_proxy");
     unsetenv("ALL_PROXY");
@@ -247,6 +283,24 @@ static void proxies_are_as_for_every_go_client(void **state)
     setenv("NO_PROXY", "10.0.0.0/8", 1);
     assert_string_equal(server_no_proxy(), "10.0.0.0/8");
     unsetenv("NO_PROXY");
+}
+
+static void only_what_stays_on_this_machine_may_go_in_the_clear(void **state)
+{
+    static const char *const safe[] = { "https://10.0.0.1",   "http://127.0.0.1:8001",
+                                        "http://127.9.9.9/x", "http://localhost",
+                                        "http://LOCALHOST:1", "http://[::1]:8001" };
+    static const char *const clear[] = { "http://10.0.0.1",         "http://localhost.example.com",
+                                         "http://127.example.com",  "http://[fd00::1]:80",
+                                         "http://[::127.0.0.1]:80", "http://0.0.0.0" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(safe); i++)
+        if (server_is_clear(safe[i]))
+            fail_msg("%s", safe[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(clear); i++)
+        if (!server_is_clear(clear[i]))
+            fail_msg("%s", clear[i]);
 }
 
 /* --- what is asked ---------------------------------------------------------------------------- */
@@ -318,6 +372,20 @@ static void what_cannot_work_is_refused_at_the_start(void **state)
     }
 }
 
+static void a_token_goes_over_no_network_in_the_clear(void **state)
+{
+    struct err err = ERR_INIT;
+    struct file token;
+
+    (void)state;
+    file_write(&token, STR("abc"));
+    assert_int_equal(try_new("n", "http://10.0.0.1:8080", NULL, token.path, &err), -EINVAL);
+    assert_says(&err, "the token for 'http://10.0.0.1:8080' would go over the network");
+    assert_int_equal(try_new("n", "http://10.0.0.1:8080", NULL, NULL, NULL), 0);
+    assert_int_equal(try_new("n", "http://127.0.0.1:8001", NULL, token.path, NULL), 0);
+    file_remove(&token);
+}
+
 static void every_failed_allocation_is_survived(void **state)
 {
     struct file ca, token;
@@ -361,6 +429,9 @@ int main(void)
         cmocka_unit_test(a_pods_settings_fill_only_what_is_missing),
         cmocka_unit_test(a_token_is_one_word),
         cmocka_unit_test(a_ca_file_holds_a_certificate),
+        cmocka_unit_test(what_is_no_regular_file_is_refused_at_once),
+        cmocka_unit_test(only_what_stays_on_this_machine_may_go_in_the_clear),
+        cmocka_unit_test(a_token_goes_over_no_network_in_the_clear),
         cmocka_unit_test(proxies_are_as_for_every_go_client),
         cmocka_unit_test(names_are_escaped_in_what_is_asked),
         cmocka_unit_test(what_cannot_work_is_refused_at_the_start),

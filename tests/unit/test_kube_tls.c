@@ -31,7 +31,7 @@ struct server {
     struct MHD_Daemon *daemon;
     int port;
     char answer[16]; /* of the last request: "one", "two", or "nobody": whose certificate it was */
-    char host[64], token[64];
+    char host[64], token[64], url[64];
 };
 
 static void read_pem(const char *name, char ret[PEM_MAX])
@@ -70,7 +70,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     struct MHD_Response *response;
     enum MHD_Result result;
 
-    (void)url, (void)method, (void)version, (void)upload, (void)upload_size, (void)state;
+    (void)method, (void)version, (void)upload, (void)upload_size, (void)state;
+    snprintf(server->url, sizeof(server->url), "%s", url);
     snprintf(server->host, sizeof(server->host), "%s", host ? host : "");
     snprintf(server->token, sizeof(server->token), "%s", token ? token : "");
     snprintf(server->answer, sizeof(server->answer), "nobody");
@@ -144,6 +145,7 @@ static void on_ended(void *self, const struct client_end *end)
 struct world {
     char dir[64];
     char server[64];
+    const char *path; /* of the server's URL; NULL: none */
     char ca[96], client[96], key[96], token[96];
     struct credentials credentials;
 };
@@ -192,7 +194,7 @@ static struct client *client_to(struct world *w, int port)
     const struct client_config config = { .credentials = &w->credentials, .user_agent = "x" };
     struct client *client = NULL;
 
-    snprintf(w->server, sizeof(w->server), "https://127.0.0.1:%d", port);
+    snprintf(w->server, sizeof(w->server), "https://127.0.0.1:%d%s", port, w->path ? w->path : "");
     assert_int_equal(client_new(&config, &client, NULL), 0);
     return client;
 }
@@ -325,6 +327,72 @@ static void the_certificate_may_be_for_another_name(void **state)
     server_stop(&server);
 }
 
+/* As Rancher serves its clusters. */
+static void a_server_may_have_a_path(void **state)
+{
+    struct world *w = *state;
+    struct server server;
+    struct client *client;
+    char host[64];
+
+    server_start(&server, "server-named", 0);
+    snprintf(host, sizeof(host), "127.0.0.1:%d", server.port);
+    w->path = "/k8s/clusters/c-x";
+    w->credentials.tls_server_name = (char *)"api.test";
+    client = client_to(w, server.port);
+    assert_answers(client, "nobody");
+    assert_string_equal(server.url, "/k8s/clusters/c-x/pods");
+    assert_string_equal(server.host, host);
+    client_free(client);
+    server_stop(&server);
+
+    w->credentials.tls_server_name = NULL;
+    server_start(&server, "server-old", 0);
+    client = client_to(w, server.port);
+    assert_answers(client, "nobody");
+    assert_string_equal(server.url, "/k8s/clusters/c-x/pods");
+    client_free(client);
+    server_stop(&server);
+}
+
+static void put_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_failed_handshake_names_the_files_it_is_about(void **state)
+{
+    /* In good armour an empty sequence: only the TLS library can tell that it is no certificate. */
+    static const char empty[] = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    struct world *w = *state;
+    struct server server;
+    struct client *client;
+
+    server_start(&server, "server-old", 0);
+    client = client_to(w, server.port);
+    put_text(w->ca, empty);
+    assert_refuses(client, "a CA certificate in '");
+    assert_refuses(client, w->ca);
+    put(w->ca, "ca-new.crt");
+    assert_refuses(client, "what may have signed it is read from '");
+    assert_refuses(client, w->ca);
+
+    put(w->ca, "ca-old.crt");
+    w->credentials.client.file = w->client;
+    w->credentials.key.file = w->key;
+    put_text(w->client, empty);
+    put(w->key, "client-one.key");
+    assert_refuses(client, w->client);
+    put(w->client, "client-two.crt"); /* of another key */
+    assert_refuses(client, w->key);
+    client_free(client);
+    server_stop(&server);
+}
+
 static void only_who_asks_for_it_goes_unchecked(void **state)
 {
     struct world *w = *state;
@@ -352,6 +420,8 @@ int main(void)
         TLS_TEST(a_changed_client_certificate_is_shown_with_the_next_request),
         TLS_TEST(certificates_may_be_data),
         TLS_TEST(the_certificate_may_be_for_another_name),
+        TLS_TEST(a_server_may_have_a_path),
+        TLS_TEST(a_failed_handshake_names_the_files_it_is_about),
         TLS_TEST(only_who_asks_for_it_goes_unchecked),
     };
 
