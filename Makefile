@@ -194,6 +194,7 @@ demo: packages-demo $(binary)
 .PHONY: bench
 bench: $(call program,$(benches)) $(binary)
 	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
+	$(Q)echo "== bench_api"; $(PYTHON) tests/bench/bench_api.py --agent $(binary)
 
 .PHONY: install
 install: $(binary)
