@@ -76,11 +76,11 @@ class Role(unittest.TestCase):
         """One line that has the words, after any number of refusals."""
         support.eventually(lambda: [r["status"] for r in self.requests()].count(403) >= refusals,
                            f"{refusals} refusals", EVENTS_PATIENCE + 10)
+        support.eventually(lambda: self.watcher.up(component) == 0, f"{component} down")  # it is told a moment later
         lines = self.watcher.log_lines("level=warn", component=component)
         self.assertEqual(len(lines), 1, self.agent.log())
         for word in words:
             self.assertIn(word, lines[0].replace('\\"', '"'))
-        self.assertEqual(self.watcher.up(component), 0)
 
 
 class Api(Role):
