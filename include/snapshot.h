@@ -121,6 +121,8 @@ struct image_view {
     int64_t since_us;   /* wall; when the first of them began to wait; 0: none does */
     uint64_t bytes;     /* of its blobs in flight, as far as known */
     uint64_t total;
+    uint64_t
+        bytes_once; /* the same, but a blob of several images only at the one that began first */
 };
 
 /* What one observation did to the incidents. */
@@ -139,7 +141,8 @@ enum effect {
 
 const char *effect_name(enum effect effect);
 
-/* An observation that was heard lately. Texts are terminated, never NULL, "" where there is none. */
+/* An observation that was heard lately. Texts are terminated, never NULL, "" where there is none.
+ */
 struct heard_view {
     uint64_t number; /* of this process's observations, from 1; what is left out shows as a gap */
     int64_t at_us;   /* wall; when it was heard */
@@ -198,7 +201,8 @@ struct snapshot {
     const struct image_view *images; /* oldest first */
     size_t n_images;
     struct image_fs_view image_fs;
-    const struct heard_view *heard; /* oldest first, at most LIMIT_HEARD; only with SNAPSHOT_DETAIL */
+    const struct heard_view
+        *heard; /* oldest first, at most LIMIT_HEARD; only with SNAPSHOT_DETAIL */
     size_t n_heard;
     bool tells_bytes;                       /* the runtime tells what is in flight */
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */

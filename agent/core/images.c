@@ -78,12 +78,13 @@ static void pull_ended(struct correlate *c, struct image_state *image,
 {
     struct registry *registry = registry_of(c, fact->image, now);
     int64_t begun_us = image->begun_us ? image->begun_us : image->missed_us;
+    int64_t ended_us = image->used_us ? image->used_us : now.mono_us;
 
     registry->attempts++;
     registry->bytes += fact->size;
     /* When the last of several tries began, nobody tells. */
     if (!image->failed)
-        histogram_add(&registry->pulls, &histogram_pull_bounds, now.mono_us - begun_us);
+        histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
 }
 
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now)
@@ -105,12 +106,28 @@ int witness_image(struct correlate *c, const struct image_fact *fact, struct ins
     } else if (!image->present && fact->present) {
         pull_ended(c, image, fact, now);
     }
+    if (!fact->present && !image->waiting)
+        image->begun_us = 0; /* it was given up */
+    image->used_us = 0;
     mem_free(image->digest);
     image->digest = digest;
     image->present = fact->present;
     image->size = fact->size;
     image->seen_us = now.mono_us;
     return 0;
+}
+
+void image_used(struct correlate *c, struct str image, struct instant now)
+{
+    struct image_state *known = image_find(c, image);
+
+    if (known && !known->present && !known->used_us)
+        known->used_us = now.mono_us;
+}
+
+bool image_is_awaited(const struct image_state *image)
+{
+    return !image->present && !image->waiting && image->begun_us;
 }
 
 void image_pull_failed(struct correlate *c, struct str image)

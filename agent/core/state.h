@@ -156,9 +156,10 @@ struct image_state {
     int64_t missed_wall_us;
     int64_t begun_us; /* mono; when a container with a sandbox first waited for it; 0: none yet */
     int64_t begun_wall_us;
-    bool failed;    /* a try to pull it has failed since it is missed */
-    size_t waiting; /* images_count(): containers whose turn it is and that may lack it */
-    size_t pulling; /* of these, without an error and in a sandbox, while it is absent */
+    int64_t used_us; /* mono; when a container was first seen made of it since; 0: none yet */
+    bool failed;     /* a try to pull it has failed since it is missed */
+    size_t waiting;  /* images_count(): containers whose turn it is and that may lack it */
+    size_t pulling;  /* of these, without an error and in a sandbox, while it is absent */
 };
 
 /* A blob in flight, or what is left of one: the runtime keeps half a layer for the next try. */
@@ -349,6 +350,12 @@ void newest_done(struct newest *newest);
 uint64_t image_hash(struct str image);
 struct image_state *image_find(const struct correlate *c, struct str image); /* or NULL */
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
+
+/* A container was made of it: it is there, before the runtime was asked again. */
+void image_used(struct correlate *c, struct str image, struct instant now);
+
+/* Its pull has ended, if only nobody asked how: worth asking once more. */
+bool image_is_awaited(const struct image_state *image);
 void image_pull_failed(struct correlate *c, struct str image);
 
 /* Brings `waiting` and `pulling` of all images up to date. */

@@ -357,6 +357,9 @@ void correlate_wanted(struct correlate *c, struct instant now, struct wanted *re
         }
     }
     want_volumes(c, ret);
+    for (const struct image_state *i = c->images; i; i = i->next)
+        if (image_is_awaited(i))
+            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->canonical);
     for (int asked_lately = 0; asked_lately <= 1 && ret->pods_wait; asked_lately++)
         for (size_t b = 0; b < POD_BUCKETS; b++)
             for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)

@@ -57,19 +57,45 @@ static int view_image(const struct correlate *c, const struct image_state *from,
     return to->image && to->registry && to->digest ? 0 : -ENOMEM;
 }
 
-/* Several images are being pulled, and whose this is nobody asked. */
-static bool is_unowned(const struct correlate *c, const struct ingest_state *ingest)
+/* The first of the images that have it; NULL: none is known to. */
+static const struct image_state *first_of(const struct correlate *c,
+                                          const struct ingest_state *ingest,
+                                          const struct image_state *only)
 {
-    bool in_flight = false;
+    const struct image_state *first = NULL;
 
-    for (const struct image_state *i = c->images; i; i = i->next) {
-        if (!i->pulling || !ingest_is_since(ingest, i->begun_wall_us))
-            continue;
-        if (ingest_is_of(ingest, i))
-            return false;
-        in_flight = true;
+    for (const struct image_state *i = c->images; i; i = i->next)
+        if (is_its(ingest, i, only) && (!first || i->begun_us < first->begun_us))
+            first = i;
+    return first;
+}
+
+/* Whether it can belong to a pull of now. */
+static bool is_in_flight(const struct correlate *c, const struct ingest_state *ingest)
+{
+    for (const struct image_state *i = c->images; i; i = i->next)
+        if (i->pulling && ingest_is_since(ingest, i->begun_wall_us))
+            return true;
+    return false;
+}
+
+/* Each blob is counted at one image, or, where several are being pulled and nobody asked whose it
+ * is, at none. */
+static void share_out(const struct correlate *c, const struct image_state *only,
+                      struct image_view *list, size_t n, struct snapshot *ret)
+{
+    for (size_t i = 0; i < c->n_ingests; i++) {
+        const struct image_state *first = first_of(c, &c->ingests[i], only);
+        size_t at = n;
+
+        if (!first && is_in_flight(c, &c->ingests[i]))
+            ret->unowned_bytes += c->ingests[i].bytes;
+        for (const struct image_state *image = c->images; first && image; image = image->next) {
+            at--; /* the newest is first */
+            if (image == first)
+                list[at].bytes_once += c->ingests[i].bytes;
+        }
     }
-    return in_flight;
 }
 
 int view_images(struct correlate *c, struct snapshot *ret)
@@ -77,6 +103,7 @@ int view_images(struct correlate *c, struct snapshot *ret)
     const struct image_state *only;
     struct image_view *list;
     size_t n = 0;
+    size_t at;
 
     images_count(c);
     only = only_pull(c);
@@ -85,13 +112,12 @@ int view_images(struct correlate *c, struct snapshot *ret)
     list = arena_alloc(&ret->arena, (n + 1) * sizeof(*list));
     if (!list)
         return -ENOMEM;
-    ret->n_images = n;
+    at = n;
     for (const struct image_state *i = c->images; i; i = i->next)
-        if (view_image(c, i, only, &ret->arena, &list[--n]) < 0) /* the newest is first */
+        if (view_image(c, i, only, &ret->arena, &list[--at]) < 0) /* the newest is first */
             return -ENOMEM;
-    for (size_t i = 0; i < c->n_ingests && !only; i++)
-        if (is_unowned(c, &c->ingests[i]))
-            ret->unowned_bytes += c->ingests[i].bytes;
+    share_out(c, only, list, n, ret);
+    ret->n_images = n;
     ret->images = list;
     ret->tells_bytes = c->tells_ingests;
     if (c->fs_mountpoint) {
@@ -126,7 +152,7 @@ void view_in_progress(const struct snapshot *from, struct registry_counters *to)
                                       : strcmp(image->registry, to->registry) != 0))
             continue;
         to->in_progress += image->pulling;
-        to->in_progress_bytes += image->bytes;
+        to->in_progress_bytes += image->bytes_once;
         if (!to->in_progress_since_us || image->since_us < to->in_progress_since_us)
             to->in_progress_since_us = image->since_us;
     }

@@ -198,10 +198,12 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
 
     if (pull != PULL_SILENT && pull != PULL_REFUSED)
         sandbox_made(c, pod, now); /* a container's image is pulled into a sandbox */
-    if (pull == PULL_DONE)
+    if (pull == PULL_DONE) {
+        image_used(c, str_from(container->image), now);
         incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
-    else if (pull != PULL_SILENT)
+    } else if (pull != PULL_SILENT) {
         r = hear_failure(c, pod, container, fact, first_sight, now, &heard);
+    }
     if (!heard) {
         mem_free(reason);
         return r;

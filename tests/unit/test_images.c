@@ -65,6 +65,51 @@ static void a_pull_faster_than_the_next_look_counts_from_when_the_image_was_miss
     world_look_done(&look);
 }
 
+static bool wants_image(struct world *w)
+{
+    struct wanted wanted;
+    bool any;
+
+    correlate_wanted(w->correlate, w->now, &wanted);
+    any = wanted.n_images > 0;
+    wanted_done(&wanted);
+    return any;
+}
+
+static void a_pod_that_runs_before_the_next_look_had_a_good_pull(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    world_advance(w, 2 * SEC);
+    tell_running(w, "web-0");
+    world_advance(w, 3 * SEC);
+    assert_true(wants_image(w)); /* nobody waits, but how big it is was not told yet */
+    tell_size(w, IMAGE, 12345);
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 2 * SEC);
+    assert_int_equal(registry(&look, REGISTRY)->bytes, 12345);
+    world_look_done(&look);
+    assert_false(wants_image(w));
+}
+
+static void a_pull_that_nobody_waits_for_any_more_is_asked_after_once(void **state)
+{
+    struct world *w = *state;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    tell_deleted(w, "web-0");
+    assert_true(wants_image(w));
+    tell_image(w, IMAGE, false);
+    assert_false(wants_image(w));
+}
+
 static void a_pull_that_failed_on_the_way_has_no_duration(void **state)
 {
     struct world *w = *state;
@@ -189,6 +234,37 @@ static void bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be(voi
     world_look_done(&look);
 }
 
+static void a_blob_that_two_images_share_is_counted_once(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+    const struct str owners[] = { STR(REGISTRY "/team/app"), STR(REGISTRY "/team/other") };
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    pod_of(w, &told, "web-1");
+    told.containers[0].image = STR(REGISTRY "/team/other:1");
+    tell_pod(w, &told);
+    tell_image(w, REGISTRY "/team/other:1", false);
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), true } },
+        w->now);
+    tell_looked(w, "web-1");
+    TELL_INGESTS(w, { "sha256:1", 400, 0 });
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_BLOB, .blob = { STR("sha256:1"), owners, 2 } },
+        w->now);
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 400);
+    assert_int_equal(look.snapshot.images[0].bytes, 400); /* each waits for it */
+    assert_int_equal(look.snapshot.images[1].bytes, 400);
+    world_look_done(&look);
+}
+
 static void an_image_is_shown_with_what_the_runtime_told(void **state)
 {
     struct world *w = *state;
@@ -268,11 +344,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(a_good_pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_there),
         WORLD_TEST(a_pull_faster_than_the_next_look_counts_from_when_the_image_was_missed),
+        WORLD_TEST(a_pod_that_runs_before_the_next_look_had_a_good_pull),
+        WORLD_TEST(a_pull_that_nobody_waits_for_any_more_is_asked_after_once),
         WORLD_TEST(a_pull_that_failed_on_the_way_has_no_duration),
         WORLD_TEST(found_failing_has_no_duration_either),
         WORLD_TEST(in_progress_is_who_waits_in_its_sandbox_without_an_error),
         WORLD_TEST(only_the_init_container_whose_turn_it_is_is_in_progress),
         WORLD_TEST(bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be),
+        WORLD_TEST(a_blob_that_two_images_share_is_counted_once),
         WORLD_TEST(an_image_is_shown_with_what_the_runtime_told),
         WORLD_TEST(more_images_than_can_be_asked_for_take_turns),
         WORLD_TEST(the_image_file_system_is_shown_as_told),
