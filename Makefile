@@ -39,7 +39,7 @@ san_1      := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 san_thread := -fsanitize=thread
 san_fuzz   := $(san_1) -fsanitize=fuzzer-no-link
 sanitize   := $(if $(SAN),$(san_$(SAN)) -fno-omit-frame-pointer)
-packages  := libprotobuf-c libcurl libmicrohttpd jansson yaml-0.1 zlib
+packages  := libprotobuf-c libcurl libmicrohttpd gnutls libcrypt jansson yaml-0.1 zlib
 cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -ffunction-sections -fdata-sections $(harden) $(sanitize) \
              -iquote . -iquote include -I$(BUILD)/gen \
              -DIMAGEPULL_VERSION='"$(VERSION)"' -DIMAGEPULL_REVISION='"$(REVISION)"' $(CFLAGS)
@@ -182,6 +182,11 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look $(BUILD)/tests/lab/cri_server
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_look
 	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) scripts/run-integration
+
+# The runtime's tests once more, with the newest containerd there is (sid's).
+.PHONY: check-newest-runtime
+check-newest-runtime: packages-demo $(binary)
+	$(Q)AGENT=$(CURDIR)/$(binary) LAB_SUITES=sid $(PYTHON) scripts/run-integration 'test_runtime_*.py'
 
 # The status page in a browser; PAGE_PICTURES=FOLDER keeps what it looked like.
 .PHONY: check-page

@@ -114,18 +114,20 @@ def agent_binary():
     return os.path.abspath(path)
 
 
-def start_agent(test, flags, name="agent"):
+def start_agent(test, flags, name="agent", folder=None):
     """
     An agent that ends with `test`: a test, a test class, or the unittest module for the module
-    that runs now. It is not waited for.
+    that runs now. Its log is in `folder`, or in one of its own. It is not waited for.
     """
     from agent import Agent
 
-    folder = Folder()
     cleanup = (test.addModuleCleanup if test is unittest else
                test.addClassCleanup if isinstance(test, type) else test.addCleanup)
-    cleanup(folder.remove)
-    agent = Agent(agent_binary(), flags, os.path.join(folder.path, name + ".log"))
+    if folder is None:
+        own = Folder()
+        cleanup(own.remove)
+        folder = own.path
+    agent = Agent(agent_binary(), flags, os.path.join(folder, name + ".log"))
     cleanup(_end_well, agent)
     return agent
 

@@ -217,6 +217,34 @@ class OldMessages(unittest.TestCase):
         support.eventually(told, "the old wording", 10)
 
 
+class OneByOne(unittest.TestCase):
+    """serializeImagePulls."""
+
+    def test_a_pull_waits_for_the_one_before_it(self):
+        lab = self.enterContext(Lab(speed=SPEED, kubelet_arguments=["--serialize-image-pulls"]))
+
+        def create(name, image):
+            lab.api.create("pods", {"metadata": {"name": name}, "spec": {
+                "nodeName": lab.node, "containers": [{"name": "app", "image": image}]}})
+
+        def messages(name, reason):
+            return [e["message"] for e in lab.api.list("events")
+                    if (e["involvedObject"]["name"], e["reason"]) == (name, reason)]
+
+        create("first", lab.endpoints["stalls"] + "/team/app:v1")
+        support.eventually(lambda: "layer-" in lab.containerd.ctr("content", "active"), "the first pull stands still")
+        create("second", lab.open.image("lab/big", "1"))
+        # As a kubelet does, it says so before the pull's turn comes.
+        support.eventually(lambda: messages("second", "Pulling") != [], "the second pod wants its image")
+        self.assertNotIn("lab/big", lab.containerd.ctr("images", "ls", "-q"))
+        lab.set_pace("stalls")
+        message, = support.eventually(lambda: messages("second", "Pulled") or False, "both are pulled")
+        seconds = [float(number) / (1000 if unit == "ms" else 1)
+                   for number, unit in re.findall(r"([\d.]+)(ms|s)\b", message)]
+        self.assertRegex(message, r" in [\d.]+m?s \([\d.]+m?s including waiting\)\. Image size: \d+ bytes\.$")
+        self.assertLess(seconds[0], seconds[1])
+
+
 class FakeApi:
     """Takes events and keeps them."""
 

@@ -2,6 +2,7 @@
 """The lab itself: what its registries make a runtime say, and that it leaves nothing behind."""
 
 import glob
+import http.client
 import json
 import os
 import re
@@ -10,13 +11,18 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import unittest
+import unittest.mock
 
 import support
 import dns
+import generations
 from cri import Cri, grpc
+from endpoints import SLOW_LAYER_BYTES
+from images import digest_of
 from lab import Lab
-from procs import PYTHON, clean_environment
+from procs import PYTHON, LabError, clean_environment
 
 LAB = os.path.join(support.ROOT, "tests", "lab", "lab.py")
 
@@ -73,20 +79,40 @@ class Registries(unittest.TestCase):
         self.assertTrue(self.runtime.pull(image, ("lab", "correct-horse")))
 
     def test_a_stalled_layer_stalls_until_it_is_released(self):
-        host = self.lab.endpoints["stalls"]
+        image = self.lab.endpoints["stalls"] + "/team/app:v1"
         calls, done = [], threading.Event()
 
         def pull():
-            self.runtime.pull(host + "/team/app:v1", started=calls.append)
+            self.runtime.pull(image, started=calls.append)
             done.set()
 
         threading.Thread(target=pull, daemon=True).start()
         support.eventually(lambda: bool(calls), "the pull has begun")
         self.assertFalse(done.wait(0.5))
-        with socket.create_connection((self.lab.address, int(host.rpartition(":")[2]))) as release:
-            release.sendall(b"GET /lab/release HTTP/1.1\r\n\r\n")
-            release.recv(100)
+        self.lab.set_pace("stalls")
         self.assertTrue(done.wait(10))
+
+    def test_a_layer_flows_as_fast_as_it_is_told_to(self):
+        host = self.lab.endpoints["slow"]
+        manifest = json.loads(self.fetch(host, "/v2/team/app/manifests/v1"))
+        layer = manifest["layers"][0]
+        self.lab.set_pace("slow", 0)
+        with self.assertRaises(TimeoutError):
+            self.fetch(host, "/v2/team/app/blobs/" + layer["digest"], seconds=0.5)
+
+        self.lab.set_pace("slow", 20 << 20)
+        begun = time.monotonic()
+        data = self.fetch(host, "/v2/team/app/blobs/" + layer["digest"])
+        self.assertEqual((len(data), digest_of(data)), (layer["size"], layer["digest"]))
+        self.assertGreater(time.monotonic() - begun, SLOW_LAYER_BYTES / (20 << 20) - 0.3)
+        with self.assertRaises(LabError):
+            self.lab.set_pace("forbidden")
+
+    def fetch(self, host, path, seconds=10):
+        connection = http.client.HTTPConnection(self.lab.address, int(host.rpartition(":")[2]), timeout=seconds)
+        self.addCleanup(connection.close)
+        connection.request("GET", path)
+        return connection.getresponse().read()
 
     def test_two_endpoints_never_answer(self):
         """The runtime would find out after 10 and 30 s; here it is enough that a shorter wait is in vain."""
@@ -152,6 +178,40 @@ class Life(unittest.TestCase):
         with Lab(folder.path, kubelet=False):
             self.assertTrue(os.path.exists(os.path.join(folder.path, "lab.json")))
         self.assertTrue(os.path.exists(os.path.join(folder.path, "containerd.log")))
+
+
+class Generations(unittest.TestCase):
+    """Of containerd. Nothing here reaches the network."""
+
+    def setUp(self):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        self.cache = folder.path
+        self.enterContext(unittest.mock.patch.dict(os.environ, LAB_CACHE=self.cache))
+
+    def test_the_installed_one_is_not_fetched(self):
+        self.assertIsNone(generations.folder(None))
+        self.assertIsNone(generations.folder(generations.installed_suite()))
+        self.assertEqual(os.listdir(self.cache), [])
+
+    def test_what_is_there_is_not_fetched_again(self):
+        os.makedirs(os.path.join(self.cache, "containerd-earlier"))
+        with unittest.mock.patch("generations._download", side_effect=AssertionError("it was fetched")):
+            self.assertEqual(generations.folder("earlier"),
+                             os.path.join(self.cache, "containerd-earlier", "usr", "bin"))
+
+    def test_what_cannot_be_had_is_said_and_asked_for_once(self):
+        error = LabError("no such mirror")
+        with unittest.mock.patch("generations._download", side_effect=error) as download:
+            for _ in range(2):
+                with self.assertRaisesRegex(generations.Unavailable, "of Debian nowhere cannot be had: no such mirror"):
+                    generations.folder("nowhere")
+        download.assert_called_once()
+        self.assertFalse(os.path.exists(os.path.join(self.cache, "containerd-nowhere")))
+
+    def test_a_name_that_would_leave_the_folder_is_refused(self):
+        with self.assertRaisesRegex(generations.Unavailable, "no name of a Debian suite"):
+            generations.folder("../sid")
 
 
 class Dns(unittest.TestCase):

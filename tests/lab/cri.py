@@ -13,7 +13,9 @@ class Cri:
     """One channel to a runtime's socket. Every method may raise grpc.RpcError."""
 
     def __init__(self, socket_path):
-        self.channel = grpc.insecure_channel("unix://" + socket_path)
+        # A runtime that comes back is seen soon: the kubelet's own client waits 3 s at most.
+        options = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 1000)]
+        self.channel = grpc.insecure_channel("unix://" + socket_path, options)
 
     def close(self):
         self.channel.close()

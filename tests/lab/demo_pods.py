@@ -90,3 +90,21 @@ def cases(lab):
         Case("legacy", "no valid image name", _app("registry.example.com/Legacy:::1"),
              "config", "invalid_reference"),
     ]
+
+
+def further_cases(lab):
+    """What the demo leaves out, for tests: each way to fail that the lab's registries know is in one of the lists."""
+    ends = lab.endpoints
+    rows = [("no-challenge", "unauthorized", None), ("no-such-tag", "not_found", None),
+            ("broken", "registry_error", "server_error"), ("bad-gateway", "registry_error", "bad_gateway"),
+            ("slow-gateway", "registry_error", "gateway_timeout"), ("closes", "network", "unexpected_eof"),
+            ("token-broken", "registry_error", "server_error"), ("bad-digest", "bad_image", "digest_mismatch"),
+            ("speaks-http", "network", "http_to_https")]
+    sidecar = {"initContainers": [{"name": "proxy", "image": ends["no-such-tag"] + "/mesh/proxy:v2",
+                                   "restartPolicy": "Always"}],
+               "containers": [{"name": "app", "image": lab.open.image("lab/pause", "1")}]}
+    return [
+        *[Case("at-" + name, name, _app(ends[name] + "/team/app:v1"), *verdict) for name, *verdict in rows],
+        Case("dns-broken", "the name server fails", _app("servfail.invalid/team/app:v1"), "network", "dns_failure"),
+        Case("sidecar", "its sidecar's image is missing", sidecar, "not_found", None, "sidecar", "proxy"),
+    ]

@@ -16,11 +16,15 @@ import socket
 import ssl
 
 import dns
-from images import MANIFEST_TYPE, digest_of, marked_image
+from images import MANIFEST_TYPE, Image, digest_of, marked_image, marked_layer
+from pacing import Pace
 from procs import write_ready_file
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
-STALL_LAYER_BYTES = 2 << 20
+# The runtime writes a layer down a MiB at a time: these are some steps long.
+STALLING_LAYER_BYTES, SLOW_LAYER_BYTES = 7 << 19, 24 << 20
+# What an endpoint sends at once of its layer, and how many bytes a second after that.
+PACES = {"stalls": (STALLING_LAYER_BYTES // 2, 0), "slow": (0, 2 << 20)}
 
 
 def _error(code, message):
@@ -68,19 +72,15 @@ async def wrong_layer(endpoint, request, writer):
         await serve_image(endpoint, request, writer)
 
 
-async def stalled_layer(endpoint, request, writer):
-    """Half of the layer, then silence; the rest once somebody asks for /lab/release."""
-    if request.path == "/lab/release":
-        endpoint.released.set()
+async def paced_layer(endpoint, request, writer):
+    """The layer as fast as PACES says, until somebody asks for /lab/pace (see pacing.py)."""
+    if request.path.startswith("/lab/pace"):
+        endpoint.pace.change(request.path)
         await reply(writer, request, 200, b"{}")
     elif request.path.endswith(endpoint.layer_digest):
-        layer = endpoint.image.layers[0]
-        writer.write(head(200, len(layer)))
-        writer.write(layer[:len(layer) // 2])
-        await writer.drain()
-        await endpoint.released.wait()
-        writer.write(layer[len(layer) // 2:])
-        await writer.drain()
+        writer.write(head(200, len(endpoint.image.layers[0])))
+        if request.method != "HEAD":
+            await endpoint.pace.send(writer, endpoint.image.layers[0])
     else:
         await serve_image(endpoint, request, writer)
 
@@ -115,7 +115,9 @@ BEHAVIOURS = {
     "closes": ("http", close_at_once),
     "token-broken": ("http", token_server_fails),
     "bad-digest": ("http", wrong_layer),
-    "stalls": ("http", stalled_layer),
+    "stalls": ("http", paced_layer),
+    "slow": ("http", paced_layer),
+    "shares-layer": ("http", serve_image),
     "other-platform": ("http", other_platform_only),
     "untrusted": ("https", serve_image),
     "speaks-http": ("http-as-https", None),
@@ -148,14 +150,24 @@ async def reply_manifest(writer, request, manifest, media_type):
     await reply(writer, request, 200, manifest, headers)
 
 
+def image_of(name, pause_program):
+    """The endpoint's one image. All differ in all layers but for two: one stalls, the other shares its layer."""
+    stalling = marked_layer(pause_program, "stalls", STALLING_LAYER_BYTES)
+    if name == "stalls":
+        return Image([stalling])
+    if name == "shares-layer":
+        return Image([stalling, marked_layer(pause_program, name)])
+    return marked_image(pause_program, name, SLOW_LAYER_BYTES if name == "slow" else 0)
+
+
 class Endpoint:
     """One port. Keeps what its behaviour needs; never forgets a socket, so that ports stay taken."""
 
     def __init__(self, name, transport, behave, address, pause_program, tls):
         self.name, self.transport, self._behave, self._tls = name, transport, behave, tls
-        self.image = marked_image(pause_program, name, STALL_LAYER_BYTES if name == "stalls" else 0)
+        self.image = image_of(name, pause_program)
         self.layer_digest = digest_of(self.image.layers[0])
-        self.released = asyncio.Event()
+        self.pace = Pace(*PACES.get(name, ()))
         self._socket = socket.socket()
         self._socket.bind((address, 0))
         self.host = f"{name}.lab:{self._socket.getsockname()[1]}"

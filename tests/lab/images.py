@@ -77,15 +77,19 @@ def pause_image(pause_program, **kwargs):
     return Image([{"pause": pause_program}], **kwargs)
 
 
-def marked_image(pause_program, mark, ballast_bytes=0, **kwargs):
+def marked_layer(pause_program, mark, ballast_bytes=0):
     """
-    The pause program in a layer that no image with another mark shares: the runtime fetches
-    a layer it has seen only once. The same mark and size always give the same bytes.
+    The pause program in a layer that is no other mark's: the runtime fetches a layer it has
+    seen only once. The same mark and size always give the same bytes.
     """
     layer = {"pause": pause_program, "mark": mark.encode()}
     if ballast_bytes:
         layer["ballast"] = random.Random(mark).randbytes(ballast_bytes)
-    return Image([layer], **kwargs)
+    return layer
+
+
+def marked_image(pause_program, mark, ballast_bytes=0, **kwargs):
+    return Image([marked_layer(pause_program, mark, ballast_bytes)], **kwargs)
 
 
 class Pusher:

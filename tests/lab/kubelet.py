@@ -4,7 +4,7 @@ A mini kubelet: takes the pods of its node from the API-server double, runs them
 and reports as a kubelet 1.36 does (with --old-messages as one before 1.32).
 
     kubelet.py --api URL --ca FILE --token-file FILE --runtime SOCKET --node NAME --logs DIR --cgroup NAME
-               [--speed N] [--old-messages]
+               [--speed N] [--old-messages] [--serialize-image-pulls]
 """
 
 import argparse
@@ -26,7 +26,7 @@ class Kubelet:
         self.api = KubeClient(args.api, args.ca, args.token_file)
         self.runtime = Cri(args.runtime)
         self.events = Recorder(self.api, self.node, self.speed)
-        self.images = ImageManager(self.runtime, self.speed, self.old_messages)
+        self.images = ImageManager(self.runtime, self.speed, self.old_messages, args.serialize_image_pulls)
         self._workers = {}
 
     def run(self):
@@ -85,6 +85,7 @@ def main():
         parser.add_argument(flag, required=True)
     parser.add_argument("--speed", type=float, default=1.0, help="divides every waiting time")
     parser.add_argument("--old-messages", action="store_true", help="the wording of kubelets before 1.32")
+    parser.add_argument("--serialize-image-pulls", action="store_true", help="one after the other")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     Kubelet(parser.parse_args()).run()
 

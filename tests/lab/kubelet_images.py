@@ -7,7 +7,9 @@ as of 1.36; with old_messages as they were before 1.32.
 """
 
 import base64
+import contextlib
 import json
+import re
 import threading
 import time
 
@@ -26,10 +28,30 @@ class ImageFailure(Exception):
         self.reason, self.message = reason, message
 
 
+# What gRPC's C core says of a runtime that is not there.
+_NOT_CONNECTED = re.compile(r"failed to connect to all addresses.* unix:(/[^ :]+): (.+)$")
+
+
 def rpc_error_text(error):
     """A gRPC error as Go prints it."""
     code = "".join(word.capitalize() for word in error.code().name.split("_"))
-    return f"rpc error: code = {code} desc = {error.details()}"
+    return f"rpc error: code = {code} desc = {_details(error)}"
+
+
+def _details(error):
+    """Go's client has words of its own for a connection that broke or cannot be made."""
+    if error.code() != grpc.StatusCode.UNAVAILABLE:
+        return error.details()
+    refused = _NOT_CONNECTED.match(error.details())
+    if refused is None:
+        return "error reading from server: EOF"
+    return (f'connection error: desc = "transport: Error while dialing: dial unix {refused[1]}: '
+            f'connect: {refused[2].lower()}"')
+
+
+def _took(seconds):
+    """A duration as Go prints it, to the millisecond."""
+    return f"{round(seconds * 1000)}ms" if seconds < 1 else f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 class Want:
@@ -64,8 +86,11 @@ class BackOff:
 
 
 class ImageManager:
-    def __init__(self, runtime, speed=1.0, old_messages=False):
+    """`serial`: one pull after the other on the whole node, as serializeImagePulls says, a kubelet's default."""
+
+    def __init__(self, runtime, speed=1.0, old_messages=False, serial=False):
         self._runtime, self._old = runtime, old_messages
+        self._turn = threading.Lock() if serial else contextlib.nullcontext()
         self.back_off = BackOff(speed)
 
     def ensure(self, pod_uid, want, keyring, sandbox_config, pulling):
@@ -102,22 +127,24 @@ class ImageManager:
             want.record("Normal", "BackOff", message)
             raise ImageFailure("ImagePullBackOff", message if self._old else f"{message}: ErrImagePull: {error}")
         want.record("Normal", "Pulling", f'Pulling image "{want.image}"')
-        started = time.monotonic()
+        queued = time.monotonic()
         try:
-            image_id = self._pull(want.image, keyring, sandbox_config, pulling)
+            with self._turn:
+                started = time.monotonic()
+                image_id = self._pull(want.image, keyring, sandbox_config, pulling)
         except ImageFailure as failure:
             want.record("Warning", "Failed", f'Failed to pull image "{want.image}": {failure.message}')
             self.back_off.failed(key, failure.message)
             raise
-        self._record_pulled(want, image_id, time.monotonic() - started)
+        now = time.monotonic()
+        self._record_pulled(want, image_id, now - started, now - queued)
         return image_id
 
-    def _record_pulled(self, want, image_id, seconds):
+    def _record_pulled(self, want, image_id, pulling_seconds, seconds):
         image = self._runtime.image(image_id)
-        took = f"{round(seconds * 1000)}ms" if seconds < 1 else f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
         size = image.size if image else 0
-        want.record("Normal", "Pulled", f'Successfully pulled image "{want.image}" in {took} ({took} including '
-                                        f"waiting). Image size: {size} bytes.")
+        want.record("Normal", "Pulled", f'Successfully pulled image "{want.image}" in {_took(pulling_seconds)} '
+                                        f"({_took(seconds)} including waiting). Image size: {size} bytes.")
 
     def _pull(self, image, keyring, sandbox_config, pulling):
         """With every credential that matches, until one works; without any, anonymously."""

@@ -20,9 +20,9 @@ class LabError(Exception):
     """Something the lab needs is missing or did not start; the text says what to do."""
 
 
-def require(program, package):
-    """The path of `program`, or an error that names the Debian package that has it."""
-    path = shutil.which(program)
+def require(program, package, path=None):
+    """The path of `program` (in `path`, or $PATH), or an error that names the Debian package that has it."""
+    path = shutil.which(program, path=path)
     if path is None:
         raise LabError(f"the lab needs '{program}' (Debian package {package}), which is not installed")
     return path

@@ -2,6 +2,7 @@
 """Debian's docker-registry, once open to everybody and once with a password, with images in them."""
 
 import os
+import re
 
 import bcrypt
 
@@ -12,7 +13,7 @@ USERNAME, PASSWORD = "lab", "correct-horse"
 
 _CONFIG = """\
 version: 0.1
-log: {{level: warn, accesslog: {{disabled: true}}}}
+log: {{level: warn, accesslog: {{disabled: false}}}}
 storage: {{filesystem: {{rootdirectory: {folder}/storage}}, maintenance: {{uploadpurging: {{enabled: false}}}}}}
 http: {{addr: "{address}:{port}", secret: lab}}
 """
@@ -36,9 +37,9 @@ class Registry:
         config = os.path.join(self.folder, "config.yml")
         with open(config, "w") as out:
             out.write(text)
+        self._log = os.path.join(self.folder, "..", f"registry-{self.name}.log")
         self._process = Process(f"registry {self.name}",
-                                [require("docker-registry", "docker-registry"), "serve", config],
-                                os.path.join(self.folder, "..", f"registry-{self.name}.log"))
+                                [require("docker-registry", "docker-registry"), "serve", config], self._log)
 
     def _write_htpasswd(self):
         path = os.path.join(self.folder, "htpasswd")
@@ -56,6 +57,13 @@ class Registry:
 
     def image(self, repository, tag):
         return f"{self.host}/{repository}:{tag}"
+
+    def bytes_sent(self, repository, client="containerd/"):
+        """{digest or tag: bytes} of the repository's blobs and manifests that `client` got, as the registry logs it."""
+        asked = re.compile(rf'"GET /v2/{re.escape(repository)}/(?:blobs|manifests)/(\S+) \S+" 200 (\d+) "[^"]*" '
+                           rf'"{re.escape(client)}')
+        with open(self._log, errors="replace") as log:
+            return {name: int(size) for name, size in asked.findall(log.read())}
 
     def check(self):
         self._process.check()

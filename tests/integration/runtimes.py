@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The same tests on several generations of containerd.
+
+    load_tests = runtimes.on_each_runtime      every class of the module, once for each, side by side
+
+LAB_SUITES names the Debian suites whose containerd is used; those that this machine cannot have are
+skipped with a message.
+"""
+
+import datetime
+import os
+import sys
+import time
+import unittest
+
+import side_by_side
+import support
+from generations import Unavailable, folder
+from lab import Lab
+
+SUITES = os.environ.get("LAB_SUITES", "bookworm trixie").split()
+SAID = set()  # suites of which was said that they are skipped
+SPEED = 20  # the kubelet's back-off of 10 s to 5 min becomes 0.5 s to 15 s
+
+
+def on_each_runtime(loader, tests, pattern):
+    classes = []
+    for test in side_by_side.flat(tests):
+        if type(test) not in classes:
+            classes.append(type(test))
+    variants = [type(f"{each.__name__}On{suite.capitalize()}", (each,), {"suite": suite, "__module__": each.__module__})
+                for suite in SUITES for each in classes]
+    return side_by_side.SideBySide(loader.loadTestsFromTestCase(variant) for variant in variants)
+
+
+def seconds_of(text):
+    """The time of a day and hour as the agent's JSON has them."""
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+class OnARuntime(unittest.TestCase):
+    """A lab with the containerd of `suite` and an agent, for each class."""
+
+    suite = None  # the installed one
+    lab_options = {}
+    # More registries than a node has, so that no test's registry ends up as "other".
+    agent_options = ("--metrics.max-registries=100",)
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            folder(cls.suite)
+        except Unavailable as error:
+            if cls.suite not in SAID:
+                SAID.add(cls.suite)
+                print(f"skipping its tests: {error}", file=sys.stderr)
+            raise unittest.SkipTest(str(error)) from error
+        cls.lab = cls.enterClassContext(Lab(speed=SPEED, suite=cls.suite, **cls.lab_options))
+        cls.agent = cls.start_agent("agent", *cls.agent_options)
+
+    @classmethod
+    def start_agent(cls, name, *options):
+        agent = support.start_agent(cls, [*cls.lab.agent_flags(), *options], name, cls.lab.directory)
+        agent.wait_ready()
+        return agent
+
+    def create(self, name, image, **more):
+        """A pod with one container 'app' (and `more` in its spec)."""
+        self.create_spec(name, {"containers": [{"name": "app", "image": image}], **more})
+
+    def create_spec(self, name, spec):
+        self.lab.api.create("pods", {"metadata": {"name": name}, "spec": {"nodeName": self.lab.node, **spec}})
+
+    def phase(self, name):
+        return self.lab.api.get("pods", name)["status"].get("phase")
+
+    def eventually_runs(self, *names, seconds=15):
+        support.eventually(lambda: all(self.phase(name) == "Running" for name in names), f"{names} run", seconds)
+
+    def failure(self, pod, container="app"):
+        failure = self.agent.failures().get((pod, container))
+        self.assertIsNotNone(failure, f"{pod}/{container} is not shown")
+        return failure
+
+    def eventually_shown(self, pod, seconds, **wanted):
+        def shown():
+            failure = self.failure(pod)
+            self.assertEqual({field: failure[field] for field in wanted}, wanted)
+            return failure
+
+        return support.eventually(shown, f"{pod} is shown with {wanted}", seconds)
+
+    def holds_for(self, seconds, check):
+        """`check` raises as soon as what must not happen has happened."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.agent.check()
+            check()
+            time.sleep(0.1)

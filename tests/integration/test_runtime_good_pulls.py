@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long good pulls take and how big they are: the agent beside the registry, the runtime and the kubelet."""
+
+import re
+import unittest
+
+import runtimes
+import support
+from cri import Cri
+from endpoints import SLOW_LAYER_BYTES
+from images import marked_image
+
+load_tests = runtimes.on_each_runtime
+
+# While a container waits the runtime is asked after 1 s at first, every 5 s at the latest. What comes and is
+# gone between two looks cannot be seen, so every pull here lasts longer, or queues behind one that does.
+LOOK = 5
+SLOW_BYTES_A_SECOND = 4 << 20
+_TOOK = re.compile(r'^Successfully pulled image "[^"]*" in [\d.]+m?s \(([\d.]+)(m?s) including waiting\)')
+
+
+class GoodPulls(runtimes.OnARuntime):
+    lab_options = {"kubelet_arguments": ["--serialize-image-pulls"]}
+
+    def told(self, name, registry):
+        return self.agent.metrics().value("imagepull_" + name, registry=registry) or 0
+
+    def kubelet_seconds(self, pod):
+        """How long the pull took, queueing included, as the kubelet's event tells it."""
+        events = (e["message"] for e in self.lab.api.list("events") if e["involvedObject"]["name"] == pod)
+        number, unit = next(match.groups() for match in map(_TOOK.match, events) if match)
+        return float(number) / (1000 if unit == "ms" else 1)
+
+    def runtime_bytes(self, *images):
+        runtime = Cri(self.lab.containerd.socket)
+        try:
+            return sum(runtime.image(image).size for image in images)
+        finally:
+            runtime.close()
+
+    def eventually_told(self, name, registry, number):
+        support.eventually(lambda: self.told(name, registry) == number, f"{name} of {registry} is {number}", LOOK + 5)
+
+    def test_durations_and_sizes_are_what_the_others_say(self):
+        slow, works = self.lab.endpoints["slow"], self.lab.open
+        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.create("slow", slow + "/team/app:v1")
+        self.eventually_told("in_progress", slow, 1)
+        queued = {"big": works.image("lab/big", "1"), "small": works.image("lab/pause", "1")}
+        for pod, image in queued.items():
+            self.create(pod, image)
+        self.eventually_told("in_progress", works.host, 2)
+        self.eventually_runs("slow", *queued, seconds=30)
+
+        self.eventually_told("duration_seconds_count", slow, 1)
+        self.eventually_told("duration_seconds_count", works.host, 2)
+        for registry, pods in ((slow, ["slow"]), (works.host, list(queued))):
+            kubelet = sum(map(self.kubelet_seconds, pods))
+            self.assertAlmostEqual(self.told("duration_seconds_sum", registry), kubelet, delta=len(pods) * (LOOK + 0.5))
+            self.assertEqual(self.told("in_progress", registry), 0)
+        self.assertGreaterEqual(self.kubelet_seconds("slow"), SLOW_LAYER_BYTES / SLOW_BYTES_A_SECOND - 1)
+
+        self.assertEqual(self.told("bytes_total", slow), self.runtime_bytes(slow + "/team/app:v1"))
+        counted = self.told("bytes_total", works.host)
+        self.assertEqual(counted, self.runtime_bytes(*queued.values()))
+        # Manifests, configs and layers. The layer that both images begin with is in both sizes, and was sent once,
+        # or never where the sandbox image had brought it.
+        sent = {**works.bytes_sent("lab/big"), **works.bytes_sent("lab/pause")}
+        self.assertGreater(sum(sent.values()), 8 << 20)
+        self.assertLess(abs(counted - sum(sent.values())), 2 << 20)
+
+        # What is there already is not pulled, and not counted.
+        self.create("again", queued["big"])
+        self.eventually_runs("again")
+        self.holds_for(LOOK + 2, lambda: self.assertEqual(
+            [self.told(name, works.host) for name in ("duration_seconds_count", "bytes_total", "attempts_total")],
+            [2, counted, 2]))
+        self.assertEqual(self.agent.failures(), {})
+
+
+class LateTag(runtimes.OnARuntime):
+    def test_the_time_in_back_off_is_the_incidents(self):
+        self.create("late", self.lab.open.image("lab/late", "1"))
+        self.eventually_shown("late", 10, cause="not_found")
+        with open(self.lab.path("pause"), "rb") as program:
+            self.lab.open.push(marked_image(program.read(), "late"), "lab/late", "1")
+        self.eventually_runs("late", seconds=20)
+        self.eventually_shown("late", LOOK + 5, state="recovered")
+        metrics = self.agent.metrics()
+        self.assertEqual(metrics.value("imagepull_recovery_seconds_count", cause="not_found"), 1)
+        # When the last of several tries began, nobody tells.
+        self.assertFalse(metrics.value("imagepull_duration_seconds_count", registry=self.lab.open.host))
+
+
+if __name__ == "__main__":
+    unittest.main()

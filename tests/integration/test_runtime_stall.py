@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pulls that stand still without a word, and pulls that only look as if they did."""
+
+import time
+import unittest
+
+import runtimes
+import support
+from endpoints import PACES, STALLING_LAYER_BYTES
+from images import Image, digest_of, marked_layer
+
+load_tests = runtimes.on_each_runtime
+
+STALL_AFTER = 5
+# The runtime is asked every 5 s at the latest while a container waits.
+LOOK = 5
+FOUND_WITHIN = STALL_AFTER + LOOK + 5
+# Long enough for a false alarm to be raised, had one been due.
+NO_ALARM = STALL_AFTER + LOOK + 2
+# The runtime writes a layer down a MiB at a time, so slower than this would stand still for STALL_AFTER.
+SLOW_BYTES_A_SECOND = 512 << 10
+MEBIBYTE = 1 << 20
+IN_FLIGHT = PACES["stalls"][0] // MEBIBYTE * MEBIBYTE
+
+
+class OnARuntimeThatStalls(runtimes.OnARuntime):
+    agent_options = (*runtimes.OnARuntime.agent_options, f"--stall-after={STALL_AFTER}s")
+
+    def assert_no_incident(self):
+        self.assertEqual(self.agent.failures(), {})
+        self.assertFalse(self.agent.metrics().value("imagepull_blocked_containers"))
+
+    def in_progress(self, registry):
+        return self.agent.metrics().value("imagepull_in_progress", registry=registry) or 0
+
+    def eventually_in_progress(self, registry, number):
+        support.eventually(lambda: self.in_progress(registry) == number,
+                           f"{number} pulls from {registry} are in progress", LOOK + 5)
+
+
+class Stalls(OnARuntimeThatStalls):
+    """Three pods in one silence: whose layer stopped, the same image by another name, and another that shares it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        stalls, shares = cls.lab.endpoints["stalls"], cls.lab.endpoints["shares-layer"]
+        cls.images = {"owner": stalls + "/team/app:v1", "same-layers": stalls + "/other/app:v2",
+                      "one-layer": shares + "/third/app:v3"}
+        with open(cls.lab.path("pause"), "rb") as program:
+            layer, = Image([marked_layer(program.read(), "stalls", STALLING_LAYER_BYTES)]).layers
+        cls.layer, cls.layer_bytes = digest_of(layer), len(layer)
+        cls.without = cls.start_agent("without", "--stall-after=off")
+
+    def all_stalled(self):
+        return {pod: self.failure(pod) for pod in self.images
+                if self.assertEqual(self.failure(pod)["state"], "stalled") is None}
+
+    def test_found_named_and_recovered(self):
+        # An image that nothing is wrong with, before and during the stall.
+        self.create("healthy", self.lab.open.image("lab/pause", "1"))
+        begun = time.time()
+        self.create("owner", self.images["owner"])
+        self.eventually_in_progress(self.lab.endpoints["stalls"], 1)
+        for pod in ("same-layers", "one-layer"):
+            self.create(pod, self.images[pod])
+        found = support.eventually(self.all_stalled, "all three are stalled", FOUND_WITHIN + LOOK)
+        self.assertGreaterEqual(time.time() - begun, STALL_AFTER)
+
+        self.check_incidents(found, begun)
+        with self.subTest("metrics"):
+            self.check_metrics()
+        with self.subTest("switched off"):
+            self.check_agent_without()
+        self.create("later", self.lab.open.image("lab/big", "1"))
+        self.eventually_runs("healthy", "later")
+        self.assertEqual({pod for pod, _ in self.agent.failures()}, set(self.images))
+
+        self.lab.set_pace("stalls")
+        self.eventually_runs(*self.images)
+        for pod in self.images:
+            ended = self.eventually_shown(pod, LOOK + 5, state="recovered", reason="pull_stalled")
+            self.assertIsNotNone(ended["ended"])
+        self.check_metrics_after()
+
+    def check_incidents(self, found, begun):
+        for pod, failure in found.items():
+            with self.subTest(pod=pod):
+                self.assertEqual((failure["cause"], failure["reason"], failure["image"]),
+                                 ("network", "pull_stalled", self.images[pod]))
+                stall = failure["stall"]
+                self.assertEqual((stall["layer"], stall["bytes"], stall["total"]),
+                                 (self.layer, IN_FLIGHT, self.layer_bytes))
+                self.assertLess(begun - 1, runtimes.seconds_of(stall["last_progress"]))
+                self.assertLess(runtimes.seconds_of(stall["last_progress"]), begun + STALL_AFTER)
+                behind = {(each["namespace"], each["pod"], each["container"]) for each in stall["waiting_behind"]}
+                self.assertEqual(behind, {("default", other, "app") for other in self.images if other != pod})
+                self.assertFalse(failure["image_present"])
+                self.assertTrue(failure["advice"])
+
+    def check_metrics(self):
+        metrics = self.agent.metrics()
+        blocked = metrics.find("imagepull_blocked_containers", reason="pull_stalled", cause="network")
+        self.assertEqual({s.labels["registry"]: s.value for s in blocked if s.value},
+                         {self.lab.endpoints["stalls"]: 2, self.lab.endpoints["shares-layer"]: 1})
+        # One layer is in flight there, however many images wait for it.
+        self.assertEqual(metrics.value("imagepull_in_progress_bytes", registry=self.lab.endpoints["stalls"]),
+                         IN_FLIGHT)
+
+    def check_agent_without(self):
+        """It asks for no bytes, calls nothing stalled, and still tells what is in progress."""
+        self.assertEqual(self.without.failures(), {})
+        metrics = self.without.metrics()
+        self.assertEqual(metrics.value("imagepull_in_progress"), len(self.images))
+        self.assertEqual(metrics.find("imagepull_in_progress_bytes"), [])
+        self.assertFalse(metrics.value("imagepull_cri_request_duration_seconds_count", method="ListStatuses"))
+
+    def check_metrics_after(self):
+        def over():
+            metrics = self.agent.metrics()
+            self.assertFalse(metrics.value("imagepull_blocked_containers"))
+            self.assertFalse(metrics.value("imagepull_in_progress"))
+            self.assertFalse(metrics.value("imagepull_in_progress_bytes"))
+            self.assertEqual(metrics.value("imagepull_recovery_seconds_count", cause="network"), len(self.images))
+
+        support.eventually(over, "no metric tells of a stall any more", LOOK + 5)
+
+
+class OneByOne(OnARuntimeThatStalls):
+    """serializeImagePulls, a kubelet's default."""
+
+    lab_options = {"kubelet_arguments": ["--serialize-image-pulls"]}
+
+    def test_slow_queued_and_not_yet_its_turn(self):
+        works = self.lab.open.image("lab/pause", "1")
+        self.create("runs-for-long", self.lab.open.image("lab/big", "1"),
+                    initContainers=[{"name": "migrate", "image": works}])
+        support.eventually(lambda: "running" in self.init_state("runs-for-long"), "the init container runs", 15)
+        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        begun = time.time()
+        self.create("slow", self.lab.endpoints["slow"] + "/team/app:v1")
+        self.eventually_in_progress(self.lab.endpoints["slow"], 1)
+        since = self.agent.metrics().value("imagepull_in_progress_oldest_timestamp_seconds",
+                                           registry=self.lab.endpoints["slow"])
+        self.assertTrue(begun - 1 <= since <= time.time(), (begun, since))
+        self.create("queued", self.lab.endpoints["shares-layer"] + "/team/app:v1")
+        self.eventually_in_progress(self.lab.endpoints["shares-layer"], 1)
+
+        self.holds_for(NO_ALARM, self.assert_no_incident)
+        self.assertEqual([self.phase(pod) for pod in ("slow", "queued", "runs-for-long")], ["Pending"] * 3)
+        # It is the init container's turn, whose image is there: nothing is pulled for this pod.
+        self.assertEqual(self.in_progress(self.lab.open.host), 0)
+        self.assertGreater(self.agent.metrics().value("imagepull_in_progress_bytes") or 0, 4 * MEBIBYTE)
+
+        self.lab.set_pace("slow")
+        self.eventually_runs("slow", "queued")
+        self.assert_no_incident()
+
+    def init_state(self, pod):
+        statuses = self.lab.api.get("pods", pod)["status"].get("initContainerStatuses") or [{"state": {}}]
+        return statuses[0]["state"]
+
+
+class QueuedBehindAStall(OnARuntimeThatStalls):
+    lab_options = OneByOne.lab_options
+
+    def test_only_the_stalled_one_is_shown(self):
+        """The other's layers are all to be had: it waits for the kubelet, not for the registry."""
+        self.create("stalled", self.lab.endpoints["stalls"] + "/team/app:v1")
+        self.eventually_in_progress(self.lab.endpoints["stalls"], 1)
+        self.create("queued", self.lab.open.image("lab/big", "1"))
+        self.eventually_shown("stalled", FOUND_WITHIN, state="stalled", reason="pull_stalled")
+
+        def alone():
+            self.assertEqual({pod for pod, _ in self.agent.failures()}, {"stalled"})
+
+        self.holds_for(LOOK + 2, alone)
+        self.lab.set_pace("stalls")
+        self.eventually_runs("stalled", "queued")
+        self.eventually_shown("stalled", LOOK + 5, state="recovered")
+        alone()
+
+
+class Unpacking(OnARuntimeThatStalls):
+    def test_a_layer_that_takes_long_to_unpack_is_no_stall(self):
+        registry = self.lab.endpoints["slow"]
+        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.create("big", registry + "/team/app:v1")
+        self.eventually_in_progress(registry, 1)
+        # Not earlier: 2.x unpacks something for the sandbox, too.
+        self.lab.containerd.hold_unpacking()
+        self.lab.set_pace("slow")
+        support.eventually(lambda: not self.lab.containerd.ctr("content", "active").splitlines()[1:],
+                           "all layers have arrived", 10)
+        self.holds_for(NO_ALARM, self.assert_no_incident)
+        self.assertEqual((self.phase("big"), self.in_progress(registry)), ("Pending", 1))
+        self.lab.containerd.let_unpack()
+        self.eventually_runs("big")
+        self.assert_no_incident()
+
+
+if __name__ == "__main__":
+    unittest.main()
