@@ -95,9 +95,9 @@ struct incident {
     char *pod;
     char *pod_uid;
     char *container;
-    enum container_kind kind;
     char *image;
     char *registry;
+    enum container_kind kind;
     enum incident_state state;
 
     struct verdict verdict;
@@ -106,9 +106,10 @@ struct incident {
     char *message;
 
     /* Attempts (DESIGN: old + max(dE, dS)). */
-    bool fresh;   /* it began while this process was looking: old stays 0 */
-    bool books;   /* counts in metrics; false for the second container of one image volume */
-    uint64_t old; /* known only from events older than this process */
+    bool fresh;        /* it began while this process was looking: old stays 0 */
+    bool books;        /* counts in metrics; false for the second container of one image volume */
+    bool stalled_only; /* it began as a stall, and no try has failed since */
+    uint64_t old;      /* known only from events older than this process */
     uint64_t status_count; /* S: entries into a pull-error reason */
     uint64_t grown;        /* max(dE, dS) so far: booked + unbooked */
     uint64_t unbooked;     /* of these, not yet under any cause */
@@ -131,7 +132,6 @@ struct incident {
         int64_t moved_wall_us;
         bool judged; /* found standing still in this round */
     } stall;
-    bool stalled_only; /* it began as a stall, and no try has failed since */
 
     struct evidence evidence[LIMIT_EVIDENCE_PER_INCIDENT]; /* oldest first */
     size_t n_evidence;
