@@ -19,6 +19,7 @@
 
 #define LIMIT_TOKEN_FILE (64u << 10)
 #define LIMIT_KUBECONFIG_FILE (1u << 20)
+#define LIMIT_WEB_FILE (64u << 10) /* --web.config.file */
 
 /* What a classifier reads of one message: the head and the tail, the middle of a longer one is cut.
  */
@@ -39,22 +40,22 @@
 #define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the longest unseen goes first */
 #define LIMIT_INCIDENTS 2048u           /* the oldest ended one goes first */
 #define LIMIT_EVIDENCE_PER_INCIDENT 8u  /* the oldest but the first goes first */
-#define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it no text is kept as evidence   \
-                                         */
+#define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it no text is kept */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info */
 #define LIMIT_EVENT_NAMESPACES 8u
 #define LIMIT_WANTED_IMAGES 64u
 #define LIMIT_WANTED_BLOBS 8u
-#define LIMIT_INGESTS 256u /* blobs in flight; containerd fetches 3 at once for each pull */
+#define LIMIT_INGESTS 256u       /* blobs in flight; containerd fetches 3 at once for each pull */
+#define LIMIT_WAITING_BEHIND 32u /* shown with each stall; the others are only incidents */
 #define LIMIT_BLOB_REPOSITORIES 32u /* that share one blob; others are not looked at */
 
 #define LIMIT_METRICS_BODY (8u << 20)
 #define LIMIT_DEBUG_BODY (32u << 20)
 #define LIMIT_SNAPSHOT (64u << 20)
 #define LIMIT_CLASSIFY_BODY (1u << 20) /* POST /debug/classify */
-#define LIMIT_HEARD 256u               /* observations that GET /debug/events shows: the last ones */
+#define LIMIT_HEARD 256u /* observations that GET /debug/events shows: the last ones */
 
 /* The caps that are counted: enum name, label value. */
 #define LIMIT_TABLE(X)                                                                             \
@@ -69,6 +70,7 @@
     X(WANTED_IMAGES, "wanted_images")                                                              \
     X(INGESTS, "ingests")                                                                          \
     X(BLOB_REPOSITORIES, "blob_repositories")                                                      \
+    X(WAITING_BEHIND, "waiting_behind")                                                            \
     X(WATCH_FRAME, "watch_frame")                                                                  \
     X(LIST_BODY, "list_body")                                                                      \
     X(CRI_MESSAGE, "cri_message")

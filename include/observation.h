@@ -50,6 +50,7 @@ struct container_fact {
     enum container_phase phase;
     struct str waiting_reason; /* while waiting: "ErrImagePull", "ContainerCreating", ... */
     struct str waiting_message;
+    int32_t exit_code; /* of one that is terminated */
     int32_t restart_count;
 };
 

@@ -70,7 +70,7 @@ static void list_ended(struct correlate *c, struct instant now)
     c->listed = true;
 }
 
-static int witness_runtime(struct correlate *c, const struct runtime_fact *fact)
+static int witness_runtime(struct correlate *c, const struct runtime_fact *fact, struct instant now)
 {
     char *name = mem_str(str_head(fact->name, LIMIT_NAME_TEXT));
     char *version = mem_str(str_head(fact->version, LIMIT_NAME_TEXT));
@@ -80,6 +80,8 @@ static int witness_runtime(struct correlate *c, const struct runtime_fact *fact)
         mem_free(version);
         return -ENOMEM;
     }
+    if (!c->runtime_name || strcmp(c->runtime_name, name) != 0)
+        ingests_forget(c, now);
     mem_free(c->runtime_name);
     mem_free(c->runtime_version);
     c->runtime_name = name;
@@ -133,7 +135,7 @@ static int take(struct correlate *c, const struct observation *observation, stru
         witness_created(c, &observation->created, now);
         return 0;
     case OBSERVE_RUNTIME:
-        return witness_runtime(c, &observation->runtime);
+        return witness_runtime(c, &observation->runtime, now);
     case OBSERVE_INGESTS:
         return witness_ingests(c, &observation->ingests, now);
     case OBSERVE_BLOB:

@@ -17,6 +17,7 @@
 #include "util.h"
 
 #define KEEP_US MINUTE /* a wanted image is asked for every few seconds */
+#define KEEP_AWAITED_US (10 * MINUTE)
 
 uint64_t image_hash(struct str image)
 {
@@ -77,13 +78,13 @@ static void pull_ended(struct correlate *c, struct image_state *image,
                        const struct image_fact *fact, struct instant now)
 {
     struct registry *registry = registry_of(c, fact->image, now);
-    int64_t begun_us = image->begun_us ? image->begun_us : image->missed_us;
+    int64_t begun_us = image->pull_us ? image->pull_us : image->missed_us;
     int64_t ended_us = image->used_us ? image->used_us : now.mono_us;
 
     registry->attempts++;
     registry->bytes += fact->size;
-    /* When the last of several tries began, nobody tells. */
-    if (!image->failed)
+    /* When the last of several tries began, or one from before us, nobody tells. */
+    if (image->pull_us ? !image->pull_inexact : !image->failed)
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
 }
 
@@ -100,14 +101,12 @@ int witness_image(struct correlate *c, const struct image_fact *fact, struct ins
     }
     if (image->present && !fact->present) {
         image->missed_us = now.mono_us;
-        image->missed_wall_us = now.wall_us;
-        image->begun_us = 0;
         image->failed = has_failed(c, fact->image);
     } else if (!image->present && fact->present) {
         pull_ended(c, image, fact, now);
     }
-    if (!fact->present && !image->waiting)
-        image->begun_us = 0; /* it was given up */
+    if (fact->present || !image->waiting)
+        image->pull_us = 0; /* done, or given up */
     image->used_us = 0;
     mem_free(image->digest);
     image->digest = digest;
@@ -127,25 +126,30 @@ void image_used(struct correlate *c, struct str image, struct instant now)
 
 bool image_is_awaited(const struct image_state *image)
 {
-    return !image->present && !image->waiting && image->begun_us;
+    return !image->present && !image->waiting && image->pull_us;
 }
 
 void image_pull_failed(struct correlate *c, struct str image)
 {
     struct image_state *known = image_find(c, image);
 
-    if (known)
-        known->failed = true;
+    if (!known)
+        return;
+    known->failed = true;
+    known->pull_us = 0; /* of another container that goes on waiting, the next look tells again */
 }
 
 void images_forget(struct correlate *c, int64_t now_mono_us)
 {
     struct image_state **link = &c->images;
 
+    images_count(c);
     while (*link) {
         struct image_state *image = *link;
+        int64_t keep_us = image_is_awaited(image) ? KEEP_AWAITED_US : KEEP_US;
 
-        if (now_mono_us - image->seen_us > KEEP_US) {
+        /* A runtime that hangs speaks of none, and yet they are waited for. */
+        if (!image->waiting && now_mono_us - image->seen_us > keep_us) {
             *link = image->next;
             image_free(image);
         } else {
@@ -164,48 +168,80 @@ void images_free(struct correlate *c)
     }
 }
 
-/* Without a sandbox the kubelet does not pull. */
-static bool is_pulling(const struct pod *pod, const struct container *container)
+static struct image_state *by_hash(struct image_state *images, uint64_t hash)
 {
-    return container->pull == PULL_SILENT && pod->no_sandbox_since_us == 0;
+    while (images && images->hash != hash)
+        images = images->next;
+    return images;
 }
 
-static void count_waiters(const struct pod *pod, struct image_state *images)
+/*
+ * Without a sandbox the kubelet does not pull, and it pulls for one container after the other:
+ * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, SyncPod().
+ */
+static bool is_pulling(const struct pod *pod, const struct container *container,
+                       const struct image_state *image, bool *earlier_pulls)
+{
+    bool absent = !image || !image->present;
+    bool has_turn = !*earlier_pulls;
+
+    if (container->pull != PULL_SILENT)
+        return false; /* it failed, and the next one has its turn */
+    if (container->kind == CONTAINER_APP && absent)
+        *earlier_pulls = true;
+    return has_turn && absent && image && pod->no_sandbox_since_us == 0;
+}
+
+/* `looked`: the runtime has just been asked, and who is found pulling now begins now. */
+static void count_waiters(struct pod *pod, struct image_state *images, bool looked,
+                          struct instant now)
 {
     bool blocked = false;
+    bool earlier_pulls = false;
 
     for (size_t i = 0; i < pod->n_containers; i++) {
-        const struct container *container = &pod->containers[i];
-        struct image_state *image = images;
+        struct container *container = &pod->containers[i];
+        bool waits = container_waits(container, &blocked);
+        struct image_state *image = waits ? by_hash(images, container->image_hash) : NULL;
+        bool pulls = waits && is_pulling(pod, container, image, &earlier_pulls);
 
-        if (!container_waits(container, &blocked))
-            continue;
-        while (image && image->hash != container->image_hash)
-            image = image->next;
+        if (!pulls)
+            container->begun_us = 0;
+        else if (looked && !container->begun_us)
+            container->begun_us = now.mono_us;
         if (!image)
             continue;
         image->waiting++;
-        image->pulling += !image->present && is_pulling(pod, container);
+        image->pulling += pulls;
+        if (!container->begun_us)
+            continue;
+        if (!image->begun_us || container->begun_us < image->begun_us)
+            image->begun_us = container->begun_us;
+        if (looked && !image->pull_us) {
+            image->pull_us = container->begun_us;
+            image->pull_inexact = container->found_so;
+        }
     }
+}
+
+static void count(struct correlate *c, bool looked, struct instant now)
+{
+    for (struct image_state *i = c->images; i; i = i->next) {
+        i->waiting = i->pulling = 0;
+        i->begun_us = 0;
+    }
+    for (size_t b = 0; b < POD_BUCKETS && c->images; b++)
+        for (struct pod *pod = c->pods[b]; pod; pod = pod->next)
+            if (pod->waiting)
+                count_waiters(pod, c->images, looked, now);
 }
 
 void images_count(struct correlate *c)
 {
-    for (struct image_state *i = c->images; i; i = i->next)
-        i->waiting = i->pulling = 0;
-    for (size_t b = 0; b < POD_BUCKETS && c->images; b++)
-        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
-            if (pod->waiting)
-                count_waiters(pod, c->images);
+    count(c, false, (struct instant){ .mono_us = 0 });
 }
 
 void images_looked(struct correlate *c, struct instant now)
 {
-    images_count(c);
-    for (struct image_state *i = c->images; i; i = i->next) {
-        if (i->pulling && !i->begun_us) {
-            i->begun_us = now.mono_us;
-            i->begun_wall_us = now.wall_us;
-        }
-    }
+    count(c, true, now);
 }

@@ -193,6 +193,7 @@ int incident_open(struct correlate *c, const struct incident_key *key, bool fres
     incident->first_failure_us = now.wall_us;
     incident->first_failure_exact = fresh && !c->listing;
     incident->last_failure_us = now.wall_us;
+    incident->last_failure_mono_us = now.mono_us;
     attempts_start(key->pod, incident);
 
     while (*tail)
@@ -333,6 +334,8 @@ int incident_hear(struct correlate *c, struct incident *incident, const struct t
             return -ENOMEM;
         mem_free(incident->message);
         incident->message = message;
+        if (incident->verdict.reason != verdict->reason)
+            c->changes.moved++;
         incident->verdict = *verdict;
         incident->caused = caused;
         incident->verdict_at_us = testimony->at_us;

@@ -65,10 +65,12 @@ struct pod *pod_find_named(const struct correlate *c, struct str uid)
 {
     struct pod *found = pod_find(c, uid);
 
-    /* Events and CRI know a static pod by the hash of its manifest. */
-    for (size_t i = 0; i < POD_BUCKETS && !found; i++)
-        for (struct pod *pod = c->pods[i]; pod && !found; pod = pod->next)
-            if (pod->mirror_uid && str_eq(str_from(pod->mirror_uid), uid))
+    /* Events and CRI know a static pod by the hash of its manifest; while its mirror is replaced
+     * there are two. */
+    for (size_t i = 0; i < POD_BUCKETS && !(found && !found->terminal); i++)
+        for (struct pod *pod = c->pods[i]; pod; pod = pod->next)
+            if (pod->mirror_uid && str_eq(str_from(pod->mirror_uid), uid) &&
+                (!found || found->terminal))
                 found = pod;
     return found;
 }
@@ -173,8 +175,12 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
     for (size_t i = 0; i < n; i++) {
         struct container *known = pod_container(pod, str_from(fresh[i].name));
 
+        fresh[i].found_so = known ? known->found_so : !pod->fresh && pod->n_containers == 0;
         if (!known)
             continue;
+        fresh[i].failed_start = known->failed_start;
+        if (known->image_hash == fresh[i].image_hash)
+            fresh[i].begun_us = known->begun_us;
         fresh[i].phase = known->phase;
         fresh[i].pull = known->pull;
         fresh[i].said = known->said;
@@ -301,7 +307,8 @@ bool container_waits(const struct container *container, bool *blocked)
 {
     bool has_turn = !*blocked;
 
-    if (container->kind == CONTAINER_INIT && container->phase != PHASE_TERMINATED)
+    if (container->kind == CONTAINER_INIT &&
+        (container->phase != PHASE_TERMINATED || container->failed_start))
         *blocked = true;
     if (container->kind == CONTAINER_SIDECAR && container->phase != PHASE_RUNNING)
         *blocked = true;

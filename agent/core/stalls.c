@@ -12,10 +12,13 @@
  * repositories is stalled, if the suspect is of this very pull:
  *
  *   it began or moved since the container began to wait       it is
- *   it did neither, and other blobs move                      it is not: left behind by an earlier
+ *   it did not, but it holds up another container             it is: who comes later waits behind
+ *   it did not, and other blobs move                          it is not: left behind by an earlier
  *                                                             try, fetched on when its turn comes
- *   it did neither, and nothing moves                         it is: we came after it stopped
+ *   it did not, and nothing moves                             it is: we came after it stopped
  *
+ * Of several tags of one repository, while other blobs move, only the one that
+ * began to wait right before the blob is: manifests name repositories, not tags.
  * After a failed try the kubelet waits; what that try left behind is no stall.
  * Only what began or moved since the failure belongs to the next one.
  */
@@ -67,14 +70,9 @@ static struct ingest_state *find(struct ingest_state *list, size_t n, struct str
 }
 
 /* By our own clock: the runtime's times serve only where we have not looked before. */
-static int64_t moved_at(const struct ingest_state *before, const struct ingest *fact,
-                        struct instant now)
+static int64_t by_our_clock(int64_t wall_us, struct instant now)
 {
-    int64_t idle_us = now.wall_us - fact->moved_us;
-
-    if (before)
-        return before->bytes == fact->bytes ? before->moved_us : now.mono_us;
-    return now.mono_us - (idle_us > 0 ? idle_us : 0);
+    return now.mono_us - (wall_us < now.wall_us ? now.wall_us - wall_us : 0);
 }
 
 static bool moves(const struct correlate *c, const struct ingest_state *ingest, struct instant now)
@@ -90,14 +88,14 @@ static bool anything_moves(const struct correlate *c, struct instant now)
     return false;
 }
 
-static bool is_since(const struct ingest_state *ingest, int64_t wall_us)
+static bool is_since(const struct ingest_state *ingest, int64_t mono_us)
 {
-    return ingest->begun_wall_us >= wall_us || ingest->moved_wall_us >= wall_us;
+    return ingest->begun_us >= mono_us || ingest->moved_us >= mono_us;
 }
 
-bool ingest_is_since(const struct ingest_state *ingest, int64_t wall_us)
+bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us)
 {
-    return is_since(ingest, wall_us - LOOK_US);
+    return is_since(ingest, mono_us - LOOK_US);
 }
 
 bool ingest_is_idle(const struct correlate *c, const struct ingest_state *ingest,
@@ -105,10 +103,10 @@ bool ingest_is_idle(const struct correlate *c, const struct ingest_state *ingest
 {
     if (c->stall_after_us == 0 || moves(c, ingest, now))
         return false;
-    if (!anything_moves(c, now))
+    if (ingest->proven || !anything_moves(c, now))
         return true;
     for (const struct image_state *i = c->images; i; i = i->next)
-        if (!i->present && i->waiting && ingest_is_since(ingest, i->missed_wall_us))
+        if (!i->present && i->waiting && ingest_is_since(ingest, i->missed_us))
             return true;
     return false;
 }
@@ -151,18 +149,40 @@ bool ingest_is_of(const struct ingest_state *ingest, const struct image_state *i
     return false;
 }
 
-/* Whether this blob stands still in the pull that the container waits for now. */
-static bool holds_up(const struct correlate *c, const struct ingest_state *ingest,
-                     const struct container *container, const struct image_state *image,
-                     const struct incident *incident, struct instant now)
+/* What is the same for all containers while they are judged. */
+struct judgement {
+    struct correlate *c;
+    struct instant now;
+    bool others_move;
+    const struct image_state *image;
+    struct ingest_state *suspects[LIMIT_INGESTS]; /* that stand still and are the image's */
+    size_t n_suspects;
+};
+
+/* Another tag of the repository began to wait later, but still before the blob began. */
+static bool is_rather_of_another_tag(const struct judgement *j, const struct ingest_state *suspect)
 {
-    if (moves(c, ingest, now) || !ingest_is_of(ingest, image))
-        return false;
+    for (const struct image_state *i = j->c->images; i; i = i->next)
+        if (i != j->image && i->begun_us > j->image->begun_us &&
+            i->begun_us <= suspect->begun_us + LOOK_US && ingest_is_of(suspect, i))
+            return true;
+    return false;
+}
+
+static bool holds_up(const struct judgement *j, const struct ingest_state *suspect,
+                     const struct container *container, const struct incident *incident)
+{
     if (container->pull != PULL_SILENT)
-        return incident && is_since(ingest, incident->last_failure_us);
-    if (!image->begun_us || now.mono_us - image->begun_us < c->stall_after_us)
+        return incident && is_since(suspect, incident->last_failure_mono_us);
+    if (!container->begun_us || (j->others_move && is_rather_of_another_tag(j, suspect)))
         return false;
-    return ingest_is_since(ingest, image->begun_wall_us) || !anything_moves(c, now);
+    if (incident && incident->state == INCIDENT_BACKING_OFF &&
+        !is_since(suspect, incident->last_failure_mono_us))
+        return false; /* a kubelet that was restarted has forgotten that it waits */
+    if (suspect->proven)
+        return true;
+    return j->now.mono_us - container->begun_us >= j->c->stall_after_us &&
+           (ingest_is_since(suspect, container->begun_us) || !j->others_move);
 }
 
 /* "sha256:... stands at 10 of 100 bytes since 2026-11-22T02:00:00Z" */
@@ -198,6 +218,7 @@ static int tell_stall(struct correlate *c, struct incident *incident,
     if (message) {
         mem_free(incident->stall.digest);
         incident->stall.digest = TAKE_PTR(digest);
+        incident->stall.hash = hash_str(str_from(incident->stall.digest));
         r = incident_evidence(c, incident, WITNESS_CRI, STR("PullStalled"), str_from(message),
                               now.wall_us);
         if (incident->stalled_only) {
@@ -216,7 +237,8 @@ static int note_stall(struct correlate *c, struct incident *incident,
 {
     struct stall *stall = &incident->stall;
 
-    stall->judged = true;
+    if (!stall->digest)
+        stall->noted_wall_us = now.wall_us;
     stall->bytes = ingest->bytes;
     stall->total = ingest->total;
     stall->moved_wall_us = ingest->moved_wall_us;
@@ -225,8 +247,7 @@ static int note_stall(struct correlate *c, struct incident *incident,
     return tell_stall(c, incident, ingest, now);
 }
 
-static int judge_container(struct correlate *c, struct pod *pod, const struct container *container,
-                           struct instant now)
+static int judge_container(struct judgement *j, struct pod *pod, const struct container *container)
 {
     const struct incident_key key = {
         .pod = pod,
@@ -234,32 +255,68 @@ static int judge_container(struct correlate *c, struct pod *pod, const struct co
         .kind = container->kind,
         .image = str_from(container->image),
     };
-    const struct image_state *image = image_find(c, key.image);
-    const struct ingest_state *culprit = NULL;
-    struct incident *incident;
+    struct incident *incident = incident_find_open(j->c, &key);
+    struct ingest_state *culprit = NULL;
     int r;
 
-    if (!image || image->present)
-        return 0;
-    incident = incident_find_open(c, &key);
-    for (size_t i = 0; i < c->n_ingests && !culprit; i++)
-        if (holds_up(c, &c->ingests[i], container, image, incident, now))
-            culprit = &c->ingests[i];
+    for (size_t i = 0; i < j->n_suspects && !culprit; i++)
+        if (holds_up(j, j->suspects[i], container, incident))
+            culprit = j->suspects[i];
     if (!culprit)
         return 0;
+    culprit->proven = true;
     if (!incident) {
-        r = incident_open(c, &key, true, now, &incident);
+        r = incident_open(j->c, &key, true, j->now, &incident);
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
         incident->stalled_only = true;
         incident->first_failure_us = culprit->moved_wall_us;
     }
-    incident_move(c, incident, INCIDENT_STALLED);
-    return note_stall(c, incident, culprit, now);
+    r = note_stall(j->c, incident, culprit, j->now);
+    incident->stall.judged = true;
+    if (incident->stall.digest)
+        incident_move(j->c, incident, INCIDENT_STALLED);
+    return r;
 }
 
-/* Bytes come again, or the blob is complete. */
-static void stall_over(struct correlate *c, struct incident *incident, struct instant now)
+static int judge_pod(struct judgement *j, struct pod *pod)
+{
+    bool blocked = false;
+    int r = 0;
+
+    for (size_t i = 0; i < pod->n_containers; i++) {
+        const struct container *container = &pod->containers[i];
+        int one = 0;
+
+        if (container_waits(container, &blocked) && container->image_hash == j->image->hash)
+            one = judge_container(j, pod, container);
+        r = one < 0 ? one : r;
+    }
+    return r;
+}
+
+/* Few images have suspects, so few pods are looked at, as a rule none. */
+static int judge_image(struct judgement *j)
+{
+    int r = 0;
+
+    j->n_suspects = 0;
+    for (size_t i = 0; i < j->c->n_ingests; i++)
+        if (!moves(j->c, &j->c->ingests[i], j->now) && ingest_is_of(&j->c->ingests[i], j->image))
+            j->suspects[j->n_suspects++] = &j->c->ingests[i];
+    for (size_t b = 0; b < POD_BUCKETS && j->n_suspects; b++) {
+        for (struct pod *pod = j->c->pods[b]; pod; pod = pod->next) {
+            int one = pod->waiting ? judge_pod(j, pod) : 0;
+
+            r = one < 0 ? one : r;
+        }
+    }
+    return r;
+}
+
+/* Goes on as what it was before: a try that failed, or nothing. */
+static void stall_over(struct correlate *c, struct incident *incident, enum incident_state how,
+                       struct instant now)
 {
     struct pod *pod = pod_find(c, str_from(incident->pod_uid));
     const struct container *container =
@@ -268,7 +325,7 @@ static void stall_over(struct correlate *c, struct incident *incident, struct in
     if (!container)
         return;
     if (incident->stalled_only) {
-        incident_end(c, incident, pod, INCIDENT_RECOVERED, now);
+        incident_end(c, incident, pod, how, now);
         return;
     }
     stall_done(&incident->stall);
@@ -276,40 +333,51 @@ static void stall_over(struct correlate *c, struct incident *incident, struct in
                   container->pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
 }
 
-static int judge_pod(struct correlate *c, struct pod *pod, struct instant now)
+void stall_failed(struct correlate *c, struct incident *incident)
 {
-    bool blocked = false;
-    int r = 0;
-
-    for (size_t i = 0; i < pod->n_containers; i++) {
-        int one = container_waits(&pod->containers[i], &blocked)
-                      ? judge_container(c, pod, &pod->containers[i], now)
-                      : 0;
-
-        r = one < 0 ? one : r;
-    }
-    return r;
+    stall_done(&incident->stall);
+    incident->stalled_only = false;
+    if (incident->state == INCIDENT_STALLED)
+        incident_move(c, incident, INCIDENT_FAILING);
 }
 
-int stalls_judge(struct correlate *c, struct instant now)
+/* Looks at every waiting container: which stalls began, go on, are over. */
+static int judge(struct correlate *c, struct instant now)
 {
+    struct judgement j = { .c = c, .now = now, .others_move = anything_moves(c, now) };
     int r = 0;
 
     if (c->stall_after_us == 0)
         return 0;
     for (struct incident *i = c->incidents; i; i = i->next)
         i->stall.judged = false;
-    for (size_t b = 0; b < POD_BUCKETS && c->n_ingests; b++) {
-        for (struct pod *pod = c->pods[b]; pod; pod = pod->next) {
-            int one = pod->waiting ? judge_pod(c, pod, now) : 0;
+    for (j.image = c->images; j.image; j.image = j.image->next) {
+        int one = j.image->present || !j.image->waiting ? 0 : judge_image(&j);
 
-            r = one < 0 ? one : r;
-        }
+        r = one < 0 ? one : r;
     }
     for (struct incident *i = c->incidents; i; i = i->next)
-        if (i->state == INCIDENT_STALLED && !i->stall.judged)
-            stall_over(c, i, now);
+        if (i->state == INCIDENT_STALLED && !i->stall.judged) /* bytes come again, or all came */
+            stall_over(c, i, INCIDENT_RECOVERED, now);
     return r;
+}
+
+/* So many looks without a word of what is in flight, about two minutes of them. */
+#define BLIND_LOOKS_MOST 24u
+
+void ingests_looked(struct correlate *c, struct instant now)
+{
+    if (c->n_ingests && ++c->blind_looks > BLIND_LOOKS_MOST)
+        ingests_forget(c, now);
+}
+
+void ingests_forget(struct correlate *c, struct instant now)
+{
+    ingests_free(c);
+    c->tells_ingests = false;
+    for (struct incident *i = c->incidents; i; i = i->next)
+        if (i->state == INCIDENT_STALLED) /* nobody can see it any more */
+            stall_over(c, i, INCIDENT_GONE, now);
 }
 
 /* The list as told, each digest once; 0 or -ENOMEM. */
@@ -320,6 +388,7 @@ static int read_ingests(const struct correlate *c, const struct ingests_fact *fa
         const struct ingest *from = &fact->ingests[i];
         struct ingest_state *to = &list[*ret_kept];
         struct str digest = str_head(from->digest, LIMIT_NAME_TEXT);
+        const struct ingest_state *before = find(c->ingests, c->n_ingests, digest);
 
         if (find(list, *ret_kept, digest))
             continue;
@@ -327,10 +396,17 @@ static int read_ingests(const struct correlate *c, const struct ingests_fact *fa
             .digest = mem_str(digest),
             .bytes = from->bytes,
             .total = from->total,
-            .begun_wall_us = from->begun_us,
             .moved_wall_us = from->moved_us,
-            .moved_us = moved_at(find(c->ingests, c->n_ingests, digest), from, now),
+            .begun_us = before ? before->begun_us : by_our_clock(from->begun_us, now),
+            .moved_us = by_our_clock(from->moved_us, now),
         };
+        if (before) {
+            bool same = before->bytes == from->bytes;
+
+            to->moved_us = same ? before->moved_us : now.mono_us;
+            to->proven = same && before->proven;
+            to->told_us = before->told_us;
+        }
         if (!to->digest)
             return -ENOMEM;
         (*ret_kept)++;
@@ -368,7 +444,9 @@ int witness_ingests(struct correlate *c, const struct ingests_fact *fact, struct
     c->ingests = fresh;
     c->n_ingests = kept;
     c->tells_ingests = true;
-    return stalls_judge(c, now);
+    c->blind_looks = 0;
+    images_count(c);
+    return judge(c, now);
 }
 
 int witness_blob(struct correlate *c, const struct blob_fact *fact, struct instant now)
@@ -385,5 +463,9 @@ int witness_blob(struct correlate *c, const struct blob_fact *fact, struct insta
         n = LIMIT_BLOB_REPOSITORIES;
     }
     r = texts_replace(&ingest->repositories, &ingest->n_repositories, fact->repositories, n);
-    return r < 0 ? r : stalls_judge(c, now);
+    if (r < 0)
+        return r;
+    ingest->told_us = now.mono_us;
+    images_count(c);
+    return judge(c, now);
 }

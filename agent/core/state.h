@@ -33,6 +33,11 @@ struct container {
     enum container_kind kind;
     char *image;
     uint64_t image_hash; /* image_hash(image) */
+    /* Since when it waits in its sandbox, without an error, for an image that is absent; 0: it
+     * does not. */
+    int64_t begun_us;  /* mono */
+    bool found_so;     /* it did so already when this process came */
+    bool failed_start; /* terminated with an error: the kubelet will start it again */
     enum container_phase phase;
     enum pull_class pull;
     uint64_t said;     /* hash of the waiting reason and message last seen */
@@ -121,16 +126,19 @@ struct incident {
     int64_t first_failure_us;
     bool first_failure_exact;
     int64_t last_failure_us;
+    int64_t last_failure_mono_us; /* wall clocks jump */
     int64_t ended_us;
     int64_t forget_us; /* mono; when an ended one is forgotten */
 
     /* While STALLED: what stands still. */
     struct stall {
-        char *digest; /* NULL: no stall */
+        char *digest;  /* NULL: no stall */
+        uint64_t hash; /* of it */
         uint64_t bytes;
         uint64_t total;
         int64_t moved_wall_us;
-        bool judged; /* found standing still in this round */
+        int64_t noted_wall_us; /* when it was found */
+        bool judged;           /* found standing still in this round */
     } stall;
 
     struct evidence evidence[LIMIT_EVIDENCE_PER_INCIDENT]; /* oldest first */
@@ -153,13 +161,13 @@ struct image_state {
     char *digest;
     int64_t seen_us;   /* mono; when the runtime last spoke of it */
     int64_t missed_us; /* mono; when it was found absent */
-    int64_t missed_wall_us;
-    int64_t begun_us; /* mono; when a container with a sandbox first waited for it; 0: none yet */
-    int64_t begun_wall_us;
-    int64_t used_us; /* mono; when a container was first seen made of it since; 0: none yet */
-    bool failed;     /* a try to pull it has failed since it is missed */
-    size_t waiting;  /* images_count(): containers whose turn it is and that may lack it */
-    size_t pulling;  /* of these, without an error and in a sandbox, while it is absent */
+    bool failed;       /* a try to pull it has failed since then */
+    int64_t pull_us;   /* mono; when the pull began that goes well so far; 0: none is known */
+    bool pull_inexact; /* it began before this process did */
+    int64_t used_us;   /* mono; when a container was first seen made of it since; 0: none yet */
+    size_t waiting;    /* images_count(): containers whose turn it is and that may lack it */
+    size_t pulling;    /* of these, without an error and in a sandbox, while it is absent */
+    int64_t begun_us;  /* mono; since when the first of these does; 0: none does */
 };
 
 /* A blob in flight, or what is left of one: the runtime keeps half a layer for the next try. */
@@ -167,10 +175,12 @@ struct ingest_state {
     char *digest;
     uint64_t bytes;
     uint64_t total;
-    int64_t begun_wall_us;
     int64_t moved_wall_us;
+    int64_t begun_us;    /* mono */
     int64_t moved_us;    /* mono; when bytes last came */
-    char **repositories; /* whose it is; none while nobody asked */
+    bool proven;         /* some container was found to wait for it since then */
+    int64_t told_us;     /* mono; when somebody last told whose it is; 0: nobody has */
+    char **repositories; /* whose it is */
     size_t n_repositories;
 };
 
@@ -222,6 +232,7 @@ struct correlate {
     struct ingest_state *ingests;
     size_t n_ingests;
     bool tells_ingests;     /* the runtime does */
+    unsigned blind_looks;   /* at the runtime, since it last told them */
     int64_t stall_after_us; /* 0: nobody looks for stalls */
     char *fs_mountpoint;    /* where the runtime keeps images; NULL: not told */
     uint64_t fs_used_bytes;
@@ -375,13 +386,20 @@ int witness_blob(struct correlate *c, const struct blob_fact *fact, struct insta
 bool ingest_is_idle(const struct correlate *c, const struct ingest_state *ingest,
                     struct instant now);
 
-/* Looks at every waiting container: which stalls began, go on, are over. */
-int stalls_judge(struct correlate *c, struct instant now);
 void stall_done(struct stall *stall);
 void ingests_free(struct correlate *c);
 
 /* Began or moved since then, or so shortly before that a look could not tell. */
-bool ingest_is_since(const struct ingest_state *ingest, int64_t wall_us);
+bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us);
+
+/* The runtime or the kubelet gave up: the try that stood still has failed. */
+void stall_failed(struct correlate *c, struct incident *incident);
+
+/* Another runtime answers, or it tells no more: what it told is of the past. */
+void ingests_forget(struct correlate *c, struct instant now);
+
+/* The runtime was looked at, and perhaps told no ingests. */
+void ingests_looked(struct correlate *c, struct instant now);
 
 /* Whether a manifest of the image's repository names it, as far as somebody asked. */
 bool ingest_is_of(const struct ingest_state *ingest, const struct image_state *image);
@@ -394,8 +412,9 @@ int view_images(struct correlate *c, struct snapshot *ret);
 /* The same of one registry's pulls, out of ret->images. */
 void view_in_progress(const struct snapshot *from, struct registry_counters *to);
 
-/* NULL and 0: no stall. -ENOMEM. */
-int view_stall(const struct correlate *c, const struct incident *incident, struct arena *arena,
+/* `open`: the views of all open incidents. NULL and 0: no stall. -ENOMEM. */
+int view_stall(struct correlate *c, const struct incident *incident,
+               const struct incident_view *open, struct arena *arena,
                const struct stall_view **ret);
 
 /* --- heard.c ---------------------------------------------------------------- */

@@ -135,8 +135,6 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
     if (!to->message || !to->pull_secrets || !to->missing_pull_secrets)
         return -ENOMEM;
     fill_image(c, from, to);
-    if (view_stall(c, from, arena, &to->stall) < 0)
-        return -ENOMEM;
     if (fill_evidence(arena, from, to) < 0)
         return -ENOMEM;
     return fill_advice(arena, verdict, to);
@@ -176,8 +174,7 @@ static int fill_incident(const struct correlate *c, const struct incident *from,
     return detail == SNAPSHOT_DETAIL ? fill_detail(c, from, &verdict, pod, snapshot, to) : 0;
 }
 
-static int copy_incidents(const struct correlate *c, enum snapshot_detail detail,
-                          struct snapshot *ret)
+static int copy_incidents(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
 {
     struct incident_view *list = arena_alloc(&ret->arena, (c->n_incidents + 1) * sizeof(*list));
     size_t n = 0;
@@ -195,6 +192,11 @@ static int copy_incidents(const struct correlate *c, enum snapshot_detail detail
     }
     ret->incidents = list;
     ret->n_incidents = n;
+    n = 0;
+    for (const struct incident *i = c->incidents; i && detail == SNAPSHOT_DETAIL; i = i->next)
+        if (incident_state_open(i->state) &&
+            view_stall(c, i, list, &ret->arena, &list[n++].stall) < 0)
+            return -ENOMEM;
     return 0;
 }
 
@@ -329,16 +331,26 @@ static void want_volumes(const struct correlate *c, struct wanted *ret)
             want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->image);
 }
 
+/* Those longest not asked after first: leftovers that are nobody's must not hide the next. */
 static void want_blobs(struct correlate *c, struct instant now, struct wanted *ret)
 {
+    const struct ingest_state *idle[LIMIT_INGESTS];
+    size_t n = 0;
+
     for (const struct image_state *i = c->images; i && c->stall_after_us; i = i->next)
         ret->ingests |= i->waiting && !i->present;
-    for (int owned = 0; owned <= 1 && ret->ingests; owned++)
-        for (size_t i = 0; i < c->n_ingests; i++)
-            if ((c->ingests[i].n_repositories > 0) == owned &&
-                ingest_is_idle(c, &c->ingests[i], now))
-                want(&ret->arena, ret->blobs, &ret->n_blobs, LIMIT_WANTED_BLOBS,
-                     c->ingests[i].digest);
+    for (size_t i = 0; i < c->n_ingests && ret->ingests; i++)
+        if (ingest_is_idle(c, &c->ingests[i], now))
+            idle[n++] = &c->ingests[i];
+    while (n && ret->n_blobs < LIMIT_WANTED_BLOBS) {
+        size_t first = 0;
+
+        for (size_t i = 1; i < n; i++)
+            if (idle[i]->told_us < idle[first]->told_us)
+                first = i;
+        want(&ret->arena, ret->blobs, &ret->n_blobs, LIMIT_WANTED_BLOBS, idle[first]->digest);
+        idle[first] = idle[--n];
+    }
 }
 
 void correlate_wanted(struct correlate *c, struct instant now, struct wanted *ret)

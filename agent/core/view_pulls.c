@@ -27,14 +27,17 @@ static const struct image_state *only_pull(const struct correlate *c)
 static bool is_its(const struct ingest_state *ingest, const struct image_state *image,
                    const struct image_state *only)
 {
-    if (!image->pulling || !ingest_is_since(ingest, image->begun_wall_us))
+    if (!image->pulling || !ingest_is_since(ingest, image->begun_us))
         return false;
     return only == image || ingest_is_of(ingest, image);
 }
 
 static int view_image(const struct correlate *c, const struct image_state *from,
-                      const struct image_state *only, struct arena *arena, struct image_view *to)
+                      const struct image_state *only, struct snapshot *snapshot,
+                      struct image_view *to)
 {
+    struct arena *arena = &snapshot->arena;
+    const struct instant *now = &snapshot->taken;
     char registry[LIMIT_NAME_TEXT];
 
     image_registry(str_from(from->canonical), registry);
@@ -46,7 +49,7 @@ static int view_image(const struct correlate *c, const struct image_state *from,
         .digest = arena_str(arena, str_from(from->digest)),
         .waiting = from->waiting,
         .pulling = from->pulling,
-        .since_us = from->pulling ? from->begun_wall_us : 0,
+        .since_us = from->begun_us ? now->wall_us - (now->mono_us - from->begun_us) : 0,
     };
     for (size_t i = 0; i < c->n_ingests; i++) {
         if (is_its(&c->ingests[i], from, only)) {
@@ -74,7 +77,7 @@ static const struct image_state *first_of(const struct correlate *c,
 static bool is_in_flight(const struct correlate *c, const struct ingest_state *ingest)
 {
     for (const struct image_state *i = c->images; i; i = i->next)
-        if (i->pulling && ingest_is_since(ingest, i->begun_wall_us))
+        if (i->pulling && ingest_is_since(ingest, i->begun_us))
             return true;
     return false;
 }
@@ -114,7 +117,7 @@ int view_images(struct correlate *c, struct snapshot *ret)
         return -ENOMEM;
     at = n;
     for (const struct image_state *i = c->images; i; i = i->next)
-        if (view_image(c, i, only, &ret->arena, &list[--at]) < 0) /* the newest is first */
+        if (view_image(c, i, only, ret, &list[--at]) < 0) /* the newest is first */
             return -ENOMEM;
     share_out(c, only, list, n, ret);
     ret->n_images = n;
@@ -158,37 +161,45 @@ void view_in_progress(const struct snapshot *from, struct registry_counters *to)
     }
 }
 
-static int view_waiter(const struct incident *from, struct arena *arena, struct waiter_view *to)
-{
-    *to = (struct waiter_view){
-        .namespace = arena_str(arena, str_from(from->namespace)),
-        .pod = arena_str(arena, str_from(from->pod)),
-        .container = arena_str(arena, str_from(from->container)),
-    };
-    return to->namespace && to->pod && to->container ? 0 : -ENOMEM;
-}
-
 static bool waits_behind(const struct incident *i, const struct incident *stalled)
 {
     return i != stalled && i->state == INCIDENT_STALLED && stalled->state == INCIDENT_STALLED &&
+           i->stall.hash == stalled->stall.hash &&
            strcmp(i->stall.digest, stalled->stall.digest) == 0;
 }
 
-int view_stall(const struct correlate *c, const struct incident *incident, struct arena *arena,
-               const struct stall_view **ret)
+/* The names are those of the incidents' own views, which stand in the same order. */
+static void fill_waiters(const struct correlate *c, const struct incident *incident,
+                         const struct incident_view *views, struct waiter_view *waiters,
+                         struct stall_view *to)
+{
+    size_t at = 0;
+
+    for (const struct incident *i = c->incidents; i && to->n_waiting_behind < LIMIT_WAITING_BEHIND;
+         i = i->next) {
+        if (!incident_state_open(i->state))
+            continue;
+        if (waits_behind(i, incident))
+            waiters[to->n_waiting_behind++] =
+                (struct waiter_view){ .namespace = views[at].namespace,
+                                      .pod = views[at].pod,
+                                      .container = views[at].container };
+        at++;
+    }
+}
+
+int view_stall(struct correlate *c, const struct incident *incident,
+               const struct incident_view *open, struct arena *arena, const struct stall_view **ret)
 {
     const struct stall *from = &incident->stall;
     struct waiter_view *waiters;
     struct stall_view *to;
-    size_t n = 0;
 
     *ret = NULL;
     if (!from->digest)
         return 0;
-    for (const struct incident *i = c->incidents; i; i = i->next)
-        n += waits_behind(i, incident);
     to = arena_alloc(arena, sizeof(*to));
-    waiters = arena_alloc(arena, (n + 1) * sizeof(*waiters));
+    waiters = arena_alloc(arena, LIMIT_WAITING_BEHIND * sizeof(*waiters));
     if (!to || !waiters)
         return -ENOMEM;
     *to = (struct stall_view){
@@ -198,10 +209,9 @@ int view_stall(const struct correlate *c, const struct incident *incident, struc
         .last_progress_us = from->moved_wall_us,
         .waiting_behind = waiters,
     };
-    for (const struct incident *i = c->incidents; i; i = i->next)
-        if (waits_behind(i, incident) &&
-            view_waiter(i, arena, &waiters[to->n_waiting_behind++]) < 0)
-            return -ENOMEM;
+    fill_waiters(c, incident, open, waiters, to);
+    if (to->n_waiting_behind == LIMIT_WAITING_BEHIND)
+        correlate_limit_hit(c, LIMIT_HIT_WAITING_BEHIND);
     *ret = to;
     return to->layer ? 0 : -ENOMEM;
 }

@@ -8,6 +8,7 @@
 
 void sandbox_made(struct correlate *c, struct pod *pod, struct instant now)
 {
+    pod->no_sandbox_since_us = 0;
     for (struct incident *i = c->incidents; i; i = i->next)
         if (incident_state_open(i->state) && i->kind == CONTAINER_SANDBOX &&
             strcmp(i->pod_uid, pod->uid) == 0)
@@ -31,7 +32,6 @@ void witness_sandbox(struct correlate *c, const struct sandbox_fact *fact, struc
         return;
     }
     pod->sandbox_look = c->look;
-    pod->no_sandbox_since_us = 0;
     sandbox_made(c, pod, now);
 }
 
@@ -44,7 +44,7 @@ void witness_sandboxes_end(struct correlate *c, struct instant now)
                 no_sandbox(pod, now);
     c->look++;
     images_looked(c, now);
-    stalls_judge(c, now); /* no memory: the next look judges again */
+    ingests_looked(c, now);
 }
 
 /* A container that was made after the last failure: its images are there, before any status says
@@ -52,13 +52,14 @@ void witness_sandboxes_end(struct correlate *c, struct instant now)
 void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now)
 {
     struct pod *pod = pod_find_named(c, fact->pod_uid);
+    int64_t made_us = now.mono_us - (now.wall_us - fact->created_us);
 
-    if (!pod)
+    /* Made in the future: before the clock was set back, nobody knows when. */
+    if (!pod || made_us > now.mono_us + SEC)
         return;
     for (struct incident *i = c->incidents; i; i = i->next)
         if (incident_state_open(i->state) && strcmp(i->pod_uid, pod->uid) == 0 &&
-            str_eq(str_from(i->container), fact->container) &&
-            fact->created_us > i->last_failure_us) {
+            str_eq(str_from(i->container), fact->container) && made_us > i->last_failure_mono_us) {
             incident_evidence(c, i, WITNESS_CRI, STR("Created"),
                               STR("the runtime made the container"), now.wall_us);
             incident_end(c, i, pod, INCIDENT_RECOVERED, now);

@@ -19,6 +19,9 @@
 
 #define OPENING_EVENT_FRESH_US MINUTE /* a failure of now shows in the status within seconds */
 
+/* Older than the kubelet's spam filter lets one wait: of an earlier time, read at our start. */
+#define OLD_SECRET_EVENT_US (10 * MINUTE)
+
 /* The kubelet tries again every few seconds, but its spam filter may hold back all but one event in
  * 300 s. */
 #define SANDBOX_EVENT_FRESH_US (10 * MINUTE)
@@ -54,16 +57,22 @@ static int hear_missing_secret(struct pod *pod, const struct event_fact *fact, s
         rest = str_skip(rest, name.len + (comma ? 2 : 0));
     }
     if (fact->last_us > pod->missing_event_us || pod->missing_at_us == 0) {
+        bool old = fact->last_us && fact->last_us + OLD_SECRET_EVENT_US < now.wall_us;
+
         pod->missing_event_us = fact->last_us;
-        pod->missing_at_us = now.wall_us;
+        pod->missing_at_us = old ? fact->last_us : now.wall_us;
     }
     return texts_replace(&pod->missing_secrets, &pod->n_missing_secrets, names, n);
 }
 
-static void hear_time(struct incident *incident, const struct event_fact *fact)
+static void hear_time(struct incident *incident, const struct event_fact *fact, struct instant now)
 {
+    int64_t last_mono_us = now.mono_us - (now.wall_us - fact->last_us);
+
     if (fact->last_us > incident->last_failure_us)
         incident->last_failure_us = fact->last_us;
+    if (fact->last_us && last_mono_us > incident->last_failure_mono_us)
+        incident->last_failure_mono_us = last_mono_us;
     /* An event can be older than our first sight of what it speaks of. */
     if (fact->first_us && fact->first_us < incident->first_failure_us &&
         (!incident->first_failure_exact || fact->first_us >= incident->since_us))
@@ -103,7 +112,10 @@ static int hear_one(struct correlate *c, struct incident *incident, struct pod *
     };
     int r;
 
-    hear_time(incident, fact);
+    /* What it tells of came after the stall that was found. */
+    if (incident->state == INCIDENT_STALLED && fact->last_us + SEC > incident->stall.noted_wall_us)
+        stall_failed(c, incident);
+    hear_time(incident, fact, now);
     r = incident_hear(c, incident, &testimony, failure, verdict);
     attempts_update(c, incident, pod, verdict_names_cause(verdict, failure) ? verdict : NULL, now);
     return r;
@@ -175,10 +187,10 @@ static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct e
 }
 
 /* An old event, or one about a pod that got its sandbox since, blames nobody. */
-static bool still_has_no_sandbox(const struct correlate *c, const struct pod *pod,
-                                 const struct event_fact *fact, struct instant now)
+static bool still_has_no_sandbox(const struct pod *pod, const struct event_fact *fact,
+                                 struct instant now)
 {
-    if (pod->terminal || (c->look > 1 && pod->no_sandbox_since_us == 0))
+    if (pod->terminal || (pod->sandbox_look && pod->no_sandbox_since_us == 0))
         return false;
     for (size_t i = 0; i < pod->n_containers; i++)
         if (pod->containers[i].pull != PULL_SILENT && pod->containers[i].pull != PULL_REFUSED)
@@ -225,7 +237,7 @@ static int hear_failed_sandbox(struct correlate *c, struct pod *pod, const struc
     if (!incident) {
         bool fresh = pod->fresh || fact->first_us + SEC > c->started.wall_us;
 
-        if (!still_has_no_sandbox(c, pod, fact, now))
+        if (!still_has_no_sandbox(pod, fact, now))
             return 0;
         r = incident_open(c, &key, fresh, now, &incident);
         if (r < 0)

@@ -161,9 +161,9 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
         if (pull != PULL_REFUSED || incident->status_count == 0)
             incident->status_count++;
         incident->last_failure_us = now.wall_us;
+        incident->last_failure_mono_us = now.mono_us;
     }
-    stall_done(&incident->stall);
-    incident->stalled_only = false;
+    stall_failed(c, incident);
     incident_move(c, incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
     image_pull_failed(c, key.image);
     r = incident_hear(c, incident, &testimony, &failure, &verdict);
@@ -196,10 +196,13 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     if (!reason)
         return -ENOMEM;
 
+    if (pull != PULL_SILENT)
+        container->begun_us = 0;
     if (pull != PULL_SILENT && pull != PULL_REFUSED)
         sandbox_made(c, pod, now); /* a container's image is pulled into a sandbox */
     if (pull == PULL_DONE) {
         image_used(c, str_from(container->image), now);
+        container->found_so = false;
         incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
     } else if (pull != PULL_SILENT) {
         r = hear_failure(c, pod, container, fact, first_sight, now, &heard);
@@ -212,6 +215,7 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     mem_free(container->waiting_reason);
     container->waiting_reason = reason;
     container->phase = fact->phase;
+    container->failed_start = fact->phase == PHASE_TERMINATED && fact->exit_code != 0;
     container->pull = pull;
     container->said = r < 0 ? 0 : said;
     return r;

@@ -113,13 +113,23 @@ static const json_t *find_status(struct reader *reader, const json_t *statuses, 
     return NULL;
 }
 
+static int32_t small_number(struct reader *reader, const json_t *from, const char *key)
+{
+    const json_int_t number = json_integer_value(member(reader, from, key, JSON_INTEGER));
+
+    return number < 0 || number > INT32_MAX ? 0 : (int32_t)number;
+}
+
 /* core/v1 ContainerState: "If none of them is specified, the default one is waiting." */
 static void read_state(struct reader *reader, const json_t *state, struct container_fact *fact)
 {
+    const json_t *terminated = object(reader, state, "terminated");
+
     if (object(reader, state, "running")) {
         fact->phase = PHASE_RUNNING;
-    } else if (object(reader, state, "terminated")) {
+    } else if (terminated) {
         fact->phase = PHASE_TERMINATED;
+        fact->exit_code = small_number(reader, terminated, "exitCode");
     } else {
         const json_t *waiting = object(reader, state, "waiting");
 
@@ -127,14 +137,6 @@ static void read_state(struct reader *reader, const json_t *state, struct contai
         fact->waiting_reason = text(reader, waiting, "reason");
         fact->waiting_message = text(reader, waiting, "message");
     }
-}
-
-static int32_t restart_count(struct reader *reader, const json_t *status)
-{
-    const json_int_t count =
-        json_integer_value(member(reader, status, "restartCount", JSON_INTEGER));
-
-    return count < 0 || count > INT32_MAX ? 0 : (int32_t)count;
 }
 
 static void add_container(struct reader *reader, const json_t *container, enum container_kind kind,
@@ -158,7 +160,7 @@ static void add_container(struct reader *reader, const json_t *container, enum c
     status = find_status(reader, statuses, fact->name);
     if (!status)
         return;
-    fact->restart_count = restart_count(reader, status);
+    fact->restart_count = small_number(reader, status, "restartCount");
     read_state(reader, object(reader, status, "state"), fact);
 }
 

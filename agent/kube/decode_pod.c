@@ -42,8 +42,9 @@ static void read_state(const K8s__ContainerState *state, struct container_fact *
 {
     if (state && state->has_running) {
         fact->phase = PHASE_RUNNING;
-    } else if (state && state->has_terminated) {
+    } else if (state && state->terminated) {
         fact->phase = PHASE_TERMINATED;
+        fact->exit_code = state->terminated->exitcode;
     } else {
         fact->phase = PHASE_WAITING;
         if (state && state->waiting) {

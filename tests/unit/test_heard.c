@@ -100,6 +100,18 @@ static void the_oldest_goes_first(void **state)
     world_look_done(&look);
 }
 
+static void a_secret_is_not_shown(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_event(w, "web-0", "", "e1", "https://user:hunter2hunter2@" REGISTRY, "", 1);
+    world_look(w, &look);
+    assert_null(strstr(last(&look)->text, "hunter2"));
+    assert_non_null(strstr(last(&look)->text, REGISTRY));
+    world_look_done(&look);
+}
+
 static void hostile_names_cannot_move_the_parts(void **state)
 {
     struct world *w = *state;
@@ -123,6 +135,7 @@ int main(void)
         WORLD_TEST(it_names_who_and_who_said_so),
         WORLD_TEST(what_the_runtime_repeats_leaves_a_gap_only),
         WORLD_TEST(the_oldest_goes_first),
+        WORLD_TEST(a_secret_is_not_shown),
         WORLD_TEST(hostile_names_cannot_move_the_parts),
     };
 

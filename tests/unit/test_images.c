@@ -282,7 +282,13 @@ static void an_image_is_shown_with_what_the_runtime_told(void **state)
     assert_int_equal(registry(&look, REGISTRY)->attempts, 0); /* it was there */
     world_look_done(&look);
 
-    world_advance(w, 2 * MINUTE); /* nobody asks for it any more */
+    world_advance(w, 2 * MINUTE); /* a runtime that hangs speaks of none */
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_images, 1);
+    world_look_done(&look);
+
+    tell_running(w, "web-0");
+    world_advance(w, 2 * MINUTE);
     world_advance(w, 11 * SEC);
     world_look(w, &look);
     assert_int_equal(look.snapshot.n_images, 0);

@@ -138,6 +138,7 @@ static void a_status_belongs_to_the_group_of_its_container(void **state)
 {
     K8s__ContainerState waiting = K8S__CONTAINER_STATE__INIT, running = waiting, ended = waiting;
     K8s__ContainerStateWaiting why = K8S__CONTAINER_STATE_WAITING__INIT;
+    K8s__ContainerStateTerminated how = K8S__CONTAINER_STATE_TERMINATED__INIT;
     struct pod_kit *kit = *state;
     struct kube_pod pod;
 
@@ -145,7 +146,8 @@ static void a_status_belongs_to_the_group_of_its_container(void **state)
     SET(&why, message, text("no such host"));
     waiting.waiting = &why;
     SET(&running, running, text(""));
-    SET(&ended, terminated, text(""));
+    SET(&how, exitcode, 137);
+    ended.terminated = &how;
     for (size_t i = 0; i < 4; i++) {
         static const char *const names[] = { "a", "b", "c", "d" };
 
@@ -167,6 +169,7 @@ static void a_status_belongs_to_the_group_of_its_container(void **state)
     assert_str(pod.fact.containers[0].waiting_message, "no such host");
     assert_int_equal(pod.fact.containers[1].phase, PHASE_RUNNING);
     assert_int_equal(pod.fact.containers[2].phase, PHASE_TERMINATED);
+    assert_int_equal(pod.fact.containers[2].exit_code, 137);
     assert_int_equal(pod.fact.containers[3].phase, PHASE_WAITING);
     assert_str(pod.fact.containers[3].waiting_reason, "");
     assert_int_equal(pod.fact.containers[3].restart_count, 3);

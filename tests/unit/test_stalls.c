@@ -170,8 +170,10 @@ static void everything_that_shares_the_layer_waits_behind_it(void **state)
     told.containers[0].image = STR(OTHER_IMAGE);
     tell_pod(w, &told);
     tell_image(w, OTHER_IMAGE, false);
-    tell_looked(w, "web-1");
-    tell_looked(w, "web-0");
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), true } },
+        w->now);
     tell_looked(w, "web-1");
     TELL_INGESTS(w, { LAYER, 400, 0 });
     stand_still(w, 2 * MINUTE, 400, 0);
