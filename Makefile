@@ -113,10 +113,10 @@ static_sources = $(library) agent/main.c
 jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: check
-check: packages-build packages-check packages-demo
+check: packages-build packages-check packages-demo packages-page
 	+$(Q)$(MAKE) --no-print-directory $(jobs) all $(call program,$(unit))
 	+$(Q)for each in layers format binary docs unit corpus clang san tsan valgrind cppcheck tidy fuzz \
-	    integration; do echo "== check-$$each"; \
+	    integration page; do echo "== check-$$each"; \
 	    $(MAKE) --no-print-directory DEPS=no check-$$each || exit 1; done
 	@echo "make check: all good"
 
@@ -134,7 +134,7 @@ check-valgrind: packages-check $(call program,$(unit))
 	    $(valgrinded)
 
 # What runs on more than one thread, under ThreadSanitizer.
-threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_cri_source.c tests/unit/test_cri_runtimes.c)
+threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_auth.c tests/unit/test_guard.c tests/unit/test_cri_source.c tests/unit/test_cri_runtimes.c)
 .PHONY: check-threads
 check-threads: packages-check $(call program,$(threaded))
 	$(Q)scripts/run-tests $(call program,$(threaded))
@@ -185,16 +185,33 @@ check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look $(BUILD)/
 
 # The runtime's tests once more, with the newest containerd there is (sid's).
 .PHONY: check-newest-runtime
-check-newest-runtime: packages-demo $(binary)
+check-newest-runtime: packages-demo $(binary) $(BUILD)/tests/lab/cri_server
 	$(Q)AGENT=$(CURDIR)/$(binary) LAB_SUITES=sid $(PYTHON) scripts/run-integration 'test_runtime_*.py'
 
 # The status page in a browser; PAGE_PICTURES=FOLDER keeps what it looked like.
 .PHONY: check-page
-check-page: packages-demo $(BUILD)/tests/page/page_server
+check-page: packages-page $(BUILD)/tests/page/page_server
 	$(Q)PAGE_SERVER=$(abspath $(BUILD))/tests/page/page_server $(PYTHON) -m unittest discover -s tests/page
 
 demo: packages-demo $(binary)
 	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)
+
+# deploy/: alerts, runbooks, dashboard, manifests; then all of it with a real Prometheus and Alertmanager;
+# then the container image, built (some minutes), pushed, pulled and started.
+.PHONY: check-deploy check-e2e check-image image
+check-deploy: packages-demo packages-e2e
+	$(Q)$(PYTHON) -m unittest discover -s tests/deploy
+check-e2e: packages-demo packages-e2e $(binary)
+	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) -m unittest discover -s tests/e2e
+check-image: packages-demo packages-image
+	$(Q)$(PYTHON) -m unittest discover -s tests/deploy/image
+
+# IMAGE names it; TOOL=podman or docker if it is not to be buildah.
+TOOL  ?= buildah
+IMAGE ?= imagepull-exporter:$(VERSION)
+image:
+	$(TOOL) build --build-arg SOURCE_DATE_EPOCH=$(shell git log -1 --format=%ct) \
+	    --build-arg REVISION=$(REVISION) -t $(IMAGE) .
 
 .PHONY: bench
 bench: $(call program,$(benches)) $(binary)
@@ -210,8 +227,8 @@ clean:
 	rm -rf build build-*
 
 # --- packages ----------------------------------------------------------------------------------
-.PHONY: packages-build packages-check packages-demo
-packages-build packages-check packages-demo: packages-%:
+.PHONY: packages-build packages-check packages-demo packages-page packages-e2e packages-image
+packages-build packages-check packages-demo packages-page packages-e2e packages-image: packages-%:
 	$(Q)$(if $(filter no,$(DEPS)),:,scripts/install-packages $*)
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(all_c))

@@ -146,7 +146,7 @@ static const struct {
     [GRPC_STATUS_UNKNOWN] = { "Unknown", -EIO },
     [GRPC_STATUS_INVALID_ARGUMENT] = { "InvalidArgument", -EINVAL },
     [GRPC_STATUS_DEADLINE_EXCEEDED] = { "DeadlineExceeded", -ETIMEDOUT },
-    [GRPC_STATUS_NOT_FOUND] = { "NotFound", -ENOENT },
+    [GRPC_STATUS_NOT_FOUND] = { "NotFound", -EIO }, /* -ENOENT would be: no socket */
     [GRPC_STATUS_ALREADY_EXISTS] = { "AlreadyExists", -EIO },
     [GRPC_STATUS_PERMISSION_DENIED] = { "PermissionDenied", -EACCES },
     [GRPC_STATUS_RESOURCE_EXHAUSTED] = { "ResourceExhausted", -EIO },

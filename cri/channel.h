@@ -58,7 +58,7 @@ struct channel_request {
  *   -EMSGSIZE      the answer is over LIMIT_CRI_MESSAGE
  *   -ECANCELED     `stop` became true
  *   -ENOSYS        Unimplemented: the other side knows no such method
- *   -EACCES, -EINVAL, -ENOENT  what the status says
+ *   -EACCES, -EINVAL  what the status says
  *   -EPROTO        OK, but without a message, or with two
  *   -ENOMEM        the arena's limit or the heap
  *   -EIO           any other status

@@ -101,6 +101,13 @@ static void tick(struct cri *cri)
     cri->sink->tick(cri->sink->self, SOURCE_CRI);
 }
 
+/* Wherever a call's error ends, in the round's or in a remark. (content.c counts its own.) */
+static void count_limit(struct cri *cri, int code)
+{
+    if (code == -EMSGSIZE)
+        cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
+}
+
 /* Neither the connection nor the deadline: an answer, if only to this one question. */
 static bool is_an_answer(int code)
 {
@@ -125,10 +132,11 @@ static int look_at_images(struct cri *cri, const struct wanted *wanted, struct e
         tick(cri);
         if (r == 0)
             cri->sink->observe(cri->sink->self, &observation);
-        else if (is_an_answer(r))
-            refused = r;
-        else
+        else if (!is_an_answer(r))
             return err_set(err, r, "%s", here.text);
+        else
+            refused = r;
+        count_limit(cri, r);
     }
     if (refused) {
         char text[128];
@@ -152,8 +160,6 @@ static int look_at_pods(struct cri *cri, struct err *err)
     if (r == 0)
         r = calls_list_sandboxes(calls, &cri->arena, &inventory.sandboxes, &inventory.n_sandboxes,
                                  err);
-    if (r == -EMSGSIZE)
-        cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
     if (r == 0)
         r = inventory_observe(&inventory, cri->sink, &cri->arena, err);
     if (r == 0)
@@ -178,6 +184,7 @@ static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err
     } else if (r < 0 && !is_an_answer(r)) {
         return err_set(err, r, "%s", here.text);
     } else if (r < 0 && r != -ENODATA) {
+        count_limit(cri, r);
         health_remark(&cri->health, here.text, now);
     } else if (r == 0) {
         if (cri->connection.quirks.image_fs_is_metadata)
@@ -238,6 +245,7 @@ static int ask(struct cri *cri, bool *ret_waiting, struct err *err)
         r = look_at_pods(cri, err);
     if (r == 0 && cri->connection.quirks.content_service)
         r = content_look(&cri->content, &wanted, &cri->arena, now, err);
+    count_limit(cri, r);
 
     arena_done(&cri->arena);
     wanted_done(&wanted);

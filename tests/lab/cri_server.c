@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * A container runtime that behaves as it is told, for tests with the whole agent:
  *
@@ -8,21 +9,31 @@
  * removes the socket. It begins as a containerd in good health, which has no images, no pods and
  * nothing in flight. Commands, one a line; each is answered with "ok" or "error: ...":
  *
- *     version NAME VERSION         e.g. version cri-o 1.37.0
- *     condition TYPE true|false    e.g. condition RuntimeReady false
- *     image present SIZE           every image is here ...
- *     image absent                 ... or none
- *     sandbox UID ...              the pods that have a ready sandbox
- *     ingest DIGEST BYTES TOTAL    one blob in flight, which moved just now; without arguments:
- * none owner DIGEST HOST REPO       whose that blob is hang METHOD                  METHOD, or
- * "all", is not answered any more refuse METHOD CODE           METHOD, or "all", is answered with
- * gRPC's status CODE serve METHOD                 ... and again as before; METHOD or "all" calls
- * METHOD                 answered with "ok N": how often it was called so far gone the socket is
- * removed and all connections are broken back                         a new server at the same path
+ *     version NAME VERSION          e.g. version cri-o 1.37.0
+ *     condition TYPE true|false     e.g. condition RuntimeReady false
+ *     image present SIZE            every image is here ...
+ *     image absent                  ... or none
+ *     image-fs PATH BYTES           where the images are, and how much of it they take
+ *     sandbox UID ...               the pods that have a ready sandbox
+ *     container UID NAME IMAGE      the one container there is, made just now; its image is named
+ *                                   as CRI-O does it, by the bare ID; without arguments: none
+ *     ingest DIGEST BYTES TOTAL     the one blob in flight, which moved just now; without
+ *                                   arguments: none
+ *     owner DIGEST HOST REPO        whose that blob is
+ *     hang METHOD                   METHOD, or "all", is not answered any more
+ *     half METHOD                   ... with its message, but no status follows
+ *     flood METHOD                  ... with a message over 16 MiB
+ *     refuse METHOD CODE            ... with gRPC's status CODE
+ *     serve METHOD                  ... again as before
+ *     calls METHOD                  answered with "ok N": how often it was called so far, or, for
+ *                                   "unknown", any method that is not one of these
+ *     gone                          the socket is removed and all connections are broken
+ *     back                          a new server at the same path
  *
  * METHOD is Version, Status, ImageStatus, ImageFsInfo, ListPodSandbox, ListContainers,
  * ListStatuses or List. Counts begin anew with "back".
  */
+/* clang-format on */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -32,6 +43,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "limits.h"
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"
 #include "runtime_calls.h"
@@ -40,6 +52,10 @@
 
 #define ANSWER_MAX 4096u
 #define WORDS_MAX 32u
+#define FLOOD_BYTES (LIMIT_CRI_MESSAGE + 1u)
+
+/* As CRI-O names the image of a container it has made. */
+#define IMAGE_ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 struct server {
     const char *path;
@@ -49,6 +65,7 @@ struct server {
         size_t len;
         struct double_answer fault;
         bool faulty;
+        struct str whole; /* half an answer's message */
     } methods[METHOD_MAX];
 };
 
@@ -124,8 +141,7 @@ static bool set_image(struct server *server, char **words, size_t n)
     Runtime__V1__Image image = RUNTIME__V1__IMAGE__INIT;
 
     if (n == 2 && strcmp(words[0], "present") == 0) {
-        image.id =
-            binary("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        image.id = binary("sha256:" IMAGE_ID);
         image.size = strtoull(words[1], NULL, 10);
         answer.image = &image;
     } else if (n != 1 || strcmp(words[0], "absent") != 0) {
@@ -151,6 +167,49 @@ static bool set_sandboxes(struct server *server, char **words, size_t n)
     answer.items = all;
     answer.n_items = n;
     return set(server, METHOD_LIST_POD_SANDBOX, &answer.base);
+}
+
+static bool set_container(struct server *server, char **words, size_t n)
+{
+    Runtime__V1__ListContainersResponse answer = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
+    Runtime__V1__Container container = RUNTIME__V1__CONTAINER__INIT, *all = &container;
+    Runtime__V1__ContainerMetadata metadata = RUNTIME__V1__CONTAINER_METADATA__INIT;
+    Runtime__V1__ImageSpec image = RUNTIME__V1__IMAGE_SPEC__INIT;
+    struct timespec now;
+
+    if (n != 0 && n != 3)
+        return false;
+    if (n == 3) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        metadata.name = binary(words[1]);
+        image.image = binary(IMAGE_ID);
+        image.user_specified_image = binary(words[2]);
+        container.id = container.pod_sandbox_id = binary(words[0]); /* as set_sandboxes() has it */
+        container.metadata = &metadata;
+        container.image = &image;
+        container.created_at = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+        answer.containers = &all;
+        answer.n_containers = 1;
+    }
+    return set(server, METHOD_LIST_CONTAINERS, &answer.base);
+}
+
+static bool set_image_fs(struct server *server, char **words, size_t n)
+{
+    Runtime__V1__ImageFsInfoResponse answer = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
+    Runtime__V1__FilesystemUsage usage = RUNTIME__V1__FILESYSTEM_USAGE__INIT, *usages = &usage;
+    Runtime__V1__FilesystemIdentifier id = RUNTIME__V1__FILESYSTEM_IDENTIFIER__INIT;
+    Runtime__V1__UInt64Value used = RUNTIME__V1__UINT64_VALUE__INIT;
+
+    if (n != 2)
+        return false;
+    id.mountpoint = binary(words[0]);
+    used.value = strtoull(words[1], NULL, 10);
+    usage.fs_id = &id;
+    usage.used_bytes = &used;
+    answer.image_filesystems = &usages;
+    answer.n_image_filesystems = 1;
+    return set(server, METHOD_IMAGE_FS_INFO, &answer.base);
 }
 
 static bool set_ingest(struct server *server, char **words, size_t n)
@@ -229,6 +288,33 @@ static bool hang(struct server *server, char **words, size_t n)
     return n == 1 && set_fault(server, words[0], &fault);
 }
 
+/* The message that is set now; none is empty, and an empty one is a message too. */
+static bool halve(struct server *server, char **words, size_t n)
+{
+    bool found = false;
+
+    for (size_t i = 0; n == 1 && i < METHOD_MAX; i++) {
+        enum runtime_method method = (enum runtime_method)i;
+        struct double_answer fault = { .hangs = true, .n_messages = 1 };
+
+        if (!is_meant(words[0], method))
+            continue;
+        server->methods[i].whole = (struct str){ .at = (const char *)server->methods[i].bytes,
+                                                 .len = server->methods[i].len };
+        fault.messages = &server->methods[i].whole;
+        found |= set_fault(server, runtime_method_name(method), &fault);
+    }
+    return found;
+}
+
+static bool flood(struct server *server, char **words, size_t n)
+{
+    static char nonsense[FLOOD_BYTES]; /* too long to be read by anybody */
+    const struct double_answer fault = { .message = { .at = nonsense, .len = FLOOD_BYTES } };
+
+    return n == 1 && set_fault(server, words[0], &fault);
+}
+
 static bool refuse(struct server *server, char **words, size_t n)
 {
     struct double_answer fault = { .details = "refused on request" };
@@ -270,11 +356,20 @@ static const struct {
     const char *name;
     bool (*run)(struct server *server, char **words, size_t n);
 } commands[] = {
-    { "version", set_version }, { "condition", set_condition },
-    { "image", set_image },     { "sandbox", set_sandboxes },
-    { "ingest", set_ingest },   { "owner", set_owner },
-    { "hang", hang },           { "refuse", refuse },
-    { "serve", serve },         { "gone", go },
+    { "version", set_version },
+    { "condition", set_condition },
+    { "image", set_image },
+    { "image-fs", set_image_fs },
+    { "sandbox", set_sandboxes },
+    { "container", set_container },
+    { "ingest", set_ingest },
+    { "owner", set_owner },
+    { "hang", hang },
+    { "half", halve },
+    { "flood", flood },
+    { "refuse", refuse },
+    { "serve", serve },
+    { "gone", go },
     { "back", come_back },
 };
 
@@ -282,7 +377,8 @@ static bool print_calls(struct server *server, char **words, size_t n)
 {
     if (n != 1 || !server->runtime)
         return false;
-    printf("ok %u\n", double_calls(server->runtime, words[0]));
+    printf("ok %u\n", strcmp(words[0], "unknown") == 0 ? double_unknown_calls(server->runtime)
+                                                       : double_calls(server->runtime, words[0]));
     return true;
 }
 
@@ -316,24 +412,19 @@ static void run(struct server *server, char *line)
 
 static void begin(struct server *server)
 {
-    char health[][40] = { "version containerd 2.1.9", "condition RuntimeReady true", "image absent",
-                          "sandbox", "ingest" };
-    Runtime__V1__ListContainersResponse none = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
-    Runtime__V1__ImageFsInfoResponse image_fs = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
-    Runtime__V1__FilesystemUsage usage = RUNTIME__V1__FILESYSTEM_USAGE__INIT, *usages = &usage;
-    Runtime__V1__FilesystemIdentifier id = RUNTIME__V1__FILESYSTEM_IDENTIFIER__INIT;
+    char health[][48] = { "version containerd 2.1.9",
+                          "condition RuntimeReady true",
+                          "image absent",
+                          "image-fs /var/lib/containerd 1048576",
+                          "sandbox",
+                          "container",
+                          "ingest" };
 
-    id.mountpoint = binary("/var/lib/containerd");
-    usage.fs_id = &id;
-    image_fs.image_filesystems = &usages;
-    image_fs.n_image_filesystems = 1;
     for (size_t i = 0; i < ARRAY_SIZE(health); i++) {
         bool answered;
 
         obey(server, health[i], &answered);
     }
-    set(server, METHOD_LIST_CONTAINERS, &none.base);
-    set(server, METHOD_IMAGE_FS_INFO, &image_fs.base);
     come_back(server, NULL, 0);
 }
 

@@ -186,7 +186,7 @@ static void every_status_is_told_by_its_name(void **state)
         { 2, -EIO, "Unknown: why" },
         { 3, -EINVAL, "InvalidArgument: why" },
         { 4, -ETIMEDOUT, "DeadlineExceeded: why" },
-        { 5, -ENOENT, "NotFound: why" },
+        { 5, -EIO, "NotFound: why" },
         { 6, -EIO, "AlreadyExists: why" },
         { 7, -EACCES, "PermissionDenied: why" },
         { 8, -EIO, "ResourceExhausted: why" },

@@ -137,6 +137,18 @@ static void none_there_is_said_with_an_example(void **state)
     assert_false(connection_is_open(&world->connection));
 }
 
+/* NotFound is a word of whoever is there; that no socket is there is another thing. */
+static void one_that_answers_not_found_is_there(void **state)
+{
+    const struct double_answer not_found = { .status = 5, .details = "no such thing" };
+    struct world *world = *state;
+
+    world->runtime = double_new(world->first);
+    double_set(world->runtime, "Version", &not_found);
+    assert_int_equal(open_one(world), -EIO);
+    assert_non_null(strstr(world->err.text, "NotFound: no such thing"));
+}
+
 static void the_one_that_is_there_is_blamed(void **state)
 {
     struct world *world = *state;
@@ -231,6 +243,7 @@ int main(void)
         TEST(one_without_cri_is_passed_over),
         TEST(one_that_is_dead_is_passed_over),
         TEST(none_there_is_said_with_an_example),
+        TEST(one_that_answers_not_found_is_there),
         TEST(the_one_that_is_there_is_blamed),
         TEST(a_stop_ends_the_search),
         TEST(a_new_version_is_told_and_the_same_is_not),

@@ -260,6 +260,55 @@ static void a_list_over_the_limit_is_counted(void **state)
     assert_false(world->status.up);
 }
 
+static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer refusal = {
+        .status = 8,
+        .details = "grpc: trying to send message larger than max (17 vs. 16)",
+    };
+    static const struct {
+        const char *method;
+        bool is_fatal; /* to the round */
+    } rows[] = {
+        { "Version", true },       { "Status", true },         { "ImageFsInfo", false },
+        { "ImageStatus", false },  { "ListContainers", true }, { "ListPodSandbox", true },
+        { "ListStatuses", false },
+    };
+    void *each = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct world *world;
+
+        assert_int_equal(story_new(&each), 0);
+        world = each;
+        story_start_runtime(world);
+        double_set(world->runtime, rows[i].method, &refusal);
+        world->waiting = world->pulling = true;
+        story_play(world, story);
+        assert_int_equal(world->limit_hits, 1);
+        assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
+        assert_int_equal(world->status.up, !rows[i].is_fatal);
+        assert_non_null(strstr(world->status.last_error, rows[i].method));
+        story_free(&each);
+    }
+}
+
+static void a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer not_found = { .status = 5, .details = "not found" };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ListContainers", &not_found);
+    world->waiting = true;
+    story_play(world, story);
+    assert_false(world->status.up);
+    assert_int_equal(world->status.reconnects[RECONNECT_REFUSED], 1);
+}
+
 static void what_is_no_cri_is_told_with_its_likely_reason(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
@@ -396,6 +445,8 @@ int main(void)
         TEST(a_runtime_in_trouble_is_up_and_its_trouble_is_told),
         TEST(an_image_that_is_refused_does_not_end_the_round),
         TEST(a_list_over_the_limit_is_counted),
+        cmocka_unit_test(an_answer_of_any_method_over_the_limit_is_counted),
+        TEST(a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses),
         TEST(what_is_no_cri_is_told_with_its_likely_reason),
         TEST(an_answer_that_is_no_message_is_an_error),
         TEST(each_round_tells_how_the_calls_go),

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test with CRI-O has in common: the runtime's double that speaks as CRI-O, the API server's, an agent."""
+
+import json
+import os
+import time
+import unittest
+
+import support
+from api_double import ApiDouble
+from cri_double import CriDouble
+from pods import IMAGE, Pods, pod, waiting
+
+VERSION = "1.34.1"
+IMAGES = "/var/lib/containers/storage/overlay-images"
+
+# A container that begins to wait is looked after at once; a call is waited for 5 s at most, and gRPC needs a moment.
+NOTICED_WITHIN = 8
+# The agent tries again after 1, 2 and 4 s.
+BACK_WITHIN = 9
+ANSWER_SECONDS = 1.0
+# Of one processor, with the tests' own questions to answer ten times a second.
+CPU_SHARE = 0.05
+
+
+def cri_server():
+    """The program that 'make check-integration' leaves beside the agent, or the one in CRI_SERVER."""
+    path = os.environ.get("CRI_SERVER") or os.path.join(os.path.dirname(support.agent_binary()), "tests", "lab",
+                                                        "cri_server")
+    if not os.access(path, os.X_OK):
+        raise AssertionError(f"there is no '{path}': 'make check-integration' builds it, or name one in CRI_SERVER")
+    return os.path.abspath(path)
+
+
+class CrioStory(unittest.TestCase):
+    """An API server for each class; a CRI-O and an agent for each test."""
+
+    options = ()
+
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        cls.folder = folder.path
+        cls.double = ApiDouble(os.path.join(cls.folder, "api"))
+        cls.addClassCleanup(cls.double.stop)
+        cls.double.start()
+        cls.double.wait_ready()
+        cls.pods = Pods(cls.double.client())
+
+    def setUp(self):
+        self.pods.delete_all()
+        self.waiters = 0
+        self.crio = CriDouble(cri_server(), os.path.join(self.folder, "crio.sock"))
+        self.addCleanup(self.crio.stop)
+        self.speak_as_crio()
+        self.agent = support.start_agent(self, [
+            "--node-name=lab-node", f"--cri.endpoint={self.crio.endpoint}", "--kube.events=off",
+            *self.double.agent_flags(), *self.options])
+        self.agent.wait_ready()
+        support.eventually(lambda: self.metric("runtime_info") == 1, "the runtime is known")
+
+    def speak_as_crio(self):
+        self.crio.tell("version", "cri-o", VERSION)
+        self.crio.tell("image-fs", IMAGES, 4096)
+        for method in ("ListStatuses", "List"):
+            self.crio.tell("refuse", method, 12)  # Unimplemented, were it asked
+
+    # --- pods ---
+
+    def create_waiting(self, name, image=IMAGE):
+        """A pod that waits for its image. Returns its uid."""
+        return self.pods.create(pod(name, image=image), waiting("ContainerCreating"))
+
+    def one_more_waits(self):
+        """So the runtime is looked at now."""
+        self.waiters += 1
+        return self.create_waiting(f"waiter-{self.waiters}")
+
+    # --- what the agent tells ---
+
+    def metric(self, name, **labels):
+        return self.agent.metrics().value("imagepull_" + name, **labels)
+
+    def errors(self, method, code):
+        return self.metric("cri_request_errors_total", method=method, code=code) or 0
+
+    def source(self):
+        sources = json.loads(self.agent.get("/debug/sources")[1])["sources"]
+        return next(source for source in sources if source["source"] == "cri")
+
+    def up(self):
+        return self.metric("source_up", source="cri")
+
+    def said(self, *words):
+        """The log lines at info and above that have all the words and are of the runtime's source."""
+        return [line for line in self.agent.log().splitlines()
+                if "component=cri" in line and all(word in line for word in words)]
+
+    def assert_answers(self):
+        """Every kind of answer, each in time. The probes do not depend on the runtime."""
+        for path, address in (("/metrics", self.agent.web), ("/-/healthy", self.agent.web),
+                              ("/-/ready", self.agent.web), ("/debug/failures", self.agent.debug),
+                              ("/debug/images", self.agent.debug)):
+            begun = time.monotonic()
+            status, _ = self.agent.get(path, address)
+            self.assertEqual(status, 200, path)
+            self.assertLess(time.monotonic() - begun, ANSWER_SECONDS, path)
+
+    def answers_until(self, condition, what, seconds):
+        """Waits for it, and the agent serves meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"not within {seconds} s: {what}\n{self.agent.log()}")
+            self.assert_answers()
+            time.sleep(0.1)
+
+    def holds_for(self, seconds, check):
+        """`check` raises as soon as what must not happen has happened."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.assert_answers()
+            check()
+            time.sleep(0.1)
+
+    # --- outages ---
+
+    def begin_watching_the_cost(self):
+        self.begun, self.used = time.monotonic(), self.agent.cpu_seconds()
+
+    def assert_cheap(self):
+        share = (self.agent.cpu_seconds() - self.used) / (time.monotonic() - self.begun)
+        self.assertLess(share, CPU_SHARE)
+
+    def goes_down(self, *words):
+        """It is noticed, and the reason is told."""
+        self.answers_until(lambda: self.up() == 0, "the outage is noticed", NOTICED_WITHIN)
+        source = self.source()
+        self.assertEqual(source["state"], "down")
+        for word in words:
+            self.assertIn(word, source["last_error"])
+
+    def comes_back(self, seconds=BACK_WITHIN):
+        self.answers_until(lambda: self.up() == 1, "its return is noticed", seconds)
+        self.assertEqual(self.source()["state"], "up")
+
+    def assert_said(self, outages):
+        """One line when it broke and one when it worked again, whatever the number of attempts."""
+        self.assertEqual(len(self.said("level=warn")), outages, self.agent.log())
+        self.assertEqual(len(self.said("retrying")), outages, self.agent.log())
+        self.assertEqual(len(self.said("answers again")), outages, self.agent.log())

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The agent beside CRI-O, which has no content service, and beside one that misbehaves. The runtime is
+a double; the tests of a class share an API server, the classes run side by side.
+"""
+
+import json
+import os
+import socket
+import time
+import unittest
+
+import side_by_side
+import support  # finds the lab's modules, for all that follow
+from crio_story import IMAGES, VERSION, CrioStory
+from pods import IMAGE, REFUSED, REGISTRY, back_off, pod, running, waiting
+
+load_tests = side_by_side.load_tests
+
+SIZE = 123456789
+LOOK = 5  # s; how often the runtime is asked at the least while a container waits
+LIVENESS = 30  # s; and while none does
+EVERY_METHOD = ("Version", "Status", "ImageStatus", "ImageFsInfo", "ListPodSandbox", "ListContainers", "ListStatuses",
+                "List", "unknown")
+CONTENT_SERVICE = ("ListStatuses", "List", "unknown")
+# gRPC's, but OK.
+CODES = {1: "Canceled", 2: "Unknown", 3: "InvalidArgument", 4: "DeadlineExceeded", 5: "NotFound", 6: "AlreadyExists",
+         7: "PermissionDenied", 8: "ResourceExhausted", 9: "FailedPrecondition", 10: "Aborted", 11: "OutOfRange",
+         12: "Unimplemented", 13: "Internal", 14: "Unavailable", 15: "DataLoss", 16: "Unauthenticated"}
+
+
+class Healthy(CrioStory):
+    options = ("--stall-after=1s",)
+
+    def assert_no_word_of_what_is_in_flight(self):
+        metrics = self.agent.metrics()
+        self.assertNotIn("imagepull_in_progress_bytes{", metrics.text)
+        self.assertFalse(metrics.value("imagepull_blocked_containers"))
+        self.assertEqual(self.agent.failures(), {})
+        source = self.source()
+        self.assertEqual((source["state"], source["last_error"]), ("up", None))
+        self.assertEqual(metrics.find("imagepull_cri_request_errors_total"), [])
+
+    def test_a_good_pull_from_its_beginning_to_its_end(self):
+        self.assertEqual(json.loads(self.agent.get("/debug/failures")[1])["runtime"],
+                         {"name": "cri-o", "version": VERSION})
+        self.assertEqual(self.metric("runtime_info", runtime="cri-o", version=VERSION), 1)
+        began = time.time()
+        uid = self.create_waiting("web")
+        self.crio.tell("sandbox", uid)
+        support.eventually(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "it is pulled", LOOK + 2)
+        oldest = self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY)
+        self.assertAlmostEqual(oldest, began, delta=3)
+        self.holds_for(LOOK + 2, self.assert_no_word_of_what_is_in_flight)
+        self.assertEqual(self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY), oldest)
+        image, = json.loads(self.agent.get("/debug/images")[1])["images"]
+        self.assertEqual((image["present"], image["containers_pulling"]), (False, 1))
+
+        self.crio.tell("image", "present", SIZE)
+        support.eventually(lambda: self.metric("bytes_total", registry=REGISTRY) == SIZE, "its size", LOOK + 2)
+        took = time.time() - began
+        self.assertEqual(self.metric("attempts_total", registry=REGISTRY), 1)
+        self.assertEqual(self.metric("duration_seconds_count", registry=REGISTRY), 1)
+        self.assertGreater(self.metric("duration_seconds_sum", registry=REGISTRY), LOOK)
+        self.assertLessEqual(self.metric("duration_seconds_sum", registry=REGISTRY), took)
+        self.assertEqual(self.metric("in_progress", registry=REGISTRY), 0)
+        self.assertIsNone(self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY))
+        self.assert_no_word_of_what_is_in_flight()
+        self.assertEqual([self.crio.calls(method) for method in CONTENT_SERVICE], [0, 0, 0])
+
+    def test_how_full_its_disk_is_nobody_believes(self):
+        """CRI-O measures where manifests are, and not the layers."""
+        fs = json.loads(self.agent.get("/debug/images")[1])["image_filesystem"]
+        self.assertEqual(fs, {"mountpoint": IMAGES, "used_bytes": None, "used_inodes": None})
+
+
+class Recovery(CrioStory):
+    def test_a_container_that_is_made_is_seen_before_its_status_says_so(self):
+        uid = self.pods.create(pod("web"), waiting("ErrImagePull", REFUSED))
+        self.pods.report("web", back_off())
+        self.crio.tell("sandbox", uid)
+        support.eventually(lambda: self.agent.failures()[("web", "app")]["state"] == "backing_off", "it fails")
+        self.holds_for(LOOK, lambda: self.assertEqual(self.agent.failures()[("web", "app")]["state"], "backing_off"))
+        self.assertGreater(self.crio.calls("ListContainers"), 1)
+
+        self.crio.tell("image", "present", SIZE)
+        self.crio.tell("container", uid, "app", IMAGE)
+        support.eventually(lambda: self.agent.failures()[("web", "app")]["state"] == "recovered", "it recovers",
+                           LOOK + 2)
+        failure = self.agent.failures()[("web", "app")]
+        self.assertEqual((failure["cause"], failure["image_present"]), ("unauthorized", True))
+        self.assertEqual([e["source"] for e in failure["evidence"]][-1], "cri", failure["evidence"])
+        self.assertEqual(self.metric("recovery_seconds_count", cause="unauthorized"), 1)
+        self.assertFalse(self.metric("blocked_containers"))
+
+        self.pods.report("web", running(), phase="Running")
+        support.eventually(lambda: self.metric("attempts_total", registry=REGISTRY) == 2, "the pull that went well",
+                           LOOK + 2)
+        self.holds_for(1, lambda: self.assertEqual(self.metric("recovery_seconds_count", cause="unauthorized"), 1))
+
+
+class Idle(CrioStory):
+    def test_only_whether_it_lives_is_asked(self):
+        self.pods.create(pod("old"), running(), phase="Running")
+        began = time.monotonic()
+        self.begin_watching_the_cost()
+        support.eventually(lambda: self.crio.calls("Version") == 2, "the second question", LIVENESS + 3)
+        self.assertGreater(time.monotonic() - began, LIVENESS - 5)
+        support.eventually(lambda: self.crio.calls("ImageFsInfo") == 2, "the last of its three", 2)
+        self.assertEqual({method: self.crio.calls(method) for method in EVERY_METHOD},
+                         {**dict.fromkeys(EVERY_METHOD, 0), "Version": 2, "Status": 2, "ImageFsInfo": 2})
+        support.eventually(lambda: self.metric("cri_request_duration_seconds_count", method="ImageFsInfo") == 2,
+                           "it is counted")
+        self.assertEqual(self.metric("cri_request_duration_seconds_count"), 6)
+        self.assertEqual((self.up(), self.source()["last_error"]), (1, None))
+        self.assertEqual(sum(self.source()["reconnects"].values()), 0)
+        self.assert_cheap()
+
+
+class EachStatus:
+    """Four classes, so that the sixteen do not have to queue."""
+
+    codes = ()
+
+    def test_each_status_takes_it_down_and_is_counted(self):
+        self.begin_watching_the_cost()
+        for number, (code, name) in enumerate((code, CODES[code]) for code in self.codes):
+            with self.subTest(code=name):
+                self.one_refusal(code, name)
+                self.assert_said(number + 1)
+        self.assert_cheap()
+
+    def one_refusal(self, code, name):
+        self.crio.tell("refuse", "all", code)
+        self.one_more_waits()
+        self.goes_down(name)
+        self.answers_until(lambda: self.errors("Version", name) > 0, "it is asked from the beginning", 4)
+        self.assertEqual(self.errors("ImageStatus", name), 1)
+        self.crio.tell("serve", "all")
+        self.comes_back()
+
+
+class RefusalsFrom1(EachStatus, CrioStory):
+    codes = (1, 2, 3, 4)
+
+
+class RefusalsFrom5(EachStatus, CrioStory):
+    codes = (5, 6, 7, 8)
+
+
+class RefusalsFrom9(EachStatus, CrioStory):
+    codes = (9, 10, 11, 12)
+
+
+class RefusalsFrom13(EachStatus, CrioStory):
+    codes = (13, 14, 15, 16)
+
+
+class Silence(CrioStory):
+    def test_a_list_that_is_not_answered(self):
+        self.begin_watching_the_cost()
+        self.crio.tell("hang", "ListContainers")
+        self.one_more_waits()
+        self.goes_down("ListContainers", "no answer within 5000 ms")
+        self.assertEqual(self.errors("ListContainers", "DeadlineExceeded"), 1)
+        self.crio.tell("serve", "all")
+        self.comes_back()
+        self.assertEqual(self.source()["reconnects"]["network"], 1)
+        self.assert_said(1)
+        self.assert_cheap()
+
+    def test_nothing_is_answered(self):
+        self.begin_watching_the_cost()
+        self.crio.tell("hang", "all")
+        self.one_more_waits()
+        self.goes_down("ImageStatus", "no answer within 2000 ms")
+        self.answers_until(lambda: self.errors("Version", "DeadlineExceeded") == 1, "it is tried again", 4)
+        self.assertEqual(self.up(), 0)
+        self.crio.tell("serve", "all")
+        self.comes_back()
+        self.assert_said(1)
+        self.assert_cheap()
+
+
+class Stop(CrioStory):
+    def test_the_agent_stops_in_time_though_nothing_is_answered(self):
+        self.crio.tell("hang", "all")
+        self.one_more_waits()
+        support.eventually(lambda: self.crio.calls("ImageStatus") == 1, "a question is open")
+        status, seconds = self.agent.stop()
+        self.assertEqual(status, 0)
+        self.assertLess(seconds, 1)
+
+
+class Floods(CrioStory):
+    """A message over 16 MiB: of a list it ends the round, as does what tells whether the runtime lives."""
+
+    def limit_hits(self):
+        return self.metric("limit_hits_total", limit="cri_message") or 0
+
+    def each_is_counted(self, method, before):
+        """In one look, since it goes on meanwhile. Returns how many there were since the beginning."""
+        metrics = self.agent.metrics()
+        hits = metrics.value("imagepull_limit_hits_total", limit="cri_message")
+        self.assertGreater(hits, before)
+        self.assertEqual(hits - before, metrics.value("imagepull_cri_request_errors_total", method=method,
+                                                      code="ResourceExhausted"))
+        self.assertEqual(hits, metrics.value("imagepull_source_reconnects_total", source="cri", reason="malformed"))
+        return hits
+
+    def test_a_list_that_is_too_long(self):
+        before = 0
+        memory = self.agent.anonymous_bytes()
+        for number, method in enumerate(("ListContainers", "ListPodSandbox"), 1):
+            self.crio.tell("flood", method)
+            self.one_more_waits()
+            self.goes_down(method)
+            before = support.eventually(lambda: self.each_is_counted(method, before), "each is counted")
+            self.crio.tell("serve", "all")
+            self.comes_back()
+            self.assert_said(number)
+        self.assertLess(self.agent.anonymous_bytes() - memory, 1 << 20)
+
+    def test_an_image_that_is_too_long_is_none_and_the_others_are_looked_at(self):
+        self.crio.tell("flood", "ImageStatus")
+        self.one_more_waits()
+        self.answers_until(lambda: self.limit_hits() > 0, "it is counted", LOOK)
+        self.assertEqual(self.up(), 1)
+        self.assertIn("ImageStatus", self.source()["last_error"])
+        self.assertGreater(self.crio.calls("ListPodSandbox"), 0)
+
+    def test_a_greeting_that_is_too_long(self):
+        self.crio.tell("flood", "Version")
+        self.crio.tell("refuse", "ListContainers", 13)  # so that it is greeted again
+        self.one_more_waits()
+        self.answers_until(lambda: self.errors("Version", "ResourceExhausted") == 1, "it is greeted", 5)
+        support.eventually(lambda: self.limit_hits() == 1, "it is counted")
+        self.assertEqual(self.up(), 0)
+        self.crio.tell("serve", "all")
+        self.comes_back()
+
+
+class Sockets(CrioStory):
+    """What happens to the socket, while a container waits; what was known of it stays known."""
+
+    def start(self):
+        self.crio.tell("sandbox", self.one_more_waits())
+        support.eventually(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "it is pulled", LOOK + 2)
+        self.begin_watching_the_cost()
+
+    def end_well(self):
+        self.comes_back()
+        self.assert_said(1)
+        reconnects = self.source()["reconnects"]
+        self.assertGreaterEqual(reconnects["closed"] + reconnects["network"], 1, reconnects)
+        self.assertEqual(self.metric("in_progress", registry=REGISTRY), 1)
+        self.crio.tell("image", "present", SIZE)
+        self.answers_until(lambda: self.metric("bytes_total", registry=REGISTRY) == SIZE, "the pull's end", LOOK + 2)
+        self.assert_cheap()
+
+    def bring_up(self):
+        """Once more the same node."""
+        self.speak_as_crio()
+        self.crio.tell("sandbox", self.double.client().get("pods", "waiter-1")["metadata"]["uid"])
+
+    def take_the_place(self):
+        """Somebody else's socket at the same path: it takes connections and says nothing."""
+        other = socket.socket(socket.AF_UNIX)
+        self.addCleanup(other.close)
+        other.bind(self.crio.socket + ".new")
+        other.listen(64)
+        os.rename(self.crio.socket + ".new", self.crio.socket)
+        return other
+
+
+class Replaced(Sockets):
+    def test_a_socket_that_accepts_and_says_nothing(self):
+        self.start()
+        self.crio.tell("gone")
+        other = self.take_the_place()
+        self.goes_down(self.crio.socket)
+        self.assertGreaterEqual(self.errors("Version", "Unavailable") + self.errors("Version", "DeadlineExceeded"), 1)
+        other.close()
+        self.crio.tell("back")
+        self.end_well()
+
+    def test_a_socket_that_is_gone_for_a_while(self):
+        self.start()
+        self.crio.tell("gone")
+        self.goes_down(self.crio.socket, "No such file")
+        self.crio.tell("back")
+        self.end_well()
+
+
+class Upgraded(Sockets):
+    def test_a_new_runtime_behind_the_same_path_is_no_outage(self):
+        """gRPC may connect again before anybody asks; then who answers is known with the next greeting."""
+        self.start()
+        self.crio.tell("gone")
+        self.crio.tell("version", "cri-o", "1.35.0")
+        self.crio.tell("back")
+        self.answers_until(lambda: self.metric("runtime_info", version="1.35.0") == 1, "it is met", LIVENESS + LOOK + 2)
+        self.assertIsNone(self.metric("runtime_info", version=VERSION))
+        self.assertEqual(self.said("level=warn"), [])
+        self.assertEqual((self.up(), self.metric("in_progress", registry=REGISTRY)), (1, 1))
+        self.assert_cheap()
+
+
+class Killed(Sockets):
+    def kill_during(self, method, manner):
+        self.start()
+        self.crio.tell(manner, method)
+        before = self.crio.calls(method)
+        self.one_more_waits()
+        support.eventually(lambda: self.crio.calls(method) > before, "it is asked", LOOK)
+        self.crio.kill()
+        self.goes_down(self.crio.socket)
+        self.assertEqual(self.errors(method, "Unavailable"), 1)
+        self.crio.start()
+        self.bring_up()
+
+    def test_before_it_answers(self):
+        self.kill_during("ListContainers", "hang")
+        self.end_well()
+
+    def test_in_the_middle_of_its_answer(self):
+        self.kill_during("ListPodSandbox", "half")
+        self.end_well()
+
+
+if __name__ == "__main__":
+    unittest.main()
