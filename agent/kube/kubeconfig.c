@@ -6,9 +6,9 @@
 
 #include "agent/kube/base64.h"
 #include "agent/kube/server.h"
-#include "agent/kube/yaml_doc.h"
 #include "limits.h"
 #include "mem.h"
+#include "yaml_doc.h"
 
 #define NAME_SHOWN 100 /* bytes of a name in an error */
 #define PATH_LIMIT 8192u

@@ -6,6 +6,7 @@
  * is missing and what is null are the same. One thread at a time.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "err.h"
@@ -36,3 +37,11 @@ enum yaml_kind yaml_doc_kind(const struct yaml_node *node);
 
 /* Of a YAML_TEXT; empty for everything else. */
 struct str yaml_doc_text(const struct yaml_node *node);
+
+/* The member at `i` of a mapping, in the file's order; false past the end or where `node` is none.
+ * Both nodes are set then, a value that is null, too. */
+bool yaml_doc_pair(const struct yaml_doc *yaml, const struct yaml_node *node, size_t i,
+                   const struct yaml_node **ret_key, const struct yaml_node **ret_value);
+
+/* Where `node`, which is not NULL, begins; the first line is 1. */
+size_t yaml_doc_line(const struct yaml_node *node);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube/yaml_doc.h"
+#include "yaml_doc.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -202,4 +202,24 @@ const struct yaml_node *yaml_doc_item(const struct yaml_doc *yaml, const struct 
     start = inside(node)->data.sequence.items.start;
     return i < (size_t)(inside(node)->data.sequence.items.top - start) ? node_at(yaml, start[i])
                                                                        : NULL;
+}
+
+bool yaml_doc_pair(const struct yaml_doc *yaml, const struct yaml_node *node, size_t i,
+                   const struct yaml_node **ret_key, const struct yaml_node **ret_value)
+{
+    const yaml_node_pair_t *pair;
+
+    if (yaml_doc_kind(node) != YAML_MAPPING)
+        return false;
+    pair = inside(node)->data.mapping.pairs.start + i;
+    if (pair >= inside(node)->data.mapping.pairs.top)
+        return false;
+    *ret_key = node_at(yaml, pair->key);
+    *ret_value = node_at(yaml, pair->value);
+    return true;
+}
+
+size_t yaml_doc_line(const struct yaml_node *node)
+{
+    return inside(node)->start_mark.line + 1;
 }
