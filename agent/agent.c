@@ -69,21 +69,29 @@ static int build_kube(struct agent *agent, struct err *err)
     return kube_new(&kube, hub_sink(agent->hub), clock_system(), &agent->kube, err);
 }
 
-static int build(struct agent *agent, struct err *err)
+static struct exporter_config exporter_settings(const struct config *config)
+{
+    return (struct exporter_config){
+        .web_listen = config->web_listen,
+        .telemetry_path = config->web_telemetry_path,
+        .max_requests = config->web_max_requests,
+        .web_config = config->web_config_file,
+        .debug_listen = config->debug_listen,
+        .version = IMAGEPULL_VERSION,
+        .revision = IMAGEPULL_REVISION,
+    };
+}
+
+static int build_sources(struct agent *agent, struct err *err)
 {
     const struct config *config = agent->config;
     const struct hub_config hub = {
         .node = config->node_name ? config->node_name : "",
         .max_registries = config->max_registries,
+        .stall_after_us = config->stall_after_us,
         .reads_pods = config->reads_kube,
     };
     const struct cri_config cri = { .endpoint = config->cri_endpoint };
-    const struct exporter_config exporter = {
-        .web_listen = config->web_listen,
-        .debug_listen = config->debug_listen,
-        .version = IMAGEPULL_VERSION,
-        .revision = IMAGEPULL_REVISION,
-    };
     int r;
 
     agent->hub = hub_new(&hub, clock_system());
@@ -92,10 +100,33 @@ static int build(struct agent *agent, struct err *err)
     r = build_kube(agent, err);
     if (r < 0)
         return r;
-    r = cri_new(&cri, hub_sink(agent->hub), clock_system(), &agent->cri, err);
+    return cri_new(&cri, hub_sink(agent->hub), clock_system(), &agent->cri, err);
+}
+
+static int build(struct agent *agent, struct err *err)
+{
+    const struct exporter_config exporter = exporter_settings(agent->config);
+    int r = build_sources(agent, err);
+
     if (r < 0)
         return r;
     return exporter_new(&exporter, hub_snapshots(agent->hub), &agent->exporter, err);
+}
+
+int agent_check(const struct config *config, struct err *err)
+{
+    const struct exporter_config exporter = exporter_settings(config);
+    struct agent *agent = mem_zalloc(sizeof(*agent));
+    int r;
+
+    if (!agent)
+        return err_set(err, -ENOMEM, "no memory");
+    agent->config = config;
+    r = build_sources(agent, err);
+    if (r == 0)
+        r = exporter_check(&exporter, err);
+    agent_freep(&agent);
+    return r;
 }
 
 int agent_new(const struct config *config, struct agent **ret, struct err *err)

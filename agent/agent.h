@@ -15,6 +15,10 @@ struct config;
  */
 int agent_new(const struct config *config, struct agent **ret, struct err *err);
 
+/* Reads and checks all that agent_new() would, and leaves it at that: nothing is bound, nobody is
+ * asked. 0, or what agent_new() would fail with. */
+int agent_check(const struct config *config, struct err *err);
+
 /* Runs until SIGTERM or SIGINT, then returns 0; an error where a thread cannot be started. */
 int agent_run(struct agent *agent, struct err *err);
 

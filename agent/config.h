@@ -12,9 +12,18 @@
 #include "err.h"
 #include "log.h"
 
+/* Also what `status` looks for the agent with. */
+#define DEBUG_LISTEN_FLAG "--debug.listen-address"
+#define DEBUG_LISTEN_ENV "IMAGEPULL_DEBUG_LISTEN_ADDRESS"
+#define DEBUG_LISTEN_DEFAULT "127.0.0.1:9918"
+
 struct config {
     const char *node_name;
-    const char *web_listen;
+    char web_listen[512]; /* all that were given, with commas between them */
+    const char *web_listen_text;
+    const char *web_telemetry_path;
+    const char *web_max_requests_text;
+    const char *web_config_file; /* NULL: none */
     const char *debug_listen;
     const char *cri_endpoint; /* NULL: look over the well-known sockets */
     const char *kube_source;  /* "api", "kubelet" or "none" */
@@ -27,21 +36,31 @@ struct config {
     const char *kubelet_url;  /* NULL: https://$HOST_IP:10250 */
     const char *kubelet_insecure_text;
     const char *log_level_name;
+    const char *log_format_name;
     const char *max_registries_text;
+    const char *stall_after_text;
 
+    bool check_only; /* --check-config */
     bool reads_kube;
     bool reads_kubelet; /* reads_kube, but from the kubelet */
     bool reads_events;
     bool kubelet_insecure;
     enum log_level log_level;
+    enum log_format log_format;
     uint32_t max_registries;
+    uint32_t web_max_requests; /* 0: no limit */
+    int64_t stall_after_us;    /* 0: off */
 };
 
 enum config_result {
     CONFIG_RUN,
     CONFIG_EXIT, /* --help or --version: already answered on standard output */
-    CONFIG_BAD,  /* `err` names the flag */
+    CONFIG_BAD,  /* `err` names the flag, or says that standard output takes nothing */
 };
+
+/* Writes each setting as a flag, one a line, with where it is from, to standard output. 0, or
+ * -errno of a standard output that takes nothing. */
+int config_print(const struct config *config, struct err *err);
 
 /* Strings of `ret` point into argv and the environment, or are literals. */
 enum config_result config_read(int argc, char **argv, struct config *ret, struct err *err);

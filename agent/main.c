@@ -6,10 +6,19 @@
 #include "agent/agent.h"
 #include "agent/classify_command.h"
 #include "agent/config.h"
+#include "agent/status_command.h"
 #include "log.h"
 #include "util.h"
 
 #define EXIT_BAD_INPUT 2
+
+static int check_config(const struct config *config, struct err *err)
+{
+    if (config_print(config, err) == 0 && agent_check(config, err) == 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "imagepull-exporter: %s\n", err->text);
+    return EXIT_BAD_INPUT;
+}
 
 int main(int argc, char **argv)
 {
@@ -19,6 +28,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "classify") == 0)
         return classify_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "status") == 0)
+        return status_command(argc - 1, argv + 1);
 
     switch (config_read(argc, argv, &config, &err)) {
     case CONFIG_EXIT:
@@ -29,7 +40,9 @@ int main(int argc, char **argv)
     case CONFIG_RUN:
         break;
     }
-    log_init(config.log_level);
+    log_init(config.log_level, config.log_format);
+    if (config.check_only)
+        return check_config(&config, &err);
 
     if (agent_new(&config, &agent, &err) < 0) {
         fprintf(stderr, "imagepull-exporter: %s\n", err.text);

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include "exporter/debug_json.h"
+#include "exporter/page.h"
 #include "limits.h"
 #include "util.h"
 
@@ -88,6 +89,7 @@ bool debug_host_allowed(const char *host)
 /* A request on its way: `rest` is what follows the route's path. */
 struct visit {
     struct debug *debug;
+    const struct http_request *request;
     struct str rest;
     struct http_response *response;
 };
@@ -190,48 +192,58 @@ static void serve_images(struct visit *visit)
     snapshot_done(&snapshot);
 }
 
-static void serve_index(struct visit *visit);
+static void serve_events(struct visit *visit)
+{
+    struct snapshot snapshot;
+    struct err err = ERR_INIT;
+
+    if (!take_snapshot(visit, &snapshot))
+        return;
+    finish(visit, debug_json_events(&visit->response->body, &snapshot, &err), &err);
+    snapshot_done(&snapshot);
+}
+
+/* One message; the line break that tools put behind it is no part of it. */
+static void serve_classify(struct visit *visit)
+{
+    struct str message = visit->request->body;
+    struct err err = ERR_INIT;
+
+    if (str_ends(message, STR("\n")))
+        message.len--;
+    if (str_ends(message, STR("\r")))
+        message.len--;
+    if (message.len == 0) {
+        refuse(visit->response, HTTP_BAD_REQUEST,
+               "there is no message: send one as the body, as in "
+               "curl --data-binary @FILE http://localhost:9918/debug/classify");
+        return;
+    }
+    finish(visit, debug_json_explain(&visit->response->body, message, &err), &err);
+}
+
+static void serve_page(struct visit *visit)
+{
+    struct err err = ERR_INIT;
+
+    if (page_write(visit->response, &err) < 0)
+        refuse(visit->response, HTTP_SERVER_ERROR, "no page this time: %s", err.text);
+}
 
 /* A path that ends in '/' also takes what follows. */
 static const struct route {
     const char *path;
-    const char *shown; /* on the index; NULL: not shown */
-    const char *help;
+    bool posts; /* takes POST and nothing else */
     void (*serve)(struct visit *visit);
 } routes[] = {
-    { "/", NULL, NULL, serve_index },
-    { "/debug/failures", "/debug/failures", "pulls that fail now or did in the last minutes",
-      serve_failures },
-    { "/debug/failures/", "/debug/failures/{namespace}/{pod}", "those of one pod", serve_pod },
-    { "/debug/sources", "/debug/sources", "what the agent reads from, and how that does",
-      serve_sources },
-    { "/debug/images", "/debug/images", "images that this node waits for", serve_images },
+    { "/", false, serve_page },
+    { "/debug/failures", false, serve_failures },
+    { "/debug/failures/", false, serve_pod },
+    { "/debug/classify", true, serve_classify },
+    { "/debug/sources", false, serve_sources },
+    { "/debug/events", false, serve_events },
+    { "/debug/images", false, serve_images },
 };
-
-static void serve_index(struct visit *visit)
-{
-    struct buf *out = &visit->response->body;
-
-    visit->response->content_type = HTTP_HTML;
-    buf_add(out, STR("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
-                     "<title>imagepull-exporter: debug</title></head>\n<body>\n"
-                     "<h1>imagepull-exporter: debug</h1>\n<ul>\n"));
-    for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-        const struct route *route = &routes[i];
-        bool link = route->shown && strcmp(route->shown, route->path) == 0;
-
-        if (!route->shown)
-            continue;
-        buf_add(out, STR("<li>"));
-        if (link)
-            buf_printf(out, "<a href=\"%s\">", route->path);
-        buf_add_text(out, route->shown);
-        if (link)
-            buf_add(out, STR("</a>"));
-        buf_printf(out, ": %s</li>\n", route->help);
-    }
-    buf_add(out, STR("</ul>\n</body>\n</html>\n"));
-}
 
 static const struct route *find_route(struct str path, struct str *ret_rest)
 {
@@ -249,7 +261,7 @@ static const struct route *find_route(struct str path, struct str *ret_rest)
 
 void debug_handle(void *self, const struct http_request *request, struct http_response *response)
 {
-    struct visit visit = { .debug = self, .response = response };
+    struct visit visit = { .debug = self, .request = request, .response = response };
     const struct route *route;
 
     response->no_store = true;
@@ -264,9 +276,10 @@ void debug_handle(void *self, const struct http_request *request, struct http_re
         refuse(response, HTTP_NOT_FOUND, "nothing is served here; / lists what there is");
         return;
     }
-    if (!http_reads(request)) {
-        response->allow = HTTP_READ_METHODS;
-        refuse(response, HTTP_METHOD_NOT_ALLOWED, "%s takes GET and HEAD only", route->path);
+    if (route->posts ? strcmp(request->method, "POST") != 0 : !http_reads(request)) {
+        response->allow = route->posts ? "POST" : HTTP_READ_METHODS;
+        refuse(response, HTTP_METHOD_NOT_ALLOWED, "%s takes %s only", route->path,
+               route->posts ? "POST" : "GET and HEAD");
         return;
     }
     route->serve(&visit);

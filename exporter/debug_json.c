@@ -7,17 +7,6 @@
 #include "exporter/json.h"
 #include "snapshot.h"
 
-static json_t *causes(uint32_t set)
-{
-    json_t *array = json_array();
-    bool complete = true;
-
-    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-        if (set & (UINT32_C(1) << cause))
-            complete &= json_add(array, json_string_nocheck(cause_name(cause)));
-    return json_array_end(array, complete);
-}
-
 static json_t *evidence(const struct evidence_view *at, size_t n)
 {
     json_t *array = json_array();
@@ -44,7 +33,7 @@ static void put_verdict(struct json_object *object, const struct incident_view *
     json_put(object, "stage", json_text(stage_name(verdict->stage)));
     json_put(object, "http_status",
              verdict->http_status ? json_integer(verdict->http_status) : json_null());
-    json_put(object, "ambiguous_with", causes(verdict->ambiguous_with));
+    json_put(object, "ambiguous_with", json_causes(verdict->ambiguous_with));
 }
 
 static json_t *waiting_behind(const struct stall_view *stall)

@@ -11,20 +11,62 @@
 #include <stddef.h>
 
 #include "err.h"
+#include "str.h"
 
 struct buf;
 struct snapshot;
 
-/* The incidents of `snapshot` (taken with SNAPSHOT_DETAIL), of one pod only where `namespace` and
- * `pod` are not NULL. `ret_n` gets how many. */
+/*
+ * The incidents of `snapshot` (taken with SNAPSHOT_DETAIL), of one pod only where `namespace` and
+ * `pod` are not NULL; `ret_n` gets how many:
+ *   {"node", "runtime": {"name", "version"},
+ *    "failures": [{"namespace", "pod", "pod_uid", "container", "kind", "image", "registry",
+ * "state", "cause", "reason", "stage", "http_status", "ambiguous_with": [CAUSE], "message",
+ * "attempts", "first_failure", "first_failure_exact", "last_failure", "next_retry", "pull_secrets":
+ * [NAME], "missing_pull_secrets": [NAME], "image_present", "stall": null or {"layer", "bytes",
+ * "total", "last_progress", "waiting_behind": [{"namespace", "pod", "container"}]}, "evidence":
+ * [{"at", "source", "reason", "text"}], "advice", "ended"}]}
+ */
 int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const char *namespace,
                         const char *pod, size_t *ret_n, struct err *err);
 
-/* How the sources do. */
+/*
+ * How the sources do:
+ *   {"node", "sources": [{"source", "state": "up|down|off", "since", "last_success", "last_error",
+ *     "last_error_at", "reconnects": {REASON: n}, "received_bytes", "resource_version",
+ *     "watches_open"}]}
+ */
 int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct err *err);
 
-/* The images that this node waits for, and where images are kept. */
+/*
+ * The images that this node waits for, and where images are kept:
+ *   {"node", "image_filesystem": null or {"mountpoint", "used_bytes", "used_inodes"},
+ *    "images": [{"image", "registry", "present", "size", "digest", "containers_waiting",
+ *      "containers_pulling", "since", "bytes", "total"}]}
+ */
 int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err);
+
+/*
+ * What was heard lately and what each of it did, oldest first:
+ *   {"node", "events": [{"number", "at", "source", "kind", "namespace", "pod", "container", "text",
+ *     "effect": "none|opened|moved|ended"}]}
+ * `number` counts all observations of the process; a gap is one that is not shown.
+ */
+int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err);
+
+/*
+ * How one message is understood:
+ *   {"cause", "reason", "stage", "http_status", "ambiguous_with": [CAUSE], "image", "registry",
+ *    "advice",
+ *    "rule",       the name of the rule that decided
+ *    "attempt",    the index in "attempts" of the one that decided
+ *    "message",    for people: unescaped, redacted
+ *    "back_off", "truncated",
+ *    "attempts":   [{"chain": [TEXT], "terminal", "grpc_code", "http_status"}],
+ *    "runners_up": [{"rule", "cause", "reason", "attempt"}]}
+ * "chain" is the wrappers that were peeled, outermost first; "terminal" the error inside.
+ */
+int debug_json_explain(struct buf *out, struct str message, struct err *err);
 
 /* {"error": text} */
 int debug_json_error(struct buf *out, const char *text, struct err *err);

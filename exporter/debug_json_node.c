@@ -71,6 +71,12 @@ static json_t *image_json(const struct image_view *image)
     return json_object_end(&object);
 }
 
+/* 0 is: nobody knows. */
+static json_t *known(uint64_t number)
+{
+    return number ? json_integer((json_int_t)number) : json_null();
+}
+
 static json_t *image_fs_json(const struct image_fs_view *fs)
 {
     struct json_object object;
@@ -79,8 +85,8 @@ static json_t *image_fs_json(const struct image_fs_view *fs)
         return json_null();
     object = json_object_begin();
     json_put(&object, "mountpoint", json_text(fs->mountpoint));
-    json_put(&object, "used_bytes", json_integer((json_int_t)fs->used_bytes));
-    json_put(&object, "used_inodes", json_integer((json_int_t)fs->used_inodes));
+    json_put(&object, "used_bytes", known(fs->used_bytes));
+    json_put(&object, "used_inodes", known(fs->used_inodes));
     return json_object_end(&object);
 }
 
@@ -96,6 +102,35 @@ int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct e
     buf_add(out, STR(",\"images\":["));
     for (size_t i = 0; i < snapshot->n_images && r == 0; i++)
         r = json_write_member(out, i, image_json(&snapshot->images[i]), err);
+    buf_add(out, STR("\n]}\n"));
+    return r < 0 ? r : json_check(out, err);
+}
+
+static json_t *heard_json(const struct heard_view *heard)
+{
+    struct json_object object = json_object_begin();
+
+    json_put(&object, "number", json_integer((json_int_t)heard->number));
+    json_put(&object, "at", json_time(heard->at_us));
+    json_put(&object, "source", json_text(source_name(heard->source)));
+    json_put(&object, "kind", json_text(observation_kind_name(heard->kind)));
+    json_put(&object, "namespace", json_known_text(heard->namespace));
+    json_put(&object, "pod", json_known_text(heard->pod));
+    json_put(&object, "container", json_known_text(heard->container));
+    json_put(&object, "text", json_known_text(heard->text));
+    json_put(&object, "effect", json_text(effect_name(heard->effect)));
+    return json_object_end(&object);
+}
+
+int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err)
+{
+    int r;
+
+    buf_add(out, STR("{\"node\":"));
+    r = json_write(out, json_known_text(snapshot->node), err);
+    buf_add(out, STR(",\"events\":["));
+    for (size_t i = 0; i < snapshot->n_heard && r == 0; i++)
+        r = json_write_member(out, i, heard_json(&snapshot->heard[i]), err);
     buf_add(out, STR("\n]}\n"));
     return r < 0 ? r : json_check(out, err);
 }

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "exporter/debug.h"
+#include "exporter/guard.h"
 #include "exporter/http_server.h"
 #include "exporter/listen.h"
 #include "exporter/web.h"
+#include "limits.h"
 #include "mem.h"
 
 /* Prometheus and a kubelet's probes need two or three; the rest is for a colleague with a browser.
@@ -17,12 +19,14 @@ static const struct http_server_config web_config = {
     .name = "web",
     .connections = 64,
     .timeout_s = 10,
+    .patience_s = 60,
 };
 
 static const struct http_server_config debug_config = {
     .name = "debug",
     .connections = 16,
     .timeout_s = 10,
+    .patience_s = 60,
 };
 
 struct endpoint {
@@ -32,8 +36,9 @@ struct endpoint {
 
 struct exporter {
     struct web web;
+    struct guard *guard; /* of the web endpoints; NULL: none */
     struct debug debug;
-    struct endpoint web_endpoint;
+    struct endpoint web_endpoints[EXPORTER_WEB_LISTENERS_MAX];
     struct endpoint debug_endpoint;
 };
 
@@ -61,6 +66,97 @@ static void endpoint_close(struct endpoint *endpoint)
     listener_close(&endpoint->listener);
 }
 
+static int web_begin(struct exporter *exporter, const struct exporter_config *config,
+                     const struct snapshot_source *source, struct err *err)
+{
+    const struct web_config web = {
+        .metrics_path = config->telemetry_path ? config->telemetry_path : "/metrics",
+        .max_scrapes = config->max_requests,
+        .version = config->version,
+        .revision = config->revision,
+    };
+
+    if (web_check_path(web.metrics_path, err) < 0)
+        return err_wrap(err, "--web.telemetry-path");
+    if (config->web_config && guard_new(config->web_config, &exporter->guard, err) < 0)
+        return err_wrap(err, "--web.config.file");
+    web_init(&exporter->web, source, &web);
+    return 0;
+}
+
+static int open_web_at(struct exporter *exporter, size_t index, struct str address, struct err *err)
+{
+    const struct http_handler handler = {
+        .self = &exporter->web,
+        .handle = web_handle,
+        .is_public = web_is_public,
+    };
+    struct http_server_config config = web_config;
+    CLEANUP(mem_freep) char *text = NULL;
+
+    if (index >= EXPORTER_WEB_LISTENERS_MAX)
+        return err_set(err, -EINVAL, "more than %u addresses", EXPORTER_WEB_LISTENERS_MAX);
+    text = mem_str(address);
+    if (!text)
+        return err_set(err, -ENOMEM, "no memory");
+    config.guard = exporter->guard;
+    return endpoint_open(&exporter->web_endpoints[index], text, &config, &handler, err);
+}
+
+/* `addresses`: one or more, with commas between them. */
+static int open_web(struct exporter *exporter, const char *addresses, struct err *err)
+{
+    const char *at = addresses;
+
+    for (size_t i = 0;; i++) {
+        struct str address = { .at = at, .len = strcspn(at, ",") };
+        int r = open_web_at(exporter, i, address, err);
+
+        if (r < 0)
+            return r;
+        at += address.len;
+        if (!*at++)
+            return 0;
+    }
+}
+
+static int check_web(const char *addresses, struct err *err)
+{
+    const char *at = addresses;
+
+    for (size_t i = 0; i < EXPORTER_WEB_LISTENERS_MAX; i++, at++) {
+        size_t len = strcspn(at, ",");
+        CLEANUP(mem_freep) char *address = mem_str((struct str){ .at = at, .len = len });
+        int r = address ? listener_check(address, err) : err_set(err, -ENOMEM, "no memory");
+
+        if (r < 0)
+            return r;
+        at += len;
+        if (!*at)
+            return 0;
+    }
+    return err_set(err, -EINVAL, "more than %u addresses", EXPORTER_WEB_LISTENERS_MAX);
+}
+
+int exporter_check(const struct exporter_config *config, struct err *err)
+{
+    CLEANUP(exporter_freep) struct exporter *exporter = mem_zalloc(sizeof(*exporter));
+    const struct snapshot_source nothing = { .self = NULL };
+    int r;
+
+    if (!exporter)
+        return err_set(err, -ENOMEM, "no memory for the exporter");
+    r = web_begin(exporter, config, &nothing, err);
+    if (r < 0)
+        return r;
+    r = check_web(config->web_listen, err);
+    if (r < 0)
+        return err_wrap(err, "--web.listen-address=%s", config->web_listen);
+    if (strcmp(config->debug_listen, "off") != 0)
+        r = listener_check(config->debug_listen, err);
+    return r < 0 ? err_wrap(err, "--debug.listen-address=%s", config->debug_listen) : 0;
+}
+
 int exporter_new(const struct exporter_config *config, const struct snapshot_source *source,
                  struct exporter **ret, struct err *err)
 {
@@ -69,13 +165,18 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
 
     if (!exporter)
         return err_set(err, -ENOMEM, "no memory for the exporter");
-    web_init(&exporter->web, source, config->version, config->revision);
+    r = web_begin(exporter, config, source, err);
+    if (r < 0)
+        return r;
     exporter->debug.source = *source;
 
-    const struct http_handler web = { .self = &exporter->web, .handle = web_handle };
-    const struct http_handler debug = { .self = &exporter->debug, .handle = debug_handle };
+    const struct http_handler debug = {
+        .self = &exporter->debug,
+        .handle = debug_handle,
+        .max_body = LIMIT_CLASSIFY_BODY,
+    };
 
-    r = endpoint_open(&exporter->web_endpoint, config->web_listen, &web_config, &web, err);
+    r = open_web(exporter, config->web_listen, err);
     if (r < 0)
         return err_wrap(err, "--web.listen-address=%s", config->web_listen);
     if (strcmp(config->debug_listen, "off") != 0) {
@@ -92,7 +193,11 @@ void exporter_free(struct exporter *exporter)
 {
     if (!exporter)
         return;
-    endpoint_close(&exporter->web_endpoint);
+    if (exporter->guard)
+        guard_stop(exporter->guard); /* connections that wait for it would outlive their server */
+    for (size_t i = 0; i < EXPORTER_WEB_LISTENERS_MAX; i++)
+        endpoint_close(&exporter->web_endpoints[i]);
+    guard_free(exporter->guard);
     endpoint_close(&exporter->debug_endpoint);
     mem_free(exporter);
 }
@@ -104,7 +209,7 @@ void exporter_freep(struct exporter **exporter)
 
 uint16_t exporter_web_port(const struct exporter *exporter)
 {
-    return exporter->web_endpoint.listener.port;
+    return exporter->web_endpoints[0].listener.port;
 }
 
 uint16_t exporter_debug_port(const struct exporter *exporter)

@@ -11,7 +11,18 @@
 #define LOW_BITS UINT64_C(0x0101010101010101)
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
-static const char *type_name(enum metric_type type)
+/* OpenMetrics 1.0, "Exemplars": of names and values together; in characters, and no character has
+ * less than a byte. */
+#define EXEMPLAR_BYTES_MAX 128u
+
+const char *exposition_content_type(enum exposition_format format)
+{
+    return format == EXPOSITION_OPENMETRICS
+               ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+               : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+const char *metric_type_name(enum metric_type type)
 {
     switch (type) {
     case METRIC_COUNTER:
@@ -58,20 +69,38 @@ static void add_value(struct buf *out, const char *text)
     }
 }
 
-/* HELP texts are our own: one line without a backslash, which the table's test makes sure of. */
+/* OpenMetrics calls a counter's family by what stands before _total, its samples as always. */
+static struct str family_name(const struct exposition *exposition)
+{
+    const struct str suffix = STR("_total");
+    struct str name = str_from(exposition->family->name);
+
+    if (exposition->format == EXPOSITION_OPENMETRICS &&
+        exposition->family->type == METRIC_COUNTER && str_ends(name, suffix))
+        return str_head(name, name.len - suffix.len);
+    return name;
+}
+
+static void add_head_line(struct exposition *exposition, struct str keyword, const char *text)
+{
+    struct buf *out = exposition->out;
+
+    buf_add(out, keyword);
+    buf_add(out, family_name(exposition));
+    buf_add_byte(out, ' ');
+    buf_add_text(out, text);
+    buf_add_byte(out, '\n');
+}
+
+/* HELP texts are our own: one line that needs no escapes, which the table's test makes sure of. */
 static void add_head(struct exposition *exposition)
 {
     const struct metric_family *family = exposition->family;
 
-    buf_add(exposition->out, STR("# HELP "));
-    buf_add_text(exposition->out, family->name);
-    buf_add_byte(exposition->out, ' ');
-    buf_add_text(exposition->out, family->help);
-    buf_add(exposition->out, STR("\n# TYPE "));
-    buf_add_text(exposition->out, family->name);
-    buf_add_byte(exposition->out, ' ');
-    buf_add_text(exposition->out, type_name(family->type));
-    buf_add_byte(exposition->out, '\n');
+    add_head_line(exposition, STR("# HELP "), family->help);
+    add_head_line(exposition, STR("# TYPE "), metric_type_name(family->type));
+    if (family->unit && exposition->format == EXPOSITION_OPENMETRICS)
+        add_head_line(exposition, STR("# UNIT "), family->unit);
     exposition->head_written = true;
 }
 
@@ -162,9 +191,15 @@ static void add_series(struct exposition *exposition, const char *const *values)
     line_flush(&line);
 }
 
-void exposition_begin(struct exposition *exposition, struct buf *out)
+void exposition_begin(struct exposition *exposition, struct buf *out, enum exposition_format format)
 {
-    *exposition = (struct exposition){ .out = out };
+    *exposition = (struct exposition){ .out = out, .format = format };
+}
+
+void exposition_end(struct exposition *exposition)
+{
+    if (exposition->format == EXPOSITION_OPENMETRICS)
+        buf_add(exposition->out, STR("# EOF\n"));
 }
 
 static void add_frame(struct exposition *exposition, size_t *used, const char *text)
@@ -214,6 +249,47 @@ static void add_seconds(struct buf *out, uint64_t us)
     }
 }
 
+/* How many of its labels may be shown. */
+static size_t exemplar_labels(const struct metric_exemplar *exemplar)
+{
+    size_t n = 0, bytes = 0;
+
+    for (; n < METRIC_EXEMPLAR_LABELS_MAX && exemplar->labels[n]; n++) {
+        bytes += strlen(exemplar->labels[n]) + strlen(exemplar->values[n]);
+        if (bytes > EXEMPLAR_BYTES_MAX)
+            break;
+    }
+    return n;
+}
+
+static void add_exemplar(struct buf *out, const struct metric_exemplar *exemplar)
+{
+    size_t n = exemplar_labels(exemplar);
+
+    if (!n)
+        return;
+    buf_add(out, STR(" # "));
+    for (size_t i = 0; i < n; i++) {
+        buf_add_byte(out, i ? ',' : '{');
+        buf_add_text(out, exemplar->labels[i]);
+        buf_add(out, STR("=\""));
+        add_value(out, exemplar->values[i]);
+        buf_add_byte(out, '"');
+    }
+    buf_add(out, STR("} 1 "));
+    add_seconds(out, (uint64_t)exemplar->at_us);
+}
+
+void exposition_count(struct exposition *exposition, const char *const *values, uint64_t value,
+                      const struct metric_exemplar *exemplar)
+{
+    add_series(exposition, values);
+    buf_add_uint(exposition->out, value);
+    if (exemplar && exemplar->at_us > 0 && exposition->format == EXPOSITION_OPENMETRICS)
+        add_exemplar(exposition->out, exemplar);
+    buf_add_byte(exposition->out, '\n');
+}
+
 void exposition_seconds(struct exposition *exposition, const char *const *values, int64_t value_us)
 {
     add_series(exposition, values);
@@ -221,6 +297,20 @@ void exposition_seconds(struct exposition *exposition, const char *const *values
         buf_add_byte(exposition->out, '-');
     add_seconds(exposition->out, value_us < 0 ? -(uint64_t)value_us : (uint64_t)value_us);
     buf_add_byte(exposition->out, '\n');
+}
+
+/* OpenMetrics wants one way to write a bound, so that each is the same series everywhere: as a
+ * float.
+ */
+static void add_bound(struct exposition *exposition, int64_t bound_us)
+{
+    if (bound_us == INT64_MAX) {
+        buf_add(exposition->out, STR("+Inf"));
+        return;
+    }
+    add_seconds(exposition->out, (uint64_t)bound_us);
+    if (exposition->format == EXPOSITION_OPENMETRICS && bound_us % SEC == 0)
+        buf_add(exposition->out, STR(".0"));
 }
 
 /* One line of a histogram up to its value. `bound_us`: NULL where it is no bucket. */
@@ -242,10 +332,7 @@ static void add_part(struct exposition *exposition, const char *suffix, const ch
     if (bound_us) {
         buf_add_text(out, glue);
         buf_add(out, STR("le=\""));
-        if (*bound_us == INT64_MAX)
-            buf_add(out, STR("+Inf"));
-        else
-            add_seconds(out, (uint64_t)*bound_us);
+        add_bound(exposition, *bound_us);
         buf_add_byte(out, '"');
         glue = ",";
     }

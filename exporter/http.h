@@ -16,6 +16,7 @@
 enum http_status {
     HTTP_OK = 200,
     HTTP_BAD_REQUEST = 400,
+    HTTP_UNAUTHORIZED = 401,
     HTTP_FORBIDDEN = 403,
     HTTP_NOT_FOUND = 404,
     HTTP_METHOD_NOT_ALLOWED = 405,
@@ -27,16 +28,27 @@ enum http_status {
 /* Lives as long as the call it is handed to. */
 struct http_request {
     const char *method;
-    const char *path; /* as sent, percent escapes and all, without the query */
-    const char *host; /* the Host header, NULL where none was sent */
+    const char *path;   /* as sent, percent escapes and all, without the query */
+    const char *host;   /* the Host header, NULL where none was sent */
+    const char *accept; /* as host */
+    const char *accept_encoding;
+    struct str body; /* at most the handler's max_body; empty with GET and HEAD */
 };
 
 struct http_response {
     enum http_status status;
     const char *content_type; /* static */
     const char *allow;        /* static; the methods, with a 405, else NULL */
+    const char *challenge;    /* static; WWW-Authenticate, with a 401, else NULL */
+    const char *encoding;     /* static; Content-Encoding, or NULL */
+    const char *vary;         /* static; the request's headers that made a difference, or NULL */
     bool no_store;            /* no cache may keep it */
+    char content_policy[256]; /* Content-Security-Policy; "": none */
     struct buf body;          /* taken over by the server */
+    /* Called with `sent_self` when the body is sent or the client has gone, on the server's thread;
+     * NULL: nobody needs to know. A response that has it must be handed to the server. */
+    void (*sent)(void *sent_self);
+    void *sent_self;
 };
 
 /* Who answers. Called on the server's thread, one request at a time. */
@@ -45,6 +57,9 @@ struct http_handler {
     /* `response` comes with status 200, an empty body and nothing else set. An error that sticks in
      * the body becomes a 500. */
     void (*handle)(void *self, const struct http_request *request, struct http_response *response);
+    /* Whether a path is served without a password where others want one; NULL: none is. */
+    bool (*is_public)(const char *path);
+    size_t max_body; /* that a request may bring, if it is not GET or HEAD; more is a 413 */
 };
 
 #define HTTP_TEXT "text/plain; charset=utf-8"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "causes.h"
 #include "clock.h"
 #include "exporter/utf8.h"
 #include "limits.h"
@@ -28,21 +29,23 @@ json_t *json_object_end(struct json_object *object)
     return NULL;
 }
 
-json_t *json_text(const char *text)
+json_t *json_str(struct str text)
 {
-    struct str all = str_from(text);
     struct buf repaired;
     json_t *json;
 
-    if (!text)
-        return json_null();
-    if (utf8_prefix(all) == all.len)
-        return json_stringn_nocheck(all.at, all.len);
+    if (utf8_prefix(text) == text.len)
+        return json_stringn_nocheck(text.len ? text.at : "", text.len);
     buf_init(&repaired, LIMIT_DEBUG_BODY);
-    utf8_add(&repaired, all);
+    utf8_add(&repaired, text);
     json = buf_error(&repaired) ? NULL : json_stringn_nocheck(repaired.at, repaired.len);
     buf_done(&repaired);
     return json;
+}
+
+json_t *json_text(const char *text)
+{
+    return text ? json_str(str_from(text)) : json_null();
 }
 
 json_t *json_known_text(const char *text)
@@ -80,6 +83,17 @@ json_t *json_texts(const char *const *at, size_t n)
 
     for (size_t i = 0; i < n; i++)
         complete &= json_add(array, json_text(at[i]));
+    return json_array_end(array, complete);
+}
+
+json_t *json_causes(uint32_t set)
+{
+    json_t *array = json_array();
+    bool complete = true;
+
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+        if (set & (UINT32_C(1) << cause))
+            complete &= json_add(array, json_text(cause_name(cause)));
     return json_array_end(array, complete);
 }
 

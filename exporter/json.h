@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "err.h"
+#include "str.h"
 
 struct buf;
 
@@ -26,10 +27,12 @@ struct json_object json_object_begin(void);
 void json_put(struct json_object *object, const char *key, json_t *value);
 json_t *json_object_end(struct json_object *object);
 
+json_t *json_str(struct str text);
 json_t *json_text(const char *text);       /* null for NULL */
 json_t *json_known_text(const char *text); /* for texts whose empty form means that nobody knows */
 json_t *json_time(int64_t wall_us);        /* null for 0 */
 json_t *json_texts(const char *const *at, size_t n);
+json_t *json_causes(uint32_t set); /* the names of those whose bit (1 << enum cause) is set */
 
 bool json_add(json_t *array, json_t *value);
 json_t *json_array_end(json_t *array, bool complete); /* `array`, or NULL and the array gone */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exporter/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -67,7 +68,11 @@ static int resolve(const char *host, struct sockaddr_storage *ret, socklen_t *re
 {
     struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
     struct addrinfo *found = NULL;
+    struct in_addr v4;
 
+    /* "1.2.3" is 1.2.0.3 to getaddrinfo(), as to inet_aton(), and nobody means that. */
+    if (!strchr(host, ':') && inet_pton(AF_INET, host, &v4) != 1)
+        return err_set(err, -EINVAL, "'%s' is no IP address", host);
     if (getaddrinfo(host, NULL, &hints, &found) != 0)
         return err_set(err, -EINVAL, "'%s' is no IP address", host);
     memcpy(ret, found->ai_addr, found->ai_addrlen);
@@ -138,16 +143,35 @@ static int open_any(const char *host, uint16_t port, struct err *err)
     return r < 0 ? err_set_errno(err, r, "listen on port %u", port) : r;
 }
 
+#define HOST_SIZE (INET6_ADDRSTRLEN + 32) /* room for "%interface" */
+
+/* The port, or a negative errno. */
+static int parse_address(const char *address, char ret_host[HOST_SIZE], struct err *err)
+{
+    const char *port = "";
+    int r = split_address(address, ret_host, HOST_SIZE, &port, err);
+
+    return r < 0 ? r : parse_port(port, err);
+}
+
+static int check_address(const char *address, struct err *err)
+{
+    struct sockaddr_storage found;
+    char host[HOST_SIZE] = "";
+    socklen_t len;
+    int port = parse_address(address, host, err);
+
+    if (port < 0)
+        return port;
+    return host[0] ? resolve(host, &found, &len, err) : 0;
+}
+
 static int open_address(const char *address, struct listener *ret, struct err *err)
 {
-    char host[INET6_ADDRSTRLEN + 32] = ""; /* room for "%interface" */
-    const char *port_text = "";
-    int r, port;
+    char host[HOST_SIZE] = "";
+    int port = parse_address(address, host, err);
+    int r;
 
-    r = split_address(address, host, sizeof(host), &port_text, err);
-    if (r < 0)
-        return r;
-    port = parse_port(port_text, err);
     if (port < 0)
         return port;
     r = open_any(host, (uint16_t)port, err);
@@ -213,17 +237,25 @@ static int bind_private(int fd, const struct sockaddr_un *address, struct stat *
     return r;
 }
 
+static int check_path(const char *path, struct err *err)
+{
+    if (path[0] != '/')
+        return err_set(err, -EINVAL, "'%s' is no absolute path", path);
+    if (strlen(path) >= LISTEN_PATH_MAX)
+        return err_set(err, -EINVAL, "the path has %zu bytes; a unix socket's has %u at most",
+                       strlen(path), LISTEN_PATH_MAX - 1);
+    return 0;
+}
+
 static int open_unix(const char *path, struct listener *ret, struct err *err)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct stat file;
     int fd, r;
 
-    if (path[0] != '/')
-        return err_set(err, -EINVAL, "'%s' is no absolute path", path);
-    if (strlen(path) >= sizeof(address.sun_path))
-        return err_set(err, -EINVAL, "the path has %zu bytes; a unix socket's has %zu at most",
-                       strlen(path), sizeof(address.sun_path) - 1);
+    r = check_path(path, err);
+    if (r < 0)
+        return r;
     memcpy(address.sun_path, path, strlen(path));
 
     r = make_folder(path, err);
@@ -242,6 +274,13 @@ static int open_unix(const char *path, struct listener *ret, struct err *err)
     *ret = (struct listener){ .fd = fd, .file = file };
     memcpy(ret->path, address.sun_path, sizeof(address.sun_path));
     return 0;
+}
+
+int listener_check(const char *address, struct err *err)
+{
+    if (str_starts(str_from(address), STR(UNIX_PREFIX)))
+        return check_path(address + strlen(UNIX_PREFIX), err);
+    return check_address(address, err);
 }
 
 int listener_open(const char *address, struct listener *ret, struct err *err)

@@ -26,6 +26,9 @@ struct listener {
  */
 int listener_open(const char *address, struct listener *ret, struct err *err);
 
+/* Whether listener_open() would understand `address`; nothing is bound, so it may be taken. */
+int listener_check(const char *address, struct err *err);
+
 /* Closes `fd` unless it is negative (somebody else took it over) and removes the socket file if it
  * still is the one that was made. */
 void listener_close(struct listener *listener);

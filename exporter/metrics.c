@@ -26,6 +26,21 @@ static void write_attempts(struct scrape *scrape)
                         snapshot->registries[i].attempts);
 }
 
+static void write_failure(struct scrape *scrape, const struct registry_counters *registry,
+                          enum cause cause)
+{
+    const struct exemplar_view *newest = &registry->newest[cause];
+    const struct metric_exemplar exemplar = {
+        .labels = { "pod", "namespace" },
+        .values = { newest->pod, newest->namespace },
+        .at_us = newest->at_us,
+    };
+
+    exposition_count(&scrape->out, LABELS(registry->registry, cause_name(cause)),
+                     registry->failures[cause],
+                     newest->namespace && newest->pod ? &exemplar : NULL);
+}
+
 static void write_failures(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
@@ -33,9 +48,7 @@ static void write_failures(struct scrape *scrape)
     /* Zeros too: increase() sees a first failure only where a zero stood before it. */
     for (size_t i = 0; i < snapshot->n_registries; i++)
         for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-            exposition_uint(&scrape->out,
-                            LABELS(snapshot->registries[i].registry, cause_name(cause)),
-                            snapshot->registries[i].failures[cause]);
+            write_failure(scrape, &snapshot->registries[i], cause);
 }
 
 static void write_failure_reasons(struct scrape *scrape)
@@ -294,83 +307,83 @@ static const struct row {
     struct metric_family family;
     void (*write)(struct scrape *scrape);
 } rows[] = {
-    { { "imagepull_attempts_total", METRIC_COUNTER,
+    { { "imagepull_attempts_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Image pulls known to have been tried on this node, good and bad.",
         { "registry" } }, write_attempts },
-    { { "imagepull_failures_total", METRIC_COUNTER,
+    { { "imagepull_failures_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Failed image pulls, by the cause that imagepull-exporter found in the runtime's message.",
         { "registry", "cause" } }, write_failures },
-    { { "imagepull_failure_reasons_total", METRIC_COUNTER,
+    { { "imagepull_failure_reasons_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Failed image pulls by the finer reason within each cause; a reason appears with its first failure.",
         { "cause", "reason" } }, write_failure_reasons },
-    { { "imagepull_duration_seconds", METRIC_HISTOGRAM,
+    { { "imagepull_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Good pulls, from when a container in its sandbox waited for the absent image until it was there; queueing included, exact to the poll interval of 1 to 5 s.",
         { "registry" } }, write_durations },
-    { { "imagepull_bytes_total", METRIC_COUNTER,
+    { { "imagepull_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
         "Size of the images that were pulled, as the runtime tells it.",
         { "registry" } }, write_bytes },
-    { { "imagepull_recovery_seconds", METRIC_HISTOGRAM,
+    { { "imagepull_recovery_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Blocked containers that got their image after all, from the first failure until then, by their last cause.",
         { "cause" } }, write_recoveries },
-    { { "imagepull_in_progress", METRIC_GAUGE,
+    { { "imagepull_in_progress", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Containers whose image is being pulled now: it is absent, it is their turn, and no error is known.",
         { "registry" } }, write_in_progress },
-    { { "imagepull_in_progress_bytes", METRIC_GAUGE,
+    { { "imagepull_in_progress_bytes", METRIC_GAUGE, "bytes", METRIC_EXPERIMENTAL,
         "Bytes so far of blobs in flight, where the runtime tells; the registry is unknown while several are pulled from at once.",
         { "registry" } }, write_in_progress_bytes },
-    { { "imagepull_in_progress_oldest_timestamp_seconds", METRIC_GAUGE,
+    { { "imagepull_in_progress_oldest_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
         "Since when the container that waits longest has waited for its image.",
         { "registry" } }, write_in_progress_oldest },
-    { { "imagepull_blocked_containers", METRIC_GAUGE,
+    { { "imagepull_blocked_containers", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Containers that cannot start now because an image they need cannot be pulled.",
         { "namespace", "registry", "cause", "reason" } }, write_blocked },
-    { { "imagepull_container_blocked_info", METRIC_GAUGE,
+    { { "imagepull_container_blocked_info", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Always 1; names each container that is blocked now and why, up to a cap (see imagepull_container_blocked_left_out).",
         { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
-    { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE,
+    { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
         "When the pull that blocks the container first failed; stays the same when the cause changes.",
         { "namespace", "pod", "container", "image" } }, write_blocked_since },
-    { { "imagepull_container_blocked_left_out", METRIC_GAUGE,
+    { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
         "Blocked containers without series of their own now, because the cap is reached; the oldest keep theirs.",
         { NULL } }, write_blocked_left_out },
-    { { "imagepull_source_up", METRIC_GAUGE,
+    { { "imagepull_source_up", METRIC_GAUGE, NULL, METRIC_STABLE,
         "1 unless the last attempt to read from the source failed; a source that is switched off has no series.",
         { "source" } }, write_source_up },
-    { { "imagepull_source_last_success_timestamp_seconds", METRIC_GAUGE,
+    { { "imagepull_source_last_success_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
         "When something was last read from the source.",
         { "source" } }, write_source_last_success },
-    { { "imagepull_source_reconnects_total", METRIC_COUNTER,
+    { { "imagepull_source_reconnects_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Unplanned new connections to the source, by what ended the one before.",
         { "source", "reason" } }, write_source_reconnects },
-    { { "imagepull_source_received_bytes_total", METRIC_COUNTER,
+    { { "imagepull_source_received_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
         "Bytes received from the source.",
         { "source" } }, write_source_bytes },
-    { { "imagepull_cri_request_duration_seconds", METRIC_HISTOGRAM,
+    { { "imagepull_cri_request_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Requests to the container runtime, failed ones too; a method appears with its first.",
         { "method" } }, write_call_durations },
-    { { "imagepull_cri_request_errors_total", METRIC_COUNTER,
+    { { "imagepull_cri_request_errors_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Requests to the container runtime that failed, by gRPC status code; each appears with its first.",
         { "method", "code" } }, write_call_errors },
-    { { "imagepull_limit_hits_total", METRIC_COUNTER,
+    { { "imagepull_limit_hits_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "How often a cap of imagepull-exporter was reached, so that something was cut, dropped or merged.",
         { "limit" } }, write_limit_hits },
-    { { "imagepull_runtime_info", METRIC_GAUGE,
+    { { "imagepull_runtime_info", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Always 1; names the container runtime that answered on this node.",
         { "runtime", "version" } }, write_runtime_info },
-    { { "imagepull_exporter_build_info", METRIC_GAUGE,
+    { { "imagepull_exporter_build_info", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Always 1; names the build of imagepull-exporter.",
         { "version", "revision", "compiler" } }, write_build_info },
-    { { "process_cpu_seconds_total", METRIC_COUNTER,
+    { { "process_cpu_seconds_total", METRIC_COUNTER, "seconds", METRIC_STABLE,
         "Total user and system CPU time spent in seconds.", { NULL } }, write_process_cpu },
-    { { "process_resident_memory_bytes", METRIC_GAUGE,
+    { { "process_resident_memory_bytes", METRIC_GAUGE, "bytes", METRIC_STABLE,
         "Resident memory size in bytes.", { NULL } }, write_process_resident },
-    { { "process_virtual_memory_bytes", METRIC_GAUGE,
+    { { "process_virtual_memory_bytes", METRIC_GAUGE, "bytes", METRIC_STABLE,
         "Virtual memory size in bytes.", { NULL } }, write_process_virtual },
-    { { "process_start_time_seconds", METRIC_GAUGE,
+    { { "process_start_time_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
         "Start time of the process since unix epoch in seconds.", { NULL } }, write_process_start },
-    { { "process_open_fds", METRIC_GAUGE,
+    { { "process_open_fds", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Number of open file descriptors.", { NULL } }, write_process_open_fds },
-    { { "process_max_fds", METRIC_GAUGE,
+    { { "process_max_fds", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Maximum number of open file descriptors.", { NULL } }, write_process_max_fds },
 };
 /* clang-format on */
@@ -392,11 +405,12 @@ int metrics_write(struct buf *out, const struct metrics_input *input, size_t *re
         return r;
 
     scrape.blocked = &blocked;
-    exposition_begin(&scrape.out, out);
+    exposition_begin(&scrape.out, out, input->format);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         exposition_family(&scrape.out, &rows[i].family);
         rows[i].write(&scrape);
     }
+    exposition_end(&scrape.out);
     if (buf_error(out) == -E2BIG)
         return err_set(err, -E2BIG, "metrics of %zu incidents are over %zu bytes",
                        input->snapshot->n_incidents, out->max);

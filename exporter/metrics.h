@@ -7,13 +7,14 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "exporter/exposition.h"
 
 struct buf;
-struct metric_family;
 struct process_stats;
 struct snapshot;
 
 struct metrics_input {
+    enum exposition_format format;
     const struct snapshot *snapshot;
     const struct process_stats *process;
     const char *version;

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Log lines on standard error, one write(2) each, logfmt:
+ * Log lines on standard error, one write(2) each, as logfmt or JSON:
  *
  *   time=2026-11-21T22:40:01.123Z level=warn component=pods msg="..."
+ *   {"time":"2026-11-21T22:40:01.123Z","level":"warn","component":"pods","msg":"..."}
  *
  * Only main, the agent and the sources' own loops log; everything below
  * returns its error (CONTRIBUTING.md, "Log or return"). Any thread may call.
@@ -16,11 +17,17 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* Lines below `level` are dropped. Call before threads start; the default is LOG_INFO. */
-void log_init(enum log_level level);
+enum log_format { LOG_LOGFMT, LOG_JSON };
+
+/* Lines below `level` are dropped. Call before threads start; the default is LOG_INFO, LOG_LOGFMT.
+ */
+void log_init(enum log_level level, enum log_format format);
 
 /* "debug", "info", "warn", "error". Returns false for any other name. */
 bool log_level_parse(const char *name, enum log_level *ret_level);
+
+/* "logfmt", "json". Returns false for any other name. */
+bool log_format_parse(const char *name, enum log_format *ret_format);
 
 /* `component` is a short fixed word: "agent", "pods", "events", "cri", "web". A long message is
  * cut. */

@@ -9,6 +9,10 @@
 
 #define LINE_MAX_BYTES 2048u
 
+/* A line's begin: the time, milliseconds, level, component; all words of ours. */
+#define LOGFMT_HEAD "time=%s.%03ldZ level=%s component=%s msg=\""
+#define JSON_HEAD "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"component\":\"%s\",\"msg\":\""
+
 static const char *const level_names[] = {
     [LOG_DEBUG] = "debug",
     [LOG_INFO] = "info",
@@ -16,41 +20,107 @@ static const char *const level_names[] = {
     [LOG_ERROR] = "error",
 };
 
-static enum log_level lowest = LOG_INFO;
+static const char *const format_names[] = {
+    [LOG_LOGFMT] = "logfmt",
+    [LOG_JSON] = "json",
+};
 
-void log_init(enum log_level level)
+static enum log_level lowest = LOG_INFO;
+static enum log_format format_of_lines = LOG_LOGFMT;
+
+void log_init(enum log_level level, enum log_format format)
 {
     lowest = level;
+    format_of_lines = format;
 }
 
-bool log_level_parse(const char *name, enum log_level *ret_level)
+static bool find_name(const char *const *names, size_t n, const char *name, size_t *ret)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(level_names); i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            *ret_level = (enum log_level)i;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *ret = i;
             return true;
         }
     }
     return false;
 }
 
-/* As logfmt wants it: quotes and backslashes escaped, one line whatever a cluster's text holds. */
+bool log_level_parse(const char *name, enum log_level *ret_level)
+{
+    size_t found;
+
+    if (!find_name(level_names, ARRAY_SIZE(level_names), name, &found))
+        return false;
+    *ret_level = (enum log_level)found;
+    return true;
+}
+
+bool log_format_parse(const char *name, enum log_format *ret_format)
+{
+    size_t found;
+
+    if (!find_name(format_names, ARRAY_SIZE(format_names), name, &found))
+        return false;
+    *ret_format = (enum log_format)found;
+    return true;
+}
+
+/*
+ * The length of the UTF-8 character that `text` begins with, 0 where it begins with none:
+ * stray bytes, forms that are too long, surrogates, and what is over U+10FFFF (RFC 3629).
+ */
+static size_t utf8_length(const unsigned char *text)
+{
+    static const struct {
+        unsigned char first, last, second_least, second_most, length;
+    } rows[] = {
+        { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+        { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+    };
+
+    if (text[0] < 0x80)
+        return 1;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (text[0] < rows[i].first || text[0] > rows[i].last)
+            continue;
+        if (text[1] < rows[i].second_least || text[1] > rows[i].second_most)
+            return 0;
+        for (size_t n = 2; n < rows[i].length; n++)
+            if ((text[n] & 0xc0) != 0x80)
+                return 0;
+        return rows[i].length;
+    }
+    return 0;
+}
+
+/*
+ * As logfmt and JSON both want it: quotes and backslashes escaped, one line whatever a cluster's
+ * text holds, valid UTF-8.
+ */
 static size_t append_quoted(char *line, size_t at, size_t size, const char *text)
 {
-    for (; *text && at + 2 < size; text++) {
-        unsigned char byte = (unsigned char)*text;
+    while (*text) {
+        const char byte = *text;
+        size_t length = utf8_length((const unsigned char *)text);
 
-        if (byte == '"' || byte == '\\') {
-            line[at++] = '\\';
-            line[at++] = (char)byte;
-        } else if (byte == '\n') {
+        if (at + (length > 2 ? length : 2) >= size)
+            break;
+        if (byte == '\n') {
             line[at++] = '\\';
             line[at++] = 'n';
-        } else if (byte < 0x20 || byte == 0x7f) {
+        } else if (byte == '"' || byte == '\\') {
+            line[at++] = '\\';
+            line[at++] = byte;
+        } else if ((unsigned char)byte < 0x20 || byte == 0x7f) {
             line[at++] = ' ';
+        } else if (length == 0) {
+            line[at++] = '?';
         } else {
-            line[at++] = (char)byte;
+            memcpy(line + at, text, length);
+            at += length;
         }
+        text += length ? length : 1;
     }
     return at;
 }
@@ -65,13 +135,18 @@ static size_t write_head(char *line, size_t size, enum log_level level, const ch
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-    len = snprintf(line, size, "time=%s.%03ldZ level=%s component=%s msg=\"", stamp,
-                   now.tv_nsec / 1000000, level_names[level], component);
+    if (format_of_lines == LOG_JSON)
+        len = snprintf(line, size, JSON_HEAD, stamp, now.tv_nsec / 1000000, level_names[level],
+                       component);
+    else
+        len = snprintf(line, size, LOGFMT_HEAD, stamp, now.tv_nsec / 1000000, level_names[level],
+                       component);
     return len < 0 ? 0 : (size_t)len;
 }
 
 void log_line(enum log_level level, const char *component, const char *format, ...)
 {
+    const char *tail = format_of_lines == LOG_JSON ? "\"}\n" : "\"\n";
     char text[LINE_MAX_BYTES];
     char line[LINE_MAX_BYTES + 128];
     va_list args;
@@ -85,9 +160,9 @@ void log_line(enum log_level level, const char *component, const char *format, .
     va_end(args);
 
     at = write_head(line, sizeof(line), level, component);
-    at = append_quoted(line, at, sizeof(line) - 2, text);
-    line[at++] = '"';
-    line[at++] = '\n';
+    at = append_quoted(line, at, sizeof(line) - strlen(tail), text);
+    memcpy(line + at, tail, strlen(tail));
+    at += strlen(tail);
     /* One write per line, so that threads do not mix theirs; nobody can be told when it fails. */
     if (write(STDERR_FILENO, line, at) < 0)
         return;

@@ -222,6 +222,42 @@ static void add_images(struct fixture *fixture)
     fixture->snapshot.unowned_bytes = 512;
 }
 
+static void add_heard(struct fixture *fixture)
+{
+    static const struct heard_view heard[] = {
+        { .number = 7,
+          .at_us = FIXTURE_NOW - 121 * SEC,
+          .source = SOURCE_EVENTS,
+          .kind = OBSERVE_EVENT,
+          .namespace = "default",
+          .pod = "web-0",
+          .container = "",
+          .text = "FailedToRetrieveImagePullSecret",
+          .effect = EFFECT_NONE },
+        { .number = 8,
+          .at_us = FIXTURE_NOW - 120 * SEC,
+          .source = SOURCE_PODS,
+          .kind = OBSERVE_POD,
+          .namespace = "default",
+          .pod = "web-0",
+          .container = "app",
+          .text = "ErrImagePull",
+          .effect = EFFECT_OPENED },
+        { .number = 11,
+          .at_us = FIXTURE_NOW - 10 * SEC,
+          .source = SOURCE_CRI,
+          .kind = OBSERVE_IMAGE,
+          .namespace = "",
+          .pod = "",
+          .container = "",
+          .text = "docker.io/library/busybox:1",
+          .effect = EFFECT_ENDED },
+    };
+
+    fixture->snapshot.heard = heard;
+    fixture->snapshot.n_heard = ARRAY_SIZE(heard);
+}
+
 static void add_calls(struct fixture *fixture)
 {
     struct runtime_calls *calls = &fixture->snapshot.calls;
@@ -242,11 +278,14 @@ void fixture_golden(struct fixture *fixture)
     add_recovered(fixture);
     add_stalled(fixture);
     add_images(fixture);
+    add_heard(fixture);
     add_calls(fixture);
 
     counters = fixture_registry(fixture, "registry.example.com");
     counters->attempts = 5;
     counters->failures[CAUSE_UNAUTHORIZED] = 4;
+    counters->newest[CAUSE_UNAUTHORIZED] =
+        (struct exemplar_view){ "default", "web-0", FIXTURE_NOW - 31 * SEC + MSEC / 4 };
     counters = fixture_registry(fixture, "docker.io");
     counters->attempts = 12;
     counters->failures[CAUSE_UNAUTHORIZED] = 1;

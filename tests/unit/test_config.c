@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -124,6 +126,23 @@ static void the_kubelet_has_no_events(void **state)
     assert_null(config.kubelet_url);
 }
 
+static void a_stall_is_told_after_a_duration_or_never(void **state)
+{
+    struct config config;
+    struct err err;
+
+    (void)state;
+    read_line(&config, &err, "--node-name=n", NULL, NULL);
+    assert_int_equal(config.stall_after_us, 2 * MINUTE);
+    read_line(&config, &err, "--node-name=n", "--stall-after=90s", NULL);
+    assert_int_equal(config.stall_after_us, 90 * SEC);
+    read_line(&config, &err, "--node-name=n", "--stall-after=24h", NULL);
+    assert_int_equal(config.stall_after_us, 24 * HOUR);
+    assert_int_equal(read_line(&config, &err, "--node-name=n", "--stall-after=off", NULL),
+                     CONFIG_RUN);
+    assert_int_equal(config.stall_after_us, 0);
+}
+
 static void bad_input_is_refused_with_a_sentence_that_names_it(void **state)
 {
     static const struct {
@@ -143,6 +162,12 @@ static void bad_input_is_refused_with_a_sentence_that_names_it(void **state)
         { { "--metrics.max-registries=-18446744073709551615", "--node-name=n" }, "it can be 1 to" },
         { { "--metrics.max-registries=9x", "--node-name=n" }, "--metrics.max-registries is '9x'" },
         { { "--metrics.max-registries=1001", "--node-name=n" }, "it can be 1 to 1000" },
+        { { "--node-name=n", "--stall-after=2" }, "--stall-after is '2'; it can be 1s to 24h" },
+        { { "--node-name=n", "--stall-after=0s" }, "--stall-after is '0s'" },
+        { { "--node-name=n", "--stall-after=-1m" }, "--stall-after is '-1m'" },
+        { { "--node-name=n", "--stall-after=25h" }, "--stall-after is '25h'" },
+        { { "--node-name=n", "--stall-after=2mm" }, "--stall-after is '2mm'" },
+        { { "--node-name=n", "--stall-after=99999999999999999999h" }, "--stall-after is '9" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.server=b" },
           "--kubeconfig and --kube.server both name an API server; use one" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.ca-file=b" }, "both name a CA" },
@@ -175,7 +200,138 @@ static void bad_input_is_refused_with_a_sentence_that_names_it(void **state)
     assert_non_null(strstr(err.text, "IMAGEPULL_KUBE_SOURCE is 'etcd'"));
 }
 
+static void a_node_name_is_an_rfc_1123_subdomain(void **state)
+{
+    static const char *const good[] = { "n", "0", "ip-10-0-0-1.eu-west-1.compute.internal",
+                                        "a--b" };
+    static const char *const bad[] = { "Node1", "node_1",   "-a",   "a-",
+                                       ".a",    "a.",       "a..b", "a.-b",
+                                       "a-.b",  "a b",      "a/b",  "a,metadata.name=b",
+                                       "a\nb",  "n\xc3\xb6" };
+    struct config config;
+    char line[400];
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        snprintf(line, sizeof(line), "--node-name=%s", good[i]);
+        if (read_line(&config, &err, line, NULL, NULL) != CONFIG_RUN)
+            fail_msg("%s", err.text);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        snprintf(line, sizeof(line), "--node-name=%s", bad[i]);
+        if (read_line(&config, &err, line, NULL, NULL) != CONFIG_BAD)
+            fail_msg("'%s' is no node's name", bad[i]);
+        assert_non_null(strstr(err.text, "--node-name (or NODE_NAME) is '"));
+        assert_null(strchr(err.text, '\n'));
+        /* Nothing is read of Kubernetes, but it is shown. */
+        assert_int_equal(read_line(&config, &err, line, "--kube.source=none", NULL), CONFIG_BAD);
+    }
+    memset(line, 'a', sizeof(line));
+    memcpy(line, "--node-name=", 12);
+    line[12 + 254] = '\0';
+    assert_int_equal(read_line(&config, &err, line, NULL, NULL), CONFIG_BAD);
+    line[12 + 253] = '\0';
+    assert_int_equal(read_line(&config, &err, line, NULL, NULL), CONFIG_RUN);
+}
+
+/* Runs with standard output on a full disk. */
+static enum config_result read_to_full(const char *word, struct err *err)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC), saved = dup(STDOUT_FILENO);
+    enum config_result result;
+    struct config config;
+
+    assert_true(full >= 0 && saved >= 0);
+    fflush(stdout);
+    dup2(full, STDOUT_FILENO);
+    result = read_line(&config, err, word, NULL, NULL);
+    dup2(saved, STDOUT_FILENO);
+    clearerr(stdout);
+    close(full);
+    close(saved);
+    return result;
+}
+
+static void help_that_cannot_be_written_is_an_error(void **state)
+{
+    struct err err;
+
+    (void)state;
+    assert_int_equal(read_to_full("--help", &err), CONFIG_BAD);
+    assert_string_equal(err.text, "write to standard output: No space left on device");
+    assert_int_equal(read_to_full("--version", &err), CONFIG_BAD);
+}
+
 #define CONFIG_TEST(test) cmocka_unit_test_setup(test, without_environment)
+
+static void listen_addresses_add_up(void **state)
+{
+    char *words[] = { (char *)"x",
+                      (char *)"--kube.source=none",
+                      (char *)"--web.listen-address=:1",
+                      (char *)"--web.listen-address",
+                      (char *)"[::1]:2",
+                      NULL };
+    struct config config;
+
+    (void)state;
+    assert_int_equal(config_read(5, words, &config, NULL), CONFIG_RUN);
+    assert_string_equal(config.web_listen, ":1,[::1]:2");
+
+    /* A flag wins over the environment, which may name several, too. */
+    setenv("IMAGEPULL_WEB_LISTEN_ADDRESS", ":3,:4", 1);
+    assert_int_equal(config_read(3, words, &config, NULL), CONFIG_RUN);
+    assert_string_equal(config.web_listen, ":1");
+    assert_int_equal(config_read(2, words, &config, NULL), CONFIG_RUN);
+    assert_string_equal(config.web_listen, ":3,:4");
+    unsetenv("IMAGEPULL_WEB_LISTEN_ADDRESS");
+}
+
+static void too_many_listen_addresses_are_refused(void **state)
+{
+    static char address[400] = "--web.listen-address=";
+    char *words[] = { (char *)"x", (char *)"--kube.source=none", address, address, NULL };
+    struct config config;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    memset(address + strlen(address), '1', 300);
+    assert_int_equal(config_read(4, words, &config, &err), CONFIG_BAD);
+    assert_string_equal(err.text, "--web.listen-address: more than 512 bytes in all");
+}
+
+static void max_requests_is_a_number(void **state)
+{
+    static const struct {
+        const char *flag;
+        enum config_result result;
+        uint32_t requests;
+    } samples[] = {
+        { "--web.max-requests=0", CONFIG_RUN, 0 },
+        { "--web.max-requests=7", CONFIG_RUN, 7 },
+        { "--web.max-requests=100000", CONFIG_RUN, 100000 },
+        { "--web.max-requests=100001", CONFIG_BAD, 0 },
+        { "--web.max-requests=-1", CONFIG_BAD, 0 },
+        { "--web.max-requests=7x", CONFIG_BAD, 0 },
+        { "--web.max-requests= 7", CONFIG_BAD, 0 },
+        { "--web.max-requests=many", CONFIG_BAD, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+        char *words[] = { (char *)"x", (char *)"--kube.source=none", (char *)samples[i].flag,
+                          NULL };
+        struct config config;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(config_read(3, words, &config, &err), samples[i].result);
+        if (samples[i].result == CONFIG_RUN)
+            assert_int_equal(config.web_max_requests, samples[i].requests);
+        else
+            assert_non_null(strstr(err.text, "--web.max-requests"));
+    }
+}
 
 int main(void)
 {
@@ -186,7 +342,13 @@ int main(void)
         CONFIG_TEST(nothing_of_kubernetes_needs_no_node_name),
         CONFIG_TEST(a_kubeconfig_is_read_only_where_it_is_named),
         CONFIG_TEST(the_kubelet_has_no_events),
+        CONFIG_TEST(a_node_name_is_an_rfc_1123_subdomain),
+        CONFIG_TEST(a_stall_is_told_after_a_duration_or_never),
+        CONFIG_TEST(help_that_cannot_be_written_is_an_error),
         CONFIG_TEST(bad_input_is_refused_with_a_sentence_that_names_it),
+        CONFIG_TEST(listen_addresses_add_up),
+        CONFIG_TEST(too_many_listen_addresses_are_refused),
+        CONFIG_TEST(max_requests_is_a_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,9 +31,15 @@ static int end(void **state)
     return 0;
 }
 
-static const char *ask_as(const char *method, const char *path, const char *host)
+static const char *send_body(const char *method, const char *path, const char *host,
+                             struct str body)
 {
-    const struct http_request request = { .method = method, .path = path, .host = host };
+    const struct http_request request = {
+        .method = method,
+        .path = path,
+        .host = host,
+        .body = body,
+    };
 
     buf_done(&response.body);
     response = (struct http_response){ .status = HTTP_OK };
@@ -43,6 +49,11 @@ static const char *ask_as(const char *method, const char *path, const char *host
     assert_non_null(response.content_type);
     assert_true(response.no_store);
     return response.body.at;
+}
+
+static const char *ask_as(const char *method, const char *path, const char *host)
+{
+    return send_body(method, path, host, STR(""));
 }
 
 static const char *ask(const char *path)
@@ -136,12 +147,86 @@ static void sources_are_told(void **state)
 
 static void the_first_page_lists_what_there_is(void **state)
 {
+    static const char *const parts[] = {
+        "<a href=\"/debug/failures\">", "/debug/failures/{namespace}/{pod}",
+        "<a href=\"/debug/sources\">",  "<a href=\"/debug/images\">",
+        "<a href=\"/debug/events\">",
+    };
+
     (void)state;
     ask("/");
+    assert_int_equal(response.status, HTTP_OK);
     assert_string_equal(response.content_type, HTTP_HTML);
-    assert_non_null(strstr(response.body.at, "<a href=\"/debug/failures\">"));
-    assert_non_null(strstr(response.body.at, "/debug/failures/{namespace}/{pod}: "));
-    assert_non_null(strstr(response.body.at, "<a href=\"/debug/sources\">"));
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        if (!strstr(response.body.at, parts[i]))
+            fail_msg("the page has no %s", parts[i]);
+    assert_int_equal(node.taken, 0); /* it asks for its data itself */
+}
+
+static void images_and_events_are_told(void **state)
+{
+    (void)state;
+    ask("/debug/images");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"image\":"), 2);
+    ask("/debug/events");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"number\":"), 3);
+    assert_int_equal(node.detail, SNAPSHOT_DETAIL);
+}
+
+static const char *classify_body(struct str body)
+{
+    return send_body("POST", "/debug/classify", "localhost:9918", body);
+}
+
+static void a_message_is_classified(void **state)
+{
+    (void)state;
+    classify_body(STR("dial tcp: lookup registry.example.com: no such host\r\n"));
+    assert_int_equal(response.status, HTTP_OK);
+    assert_string_equal(response.content_type, HTTP_JSON);
+    assert_int_equal(count("{\"cause\":\"network\",\"reason\":\"dns_not_found\""), 1);
+    assert_int_equal(count("no such host\""), count("no such host")); /* the line break is gone */
+    assert_int_equal(node.taken, 0);
+}
+
+static void what_is_no_message_is_refused(void **state)
+{
+    static const struct str bodies[] = { STR(""), STR("\n"), STR("\r\n") };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+        classify_body(bodies[i]);
+        assert_int_equal(response.status, HTTP_BAD_REQUEST);
+        assert_non_null(strstr(response.body.at, "{\"error\":\"there is no message"));
+    }
+}
+
+static void any_bytes_are_classified(void **state)
+{
+    static char endless[LIMIT_CLASSIFY_BODY];
+
+    (void)state;
+    memset(endless, '"', sizeof(endless));
+    classify_body((struct str){ .at = endless, .len = sizeof(endless) });
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"truncated\":true"), 1);
+    classify_body(STR("\xff\0<script>\x80\x01"));
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"reason\":\"unclassified\""), 1);
+}
+
+static void classify_takes_post_only(void **state)
+{
+    (void)state;
+    ask("/debug/classify");
+    assert_int_equal(response.status, HTTP_METHOD_NOT_ALLOWED);
+    assert_string_equal(response.allow, "POST");
+    send_body("PUT", "/debug/classify", "localhost", STR("x"));
+    assert_int_equal(response.status, HTTP_METHOD_NOT_ALLOWED);
+    send_body("POST", "/debug/classify", "rebound.example", STR("x"));
+    assert_int_equal(response.status, HTTP_FORBIDDEN);
 }
 
 static void other_paths_and_methods_are_refused(void **state)
@@ -239,6 +324,11 @@ int main(void)
         TEST(paths_that_name_no_pod_are_refused),
         TEST(sources_are_told),
         TEST(the_first_page_lists_what_there_is),
+        TEST(images_and_events_are_told),
+        TEST(a_message_is_classified),
+        TEST(what_is_no_message_is_refused),
+        TEST(any_bytes_are_classified),
+        TEST(classify_takes_post_only),
         TEST(other_paths_and_methods_are_refused),
         TEST(no_snapshot_is_said),
         TEST(this_machines_names_are_allowed),

@@ -187,6 +187,35 @@ static void debug_is_served_on_a_unix_socket(void **state)
     assert_int_equal(access(socket_path, F_OK), -1);
 }
 
+static void metrics_are_served_on_each_address(void **state)
+{
+    struct exporter_config config = with(NULL, "off");
+    char addresses[64];
+    uint16_t other;
+
+    (void)state;
+    start(&tcp); /* to find a port that is free */
+    other = exporter_web_port(exporter);
+    exporter_free(exporter);
+    exporter = NULL;
+    snprintf(addresses, sizeof(addresses), "[::1]:0,127.0.0.1:%u", other);
+    config.web_listen = addresses;
+    start(&config);
+    assert_get(other, NULL, "/metrics", 200, "imagepull_");
+    assert_int_not_equal(exporter_web_port(exporter), other);
+}
+
+static void metrics_can_be_elsewhere(void **state)
+{
+    struct exporter_config config = with("127.0.0.1:0", "off");
+
+    (void)state;
+    config.telemetry_path = "/node/images";
+    start(&config);
+    assert_get(exporter_web_port(exporter), NULL, "/node/images", 200, "imagepull_");
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 404, "nothing");
+}
+
 static void debug_can_be_off(void **state)
 {
     struct exporter_config config = with("127.0.0.1:0", "off");
@@ -221,6 +250,21 @@ static void a_refusal_names_the_flag(void **state)
     assert_start_refused(
         &config, -EINVAL,
         "--debug.listen-address=unix:debug.sock: 'debug.sock' is no absolute path");
+    config = with("127.0.0.1:0,", "off");
+    assert_start_refused(&config, -EINVAL,
+                         "--web.listen-address=127.0.0.1:0,: '' has no port; it looks like "
+                         "127.0.0.1:9917 or :9917");
+    config = with("127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,"
+                  "127.0.0.1:0,127.0.0.1:0,:0",
+                  "off");
+    assert_start_refused(&config, -EINVAL,
+                         "--web.listen-address=127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,"
+                         "127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,:0: more than 8 "
+                         "addresses");
+    config = with("127.0.0.1:0", "off");
+    config.telemetry_path = "/healthz";
+    assert_start_refused(&config, -EINVAL,
+                         "--web.telemetry-path: '/healthz' has another answer already");
     config = with("off", "off"); /* an exporter without /metrics is none */
     assert_start_refused(&config, -EINVAL,
                          "--web.listen-address=off: 'off' has no port; it looks like "
@@ -291,6 +335,8 @@ int main(void)
         TEST(the_listeners_do_not_share_routes),
         TEST(answers_are_whole_and_typed),
         TEST(debug_is_served_on_a_unix_socket),
+        TEST(metrics_are_served_on_each_address),
+        TEST(metrics_can_be_elsewhere),
         TEST(debug_can_be_off),
         TEST(a_refusal_names_the_flag),
         TEST(a_port_in_use_is_refused),

@@ -284,16 +284,46 @@ static void a_client_that_takes_nothing_is_cut(void **state)
     close(fd);
 }
 
-/* A timeout that would not help: who holds a connection must lose it to who wants one. */
-static const struct http_server_config patient = { .name = "test",
-                                                   .connections = 8,
-                                                   .timeout_s = 60 };
-
 static void restart_with(const struct http_server_config *with)
 {
     http_server_free(server);
     serve(with);
 }
+
+/* One that takes a byte now and then is not silent: it loses its place when others come. */
+static void a_client_that_drips_is_cut(void **state)
+{
+    const struct http_server_config strict = {
+        .name = "test", .connections = 8, .timeout_s = 60, .patience_s = 1
+    };
+    int64_t start_us = clock_now(clock_system()).mono_us;
+    unsigned turns = 0;
+    char byte;
+    int fd;
+
+    (void)state;
+    restart_with(&strict);
+    body_size = 31 << 20; /* far over what the kernel buffers */
+    fd = probe_tcp(listener.port);
+    probe_send_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (recv(fd, &byte, 1, 0) == 1) {
+        assert_true(clock_now(clock_system()).mono_us - start_us < 10 * SEC);
+        assert_answer("GET /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ", "GET /a");
+        turns++;
+        if (clock_now(clock_system()).mono_us - start_us > 2 * SEC)
+            break; /* cut by now, though what the kernel holds may still be read */
+    }
+    assert_true(turns > 1);
+    buf_reset(&answer);
+    probe_read_all(fd, &answer);
+    assert_true(answer.len < body_size);
+    close(fd);
+}
+
+/* A timeout that would not help: who holds a connection must lose it to who wants one. */
+static const struct http_server_config patient = { .name = "test",
+                                                   .connections = 8,
+                                                   .timeout_s = 60 };
 
 static void those_who_hold_connections_lose_them(void **state)
 {
@@ -429,6 +459,7 @@ int main(void)
         TEST(what_is_no_http_is_refused),
         TEST(a_silent_client_is_cut),
         TEST(a_client_that_takes_nothing_is_cut),
+        TEST(a_client_that_drips_is_cut),
         TEST(those_who_hold_connections_lose_them),
         TEST(who_asks_keeps_the_connection),
         TEST(one_address_does_not_get_all_connections),

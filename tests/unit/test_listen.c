@@ -78,6 +78,9 @@ static void addresses_that_are_none_are_refused(void **state)
     assert_refused("[]:9917", -EINVAL, "no IP address");
     assert_refused("[:9917", -EINVAL, "no IP address");
     assert_refused("127.0.0.256:9917", -EINVAL, "no IP address");
+    assert_refused("127.0.1:9917", -EINVAL, "'127.0.1' is no IP address");
+    assert_refused("2130706433:9917", -EINVAL, "no IP address");
+    assert_refused("0x7f.0.0.1:9917", -EINVAL, "no IP address");
     assert_refused("registry.example.com:9917", -EINVAL, "no IP address");
     assert_refused(endless, -EINVAL, "more than an IP address");
     assert_refused("unix:", -EINVAL, "no absolute path");
@@ -86,6 +89,28 @@ static void addresses_that_are_none_are_refused(void **state)
                    "4567890123456789012345678901234567890",
                    -EINVAL, "107 at most");
     assert_refused("unix:/no/such/folder/debug.sock", -ENOENT, "/no/such/folder");
+}
+
+/* What the words alone tell is told without binding anything. */
+static void checking_finds_what_is_no_address(void **state)
+{
+    static const char *const bad[] = { "",      "9917",       ":x",          "::1:9917",
+                                       "[]:1",  "1.2.3:9917", "a.example:1", "unix:a.sock",
+                                       ":65536" };
+    static const char *const good[] = { ":1",          "127.0.0.1:0",     "[::]:9917",
+                                        "localhost:1", "unix:/no/a.sock", "0.0.0.0:65535" };
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        err_clear(&err);
+        if (listener_check(bad[i], &err) != -EINVAL || !err.text[0])
+            fail_msg("'%s' was taken for an address", bad[i]);
+    }
+    err_clear(&err);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        if (listener_check(good[i], &err) != 0)
+            fail_msg("'%s': %s", good[i], err.text);
 }
 
 static void addresses_of_all_kinds_listen(void **state)
@@ -227,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_that_are_none_are_refused),
+        cmocka_unit_test(checking_finds_what_is_no_address),
         cmocka_unit_test(addresses_of_all_kinds_listen),
         cmocka_unit_test(ipv6_listens_where_there_is_ipv6),
         cmocka_unit_test(a_port_in_use_is_an_error),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include <unistd.h>
 
@@ -69,12 +70,12 @@ static void what_is_below_the_level_is_dropped(void **state)
     char text[4096];
 
     (void)state;
-    log_init(LOG_ERROR);
+    log_init(LOG_ERROR, LOG_LOGFMT);
     capture();
     log_info("agent", "not this");
     log_error("agent", "but this");
     captured(text, sizeof(text));
-    log_init(LOG_INFO);
+    log_init(LOG_INFO, LOG_LOGFMT);
     assert_null(strstr(text, "not this"));
     assert_non_null(strstr(text, "but this"));
 }
@@ -92,6 +93,85 @@ static void a_long_line_is_cut(void **state)
     captured(text, sizeof(text));
     assert_true(strlen(text) < 2300);
     assert_string_equal(text + strlen(text) - 2, "\"\n");
+}
+
+static void assert_json_line(const char *said, const char *wanted)
+{
+    char text[8192];
+    json_error_t error;
+    json_t *json;
+
+    log_init(LOG_INFO, LOG_JSON);
+    capture();
+    log_warn("pods", "%s", said);
+    captured(text, sizeof(text));
+    log_init(LOG_INFO, LOG_LOGFMT);
+
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+    json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!json)
+        fail_msg("no JSON: %s in %s", error.text, text);
+    assert_int_equal(json_object_size(json), 4);
+    assert_string_equal(json_string_value(json_object_get(json, "level")), "warn");
+    assert_string_equal(json_string_value(json_object_get(json, "component")), "pods");
+    assert_int_equal(strlen(json_string_value(json_object_get(json, "time"))),
+                     strlen("2026-11-21T22:40:01.123Z"));
+    assert_string_equal(json_string_value(json_object_get(json, "msg")), wanted);
+    json_decref(json);
+}
+
+static void a_line_is_json(void **state)
+{
+    (void)state;
+    assert_json_line("watch failed: \"EOF\"\n\\", "watch failed: \"EOF\"\n\\");
+    assert_json_line("\",\"level\":\"error\t\x1b\x7f", "\",\"level\":\"error   ");
+}
+
+/* Bytes that are no UTF-8 would make the whole line no JSON. */
+static void only_utf8_is_logged(void **state)
+{
+    (void)state;
+    assert_json_line("gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3 \xe2\x82\xac",
+                     "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3 \xe2\x82\xac");
+    assert_json_line("a\xff\x80z", "a??z");
+    assert_json_line("\xc0\xaf \xe0\x80\xaf", "?? ???");           /* too long for what they are */
+    assert_json_line("\xed\xa0\x80 \xf4\x90\x80\x80", "??? ????"); /* no characters */
+    assert_json_line("cut \xe2\x82", "cut ??");
+}
+
+static void a_long_line_of_json_is_cut_between_characters(void **state)
+{
+    char words[5000];
+    char text[8192];
+    json_t *json;
+
+    (void)state;
+    for (size_t i = 0; i + 3 < sizeof(words); i += 3)
+        memcpy(words + i, "\xe2\x82\xac", 3);
+    words[sizeof(words) - 2] = '\0';
+    for (size_t shift = 0; shift < 3; shift++) {
+        log_init(LOG_INFO, LOG_JSON);
+        capture();
+        log_warn("pods", "%.*s%s", (int)shift, "xx", words);
+        captured(text, sizeof(text));
+        log_init(LOG_INFO, LOG_LOGFMT);
+        json = json_loads(text, 0, NULL);
+        assert_non_null(json);
+        json_decref(json);
+    }
+}
+
+static void formats_are_known_by_name(void **state)
+{
+    enum log_format format = LOG_LOGFMT;
+
+    (void)state;
+    assert_true(log_format_parse("json", &format));
+    assert_int_equal(format, LOG_JSON);
+    assert_false(log_format_parse("xml", &format));
+    assert_int_equal(format, LOG_JSON);
+    assert_true(log_format_parse("logfmt", &format));
+    assert_int_equal(format, LOG_LOGFMT);
 }
 
 static void levels_are_known_by_name(void **state)
@@ -112,7 +192,11 @@ int main(void)
         cmocka_unit_test(a_clusters_text_cannot_forge_a_line),
         cmocka_unit_test(what_is_below_the_level_is_dropped),
         cmocka_unit_test(a_long_line_is_cut),
+        cmocka_unit_test(a_line_is_json),
+        cmocka_unit_test(only_utf8_is_logged),
+        cmocka_unit_test(a_long_line_of_json_is_cut_between_characters),
         cmocka_unit_test(levels_are_known_by_name),
+        cmocka_unit_test(formats_are_known_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,16 @@ static void golden_node(void **state)
     assert_no_series_twice();
 }
 
+static void golden_openmetrics(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    input.format = EXPOSITION_OPENMETRICS;
+    scrape();
+    assert_golden(&text, "tests/data/exporter/metrics-openmetrics.txt");
+    assert_no("_created");
+}
+
 static void golden_healthy_node(void **state)
 {
     (void)state;
@@ -174,6 +184,64 @@ static void names_follow_the_rules(void **state)
     assert_true(family == NULL);
 }
 
+/* OpenMetrics: a family with a unit has it as its name's end. */
+static void units_are_what_names_end_in(void **state)
+{
+    static const char *const units[] = { "_seconds", "_bytes" };
+    const struct metric_family *family;
+
+    (void)state;
+    for (size_t i = 0; (family = metrics_family(i)); i++) {
+        struct str name = str_from(family->name);
+        const char *unit = NULL;
+
+        if (family->type == METRIC_COUNTER)
+            name.len -= strlen("_total");
+        for (size_t u = 0; u < ARRAY_SIZE(units); u++)
+            if (str_ends(name, str_from(units[u])))
+                unit = units[u] + 1;
+        assert_string_equal(unit ? unit : "", family->unit ? family->unit : "");
+    }
+}
+
+/* --- the documentation -------------------------------------------------------------------------
+ */
+
+static void add_family(struct buf *page, const struct metric_family *family)
+{
+    buf_printf(page, "| `%s` | %s | %s | ", family->name, metric_type_name(family->type),
+               family->unit ? family->unit : "");
+    for (size_t i = 0; family->labels[i]; i++)
+        buf_printf(page, "%s`%s`", i ? ", " : "", family->labels[i]);
+    buf_printf(page, " | %s | %s |\n",
+               family->stability == METRIC_STABLE ? "stable" : "experimental", family->help);
+}
+
+/* docs/metrics.md says what the table says; UPDATE_GOLDEN=1 writes it anew. */
+static void the_documentation_is_true(void **state)
+{
+    const struct metric_family *family;
+    struct buf page;
+
+    (void)state;
+    buf_init(&page, 1 << 20);
+    buf_add_text(
+        &page,
+        "# Metrics\n\n"
+        "Made from the table in `exporter/metrics.c`; `UPDATE_GOLDEN=1` and the test of it write "
+        "this "
+        "page.\n\n"
+        "Prometheus gets text 0.0.4 or, where it asks for it, OpenMetrics 1.0, in which "
+        "`imagepull_failures_total`\nhas exemplars: pod and namespace of each series' newest "
+        "failure. A stable metric keeps its name, labels and\nmeaning; an experimental one may "
+        "change or go.\n\n"
+        "| metric | type | unit | labels | stability | help |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; (family = metrics_family(i)); i++)
+        add_family(&page, family);
+    assert_golden(&page, "docs/metrics.md");
+    buf_done(&page);
+}
+
 static void helps_are_sentences(void **state)
 {
     const struct metric_family *family;
@@ -184,7 +252,7 @@ static void helps_are_sentences(void **state)
 
         if (!(isupper(first) || isdigit(first)) || !ends(family->help, "."))
             fail_msg("%s: '%s' is no sentence", family->name, family->help);
-        if (strpbrk(family->help, "\\\n")) /* they are written without escaping */
+        if (strpbrk(family->help, "\\\"\n")) /* they are written without escaping */
             fail_msg("%s: its help would need escapes", family->name);
     }
 }
@@ -351,6 +419,15 @@ static void hostile_names_do_no_harm(void **state)
     assert_int_equal(utf8_prefix(buf_str(&text)), text.len);
 }
 
+static void hostile_names_do_no_harm_to_openmetrics(void **state)
+{
+    (void)state;
+    input.format = EXPOSITION_OPENMETRICS;
+    hostile_names_do_no_harm(state);
+    assert_true(str_ends(buf_str(&text), STR("\n# EOF\n")));
+    assert_ptr_equal(strstr(text.at, "# EOF"), text.at + text.len - strlen("# EOF\n"));
+}
+
 static void a_document_over_its_limit_is_an_error(void **state)
 {
     struct err err = ERR_INIT;
@@ -389,8 +466,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(golden_node),
+        TEST(golden_openmetrics),
         TEST(golden_healthy_node),
         TEST(names_follow_the_rules),
+        TEST(units_are_what_names_end_in),
+        TEST(the_documentation_is_true),
         TEST(helps_are_sentences),
         TEST(no_family_is_there_twice),
         TEST(a_known_registry_has_all_causes),
@@ -401,6 +481,7 @@ int main(void)
         TEST(no_series_is_written_twice),
         TEST(series_over_the_cap_are_counted_once),
         TEST(hostile_names_do_no_harm),
+        TEST(hostile_names_do_no_harm_to_openmetrics),
         TEST(a_document_over_its_limit_is_an_error),
         TEST(promtool_is_content),
     };
