@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What clients say in Accept and Accept-Encoding, and what is in --web.config.file. */
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "exporter/negotiate.h"
+#include "exporter/web_file.h"
+#include "mem.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct str text = { .at = (const char *)data, .len = size };
+    struct err err = ERR_INIT;
+    struct web_file file;
+    char *header = mem_str(text);
+    int r;
+
+    assert(header);
+    negotiate_format(header);
+    negotiate_gzip(header);
+    mem_free(header);
+
+    r = web_file_parse(text, STR("/etc/web/"), &file, &err);
+    if (r == 0) {
+        assert(!file.tls || (file.cert_file && file.key_file));
+        assert(file.n_users <= WEB_FILE_USERS_MAX && file.n_headers <= WEB_FILE_HEADERS_MAX);
+        for (size_t i = 0; i < file.n_users; i++)
+            assert(web_file_hash(&file, file.users[i].name));
+        web_file_done(&file);
+    } else {
+        assert(r == -EINVAL || r == -ENOMEM || r == -E2BIG);
+        assert(err.code == r && err.text[0]);
+    }
+    return 0;
+}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The debug listener of a real agent: who may reach it, and what POST /debug/classify answers."""
+
+import http.client
+import json
+import os
+import socket
+import stat
+import subprocess
+import unittest
+
+import support
+
+NOBODY = 65534
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=5)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def ask(path, method="GET", target="/debug/failures", body=None, host="localhost"):
+    """(status, headers, body) over the unix socket at `path`."""
+    connection = UnixConnection(path)
+    try:
+        connection.request(method, target, body, {"Host": host})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+class OwnAgent:
+    """An agent that reads nothing, with its debug listener where it is told. The caller ends it."""
+
+    def __init__(self, debug, folder):
+        self.log_path = os.path.join(folder, "agent.log")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [support.agent_binary(), "--kube.source=none", "--cri.endpoint=unix:///nonexistent/cri.sock",
+                 "--web.listen-address=127.0.0.1:0", f"--debug.listen-address={debug}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def wait_answering(self, path):
+        def answers():
+            if self.process.poll() is not None:
+                raise RuntimeError("the agent ended")
+            try:
+                return ask(path)[0] == 200
+            except OSError:
+                return False
+
+        support.eventually(answers, "the debug socket answers")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(timeout=5)
+
+
+class DebugSocket(unittest.TestCase):
+    def setUp(self):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        os.chmod(folder.path, 0o755)
+        self.folder = folder.path
+        self.path = os.path.join(folder.path, "made", "debug.sock")
+
+    def start(self):
+        agent = OwnAgent("unix:" + self.path, self.folder)
+        self.addCleanup(agent.stop)
+        agent.wait_answering(self.path)
+        return agent
+
+    def test_it_is_private_and_its_folder_is_made(self):
+        agent = self.start()
+        mode = os.stat(self.path).st_mode
+        self.assertTrue(stat.S_ISSOCK(mode))
+        self.assertEqual(stat.S_IMODE(mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(self.path)).st_mode), 0o700)
+        self.assertEqual(agent.stop(), 0)
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_what_a_killed_agent_left_is_replaced(self):
+        self.start().kill()
+        self.assertTrue(os.path.exists(self.path))
+        with self.assertRaises(ConnectionRefusedError):
+            ask(self.path)
+        self.start()
+
+    def test_two_agents_do_not_share_it(self):
+        self.start()
+        second = OwnAgent("unix:" + self.path, self.folder)
+        self.assertEqual(second.process.wait(timeout=5), 2)
+        with open(second.log_path) as log:
+            self.assertIn(f"somebody listens on '{self.path}' already", log.read())
+        self.assertEqual(ask(self.path)[0], 200)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_other_users_are_kept_out(self):
+        self.start()
+        os.chmod(os.path.dirname(self.path), 0o755)  # not its folder, the socket itself
+        done = subprocess.run(["curl", "-sS", "--unix-socket", self.path, "http://localhost/debug/failures"],
+                              user=NOBODY, capture_output=True, text=True, timeout=10)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, "")
+
+    def test_other_names_are_refused(self):
+        self.start()
+        for host in ("rebound.example", "rebound.example:9918", "10.0.0.1", ""):
+            for target in ("/", "/debug/failures"):
+                status, _, body = ask(self.path, target=target, host=host)
+                self.assertEqual((host, status), (host, 403))
+                self.assertIn("error", json.loads(body))
+            self.assertEqual(ask(self.path, "POST", "/debug/classify", b"x", host)[0], 403)
+
+    def test_nothing_may_be_kept_in_a_cache(self):
+        self.start()
+        for target in ("/", "/debug/failures", "/debug/sources", "/debug/images", "/debug/events", "/nowhere"):
+            headers = ask(self.path, target=target)[1]
+            self.assertEqual(headers["Cache-Control"], "no-store")
+            self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+        self.assertIn("default-src 'none'", ask(self.path, target="/")[1]["Content-Security-Policy"])
+
+
+class Classify(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        cls.path = os.path.join(folder.path, "debug.sock")
+        cls.agent = OwnAgent("unix:" + cls.path, folder.path)
+        cls.addClassCleanup(cls.agent.stop)
+        cls.agent.wait_answering(cls.path)
+
+    def classify(self, body):
+        return ask(self.path, "POST", "/debug/classify", body)
+
+    def test_it_says_what_the_command_says(self):
+        """For every message of a real runtime that the corpus has."""
+        with open(os.path.join(support.ROOT, "tests", "corpus", "lab.jsonl")) as corpus:
+            messages = [json.loads(line)["message"] for line in corpus]
+        done = subprocess.run([support.agent_binary(), "classify", "--null", "--output=json"],
+                              input="\0".join(messages), capture_output=True, text=True, timeout=30, check=True)
+        verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(verdicts), len(messages))
+        for message, verdict in zip(messages, verdicts):
+            status, headers, body = self.classify(message.encode())
+            self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
+            answer = json.loads(body)
+            self.assertEqual({key: answer[key] for key in verdict}, verdict)
+            if answer["attempt"] is not None:
+                self.assertLess(answer["attempt"], len(answer["attempts"]))
+
+    def test_bodies_have_a_limit(self):
+        self.assertEqual(self.classify(b"x" * (1 << 20))[0], 200)
+        connection = UnixConnection(self.path)
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", "/debug/classify")
+        connection.putheader("Content-Length", str((1 << 20) + 1))
+        connection.endheaders()  # answered without a byte of the body
+        response = connection.getresponse()
+        self.assertEqual(response.status, 413)
+        self.assertIn(b"at most 1048576 are read", response.read())
+
+    def test_what_is_no_message_is_refused(self):
+        status, _, body = self.classify(b"\n")
+        self.assertEqual(status, 400)
+        self.assertIn("there is no message", json.loads(body)["error"])
+        self.assertEqual(ask(self.path, target="/debug/classify")[0], 405)
+
+
+class Off(unittest.TestCase):
+    def test_nothing_listens(self):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        agent = OwnAgent("off", folder.path)
+        self.addCleanup(agent.stop)
+
+        def listening():
+            with open(f"/proc/{agent.process.pid}/net/tcp") as table:
+                inodes = {line.split()[9] for line in table.readlines()[1:] if line.split()[3] == "0A"}
+            fds = f"/proc/{agent.process.pid}/fd"
+            links = {os.readlink(os.path.join(fds, fd)) for fd in os.listdir(fds)}
+            return [inode for inode in inodes if f"socket:[{inode}]" in links]
+
+        support.eventually(lambda: len(listening()) == 1, "the scrape port alone is open")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's Prometheus scrapes the agent in both formats, and its query API gives back what the agent holds."""
+
+import gzip
+import http.client
+import http.server
+import os
+import re
+import subprocess
+import threading
+import unittest
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+import support
+from agent import Metrics
+from api_double import ApiDouble
+from pods import Pods, waiting
+from procs import require
+from prometheus_server import Prometheus
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+# What changes from one scrape to the next on a node where nothing happens.
+RESTLESS = re.compile(r"^(imagepull_source_(received|last|reconnects)|imagepull_cri_request|imagepull_attempts)")
+SERIES_AT_WORST = 1500
+
+
+def fetch(address, path="/metrics", method="GET", **headers):
+    """(status, headers, body) of one request."""
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    try:
+        connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+class Relay:
+    """Answers each GET with what `answer(path)` returns: (Content-Type, body). For scrapers that cannot be told."""
+
+    def __init__(self, answer):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                content_type, body = answer(self.path)
+                self.send_response(200)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = self._server.server_address[:2]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def golden(path):
+    """The documents of tests/data/exporter, which have a sample of everything."""
+    name = "metrics-openmetrics.txt" if path == "/openmetrics" else "metrics.txt"
+    with open(os.path.join(support.ROOT, "tests", "data", "exporter", name), "rb") as source:
+        return (OPENMETRICS if path == "/openmetrics" else TEXT), source.read()
+
+
+def series(metrics):
+    """As Prometheus tells it: {labels with the name: value}."""
+    return {frozenset({**sample.labels, "__name__": sample.name}.items()): sample.value for sample in metrics.samples}
+
+
+def at(address):
+    return f"{address[0]}:{address[1]}"
+
+
+class Scraped(unittest.TestCase):
+    """An API server with pods that cannot pull, an agent, and Prometheus."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        double = ApiDouble(os.path.join(folder.path, "api"))
+        cls.addClassCleanup(double.stop)
+        double.start()
+        double.wait_ready()
+        pods = Pods(double.client())
+        pods.create_failing("web-0")
+        pods.create_failing("web-1", 'dial tcp: lookup registry.example.com on 10.0.0.10:53: no such host "<&>"')
+        cls.agent = support.start_agent(cls, ["--node-name=lab-node", *double.agent_flags(),
+                                              "--cri.endpoint=unix:///nonexistent/containerd.sock"])
+        cls.agent.wait_ready()
+        text = Relay(lambda path: (TEXT, fetch(cls.agent.web)[2]))
+        cls.addClassCleanup(text.stop)
+        recorded = Relay(golden)
+        cls.addClassCleanup(recorded.stop)
+        cls.prometheus = Prometheus(folder.path, {
+            "openmetrics": (at(cls.agent.web), []),
+            "text": (at(text.address), []),
+            "golden-openmetrics": (at(recorded.address), ["metrics_path: /openmetrics"]),
+            "golden-text": (at(recorded.address), ["metrics_path: /text"]),
+        })
+        cls.addClassCleanup(cls.prometheus.stop)
+        cls.prometheus.wait_ready()
+
+    def assert_up(self):
+        def up():
+            self.assertEqual(self.prometheus.targets(), {job: ("up", "") for job in (
+                "openmetrics", "text", "golden-openmetrics", "golden-text")})
+
+        support.eventually(up, "all targets are up")
+
+    def held(self, accept):
+        """What the agent says now, without what changes all the time."""
+        body = fetch(self.agent.web, Accept=accept)[2].decode()
+        metrics = Metrics("\n".join(line.partition(" # {")[0] for line in body.splitlines()))
+        return {labels: value for labels, value in series(metrics).items()
+                if not RESTLESS.match(dict(labels)["__name__"]) and dict(labels)["__name__"].startswith("imagepull_")}
+
+    def assert_given_back(self, job, accept):
+        def same():
+            stored = self.prometheus.query(f'{{job="{job}",__name__=~"imagepull_.+"}}')
+            held = self.held(accept)
+            self.assertGreater(len(held), 30)
+            self.assertEqual({labels: stored.get(labels) for labels in held}, held)
+            names = {dict(labels)["__name__"] for labels in stored}
+            self.assertEqual([name for name in names if name.endswith("_created")], [])
+
+        support.eventually(same, f"job {job} holds what the agent holds", 20)
+
+    def test_openmetrics_comes_back(self):
+        self.assert_up()
+        self.assert_given_back("openmetrics", "application/openmetrics-text")
+
+    def test_text_comes_back(self):
+        self.assert_up()
+        self.assert_given_back("text", "text/plain")
+
+    def test_what_blocks_a_container_can_be_asked_for(self):
+        def told():
+            found = self.prometheus.query('imagepull_container_blocked_info{job="openmetrics"}')
+            told = {(dict(labels)["pod"], dict(labels)["cause"]) for labels in found}
+            self.assertEqual(told, {("web-0", "unauthorized"), ("web-1", "network")})
+
+        support.eventually(told, "both pods and their causes")
+
+    def test_a_sample_of_everything_is_accepted(self):
+        self.assert_up()
+        for form in ("text", "openmetrics"):
+            _, body = golden("/" + form)
+            lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+            stored = self.prometheus.query(f'{{job="golden-{form}",__name__=~"(imagepull|process)_.+"}}')
+            self.assertEqual(len(stored), len(lines))
+
+    def test_exemplars_are_stored(self):
+        def stored():
+            found = self.prometheus.exemplars('imagepull_failures_total{job="golden-openmetrics"}', 1795300000, 1795301000)
+            self.assertEqual([(labels["cause"], exemplar, time) for labels, exemplar, time in found],
+                             [("unauthorized", {"pod": "web-0", "namespace": "default"}, 1795300769.0)])
+
+        support.eventually(stored, "the golden page's exemplar")
+
+
+class Formats(unittest.TestCase):
+    """What is negotiated, asked with the headers of real clients. No source is read: it starts at once."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.agent = support.start_agent(cls, ["--kube.source=none",
+                                              "--cri.endpoint=unix:///nonexistent/containerd.sock"])
+        cls.agent.wait_listening()
+
+    def test_text_without_a_wish(self):
+        status, headers, body = fetch(self.agent.web)
+        self.assertEqual((status, headers["Content-Type"]), (200, TEXT))
+        self.assertEqual(headers["Vary"], "Accept, Accept-Encoding")
+        self.assertNotIn("Content-Encoding", headers)
+        self.assertNotIn(b"# EOF", body)
+        checked = subprocess.run([require("promtool", "prometheus"), "check", "metrics"], input=body,
+                                 capture_output=True)
+        self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, b""))
+
+    def test_openmetrics_and_gzip_as_prometheus_asks(self):
+        status, headers, body = fetch(
+            self.agent.web, Accept="application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            Accept_Encoding="gzip")
+        self.assertEqual((status, headers["Content-Type"], headers["Content-Encoding"]), (200, OPENMETRICS, "gzip"))
+        self.assertEqual(len(body), int(headers["Content-Length"]))
+        families = list(text_string_to_metric_families(gzip.decompress(body).decode()))
+        self.assertIn("imagepull_limit_hits", [family.name for family in families])
+
+    def test_head_is_get_without_the_body(self):
+        for headers in ({}, {"Accept_Encoding": "gzip"}):
+            status, head, body = fetch(self.agent.web, method="HEAD", **headers)
+            self.assertEqual((status, body), (200, b""))
+            self.assertGreater(int(head["Content-Length"]), 100)
+            self.assertEqual(head.get("Content-Encoding"), headers.get("Accept_Encoding"))
+
+    def test_curl_understands_both(self):
+        for flags in ([], ["--compressed"], ["--head"]):
+            subprocess.run(["curl", "--silent", "--fail", "--noproxy", "*", *flags, f"http://{at(self.agent.web)}/metrics"],
+                           check=True, capture_output=True)
+
+
+class Hostile(unittest.TestCase):
+    """Names and messages as bad as an API server lets through: every format stays valid and under its cap."""
+
+    NAMES = ('quote"and\\backslash', "two\nlines", "<script>alert(1)</script>", "x\"} 1\nforged_total{a=\"",
+             "ünïcode-\u202e-\U0001f4a3", "# EOF", "not-found/unauthorized-401")
+
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        double = ApiDouble(os.path.join(folder.path, "api"))
+        cls.addClassCleanup(double.stop)
+        double.start()
+        double.wait_ready()
+        pods = Pods(double.client())
+        for number in range(25):
+            cls.create(pods, number)
+        cls.agent = support.start_agent(cls, ["--node-name=lab-node", *double.agent_flags(),
+                                              "--cri.endpoint=unix:///nonexistent/containerd.sock"])
+        cls.agent.wait_ready()
+
+    @classmethod
+    def create(cls, pods, number):
+        """A pod with a hundred containers; half of the images are no legal references, each other has its registry."""
+        images = [f"evil-{number}-{i}.example.com/{cls.NAMES[i // 2 % len(cls.NAMES) if i % 2 else -1]}:v1"
+                  for i in range(100)]
+        pods.create({"metadata": {"name": f"evil-{number}"},
+                     "spec": {"nodeName": "lab-node",
+                              "containers": [{"name": f"c-{i}", "image": image} for i, image in enumerate(images)]}},
+                    *(waiting("ErrImagePull", image * (3000 if i == 5 else 1) + ": not found", f"c-{i}")
+                      for i, image in enumerate(images)))
+
+    def test_both_formats_are_valid_and_bounded(self):
+        def seen():
+            self.assertGreater(self.agent.metrics().value("imagepull_container_blocked_left_out"), 1000)
+
+        support.eventually(seen, "the agent has seen them", 20)
+        text = fetch(self.agent.web)[2]
+        checked = subprocess.run([require("promtool", "prometheus"), "check", "metrics"], input=text, capture_output=True)
+        self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, b""))
+        lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+        self.assertLess(len(lines), SERIES_AT_WORST)
+        self.assertEqual([line for line in lines if not line.startswith(("imagepull_", "process_"))], [])
+
+        openmetrics = fetch(self.agent.web, Accept="application/openmetrics-text")[2].decode()
+        samples = [s for family in text_string_to_metric_families(openmetrics) for s in family.samples]
+        self.assertLess(len(samples), SERIES_AT_WORST)
+        self.assertEqual(len({s.labels["registry"] for s in samples if "registry" in s.labels}), 17)
+
+    def test_prometheus_takes_it(self):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        prometheus = Prometheus(folder.path, {"hostile": (at(self.agent.web), [])})
+        self.addCleanup(prometheus.stop)
+        prometheus.wait_ready()
+        support.eventually(lambda: self.assertEqual(prometheus.targets(), {"hostile": ("up", "")}), "it is up")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--web.config.file: who is let in over TLS, with a client certificate, with a password; and that it is read again."""
+
+import concurrent.futures
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import time
+import unittest
+
+import bcrypt
+
+import support
+from certs import make_ca, make_server_certificate
+from procs import clean_environment, require, run
+from prometheus_server import Prometheus
+
+NOBODY = "--cri.endpoint=unix:///nonexistent/containerd.sock"
+PASSWORD = "correct horse"
+
+
+def make_client_certificate(folder, name, ca, extensions="extendedKeyUsage=clientAuth"):
+    """As make_server_certificate(), but for a client."""
+    cert, key = os.path.join(folder, f"{name}.crt"), os.path.join(folder, f"{name}.key")
+    openssl = require("openssl", "openssl")
+    run([openssl, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+         "-out", cert + ".csr", "-subj", f"/CN={name}"], f"making the key of {name}")
+    with open(cert + ".ext", "w") as out:
+        out.write(extensions + "\n")
+    run([openssl, "x509", "-req", "-in", cert + ".csr", "-CA", ca[0], "-CAkey", ca[1], "-CAcreateserial", "-out", cert,
+         "-days", "2", "-extfile", cert + ".ext"], f"signing the certificate of {name}")
+    return cert, key
+
+
+def hashed(password, cost=5):
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
+
+
+class Guarded(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = support.Folder()
+        cls.addClassCleanup(folder.remove)
+        cls.folder = folder.path
+        cls.ca = make_ca(cls.folder, "ca")
+        cls.other_ca = make_ca(cls.folder, "other-ca")
+        cls.server = make_server_certificate(cls.folder, "server", cls.ca, ["IP:127.0.0.1"])
+        cls.client = make_client_certificate(cls.folder, "client", cls.ca)
+        cls.stranger = make_client_certificate(cls.folder, "stranger", cls.other_ca)
+
+    def write(self, text, name="web.yml"):
+        path = os.path.join(self.folder, name)
+        with open(path + ".part", "w") as out:
+            out.write(text)
+        os.rename(path + ".part", path)
+        return path
+
+    def start(self, text):
+        agent = support.start_agent(self, ["--kube.source=none", NOBODY, f"--web.config.file={self.write(text)}"])
+        support.eventually(lambda: self.answers(agent), "it listens")  # the debug listener is the last to come
+        return agent
+
+    @staticmethod
+    def answers(agent):
+        try:
+            return agent.get("/debug/sources")[0] == 200
+        except OSError:
+            return False
+
+    def curl(self, agent, *flags, scheme="https", path="/metrics"):
+        """(curl's exit status, HTTP status or 0)."""
+        done = subprocess.run(
+            ["curl", "--silent", "--noproxy", "*", "--max-time", "10", "--cacert", self.ca[0], "--output", os.devnull,
+             "--write-out", "%{http_code}", *flags, f"{scheme}://{agent.web[0]}:{agent.web[1]}{path}"],
+            capture_output=True, text=True, env=clean_environment())
+        return done.returncode, int(done.stdout or 0)
+
+    def assert_refused(self, outcome):
+        self.assertNotEqual(outcome[0], 0)
+        self.assertEqual(outcome[1], 0)
+
+    def tls(self, more=""):
+        return f"tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}"
+
+    # --- TLS and client certificates ---
+
+    def test_tls(self):
+        agent = self.start(self.tls())
+        self.assertEqual(self.curl(agent), (0, 200))
+        self.assertEqual(self.curl(agent, "--tls-max", "1.2"), (0, 200))
+        self.assert_refused(self.curl(agent, scheme="http"))
+        self.assert_refused(self.curl(agent, "--cacert", self.other_ca[0]))
+
+    def test_who_never_ends_the_handshake_is_cut(self):
+        agent = self.start(self.tls())
+        with contextlib.ExitStack() as clients:
+            stuck = [clients.enter_context(socket.create_connection(agent.web, timeout=30)) for _ in range(3)]
+            for client, words in zip(stuck, (b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n")):
+                client.sendall(words)
+            self.assertEqual(self.curl(agent), (0, 200), "others are served meanwhile")
+            for client in stuck:
+                with contextlib.suppress(ConnectionError):  # a reset is a cut, too
+                    while client.recv(100):
+                        pass
+
+    def test_versions(self):
+        agent = self.start(self.tls("  min_version: TLS13\n"))
+        self.assertEqual(self.curl(agent), (0, 200))
+        self.assert_refused(self.curl(agent, "--tls-max", "1.2"))
+
+    def test_client_certificates(self):
+        agent = self.start(self.tls("  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n"))
+        self.assertEqual(self.curl(agent, "--cert", self.client[0], "--key", self.client[1]), (0, 200))
+        self.assert_refused(self.curl(agent))
+        self.assert_refused(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]))
+        self.assert_refused(self.curl(agent, "--cert", self.server[0], "--key", self.server[1]))  # no client's
+        plain = make_client_certificate(self.folder, "plain", self.ca, "basicConstraints=CA:FALSE")  # anybody's
+        self.assertEqual(self.curl(agent, "--cert", plain[0], "--key", plain[1]), (0, 200))
+        self.assertEqual(self.curl(agent, "--cert", self.client[0], "--key", self.client[1]), (0, 200))
+
+    def test_a_client_certificate_if_given(self):
+        agent = self.start(self.tls("  client_ca_file: ca.crt\n  client_auth_type: VerifyClientCertIfGiven\n"))
+        self.assertEqual(self.curl(agent), (0, 200))
+        self.assertEqual(self.curl(agent, "--cert", self.client[0], "--key", self.client[1]), (0, 200))
+        self.assert_refused(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]))
+
+    def test_any_client_certificate(self):
+        agent = self.start(self.tls("  client_auth_type: RequireAnyClientCert\n"))
+        self.assert_refused(self.curl(agent))
+        self.assertEqual(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]), (0, 200))
+
+    # --- passwords ---
+
+    def test_passwords(self):
+        agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n  \"anne ü\": {hashed('x')}\n")
+        right = ("--user", f"prom:{PASSWORD}")
+        for _ in range(3):
+            self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
+            for wrong in ("prom:wrong", "prom:", "nobody:wrong", f"nobody:{PASSWORD}", f"anne ü:{PASSWORD}",
+                          f"prom:{PASSWORD}{'x' * 300}", "prom"):
+                self.assertEqual(self.curl(agent, "--user", wrong if ":" in wrong else wrong + ":", scheme="http"),
+                                 (0, 401), wrong)
+            self.assertEqual(self.curl(agent, scheme="http"), (0, 401))
+            self.assertEqual(self.curl(agent, "--header", "Authorization: Basic !!!", scheme="http"), (0, 401))
+            self.assertEqual(self.curl(agent, "--header", "Authorization: Bearer x", scheme="http"), (0, 401))
+        self.assertEqual(self.curl(agent, "--user", "anne ü:x", scheme="http"), (0, 200))
+        self.assertEqual(self.curl(agent, "--user", "nobody:x", scheme="http"), (0, 401))
+        for probe in ("/healthz", "/-/healthy", "/readyz", "/-/ready"):
+            self.assertEqual(self.curl(agent, scheme="http", path=probe), (0, 200))
+        self.assertEqual(self.curl(agent, scheme="http", path="/"), (0, 401))
+
+    def test_who_was_let_in_does_not_wait_for_others_checks(self):
+        agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
+        right = ("--user", f"prom:{PASSWORD}")
+        self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
+        with concurrent.futures.ThreadPoolExecutor(40) as pool:
+            wrong = [pool.submit(self.curl, agent, "--user", f"prom:{n}", scheme="http") for n in range(40)]
+            support.eventually(lambda: any(w.done() for w in wrong), "the first one is checked", 20)
+            waiting = sum(not w.done() for w in wrong)
+            self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
+            self.assertGreater(waiting, 1)
+            # A full queue says so; nobody gets in.
+            self.assertLessEqual({w.result()[1] for w in wrong}, {401, 503, 0})
+
+    def test_it_ends_at_once_while_passwords_wait(self):
+        agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            wrong = [pool.submit(self.curl, agent, "--user", f"prom:{n}", scheme="http") for n in range(20)]
+            support.eventually(lambda: any(w.done() for w in wrong), "the first one is checked", 20)
+            status, seconds = agent.stop()
+            self.assertEqual(status, 0, agent.log())
+            self.assertLess(seconds, 2)
+            for each in wrong:
+                self.assertNotEqual(each.result()[1], 200)
+
+    def test_headers(self):
+        agent = self.start("http_server_config:\n  headers:\n    Strict-Transport-Security: max-age=3600\n"
+                           "    X-Content-Type-Options: nosniff\n")
+        done = subprocess.run(["curl", "--silent", "--head", "--noproxy", "*", f"http://{agent.web[0]}:{agent.web[1]}/"],
+                              capture_output=True, text=True, check=True)
+        self.assertIn("Strict-Transport-Security: max-age=3600", done.stdout)
+        self.assertEqual(done.stdout.count("X-Content-Type-Options"), 1)
+
+    # --- changes ---
+
+    def served_certificate(self, agent):
+        return ssl.get_server_certificate(agent.web, timeout=5)
+
+    def test_a_changed_certificate_is_used_without_a_restart(self):
+        agent = self.start(self.tls())
+        before = self.served_certificate(agent)
+        new = make_server_certificate(self.folder, "new-server", self.ca, ["IP:127.0.0.1"])
+        for source, target in zip(new, self.server):
+            os.rename(source, target)
+        after = support.eventually(lambda: self.served_certificate(agent), "a certificate")
+        self.assertNotEqual(after, before)
+        with open(self.server[0]) as wanted:
+            self.assertEqual(after.strip(), wanted.read().strip())
+        self.assertEqual(self.curl(agent), (0, 200))
+
+    def test_changed_users_count_at_once_and_nonsense_changes_nothing(self):
+        agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n")
+        self.assertEqual(self.curl(agent, "--user", f"prom:{PASSWORD}", scheme="http"), (0, 200))
+        self.write(f"basic_auth_users:\n  prom: {hashed('new')}\n")
+        self.assertEqual(self.curl(agent, "--user", f"prom:{PASSWORD}", scheme="http"), (0, 401))
+        self.assertEqual(self.curl(agent, "--user", "prom:new", scheme="http"), (0, 200))
+        for nonsense in ("basic_auth_user: {}\n", self.tls()):
+            self.write(nonsense)
+            for _ in range(3):
+                self.assertEqual(self.curl(agent, "--user", "prom:new", scheme="http"), (0, 200))
+                self.assertEqual(self.curl(agent, scheme="http"), (0, 401))
+        said = [line for line in agent.log().splitlines() if "what it said before goes on" in line]
+        self.assertEqual(len(said), 2, agent.log())
+        self.assertIn("line 1: unknown key 'basic_auth_user'", said[0])
+        self.assertIn("needs a restart", said[1])
+
+    # --- the real Prometheus ---
+
+    def test_prometheus(self):
+        agent = self.start(self.tls("  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n") +
+                           f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n")
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+
+        def job(certificate, password):
+            return (f"{agent.web[0]}:{agent.web[1]}", [
+                "scheme: https",
+                f"tls_config: {{ca_file: {self.ca[0]}, cert_file: {certificate[0]}, key_file: {certificate[1]}}}",
+                f"basic_auth: {{username: prom, password: '{password}'}}"])
+
+        prometheus = Prometheus(folder.path, {"right": job(self.client, PASSWORD),
+                                              "wrong-password": job(self.client, "wrong"),
+                                              "wrong-certificate": job(self.stranger, PASSWORD)})
+        self.addCleanup(prometheus.stop)
+        prometheus.wait_ready()
+
+        def told():
+            targets = prometheus.targets()
+            self.assertEqual({name: health for name, (health, _) in targets.items()},
+                             {"right": "up", "wrong-password": "down", "wrong-certificate": "down"})
+            self.assertIn("401", targets["wrong-password"][1])
+            self.assertNotIn("HTTP status", targets["wrong-certificate"][1])  # it does not come so far
+            self.assertEqual(prometheus.query('count(imagepull_exporter_build_info{job="right"})'), {frozenset(): 1})
+
+        support.eventually(told, "only the right one is up", 20)
+        began = time.monotonic()
+        new = make_server_certificate(self.folder, "newer-server", self.ca, ["IP:127.0.0.1"])
+        for source, target in zip(new, self.server):
+            os.rename(source, target)
+        while time.monotonic() - began < 2:  # some scrapes after the change
+            support.eventually(told, "still up with another certificate", 20)
+            time.sleep(0.25)
+
+
+class BadFiles(unittest.TestCase):
+    """Refused at the start, with the file, the line and the key."""
+
+    def refuse(self, text, *words):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        path = os.path.join(folder.path, "web.yml")
+        if text is not None:
+            with open(path, "w") as out:
+                out.write(text)
+        done = subprocess.run([support.agent_binary(), "--kube.source=none", "--web.listen-address=127.0.0.1:0",
+                               "--debug.listen-address=off", NOBODY, f"--web.config.file={path}"],
+                              capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        for word in ("--web.config.file", path, *words):
+            self.assertIn(word, done.stderr)
+
+    def test_each_is_refused_with_a_sentence(self):
+        self.refuse(None, "No such file")
+        self.refuse("tls_server_configs:\n  cert_file: x\n", "line 1", "tls_server_configs")
+        self.refuse("tls_server_config:\n  cert_file: x\n  key: y\n", "line 3", "'key'")
+        self.refuse("tls_server_config:\n  cert_file: missing.crt\n  key_file: missing.key\n", "missing.crt")
+        self.refuse("basic_auth_users:\n  prom: plain-text\n", "line 2", "prom", "bcrypt")
+        self.refuse("a: [\n", "line")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A headless Chromium, driven through chromium-driver by plain WebDriver (w3.org/TR/webdriver2)."""
+
+import base64
+import http.client
+import json
+import re
+import subprocess
+import time
+
+
+class BrowserError(Exception):
+    pass
+
+
+class Browser:
+    """Starts at once; `close` ends the browser and its driver."""
+
+    def __init__(self, driver, log_path, width=1280, height=900, dark=False):
+        with open(log_path, "w") as log:
+            self._process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=log, text=True)
+        self._session = None
+        try:
+            self._port = self._wait_port()
+            flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                     "--no-proxy-server", "--hide-scrollbars", f"--window-size={width},{height}"]
+            if dark:
+                flags.append("--force-dark-mode")
+            options = {"args": flags, "prefs": {}}
+            capabilities = {"browserName": "chrome", "goog:chromeOptions": options,
+                            "goog:loggingPrefs": {"browser": "ALL"}}
+            self._session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
+            self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                      mobile=width < 600)
+            self._cdp("Emulation.setEmulatedMedia",
+                      features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait_port(self):
+        for line in self._process.stdout:
+            match = re.search(r"started successfully on port (\d+)", line)
+            if match:
+                return int(match.group(1))
+        raise BrowserError("chromium-driver ended before it listened")
+
+    def _ask(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None,
+                               {"Content-Type": "application/json"})
+            answer = json.loads(connection.getresponse().read())["value"]
+        finally:
+            connection.close()
+        if isinstance(answer, dict) and "error" in answer:
+            raise BrowserError(f"{path}: {answer['error']}: {answer.get('message', '')}")
+        return answer
+
+    def _call(self, method, what, body=None):
+        return self._ask(method, f"/session/{self._session}/{what}", body)
+
+    def _cdp(self, command, **parameters):
+        return self._call("POST", "goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def open(self, url):
+        self._call("POST", "url", {"url": url})
+
+    def run(self, script, *arguments):
+        """What the page's own JavaScript makes of `script`, a function's body."""
+        return self._call("POST", "execute/sync", {"script": script, "args": list(arguments)})
+
+    def until(self, script, seconds=15):
+        """Wait for a true answer and return it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.run(script)
+            if answer:
+                return answer
+            if time.monotonic() > deadline:
+                raise BrowserError(f"not within {seconds} s: {script}\n{self.text()}")
+            time.sleep(0.05)
+
+    def text(self):
+        return self.run("return document.body.innerText")
+
+    def complaints(self):
+        """What the console has of warnings and errors since the last time."""
+        return [entry["message"] for entry in self._call("POST", "se/log", {"type": "browser"})]
+
+    def picture(self, path):
+        """The whole page, not only what the window shows."""
+        size = self._cdp("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 4000), "scale": 1}
+        data = self._cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
+        with open(path, "wb") as image:
+            image.write(base64.b64decode(data))
+
+    def close(self):
+        try:
+            if self._session:
+                self._call("DELETE", "")
+        except (OSError, BrowserError, ValueError):
+            pass  # it ends with its driver
+        finally:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+            self._process.stdout.close()
