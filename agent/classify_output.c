@@ -13,15 +13,19 @@
 
 #define WRITE_AT (64u << 10) /* output is handed over in pieces of about this size */
 #define OUTPUT_MAX (1u << 20)
-#define ENDING_MAX 8192u
+#define FRAME_MAX 8192u
 
 /*
- * How the last object with this reason ended: `"registry":...,"advice":...}`. In a log
- * the same reason comes with the same registry again and again.
+ * What stood around the image in the last object with this reason, `{"cause":...,"image":` and
+ * `,"registry":...,"advice":...`. In a log the same reason comes with the same facts again and
+ * again.
  */
-struct ending {
+struct frame {
+    enum stage stage;
+    int http_status;
     char registry[LIMIT_NAME_TEXT];
-    struct buf json; /* empty: none yet */
+    struct buf head; /* empty: none yet */
+    struct buf tail;
 };
 
 struct classify_output {
@@ -31,7 +35,7 @@ struct classify_output {
     int error;
     struct buf text;
     struct buf advice;
-    struct ending endings[REASON_MAX];
+    struct frame frames[REASON_MAX];
     struct failure failure;
     struct explanation explanation;
 };
@@ -47,9 +51,11 @@ struct classify_output *classify_output_new(bool json, bool explain)
     out->header_done = false;
     out->error = 0;
     buf_init(&out->text, OUTPUT_MAX);
-    buf_init(&out->advice, ENDING_MAX);
-    for (size_t i = 0; i < REASON_MAX; i++)
-        buf_init(&out->endings[i].json, ENDING_MAX);
+    buf_init(&out->advice, FRAME_MAX);
+    for (size_t i = 0; i < REASON_MAX; i++) {
+        buf_init(&out->frames[i].head, FRAME_MAX);
+        buf_init(&out->frames[i].tail, FRAME_MAX);
+    }
     return out;
 }
 
@@ -83,8 +89,10 @@ int classify_output_free(struct classify_output *out)
     error = out->error;
     buf_done(&out->text);
     buf_done(&out->advice);
-    for (size_t i = 0; i < REASON_MAX; i++)
-        buf_done(&out->endings[i].json);
+    for (size_t i = 0; i < REASON_MAX; i++) {
+        buf_done(&out->frames[i].head);
+        buf_done(&out->frames[i].tail);
+    }
     mem_free(out);
     return error;
 }
@@ -209,28 +217,13 @@ static void advise(struct buf *to, const struct verdict *v, struct str registry)
     advice_write(to, v, &facts);
 }
 
-/* Everything behind the image, from the last time where it is the same. */
-static const struct buf *ending(struct classify_output *out, const struct verdict *v,
-                                const char *registry)
+static void write_head(struct frame *frame, const struct verdict *v)
 {
-    struct ending *e = &out->endings[v->reason];
+    struct buf *to = &frame->head;
 
-    if (e->json.len > 0 && strcmp(e->registry, registry) == 0)
-        return &e->json;
-    memcpy(e->registry, registry, strlen(registry) + 1);
-    buf_reset(&e->json);
-    json_text_or_null(&e->json, ",\"registry\":", str_from(registry));
-    json_causes(&e->json, v->ambiguous_with);
-    advise(&out->advice, v, str_from(registry));
-    json_text_or_null(&e->json, ",\"advice\":", buf_str(&out->advice));
-    return &e->json;
-}
-
-static void write_json(struct classify_output *out, const struct failure *f,
-                       const struct verdict *v, const char *registry)
-{
-    struct buf *to = &out->text;
-
+    frame->stage = v->stage;
+    frame->http_status = v->http_status;
+    buf_reset(to);
     json_name(to, STR("{\"cause\":"), cause_name(v->cause));
     json_name(to, STR(",\"reason\":"), reason_name(v->reason));
     json_name(to, STR(",\"stage\":"), stage_name(v->stage));
@@ -239,8 +232,38 @@ static void write_json(struct classify_output *out, const struct failure *f,
         buf_add_uint(to, (uint64_t)v->http_status);
     else
         buf_add(to, STR("null"));
-    json_text_or_null(to, ",\"image\":", f->image);
-    buf_add(to, buf_str(ending(out, v, registry)));
+    buf_add(to, STR(",\"image\":"));
+}
+
+static void write_tail(struct classify_output *out, struct frame *frame, const struct verdict *v,
+                       const char *registry)
+{
+    struct buf *to = &frame->tail;
+
+    memcpy(frame->registry, registry, strlen(registry) + 1);
+    buf_reset(to);
+    json_text_or_null(to, ",\"registry\":", str_from(registry));
+    json_causes(to, v->ambiguous_with);
+    advise(&out->advice, v, str_from(registry));
+    json_text_or_null(to, ",\"advice\":", buf_str(&out->advice));
+}
+
+static void write_json(struct classify_output *out, const struct failure *f,
+                       const struct verdict *v, const char *registry)
+{
+    struct frame *frame = &out->frames[v->reason];
+    struct buf *to = &out->text;
+
+    if (frame->head.len == 0 || frame->stage != v->stage || frame->http_status != v->http_status)
+        write_head(frame, v);
+    if (frame->tail.len == 0 || strcmp(frame->registry, registry) != 0)
+        write_tail(out, frame, v, registry);
+    buf_add(to, buf_str(&frame->head));
+    if (f->image.len > 0)
+        json_text(to, f->image);
+    else
+        buf_add(to, STR("null"));
+    buf_add(to, buf_str(&frame->tail));
     if (out->explain)
         json_explanation(to, f, v, &out->explanation);
     buf_add(to, STR("}\n"));

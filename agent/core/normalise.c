@@ -248,12 +248,12 @@ static void read_tokens(struct reader *r)
         size_t n = 1;
         const struct phrase *p = NULL;
 
-        if (vocabulary_has(r->tokens->at[i].word, WORD_BEGINS))
-            p = phrases_match(r->tokens, i, &n, &slot);
         if (r->tokens->at[i].flags)
             see_flags(r, i);
+        if (vocabulary_has(r->tokens->at[i].word, WORD_BEGINS))
+            p = phrases_match(r->tokens, i, &n, &slot);
         covered = p && p->gap == 0 ? n : 1;
-        for (size_t k = i; k < i + covered; k++)
+        for (size_t k = i; k < i + covered && (!p || p->takes_values); k++)
             if (r->tokens->at[k].word == WORD_VALUE || r->tokens->at[k].word == WORD_URL)
                 see_value(r, k);
         if (p && p->kind == PHRASE_WRAPPER) {

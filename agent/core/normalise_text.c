@@ -18,12 +18,10 @@ struct reader {
     bool windows_path; /* "C:\" was seen: a backslash and "r" may be part of a name */
 };
 
-/* Those of eight bytes that need a look: control bytes, backslashes, and bytes over 0x7e. */
-static uint64_t not_plain(uint64_t eight)
+/* Those of sixteen bytes that need a look: control bytes, backslashes, and bytes over 0x7e. */
+static unsigned not_plain(bytes16 sixteen)
 {
-    uint64_t low = eight & ~HIGH_BITS;
-
-    return (~bytes_between(low, ' ', '~') | bytes_equal(low, '\\') | eight) & HIGH_BITS;
+    return bytes16_mask(~bytes16_between(sixteen, ' ', '~') | (bytes16)(sixteen == '\\'));
 }
 
 static int hex4(const unsigned char *at, const unsigned char *end)
@@ -139,13 +137,17 @@ static char *plain_character(struct reader *r, char *to)
     return to;
 }
 
-static char *plain_byte(struct reader *r, char *to)
+static inline char *plain_byte(struct reader *r, char *to)
 {
+    if (*r->at >= ' ' && *r->at <= '~' && *r->at != '\\') {
+        *to++ = (char)*r->at++;
+        return to;
+    }
     if (*r->at == '\\')
         return plain_backslashes(r, to);
     if (*r->at >= 0x80)
         return plain_character(r, to);
-    *to++ = (char)(*r->at < 0x20 || *r->at == 0x7f ? ' ' : *r->at);
+    *to++ = ' ';
     r->at++;
     return to;
 }
@@ -159,11 +161,11 @@ static char *plain_part(struct str message, char *to)
         .written = to,
     };
 
-    while (r.end - r.at >= 8) {
-        uint64_t stop = not_plain(bytes_load((const char *)r.at));
-        size_t n = stop ? bytes_before(stop) : 8;
+    while (r.end - r.at >= 16) {
+        unsigned stop = not_plain(bytes16_load((const char *)r.at));
+        size_t n = stop ? (size_t)__builtin_ctz(stop) : 16;
 
-        memcpy(to, r.at, 8); /* what is written never overtakes what is read */
+        memcpy(to, r.at, 16); /* what is written never overtakes what is read */
         to += n;
         r.at += n;
         if (stop)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "agent/core/normalise_bytes.h"
-#include "agent/core/normalise_phrases.h"
+#include "agent/core/normalise_vocabulary.h"
 #include "agent/core/redact.h"
 
 /* What a byte can be, one bit each. */
@@ -67,10 +67,11 @@ struct splitter {
     size_t len;
     size_t at;
     unsigned flags; /* for the next token */
-    bool after_bracket;
+    bool marked;    /* "@" or "?" stands somewhere: a value may be a login or have a query */
     bool secrets;
-    struct token *out;
-    size_t n;
+    struct token *first;
+    struct token *next; /* where the next token goes */
+    struct token *limit;
 };
 
 static bool is(const struct splitter *s, size_t at, unsigned which)
@@ -86,31 +87,28 @@ static size_t skip(const struct splitter *s, size_t at, unsigned which)
 }
 
 /* Where the letters, digits, "-" and "_" end that WORD stands for. */
-static inline size_t word_end(const struct splitter *s, size_t at)
+static inline size_t word_end(const char *text, size_t at)
 {
-    for (;; at += 8) {
-        uint64_t all = bytes_load(s->text + at);
-        uint64_t low = all & ~HIGH_BITS;
-        uint64_t word = bytes_between(low | EACH_BYTE(0x20), 'a', 'z') |
-                        bytes_between(low, '0', '9') | bytes_equal(low, '-') |
-                        bytes_equal(low, '_');
-        uint64_t stop = (~word | all) & HIGH_BITS;
+    for (;; at += 16) {
+        bytes16 all = bytes16_load(text + at);
+        bytes16 word = bytes16_between(all | 0x20, 'a', 'z') | bytes16_between(all, '0', '9') |
+                       (bytes16)(all == '-') | (bytes16)(all == '_');
+        unsigned stop = bytes16_mask(~word);
 
         if (stop)
-            return at + bytes_before(stop);
+            return at + (size_t)__builtin_ctz(stop);
     }
 }
 
 /* Where the next space or `quote` stands. */
 static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
 {
-    for (;; at += 8) {
-        uint64_t all = bytes_load(s->text + at);
-        uint64_t low = all & ~HIGH_BITS;
-        uint64_t stop = (bytes_between(low, 0, ' ') | bytes_equal(low, quote)) & ~all;
+    for (;; at += 16) {
+        bytes16 all = bytes16_load(s->text + at);
+        unsigned stop = bytes16_mask((bytes16)(all <= ' ') | (bytes16)(all == (uint8_t)quote));
 
         if (stop)
-            return at + bytes_before(stop);
+            return at + (size_t)__builtin_ctz(stop);
     }
 }
 
@@ -134,9 +132,9 @@ static bool may_be_token(const struct splitter *s, size_t from, size_t to)
 
     if (redact_wants_word(str_span(s->text + from, s->text + to)))
         return true;
-    if (s->n == 0)
+    if (s->next == s->first)
         return false;
-    last = &s->out[s->n - 1];
+    last = s->next - 1;
     before = (struct str){ .at = s->text + last->at, .len = last->len };
     if (vocabulary_has(last->word, WORD_SCHEME))
         return true;
@@ -148,16 +146,16 @@ static bool may_be_token(const struct splitter *s, size_t from, size_t to)
 
 static inline void add(struct splitter *s, size_t from, size_t to, unsigned word, unsigned flags)
 {
+    struct token *token;
+
     if (to - from >= SCHEME_TOKEN_MIN && word != WORD_URL && !s->secrets)
         s->secrets = may_be_token(s, from, to);
-    s->out[s->n++] = (struct token){
-        .at = (uint16_t)from,
-        .len = (uint16_t)(to - from),
-        .word = (uint16_t)word,
-        .flags = (uint16_t)(s->flags | flags),
-    };
+    token = s->next++;
+    token->at = (uint16_t)from;
+    token->len = (uint16_t)(to - from);
+    token->word = (uint16_t)word;
+    token->flags = (uint16_t)(s->flags | flags);
     s->flags = 0;
-    s->after_bracket = false;
 }
 
 static bool is_status_number(const char *at, size_t len)
@@ -166,10 +164,14 @@ static bool is_status_number(const char *at, size_t len)
            at[2] >= '0' && at[2] <= '9';
 }
 
-static inline void add_word(struct splitter *s, size_t from, size_t to)
+/* `len` is not 0. */
+static inline uint16_t word_number(const char *at, size_t len)
 {
-    unsigned word;
+    return is_status_number(at, len) ? (uint16_t)WORD_NUMBER : vocabulary_find(at, len);
+}
 
+static void add_word(struct splitter *s, size_t from, size_t to)
+{
     if (s->text[from] == '-' || s->text[to - 1] == '-') {
         bool option = s->text[from] == '-'; /* its value may be a secret */
 
@@ -181,9 +183,7 @@ static inline void add_word(struct splitter *s, size_t from, size_t to)
             return; /* a dash between two clauses */
         s->secrets |= option;
     }
-    word = is_status_number(s->text + from, to - from) ? (unsigned)WORD_NUMBER
-                                                       : vocabulary_find(s->text + from, to - from);
-    add(s, from, to, word, 0);
+    add(s, from, to, word_number(s->text + from, to - from), 0);
 }
 
 static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags)
@@ -192,7 +192,8 @@ static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags
     bool url = value.len > 8 && (value.at[0] | 0x20) == 'h' &&
                (str_starts(value, STR("http://")) || str_starts(value, STR("https://")));
 
-    s->secrets |= redact_wants_url(value);
+    if (s->marked || *value.at == 'h')
+        s->secrets |= redact_wants_url(value);
     add(s, from, to, url ? WORD_URL : WORD_VALUE, url ? flags | TOKEN_URL : flags);
 }
 
@@ -231,28 +232,73 @@ static void split_value(struct splitter *s, size_t from, size_t next)
         add_value(s, from, end, 0);
 }
 
-/* Something without spaces and quotes: a word with its punctuation, or a value. */
-static void split_piece(struct splitter *s)
+/*
+ * A word from `from` on does not simply end at a space. Where it is a value, that is added;
+ * else its end is returned, and s->at is behind its punctuation.
+ */
+static size_t split_rest(struct splitter *s, size_t from, size_t end)
 {
-    size_t from = s->at + (s->text[s->at] == ':' && s->at > 0 && s->text[s->at - 1] == '"');
-    size_t end = word_end(s, from); /* behind a key in JSON: `"status":403` */
     size_t next;
 
-    if (s->text[end] == ' ' && end > from) { /* nearly always */
-        add_word(s, from, end);
-        s->at = end + 1;
-        return;
-    }
     while (s->text[end] == '\'' && is(s, end + 1, WORD)) /* couldn't */
-        end = word_end(s, end + 1);
+        end = word_end(s->text, end + 1);
     next = skip(s, end, INNER);
     if (is(s, next, WORD) || s->text[end] == '/' || (s->text[next] == '[' && next > end + 2)) {
         split_value(s, from, next);
-        return;
+        return from;
     }
+    s->at = next > from ? next : from + 1;
+    return end;
+}
+
+/* Something without spaces and quotes: a word with its punctuation, or a value. */
+static void split_piece(struct splitter *s, size_t from, size_t end)
+{
+    if (s->text[end] == ' ' && end > from)
+        s->at = end;
+    else
+        end = split_rest(s, from, end);
     if (end > from)
         add_word(s, from, end);
-    s->at = next > from ? next : from + 1;
+}
+
+/* Punctuation first; a colon behind a key in JSON belongs to nothing: `"status":403`. */
+static void split_inner(struct splitter *s)
+{
+    size_t from = s->at + (s->text[s->at] == ':' && s->at > 0 && s->text[s->at - 1] == '"');
+
+    split_piece(s, from, word_end(s->text, from));
+}
+
+/*
+ * Words with a space or a colon and a space between, which is what most of a message is: all that
+ * needs a second look is left to split_piece(). Returns where the word at s->at ends, which is
+ * there where none stands.
+ */
+static inline size_t split_words(struct splitter *s)
+{
+    const char *text = s->text;
+    struct token *token = s->next;
+    size_t at = s->at;
+    size_t end;
+    size_t space;
+
+    for (;; at = space + 1) {
+        end = word_end(text, at);
+        space = end + (text[end] == ':');
+        if (text[space] != ' ' || end == at || end - at >= SCHEME_TOKEN_MIN || text[at] == '-' ||
+            text[end - 1] == '-' || token == s->limit)
+            break;
+        token->at = (uint16_t)at;
+        token->len = (uint16_t)(end - at);
+        token->word = word_number(text + at, end - at);
+        token->flags = (uint16_t)s->flags;
+        s->flags = 0;
+        token++;
+    }
+    s->at = at;
+    s->next = token;
+    return end;
 }
 
 /* Only separators between the last token and here: it is what this piece belongs to. */
@@ -260,9 +306,9 @@ static uint16_t word_before(const struct splitter *s)
 {
     const struct token *last;
 
-    if (s->n == 0)
+    if (s->next == s->first)
         return WORD_OTHER;
-    last = &s->out[s->n - 1];
+    last = s->next - 1;
     return last->at + last->len + 4u >= s->at ? last->word : (uint16_t)WORD_OTHER;
 }
 
@@ -331,11 +377,10 @@ static void split_punctuation(struct splitter *s)
         s->flags |= TOKEN_OPEN | TOKEN_BREAK;
         break;
     case ']':
-        s->flags |= TOKEN_BREAK;
-        s->after_bracket = true;
+        s->flags |= TOKEN_BREAK | TOKEN_CLOSE;
         break;
     case ')':
-        if (s->after_bracket)
+        if (s->flags & TOKEN_CLOSE)
             s->flags |= TOKEN_MIRRORS_END;
         break;
     case ';':
@@ -346,30 +391,58 @@ static void split_punctuation(struct splitter *s)
             s->flags |= TOKEN_MARKUP;
         break;
     case '=': /* "code = Unknown" is prose, "key=value" may be a secret */
-        if (s->n > 0 && s->out[s->n - 1].at + s->out[s->n - 1].len + 1u == s->at)
+        if (s->next > s->first && s->next[-1].at + s->next[-1].len + 1u == s->at)
             s->secrets |= redact_wants_key(
-                (struct str){ .at = s->text + s->out[s->n - 1].at, .len = s->out[s->n - 1].len });
+                (struct str){ .at = s->text + s->next[-1].at, .len = s->next[-1].len });
         break;
     default:
         break;
     }
 }
 
+/* Whether "@" or "?" stands in the text, which has padding behind it, or in the padding. */
+static bool is_marked(struct str text)
+{
+    bytes16 found = { 0 };
+
+    for (size_t at = 0; at < text.len; at += 16) {
+        bytes16 all = bytes16_load(text.at + at);
+
+        found |= (bytes16)(all == '@') | (bytes16)(all == '?');
+    }
+    return bytes16_mask(found) != 0;
+}
+
 bool tokens_split(struct str text, struct tokens *ret)
 {
-    /* cppcheck-suppress ctuuninitvar ; an output, filled from the front */
-    struct splitter s = { .text = text.at, .len = text.len, .out = ret->at };
+    struct splitter s = { .text = text.at, .len = text.len };
 
-    while (s.n < TOKENS_MAX && s.at < s.len) {
-        if (is(&s, s.at, SPACE))
+    /* cppcheck-suppress ctuuninitvar ; an output, filled from the front */
+    s.first = ret->at;
+    s.next = s.first;
+    s.limit = s.first + TOKENS_MAX;
+    s.marked = is_marked(text);
+    while (s.next < s.limit && s.at < s.len) {
+        unsigned class = classes[(unsigned char)s.text[s.at]];
+
+        if (class & WORD) {
+            size_t end = split_words(&s);
+
+            if (end > s.at && s.next < s.limit)
+                split_piece(&s, s.at, end);
+        } else if (class & SPACE) {
             s.at++;
-        else if (is(&s, s.at, WORD | INNER))
-            split_piece(&s);
-        else if (is(&s, s.at, QUOTE))
+        } else if (class & QUOTE) {
             split_quote(&s);
-        else
+        } else if (class & INNER) {
+            if (s.text[s.at] == ':' && s.text[s.at + 1] == ' ') /* behind a quote, mostly */
+                s.at += 2;
+            else
+                split_inner(&s);
+        } else {
             split_punctuation(&s);
+        }
     }
-    ret->n = s.n;
+    ret->n = (size_t)(s.next - s.first);
     return s.secrets;
 }

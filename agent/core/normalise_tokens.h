@@ -25,6 +25,7 @@ enum token_flag {
     TOKEN_MARKUP = 1u << 3,      /* "<" stands right before it */
     TOKEN_QUOTED = 1u << 4,
     TOKEN_URL = 1u << 5,
+    TOKEN_CLOSE = 1u << 6, /* "]" stands before it */
 };
 
 struct token {

@@ -41,11 +41,5 @@ bool redact_wants_url(struct str url);
 /* The last two of the above, which are words of their own. Called by redact(). */
 size_t redact_words(char *text, size_t len);
 
-/* Whether a known token may begin with this byte; most words do not. */
-static inline bool redact_begins_word(char c)
-{
-    return c == 'g' || c == 'd' || c == 'e' || c == 'n' || c == 'A' || c == 's';
-}
-
 /* Whether a text, or what stands behind its first colon, has the shape of a known token. */
 bool redact_wants_word(struct str text);

@@ -43,6 +43,8 @@ static const struct rule rows[] = {
               UNREACHABLE),
     TRANSPORT("connect-permission", "connect permission denied", UNREACHABLE),
     TRANSPORT("connect-forbidden", "connect operation not permitted", UNREACHABLE),
+    TRANSPORT("socket-permission", "socket permission denied", UNREACHABLE),
+    TRANSPORT("socket-forbidden", "socket operation not permitted", UNREACHABLE),
     TRANSPORT("connect-forbidden-windows", "forbidden by its access permissions", UNREACHABLE),
     TRANSPORT("no-address", "cannot assign requested address", UNREACHABLE),
     /* reqwest and rustls, of the confidential containers' guest */

@@ -14,45 +14,6 @@
 
 static char padded[512];
 
-static uint16_t find(const char *word)
-{
-    size_t len = strlen(word);
-
-    memcpy(padded, word, len);
-    memset(padded + len, ' ', TEXT_PADDING);
-    return vocabulary_find(padded, len);
-}
-
-static void case_does_not_matter_all_else_does(void **state)
-{
-    (void)state;
-    assert_int_not_equal(find("denied"), WORD_OTHER);
-    assert_int_equal(find("DENIED"), find("denied"));
-    assert_int_equal(find("denie"), WORD_OTHER);
-    assert_int_equal(find("denieds"), WORD_OTHER);
-    assert_int_equal(find(""), WORD_OTHER);
-    assert_int_equal(find("unauthenticate_"), WORD_OTHER);
-    assert_int_not_equal(find("unauthenticated"), WORD_OTHER);
-}
-
-/* Words over 16 bytes are compared in the middle too. */
-static void long_words_are_told_apart(void **state)
-{
-    (void)state;
-    assert_int_not_equal(find("signaturevalidationfailed"), WORD_OTHER);
-    assert_int_equal(find("signatureValidationfailed"), find("signaturevalidationfailed"));
-    assert_int_equal(find("signaturexalidationfailed"), WORD_OTHER);
-}
-
-static void grpc_codes_are_known_by_name(void **state)
-{
-    (void)state;
-    assert_int_equal(vocabulary_grpc_code(find("NotFound")), 5);
-    assert_int_equal(vocabulary_grpc_code(find("Unauthenticated")), 16);
-    assert_int_equal(vocabulary_grpc_code(find("denied")), -1);
-    assert_int_equal(vocabulary_grpc_code(WORD_OTHER), -1);
-}
-
 static struct tokens tokens;
 
 /* The phrase at token `i` of `text`, as it is written in its table; "" for none. */
@@ -122,9 +83,6 @@ static void values_fill_slots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(case_does_not_matter_all_else_does),
-        cmocka_unit_test(long_words_are_told_apart),
-        cmocka_unit_test(grpc_codes_are_known_by_name),
         cmocka_unit_test(the_longest_phrase_wins),
         cmocka_unit_test(a_phrase_ends_where_the_text_does),
         cmocka_unit_test(a_gap_spans_some_words_but_no_break),

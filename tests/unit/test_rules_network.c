@@ -58,6 +58,13 @@ static void connections_that_do_not_come_about(void **state)
           "192.0.2.1:443: connectex: An attempt was made to access a socket in a way forbidden by "
           "its access permissions.",
           REASON_UNREACHABLE },
+        { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": dial tcp "
+          "192.0.2.1:443: socket: operation not permitted",
+          REASON_UNREACHABLE },
+        { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": dial tcp: "
+          "lookup r.example.com on 192.0.2.53:53: dial udp 192.0.2.53:53: socket: permission "
+          "denied",
+          REASON_DNS_FAILURE },
     };
 
     (void)state;
