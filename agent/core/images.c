@@ -37,6 +37,13 @@ struct image_state *image_find(const struct correlate *c, struct str image)
     return NULL;
 }
 
+struct image_state *image_by_hash(struct image_state *images, uint64_t hash)
+{
+    while (images && images->hash != hash)
+        images = images->next;
+    return images;
+}
+
 static void image_free(struct image_state *image)
 {
     mem_free(image->canonical);
@@ -168,13 +175,6 @@ void images_free(struct correlate *c)
     }
 }
 
-static struct image_state *by_hash(struct image_state *images, uint64_t hash)
-{
-    while (images && images->hash != hash)
-        images = images->next;
-    return images;
-}
-
 /*
  * Without a sandbox the kubelet does not pull, and it pulls for one container after the other:
  * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, SyncPod().
@@ -202,7 +202,7 @@ static void count_waiters(struct pod *pod, struct image_state *images, bool look
     for (size_t i = 0; i < pod->n_containers; i++) {
         struct container *container = &pod->containers[i];
         bool waits = container_waits(container, &blocked);
-        struct image_state *image = waits ? by_hash(images, container->image_hash) : NULL;
+        struct image_state *image = waits ? image_by_hash(images, container->image_hash) : NULL;
         bool pulls = waits && is_pulling(pod, container, image, &earlier_pulls);
 
         if (!pulls)

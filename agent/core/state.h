@@ -168,6 +168,7 @@ struct image_state {
     size_t waiting;    /* images_count(): containers whose turn it is and that may lack it */
     size_t pulling;    /* of these, without an error and in a sandbox, while it is absent */
     int64_t begun_us;  /* mono; since when the first of these does; 0: none does */
+    uint32_t wanted;   /* the round of correlate_wanted() that named it last */
 };
 
 /* A blob in flight, or what is left of one: the runtime keeps half a layer for the next try. */
@@ -229,6 +230,7 @@ struct correlate {
     struct incident *incidents; /* oldest first */
     size_t n_incidents;
     struct image_state *images;
+    uint32_t wanted_round;
     struct ingest_state *ingests;
     size_t n_ingests;
     bool tells_ingests;     /* the runtime does */
@@ -359,7 +361,8 @@ void newest_done(struct newest *newest);
 
 /* The same for all spellings of one image. */
 uint64_t image_hash(struct str image);
-struct image_state *image_find(const struct correlate *c, struct str image); /* or NULL */
+struct image_state *image_find(const struct correlate *c, struct str image);  /* or NULL */
+struct image_state *image_by_hash(struct image_state *images, uint64_t hash); /* or NULL */
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
 
 /* A container was made of it: it is there, before the runtime was asked again. */

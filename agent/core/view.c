@@ -65,24 +65,6 @@ static void fill_image(const struct correlate *c, const struct incident *from,
     }
 }
 
-static int fill_advice(struct arena *arena, const struct verdict *verdict, struct incident_view *to)
-{
-    const struct advice_facts facts = {
-        .registry = str_from(to->registry),
-        .missing_secret = to->n_missing_pull_secrets ? str_from(to->missing_pull_secrets[0])
-                                                     : (struct str){ .len = 0 },
-        .pull_secrets_known = true,
-        .n_pull_secrets = to->n_pull_secrets,
-    };
-    struct buf text;
-
-    buf_init(&text, ADVICE_MAX);
-    advice_write(&text, verdict, &facts);
-    to->advice = arena_str(arena, buf_str(&text));
-    buf_done(&text);
-    return to->advice ? 0 : -ENOMEM;
-}
-
 static int fill_evidence(struct arena *arena, const struct incident *from, struct incident_view *to)
 {
     struct evidence_view *list = arena_alloc(arena, LIMIT_EVIDENCE_PER_INCIDENT * sizeof(*list));
@@ -112,8 +94,7 @@ static int fill_evidence(struct arena *arena, const struct incident *from, struc
 }
 
 static int fill_detail(const struct correlate *c, const struct incident *from,
-                       const struct verdict *verdict, const struct pod *pod,
-                       struct snapshot *snapshot, struct incident_view *to)
+                       const struct pod *pod, struct snapshot *snapshot, struct incident_view *to)
 {
     struct arena *arena = &snapshot->arena;
 
@@ -135,9 +116,7 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
     if (!to->message || !to->pull_secrets || !to->missing_pull_secrets)
         return -ENOMEM;
     fill_image(c, from, to);
-    if (fill_evidence(arena, from, to) < 0)
-        return -ENOMEM;
-    return fill_advice(arena, verdict, to);
+    return fill_evidence(arena, from, to);
 }
 
 static int fill_incident(const struct correlate *c, const struct incident *from,
@@ -171,7 +150,7 @@ static int fill_incident(const struct correlate *c, const struct incident *from,
     };
     if (!to->namespace || !to->pod || !to->pod_uid || !to->container || !to->image || !to->registry)
         return -ENOMEM;
-    return detail == SNAPSHOT_DETAIL ? fill_detail(c, from, &verdict, pod, snapshot, to) : 0;
+    return detail == SNAPSHOT_DETAIL ? fill_detail(c, from, pod, snapshot, to) : 0;
 }
 
 static int copy_incidents(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
@@ -258,6 +237,38 @@ int correlate_picture(struct correlate *c, enum snapshot_detail detail, struct s
     return copy_incidents(c, detail, ret);
 }
 
+static int advise(struct arena *arena, struct incident_view *incident)
+{
+    const struct verdict verdict = { .cause = incident->verdict.cause,
+                                     .reason = incident->verdict.reason };
+    const struct advice_facts facts = {
+        .registry = str_from(incident->registry),
+        .missing_secret = incident->n_missing_pull_secrets
+                              ? str_from(incident->missing_pull_secrets[0])
+                              : (struct str){ .len = 0 },
+        .pull_secrets_known = true,
+        .n_pull_secrets = incident->n_pull_secrets,
+    };
+    struct buf text;
+
+    buf_init(&text, ADVICE_MAX);
+    advice_write(&text, &verdict, &facts);
+    incident->advice = arena_str(arena, buf_str(&text));
+    buf_done(&text);
+    return incident->advice ? 0 : -ENOMEM;
+}
+
+int correlate_advise(struct snapshot *snapshot)
+{
+    /* Its own arena's, not handed out yet. */
+    struct incident_view *incidents = (struct incident_view *)snapshot->incidents;
+
+    for (size_t i = 0; i < snapshot->n_incidents; i++)
+        if (advise(&snapshot->arena, &incidents[i]) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
 size_t correlate_waiting(const struct correlate *c)
 {
     return c->waiting;
@@ -311,15 +322,18 @@ static void want_images(struct correlate *c, const struct pod *pod, bool asked_l
 
     for (size_t i = 0; i < pod->n_containers; i++) {
         const struct container *container = &pod->containers[i];
-        const struct image_state *image;
+        struct image_state *image;
         bool lately;
 
         if (!container_waits(container, &blocked))
             continue;
-        image = image_find(c, str_from(container->image));
+        image = image_by_hash(c->images, container->image_hash);
         lately = image && now.mono_us - image->seen_us < ASKED_LATELY_US;
-        if (lately == asked_lately &&
-            !want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, container->image))
+        if (lately != asked_lately || (image && image->wanted == c->wanted_round))
+            continue;
+        if (image)
+            image->wanted = c->wanted_round;
+        if (!want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, container->image))
             correlate_limit_hit(c, LIMIT_HIT_WANTED_IMAGES);
     }
 }
@@ -358,6 +372,7 @@ void correlate_wanted(struct correlate *c, struct instant now, struct wanted *re
     *ret = (struct wanted){ .n_images = 0 };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
     images_count(c);
+    c->wanted_round++;
 
     for (size_t b = 0; b < POD_BUCKETS; b++) {
         for (const struct pod *pod = c->pods[b]; pod; pod = pod->next) {

@@ -172,6 +172,7 @@ void world_look(struct world *w, struct look *look)
     arena_init(&look->snapshot.arena, LIMIT_SNAPSHOT);
     correlate_tick(w->correlate, w->now);
     assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_DETAIL, &look->snapshot), 0);
+    assert_int_equal(correlate_advise(&look->snapshot), 0);
 }
 
 void world_look_done(struct look *look)
