@@ -351,8 +351,10 @@ int incident_hear(struct correlate *c, struct incident *incident, const struct t
 size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod)
 {
     bool fresh = incident->last_failure_us - pod->missing_at_us <= MISSING_SECRET_FRESH_US;
+    /* By the events' own time: one from long before the others was read again at our start. */
+    bool newest = pod->newest_event_us - pod->missing_event_us <= MISSING_SECRET_FRESH_US;
 
-    return fresh ? pod->n_missing_secrets : 0;
+    return fresh && newest ? pod->n_missing_secrets : 0;
 }
 
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod)

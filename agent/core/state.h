@@ -81,6 +81,7 @@ struct pod {
     size_t n_missing_secrets;
     int64_t missing_at_us;    /* wall; when an event last told us so for the first time */
     int64_t missing_event_us; /* wall; that event's own time: it is read again and again */
+    int64_t newest_event_us;  /* wall; the newest event's of any kind */
     struct event_seen *events;
     size_t n_events;
     uint32_t sandbox_look;       /* the last look at the runtime that found a ready one */

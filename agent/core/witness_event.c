@@ -19,9 +19,6 @@
 
 #define OPENING_EVENT_FRESH_US MINUTE /* a failure of now shows in the status within seconds */
 
-/* Older than the kubelet's spam filter lets one wait: of an earlier time, read at our start. */
-#define OLD_SECRET_EVENT_US (10 * MINUTE)
-
 /* The kubelet tries again every few seconds, but its spam filter may hold back all but one event in
  * 300 s. */
 #define SANDBOX_EVENT_FRESH_US (10 * MINUTE)
@@ -57,10 +54,8 @@ static int hear_missing_secret(struct pod *pod, const struct event_fact *fact, s
         rest = str_skip(rest, name.len + (comma ? 2 : 0));
     }
     if (fact->last_us > pod->missing_event_us || pod->missing_at_us == 0) {
-        bool old = fact->last_us && fact->last_us + OLD_SECRET_EVENT_US < now.wall_us;
-
         pod->missing_event_us = fact->last_us;
-        pod->missing_at_us = old ? fact->last_us : now.wall_us;
+        pod->missing_at_us = now.wall_us;
     }
     return texts_replace(&pod->missing_secrets, &pod->n_missing_secrets, names, n);
 }
@@ -280,6 +275,8 @@ int witness_event(struct correlate *c, const struct event_fact *told, struct ins
         return 0;
     fact.first_us = not_later(told->first_us, now);
     fact.last_us = not_later(told->last_us, now);
+    if (fact.last_us > pod->newest_event_us)
+        pod->newest_event_us = fact.last_us;
 
     if (str_eq(fact.reason, STR("FailedToRetrieveImagePullSecret")))
         return hear_missing_secret(pod, &fact, now);

@@ -357,6 +357,7 @@ static void a_secret_that_was_missing_long_ago_is_not_blamed(void **state)
                        .first_us = w->now.wall_us - 55 * MINUTE,
                        .last_us = w->now.wall_us - 50 * MINUTE } },
         w->now);
+    tell_event(w, "web-0", APP_PATH, "f", "BackOff", "Back-off pulling image", 90);
     world_look(w, &look);
     assert_int_equal(look_one(&look, "web-0")->verdict.reason == REASON_PULL_SECRET_MISSING, 0);
     world_look_done(&look);
