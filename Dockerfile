@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   docker build --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) \
+#                --build-arg REVISION=$(git rev-parse --short=12 HEAD) -t imagepull-exporter .
+#
+# Nothing here names a processor: built on amd64 or arm64 (or with --platform) it is for that one.
+
+# Pin it by digest for a build that can be repeated: --build-arg BASE=debian@sha256:...
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends make ca-certificates
+WORKDIR /src
+COPY scripts/install-packages scripts/packages.txt scripts/
+RUN scripts/install-packages build
+COPY . .
+ARG REVISION=unknown
+RUN make DEPS=no BUILD=/build REVISION="${REVISION}" all
+
+# The program, the shared libraries that the loader asks for, who may sign for a server, and the licences of all of
+# it, of what is linked in as well. Looking up names needs no more: that is in Debian's C library itself.
+ARG SOURCE_DATE_EPOCH=0
+RUN set -eu; root=/rootfs; packages="libgrpc-dev libabsl-dev libre2-dev libc-ares-dev ca-certificates"; \
+    install -D -s -m 0755 /build/imagepull-exporter $root/usr/bin/imagepull-exporter; \
+    for lib in $(ldd /build/imagepull-exporter | grep -o '/[^ ]*'); do \
+        install -D -m 0755 "$lib" "$root$lib"; \
+        packages="$packages $(dpkg -S "*/${lib##*/}" | sed -n '1s/:.*//p')"; done; \
+    install -D -m 0644 /etc/ssl/certs/ca-certificates.crt $root/etc/ssl/certs/ca-certificates.crt; \
+    for package in $packages; do \
+        install -D -m 0644 "/usr/share/doc/$package/copyright" "$root/usr/share/doc/$package/copyright"; done; \
+    install -D -m 0644 LICENSE $root/usr/share/doc/imagepull-exporter/LICENSE; \
+    find $root -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
+
+# From nothing: no shell, no package manager, nothing to exec but the agent itself.
+FROM scratch
+COPY --from=build /rootfs/ /
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="imagepull-exporter" \
+      org.opencontainers.image.description="Tells why an image cannot be pulled on a Kubernetes node" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+# The runtime's socket belongs to root. The DaemonSet takes every capability from it.
+USER 0:0
+EXPOSE 9917
+ENTRYPOINT ["/usr/bin/imagepull-exporter"]

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The container image: built by buildah on a Debian made with debootstrap (no registry is asked for one), pushed to the
+lab's registry, pulled by the lab's containerd as a kubelet would, and started as the DaemonSet starts it.
+"""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [os.path.join(ROOT, "tests", each) for each in ("deploy", "integration", "e2e")]
+
+import yaml  # noqa: E402
+
+import kubectl  # noqa: E402
+import support  # noqa: E402
+from cri import Cri  # noqa: E402
+from lab import Lab  # noqa: E402
+from procs import free_port  # noqa: E402
+
+EPOCH = "1700000000"
+SIZE_LIMIT = 40_000_000
+# What ctr gives a container that asks for nothing.
+CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+                "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+                "CAP_AUDIT_WRITE")
+
+
+def command(*argv, **more):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout)[-3000:]
+        raise AssertionError(f"{' '.join(argv[:8])} ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def base_of_the_dockerfile():
+    with open(os.path.join(ROOT, "Dockerfile")) as source:
+        return re.search(r"^ARG BASE=(\S+)$", source.read(), re.M).group(1)
+
+
+class Builder:
+    """buildah with a store of its own, and in it the base image under the name that the Dockerfile uses."""
+
+    def __init__(self, folder):
+        self._store = ["--root", os.path.join(folder, "store"), "--runroot", os.path.join(folder, "run"),
+                       "--storage-driver", "vfs"]
+        # A copy: both builds are of the same files, whatever happens to the checkout meanwhile.
+        self._checkout = os.path.join(folder, "checkout")
+        shutil.copytree(ROOT, self._checkout, ignore=shutil.ignore_patterns(
+            "build", "build-*", ".git", "__pycache__", "tests", "docs"))
+        base = base_of_the_dockerfile()
+        container = self("from", "scratch").strip()
+        self("add", container, self._base_archive(re.search(r":([a-z]+)", base).group(1)), "/")
+        self("commit", "--rm", "--quiet", container, "docker.io/library/" + base)
+
+    def __call__(self, *arguments):
+        return command("buildah", *self._store, *arguments, cwd=self._checkout)
+
+    @staticmethod
+    def _base_archive(suite):
+        """Made once and kept, as kubectl is."""
+        cache = os.environ.get("DEPLOY_CACHE") or os.path.join(ROOT, "build", "deploy")
+        os.makedirs(cache, exist_ok=True)
+        archive = os.path.join(cache, f"debian-{suite}.tar")
+        if not os.path.exists(archive):
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                command("debootstrap", "--variant=minbase", suite, os.path.join(scratch, "root"), kubectl.mirror())
+                command("tar", "-C", os.path.join(scratch, "root"), "-cf", archive + ".part", ".")
+            os.rename(archive + ".part", archive)
+        return archive
+
+    def build(self, tag):
+        """Nothing of an earlier build is used again."""
+        self("build", "--no-cache", "--isolation=chroot", "--pull-never", "--network=host", "--timestamp", EPOCH,
+             "--build-arg", "SOURCE_DATE_EPOCH=" + EPOCH, "--build-arg", "REVISION=of-the-test", "-t", tag, ".")
+        return json.loads(self("inspect", "--type", "image", tag))
+
+    def mount(self, tag):
+        return self("mount", self("from", "--pull-never", tag).strip()).strip()
+
+
+class Image(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="imagepull-image-"))
+        cls.builder = Builder(cls.folder)
+        cls.facts = cls.builder.build("imagepull-exporter:first")
+        cls.root = cls.builder.mount("imagepull-exporter:first")
+
+    def files(self):
+        return {os.path.join(where, name)[len(self.root):]: os.lstat(os.path.join(where, name))
+                for where, _, names in os.walk(self.root) for name in names}
+
+    def test_1_it_is_small_and_nothing_can_be_run_but_the_agent(self):
+        files = self.files()
+        self.assertLess(sum(each.st_size for each in files.values()), SIZE_LIMIT)
+        programs = {path for path, each in files.items()
+                    if stat.S_ISREG(each.st_mode) and each.st_mode & 0o111 and ".so" not in path}
+        self.assertEqual(programs, {"/usr/bin/imagepull-exporter"})
+        self.assertEqual([path for path, each in files.items() if each.st_mode & (stat.S_ISUID | stat.S_ISGID)], [])
+        self.assertIn("/etc/ssl/certs/ca-certificates.crt", files)
+
+    def test_2_it_says_what_it_is(self):
+        config = self.facts["OCIv1"]["config"]
+        self.assertEqual(config["Entrypoint"], ["/usr/bin/imagepull-exporter"])
+        self.assertEqual(config["User"], "0:0")
+        self.assertEqual(config["Labels"]["org.opencontainers.image.licenses"], "Apache-2.0")
+        self.assertEqual(config["Labels"]["org.opencontainers.image.revision"], "of-the-test")
+        self.assertIn("revision of-the-test", command("chroot", self.root, "/usr/bin/imagepull-exporter", "--version")
+                      .replace("(", " ").replace(")", " ").replace(",", " "))
+
+    def test_3_a_second_build_is_the_same_to_the_last_bit(self):
+        second = self.builder.build("imagepull-exporter:second")
+        self.assertEqual(second["OCIv1"]["rootfs"], self.facts["OCIv1"]["rootfs"])
+        self.assertEqual(second["FromImageID"], self.facts["FromImageID"])
+
+    def test_4_pushed_pulled_and_started_as_the_daemonset_does(self):
+        lab = self.enterContext(Lab())
+        lab.api.create("pods", {"metadata": {"name": "mailer"}, "spec": {"nodeName": lab.node, "containers": [
+            {"name": "app", "image": lab.endpoints["down"] + "/team/app:v1"}]}})
+        self.builder("push", "--tls-verify=false", "imagepull-exporter:first",
+                     f"docker://{lab.open.address}:{lab.open.port}/imagepull-exporter:first")
+        runtime = Cri(lab.containerd.socket)
+        self.addCleanup(runtime.close)
+        image = lab.open.image("imagepull-exporter", "first")
+        runtime.pull(image)
+
+        started = Started(lab, image, os.path.join(self.folder, "node"))
+        self.addCleanup(started.stop)
+        support.eventually(started.ready, "/-/ready", 20)
+        support.eventually(lambda: started.failure("mailer")["cause"] == "registry_error", "the failure", 20)
+        # The program itself is asked in the container, as kubectl exec would.
+        self.assertIn("mailer", started.status())
+        with open(f"/proc/{started.pid()}/status") as status:
+            rights = dict(line.strip().split(":\t", 1) for line in status if ":\t" in line)
+        self.assertEqual((int(rights["CapEff"], 16), int(rights["CapBnd"], 16)), (0, 0))
+        self.assertEqual((rights["NoNewPrivs"], rights["Seccomp"]), ("1", "2"))
+        print(f"the agent in its container: VmRSS {rights['VmRSS'].strip()}, of it RssAnon {rights['RssAnon'].strip()}")
+
+        # A socket that a killed agent left behind does not keep the next one from starting.
+        started.stop("SIGKILL")
+        started.start()
+        support.eventually(started.ready, "/-/ready of the next one", 20)
+        self.assertEqual(started.failure("mailer")["pod"], "mailer")
+
+
+class Started:
+    """The agent in the lab's containerd, with what the DaemonSet of the overlay 'containerd' gives it."""
+
+    def __init__(self, lab, image, node):
+        self.lab, self.image, self.node = lab, image, node
+        daemonset = next(each for each in yaml.safe_load_all(command(
+            kubectl.path(), "kustomize", os.path.join(ROOT, "deploy", "kustomize", "overlays", "containerd")))
+                         if each["kind"] == "DaemonSet")
+        self._container, = daemonset["spec"]["template"]["spec"]["containers"]
+        self.web = (lab.address, free_port(lab.address))
+        account = os.path.join(node, "account")
+        for folder in (account, os.path.join(node, "debug"), os.path.join(node, "fifo")):
+            os.makedirs(folder)
+        for name, path in (("ca.crt", lab.api_double.ca_file), ("token", lab.api_double.token_file)):
+            with open(path) as source, open(os.path.join(account, name), "w") as out:
+                out.write(source.read())
+        # The pod's volumes, and its token.
+        self._mounts = {"/run/containerd": (os.path.dirname(lab.containerd.socket), "ro"),
+                        "/run/imagepull-exporter": (os.path.join(node, "debug"), "rw"),
+                        "/var/run/secrets/kubernetes.io/serviceaccount": (account, "ro")}
+        self._generation = 0
+        self.start()
+
+    def _environment(self):
+        host, _, port = self.lab.api_double.url.removeprefix("https://").rpartition(":")
+        fields = {"spec.nodeName": self.lab.node, "status.hostIP": self.lab.address}
+        found = {each["name"]: each.get("value") or fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
+                 for each in self._container["env"]}
+        return {**found, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+
+    def start(self):
+        self._generation += 1
+        self.name = f"agent-{self._generation}"
+        # The lab's network is the host's; the kubelet would have given it a port of its own pod.
+        arguments = [*self._container["args"], f"--web.listen-address={self.web[0]}:{self.web[1]}"]
+        self.lab.containerd.ctr(
+            "run", "--detach", "--snapshotter", "native", "--net-host", "--read-only", "--seccomp",
+            "--log-uri", "file://" + os.path.join(self.node, self.name + ".log"),
+            *(flag for name in CAPABILITIES for flag in ("--cap-drop", name)),
+            *(flag for name, value in self._environment().items() for flag in ("--env", f"{name}={value}")),
+            *(flag for inside, (outside, mode) in self._mounts.items()
+              for flag in ("--mount", f"type=bind,src={outside},dst={inside},options=rbind:{mode}")),
+            self.image, self.name, "/usr/bin/imagepull-exporter", *arguments)
+
+    def stop(self, signal="SIGTERM"):
+        if self.name:
+            self.lab.containerd.ctr("task", "kill", "--signal", signal, self.name)
+            support.eventually(lambda: "RUNNING" not in self._task(), "its end", 5)
+            self.lab.containerd.ctr("task", "delete", self.name)
+            self.lab.containerd.ctr("container", "delete", self.name)
+            self.name = None
+
+    def _task(self):
+        tasks = self.lab.containerd.ctr("task", "ls").splitlines()
+        return next(line for line in tasks if line.startswith(self.name + " "))
+
+    def pid(self):
+        """As this machine counts: the lab's runtime has process numbers of its own."""
+        inner = self._task().split()[1]
+        for each in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{each}/comm") as name, open(f"/proc/{each}/cmdline") as line, \
+                        open(f"/proc/{each}/status") as status:
+                    ours = name.read().strip().startswith("imagepull-expor") and f":{self.web[1]}" in line.read()
+                    numbers = next(text.split()[1:] for text in status if text.startswith("NSpid:"))
+            except (OSError, StopIteration):
+                continue
+            if ours and inner in numbers:
+                return int(each)
+        raise AssertionError(f"{self.name} does not run")
+
+    def ready(self):
+        done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*",
+                               f"http://{self.web[0]}:{self.web[1]}/-/ready"], capture_output=True, text=True)
+        return done.stdout == "200"
+
+    def failure(self, pod):
+        """From the node, past the container."""
+        socket = os.path.join(self.node, "debug", "debug.sock")
+        answer = command("curl", "-s", "--noproxy", "*", "--unix-socket", socket, "http://localhost/debug/failures")
+        found = [each for each in json.loads(answer)["failures"] if each["pod"] == pod]
+        return found[0] if found else {"cause": None}
+
+    def status(self):
+        """What `status` prints; it ends with 1 where something is blocked."""
+        try:
+            return self.lab.containerd.ctr("task", "exec", "--fifo-dir", os.path.join(self.node, "fifo"), "--exec-id",
+                                           "status", self.name, "/usr/bin/imagepull-exporter", "status")
+        except Exception as error:  # its text is the output
+            return str(error)
+
+
+if __name__ == "__main__":
+    unittest.main()
