@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""deploy/alerts, deploy/prometheus, deploy/runbooks and the dashboard: by promtool, by amtool, and by each other."""
+
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import yaml
+
+from kubectl import ROOT
+
+DEPLOY = os.path.join(ROOT, "deploy")
+ALERTS = os.path.join(DEPLOY, "alerts")
+# One for each thing that somebody has to do; each has an alert of its own.
+WANTED = {
+    "ImagePullUnauthorized", "ImagePullSecretMissing", "ImageNotFound", "ImagePullNetworkOnNode",
+    "ImageRegistryUnreachable", "ImagePullRateLimited", "ImageRegistryError", "ImagePullNodeDisk",
+    "ImagePullNodeFault", "ImageUnusable", "ImagePullMisconfigured", "ImagePullStalled",
+    "ImagePullInProgressForLong", "ImagePullUnclassified",
+    "ImagePullExporterDown", "ImagePullExporterSourceDown", "ContainerRuntimeUnreachable"}
+
+
+def read(*path):
+    with open(os.path.join(*path)) as source:
+        return source.read()
+
+
+def rules():
+    return [rule for path in sorted(glob.glob(os.path.join(ALERTS, "*.rules.yaml")))
+            for group in yaml.safe_load(read(path))["groups"] for rule in group["rules"]]
+
+
+def alerts():
+    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
+
+
+def tool(program, *arguments):
+    done = subprocess.run([program, *arguments], cwd=ALERTS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"{program} {' '.join(arguments)}:\n{done.stdout}")
+    return done.stdout
+
+
+def reasons():
+    """{cause: its reasons}, out of the program's own table."""
+    found = {}
+    for reason, cause in re.findall(r'X\(\w+, "(\w+)", (\w+)\)', read(ROOT, "include", "causes.h")):
+        found.setdefault(cause.lower(), set()).add(reason)
+    return found
+
+
+class Rules(unittest.TestCase):
+    def test_promtool_accepts_them(self):
+        tool("promtool", "check", "rules", *glob.glob(os.path.join(ALERTS, "*.rules.yaml")))
+
+    def test_promtool_tests_pass(self):
+        for rule_file in glob.glob(os.path.join(ALERTS, "*.rules.yaml")):
+            tool("promtool", "test", "rules", rule_file.replace(".rules.yaml", ".test.yaml"))
+
+    def test_what_is_generated_is_up_to_date(self):
+        tool(os.path.join(ALERTS, "generate"), "--check")
+
+    def test_the_list_of_alerts(self):
+        self.assertEqual(set(alerts()), WANTED)
+
+    def test_each_alert_says_what_to_do_and_holds_on(self):
+        for name, rule in alerts().items():
+            with self.subTest(name):
+                self.assertIn(rule["labels"]["severity"], ("critical", "warning", "info"))
+                self.assertIn("for", rule)
+                self.assertIn("keep_firing_for", rule)
+                self.assertEqual(set(rule["annotations"]), {"summary", "description", "runbook_url"})
+
+    def test_each_alert_is_tested_to_fire_to_hold_back_and_to_end(self):
+        checks = {}
+        for path in glob.glob(os.path.join(ALERTS, "*.test.yaml")):
+            for test in yaml.safe_load(read(path))["tests"]:
+                story = {}
+                for check in test.get("alert_rule_test", []):
+                    story.setdefault(check["alertname"], []).append(bool(check["exp_alerts"]))
+                for name, fired in story.items():
+                    checks.setdefault(name, []).append(fired)
+        for name in WANTED:
+            with self.subTest(name):
+                # In one and the same test: not yet, then yes, then not any more.
+                self.assertTrue(any(story[0] is False and True in story and story[-1] is False
+                                    for story in checks[name]))
+
+    def test_only_one_alert_pages(self):
+        self.assertEqual({name for name, rule in alerts().items() if rule["labels"]["severity"] == "critical"},
+                         {"ImageRegistryUnreachable"})
+
+    def test_every_cause_has_an_alert(self):
+        covered = " ".join(rule["expr"] for rule in alerts().values())
+        for cause in reasons():
+            self.assertIn(f'cause="{cause}"', covered)
+
+    def test_expressions_use_metrics_that_there_are(self):
+        # A page with a sample of everything.
+        page = read(ROOT, "tests", "data", "exporter", "metrics.txt")
+        there = set(re.findall(r"^# TYPE (\w+)", page, re.M)) | {"up"}
+        there |= {rule["record"] for rule in rules() if "record" in rule}
+        dashboard = json.loads(read(DEPLOY, "dashboard", "imagepull.json"))
+        expressions = [rule["expr"] for rule in rules()]
+        expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+        for expression in expressions:
+            for name in re.findall(r"\b(?:\w+:)?(?:imagepull|process)_[\w:]+", expression):
+                self.assertIn(name if name in there else re.sub(r"_(bucket|count|sum)$", "", name), there, expression)
+
+
+class Prometheus(unittest.TestCase):
+    def test_the_job_is_accepted(self):
+        # Without the one thing that Debian's Prometheus is not built with.
+        config = yaml.safe_load(read(DEPLOY, "prometheus", "scrape.yaml"))
+        found = config["scrape_configs"][0].pop("kubernetes_sd_configs")
+        self.assertEqual(found, [{"role": "pod", "namespaces": {"names": ["imagepull-exporter"]}}])
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as out:
+            yaml.safe_dump(config, out)
+            out.flush()
+            tool("promtool", "check", "config", "--syntax-only", out.name)
+
+
+class Alertmanager(unittest.TestCase):
+    def setUp(self):
+        self.config = yaml.safe_load(read(DEPLOY, "prometheus", "alertmanager.yaml"))
+
+    def test_amtool_accepts_it(self):
+        tool("amtool", "check-config", os.path.join(DEPLOY, "prometheus", "alertmanager.yaml"))
+
+    def test_it_names_alerts_and_labels_that_there_are(self):
+        matchers = [matcher for rule in self.config["inhibit_rules"]
+                    for matcher in rule["source_matchers"] + rule["target_matchers"]]
+        matchers += [matcher for route in self.config["route"]["routes"] for matcher in route["matchers"]]
+        named = set(re.findall(r"\b(?:Image|Container)\w+", " ".join(matchers)))
+        self.assertTrue(named)
+        self.assertLessEqual(named, WANTED)
+        for rule in self.config["inhibit_rules"]:
+            for label in rule["equal"]:
+                matched = " ".join(rule["source_matchers"] + rule["target_matchers"])
+                for name in re.findall(r"\b(?:Image|Container)\w+", matched):
+                    by = re.search(r"by \(([\w, ]+)\)", alerts()[name]["expr"])
+                    keeps = by.group(1).split(", ") if by else ["cluster", "registry"]  # of the recording rules
+                    self.assertIn(label, keeps, name)
+
+
+class Runbooks(unittest.TestCase):
+    def pages(self):
+        return {os.path.basename(path): read(path) for path in glob.glob(os.path.join(DEPLOY, "runbooks", "*.md"))}
+
+    def test_each_alert_has_its_page_and_the_page_names_it(self):
+        pages = self.pages()
+        for name, rule in alerts().items():
+            page = rule["annotations"]["runbook_url"].rpartition("/")[2]
+            self.assertIn(name, pages[page])
+            self.assertIn(name, pages["README.md"])
+
+    def test_each_cause_has_a_page_with_all_its_reasons(self):
+        pages = self.pages()
+        self.assertEqual(len(reasons()), 9)
+        for cause, its in reasons().items():
+            text = pages[cause + ".md"] + (pages["stalled.md"] if cause == "network" else "")
+            for reason in its:
+                self.assertIn(f"`{reason}`", text, cause)
+
+    def test_links_lead_somewhere(self):
+        for name, text in self.pages().items():
+            for target in re.findall(r"\]\(([^)#]+)\)", text):
+                self.assertTrue(os.path.exists(os.path.join(DEPLOY, "runbooks", target)), f"{name}: {target}")
+
+    def test_commands_are_a_shells(self):
+        """Each block marked sh is syntax that sh understands."""
+        blocks = [(name, block) for name, text in self.pages().items()
+                  for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.M | re.S)]
+        self.assertGreater(len(blocks), 15)
+        for name, block in blocks:
+            done = subprocess.run([shutil.which("bash"), "-n"], input=block, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+
+
+class Dashboard(unittest.TestCase):
+    """That its queries have data is seen in tests/e2e."""
+
+    def setUp(self):
+        self.dashboard = json.loads(read(DEPLOY, "dashboard", "imagepull.json"))
+        self.panels = [panel for panel in self.dashboard["panels"] if panel["type"] != "row"]
+
+    def test_variables(self):
+        self.assertEqual([v["name"] for v in self.dashboard["templating"]["list"]],
+                         ["datasource", "cluster", "namespace", "registry", "node"])
+        used = " ".join(target["expr"] for panel in self.panels for target in panel["targets"])
+        for name in ("cluster", "namespace", "registry", "node"):
+            self.assertIn("$" + name, used)
+
+    def test_panels_have_a_place_of_their_own(self):
+        ids = [panel["id"] for panel in self.dashboard["panels"]]
+        self.assertEqual(len(set(ids)), len(ids))
+        taken = {}
+        for panel in self.dashboard["panels"]:
+            at = panel["gridPos"]
+            self.assertLessEqual(at["x"] + at["w"], 24, panel["title"])
+            for cell in ((x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])):
+                self.assertNotIn(cell, taken, f"{panel['title']} lies on {taken.get(cell)}")
+                taken[cell] = panel["title"]
+
+    def test_every_panel_can_be_pointed_at_any_data_source(self):
+        for panel in self.panels:
+            for each in (panel, *panel["targets"]):
+                self.assertEqual(each["datasource"], {"type": "prometheus", "uid": "${datasource}"})
+
+
+if __name__ == "__main__":
+    unittest.main()

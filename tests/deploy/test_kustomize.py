@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""deploy/kustomize as kubectl renders it: every overlay, its schema, and the choices that must not get lost."""
+
+import copy
+import glob
+import os
+import subprocess
+import unittest
+
+import yaml
+
+import kubectl
+import schema
+
+DEPLOY = os.path.join(kubectl.ROOT, "deploy")
+KUSTOMIZE = os.path.join(DEPLOY, "kustomize")
+OVERLAYS = ("containerd", "cri-o", "k3s", "kubelet-source", "no-events", "prometheus-operator", "openshift")
+SOCKETS = {"cri-o": "/run/crio/crio.sock", "openshift": "/run/crio/crio.sock",
+           "k3s": "/run/k3s/containerd/containerd.sock"}
+
+
+def load(*path):
+    with open(os.path.join(DEPLOY, *path)) as source:
+        return [each for each in yaml.safe_load_all(source) if each]
+
+
+class Rendered(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        program = kubectl.path()
+        cls.overlays = {}
+        for name in OVERLAYS:
+            done = subprocess.run([program, "kustomize", os.path.join(KUSTOMIZE, "overlays", name)],
+                                  capture_output=True, text=True)
+            if done.returncode != 0 or done.stderr:
+                raise AssertionError(f"kubectl kustomize of overlay {name}: {done.stderr}")
+            cls.overlays[name] = list(yaml.safe_load_all(done.stdout))
+
+    def one(self, overlay, kind):
+        found = [each for each in self.overlays[overlay] if each["kind"] == kind]
+        self.assertEqual(len(found), 1, f"{kind} in {overlay}")
+        return found[0]
+
+    def pod(self, overlay):
+        return self.one(overlay, "DaemonSet")["spec"]["template"]["spec"]
+
+    def container(self, overlay):
+        return self.pod(overlay)["containers"][0]
+
+    def test_every_overlay_and_component_is_here(self):
+        self.assertEqual(sorted(os.listdir(os.path.join(KUSTOMIZE, "overlays"))), sorted(OVERLAYS))
+        used = {os.path.basename(component) for name in OVERLAYS
+                for component in load("kustomize", "overlays", name, "kustomization.yaml")[0].get("components", [])}
+        self.assertEqual(sorted(os.listdir(os.path.join(KUSTOMIZE, "components"))), sorted(used))
+
+    def test_every_object_has_the_fields_of_its_kind(self):
+        for name, objects in self.overlays.items():
+            for each in objects:
+                with self.subTest(overlay=name, kind=each["kind"]):
+                    schema.check(each)
+
+    def test_the_images_tag_is_the_version(self):
+        with open(os.path.join(kubectl.ROOT, "VERSION")) as source:
+            self.assertEqual(self.container("containerd")["image"], "imagepull-exporter:" + source.read().strip())
+
+    def test_objects_are_told_apart_and_selectors_select(self):
+        for name, objects in self.overlays.items():
+            names = [(each["kind"], each["metadata"]["name"]) for each in objects]
+            self.assertEqual(len(set(names)), len(names), name)
+            labels = self.one(name, "DaemonSet")["spec"]["template"]["metadata"]["labels"].items()
+            for kind, path in (("DaemonSet", ("selector", "matchLabels")), ("Service", ("selector",)),
+                               ("NetworkPolicy", ("podSelector", "matchLabels"))):
+                selector = self.one(name, kind)["spec"]
+                for step in path:
+                    selector = selector[step]
+                self.assertLessEqual(selector.items(), labels)
+
+    def test_the_agent_has_as_little_as_it_can(self):
+        for name in OVERLAYS:
+            pod, container = self.pod(name), self.container(name)
+            self.assertEqual(container["securityContext"], {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertEqual({"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), set())
+            self.assertEqual(len(pod["containers"]), 1)
+            for each in self.overlays[name]:
+                if each["kind"] == "ClusterRole":
+                    self.assertNotIn("secrets", str(each["rules"]))
+
+    def test_it_runs_wherever_images_are_pulled(self):
+        for name in OVERLAYS:
+            pod = self.pod(name)
+            self.assertEqual(pod["tolerations"], [{"operator": "Exists"}])
+            self.assertEqual(pod["nodeSelector"], {"kubernetes.io/os": "linux"})
+            self.assertEqual(pod["priorityClassName"], "system-node-critical")
+            self.assertEqual(self.one(name, "DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"],
+                             {"maxUnavailable": "10%"})
+
+    def test_the_sockets_directory_is_mounted_read_only_and_named(self):
+        for name in OVERLAYS:
+            socket = SOCKETS.get(name, "/run/containerd/containerd.sock")
+            container = self.container(name)
+            self.assertIn("--cri.endpoint=unix://" + socket, container["args"])
+            mount, = (m for m in container["volumeMounts"] if m["name"] == "runtime")
+            volume, = (v for v in self.pod(name)["volumes"] if v["name"] == "runtime")
+            self.assertEqual((mount["mountPath"], mount["readOnly"]), (os.path.dirname(socket), True))
+            self.assertEqual(volume["hostPath"], {"path": os.path.dirname(socket), "type": "Directory"})
+
+    def test_debug_answers_are_on_the_node_and_not_on_the_network(self):
+        for name in OVERLAYS:
+            container = self.container(name)
+            environment = {each["name"]: each for each in container["env"]}
+            self.assertEqual(environment["IMAGEPULL_DEBUG_LISTEN_ADDRESS"]["value"],
+                             "unix:/run/imagepull-exporter/debug.sock")
+            self.assertEqual(environment["NODE_NAME"]["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName")
+            self.assertEqual(environment["HOST_IP"]["valueFrom"]["fieldRef"]["fieldPath"], "status.hostIP")
+            self.assertEqual([port["containerPort"] for port in container["ports"]], [9917])
+
+    def test_rights_are_those_of_deploy_rbac(self):
+        for name in OVERLAYS:
+            file = {"kubelet-source": "kubelet.yaml", "no-events": "api-no-events.yaml"}.get(name, "api.yaml")
+            wanted, = (each for each in load("rbac", file) if each["kind"] == "ClusterRole")
+            self.assertEqual(self.one(name, "ClusterRole")["rules"], wanted["rules"], name)
+
+    def test_flags_fit_the_rights(self):
+        flags = {name: self.container(name)["args"][1:] for name in OVERLAYS}
+        self.assertEqual({name: each for name, each in flags.items() if each},
+                         {"kubelet-source": ["--kube.source=kubelet"], "no-events": ["--kube.events=off"]})
+        egress = self.one("kubelet-source", "NetworkPolicy")["spec"]["egress"]
+        self.assertEqual([port["port"] for port in egress[0]["ports"]], [10250])
+
+    def test_the_operators_rules_are_the_rules(self):
+        rendered = {each["metadata"]["name"]: each["spec"] for each in self.overlays["prometheus-operator"]
+                    if each["kind"] == "PrometheusRule"}
+        wanted = {"imagepull-" + os.path.basename(path).removesuffix(".rules.yaml"): load("alerts", path)[0]
+                  for path in glob.glob(os.path.join(DEPLOY, "alerts", "*.rules.yaml"))}
+        self.assertEqual(rendered, wanted)
+
+    def test_a_pod_monitor_gives_the_labels_that_alerts_rest_on(self):
+        monitor = self.one("prometheus-operator", "PodMonitor")["spec"]
+        labels = self.one("prometheus-operator", "DaemonSet")["spec"]["template"]["metadata"]["labels"]
+        self.assertEqual(labels[monitor["jobLabel"]], "imagepull-exporter")
+        endpoint, = monitor["podMetricsEndpoints"]
+        self.assertTrue(endpoint["honorLabels"])
+        self.assertEqual([r["targetLabel"] for r in endpoint["relabelings"]], ["node"])
+
+
+class Schema(unittest.TestCase):
+    """The check itself finds what people get wrong."""
+
+    def setUp(self):
+        self.daemonset, = load("kustomize", "base", "daemonset.yaml")
+
+    def assert_wrong(self, change, words):
+        document = copy.deepcopy(self.daemonset)
+        change(document)
+        with self.assertRaisesRegex(schema.Wrong, words):
+            schema.check(document)
+
+    def test_as_it_is_it_is_right(self):
+        schema.check(self.daemonset)
+
+    def test_mistakes(self):
+        def container(document):
+            return document["spec"]["template"]["spec"]["containers"][0]
+
+        for change, words in (
+                (lambda d: d["spec"].update(replicas=1), "no field 'replicas'"),
+                (lambda d: container(d).pop("image"), "'image' is missing"),
+                (lambda d: container(d)["securityContext"].update(readOnlyRootFileSystem=True), "FileSystem"),
+                (lambda d: container(d)["args"].append(True), r"args\[1\]: True is no text"),
+                (lambda d: container(d)["resources"]["limits"].update(memory="48 MB"), "is no quantity"),
+                (lambda d: container(d)["ports"][0].update(containerPort="9917"), "is no number"),
+                (lambda d: d["metadata"].update(name="Agent"), "is no DNS label"),
+                (lambda d: d.update(apiVersion="extensions/v1beta1"), "is none of apps/v1"),
+                (lambda d: d.update(kind="Daemonset"), "nothing is known")):
+            with self.subTest(words):
+                self.assert_wrong(change, words)
+
+
+if __name__ == "__main__":
+    unittest.main()
