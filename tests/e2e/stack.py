@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator runs behind the agents: Prometheus with our rules, Alertmanager with our example, a receiver."""
+
+import http.server
+import json
+import os
+import re
+import sys
+import threading
+import urllib.parse
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+DEPLOY = os.path.join(ROOT, "deploy")
+sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
+
+import yaml  # noqa: E402
+from procs import Process, clean_environment, free_port, require  # noqa: E402
+
+INTERVAL = "1s"
+# Minutes of waiting become seconds; everything else of the files is what an operator gets.
+SHORTER = {r"(\n +for:) \w+\n": r"\1 1s\n", r"(\n +keep_firing_for:) \w+\n": r"\1 2s\n"}
+SHORTER_RULES = {
+    "containers": {**SHORTER, r"> 180\)": "> 3)"},
+    "registries": SHORTER,
+    # Longer than the time until the first scrape: "no agent at all" must not fire at the start.
+    "exporter": {**SHORTER, r"(\n +for:) \w+\n": r"\1 10s\n"},
+}
+SHORTER_ALERTMANAGER = {r"group_wait: 30s": "group_wait: 500ms", r"group_interval: 5m": "group_interval: 1s"}
+
+
+def get(url, data=None):
+    """The JSON behind a URL; posts `data` as JSON if there is any."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, None if data is None else json.dumps(data).encode(),
+                                     {"Content-Type": "application/json"})
+    with opener.open(request, timeout=5) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def shortened(path, replacements):
+    """The file's text with each of the replacements made; one that is not needed is an error."""
+    with open(path) as source:
+        text = source.read()
+    for pattern, replacement in replacements.items():
+        text, found = re.subn(pattern, replacement, text)
+        if not found:
+            raise AssertionError(f"{path} has nothing like {pattern!r} any more")
+    return text
+
+
+def scrape_job(*targets, node="lab-node"):
+    """
+    The job of deploy/prometheus/scrape.yaml with targets that are given instead of found (Debian's Prometheus is
+    built without Kubernetes' service discovery). They have the labels that it would give them.
+    """
+    with open(os.path.join(DEPLOY, "prometheus", "scrape.yaml")) as source:
+        job, = yaml.safe_load(source)["scrape_configs"]
+    del job["kubernetes_sd_configs"]
+    job["static_configs"] = [{"targets": list(targets), "labels": {
+        "cluster": "lab", "__meta_kubernetes_pod_node_name": node,
+        "__meta_kubernetes_pod_container_port_name": "metrics",
+        "__meta_kubernetes_pod_label_app_kubernetes_io_name": "imagepull-exporter"}}]
+    return job
+
+
+class Server:
+    """A child process with an HTTP API on a free port of 127.0.0.1."""
+
+    def start(self, name, folder, argv, probe):
+        self._process = Process(name, argv, os.path.join(folder, name + ".log"), clean_environment())
+        self._process.wait_until(lambda: self._answers(probe), probe, 30)
+
+    def __init__(self):
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.address}"
+
+    def _answers(self, probe):
+        try:
+            get(self.url + probe)
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        self._process.stop()
+
+
+class Prometheus(Server):
+    def __init__(self, folder, agent, alertmanager):
+        super().__init__()
+        for name, replacements in SHORTER_RULES.items():
+            with open(os.path.join(folder, name + ".rules.yaml"), "w") as out:
+                out.write(shortened(os.path.join(DEPLOY, "alerts", name + ".rules.yaml"), replacements))
+        config = os.path.join(folder, "prometheus.yaml")
+        with open(config, "w") as out:
+            yaml.safe_dump({
+                "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
+                "rule_files": [os.path.join(folder, "*.rules.yaml")],
+                "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.address]}]}]},
+                "scrape_configs": [scrape_job(agent)],
+            }, out)
+        self.start("prometheus", folder, [
+            require("prometheus", "prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
+            f"--web.listen-address={self.address}", "--log.level=warn", "--rules.alert.resend-delay=1s"],
+            "/api/v1/status/buildinfo")
+
+    def query(self, expression):
+        """[(labels, value)]."""
+        answer = get(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")["data"]
+        return [(series["metric"], float(series["value"][1])) for series in answer["result"]]
+
+    def rule_problems(self):
+        """What went wrong when the rules were evaluated."""
+        groups = get(self.url + "/api/v1/rules")["data"]["groups"]
+        return [(rule["name"], rule["lastError"]) for group in groups for rule in group["rules"]
+                if rule.get("lastError")]
+
+
+class Alertmanager(Server):
+    """Its receivers are those of the example, at the address of `receiver`."""
+
+    def __init__(self, folder, receiver):
+        super().__init__()
+        config = os.path.join(folder, "alertmanager.yaml")
+        text = shortened(os.path.join(DEPLOY, "prometheus", "alertmanager.yaml"),
+                         {**SHORTER_ALERTMANAGER, r"http://alert-receiver\.example": receiver.url})
+        with open(config, "w") as out:
+            out.write(text)
+        self.start("alertmanager", folder, [
+            require("prometheus-alertmanager", "prometheus-alertmanager"), f"--config.file={config}",
+            f"--storage.path={folder}/alertmanager", f"--web.listen-address={self.address}",
+            "--cluster.listen-address=", "--log.level=warn"], "/api/v2/status")
+
+    def post(self, *alerts):
+        get(self.url + "/api/v2/alerts", [{"labels": labels, "annotations": {"summary": "posted by a test"}}
+                                          for labels in alerts])
+
+
+class Receiver:
+    """Writes down what Alertmanager sends: (path, alert) for each alert in each message."""
+
+    def __init__(self):
+        received, lock = [], threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    received.extend((self.path.strip("/"), alert) for alert in message["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._received, self._lock = received, lock
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def alerts(self, status, alertname, **labels):
+        """[(receiver, alert)] of those with this status and these labels, in the order they came."""
+        wanted = {"alertname": alertname, **labels}
+        with self._lock:
+            return [(path, alert) for path, alert in self._received
+                    if alert["status"] == status and wanted.items() <= alert["labels"].items()]
+
+    def names(self):
+        with self._lock:
+            return {alert["labels"]["alertname"] for _, alert in self._received}
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

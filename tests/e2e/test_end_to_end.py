@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a pod whose Secret has an old password to the right words on somebody's screen, and back to silence: a real
+runtime, the agent, Prometheus with deploy/alerts, Alertmanager with deploy/prometheus/alertmanager.yaml.
+"""
+
+import json
+import os
+import sys
+import unittest
+
+import stack
+
+sys.path.insert(0, os.path.join(stack.ROOT, "tests", "integration"))
+
+import demo_pods  # noqa: E402
+import registries  # noqa: E402
+import support  # noqa: E402
+from cri import Cri  # noqa: E402
+from images import marked_image  # noqa: E402
+from lab import Lab  # noqa: E402
+
+SPEED = 30  # the kubelet's back-off of 10 s to 5 min becomes 0.3 s to 10 s
+STALL_AFTER = "3s"
+# The agent looks every second at first: a pull that it is to see must take longer.
+QUICK_BYTES_A_SECOND, SLOW_BYTES_A_SECOND = 6 << 20, 1 << 20
+PATIENCE = 40
+
+
+class EndToEnd(unittest.TestCase):
+    """One lab for all of it: tests run in the order of their names, and what one leaves does not hurt the next."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab(speed=SPEED))
+        os.makedirs(cls.lab.path("stack"))
+        cls.agent = support.start_agent(cls, [*cls.lab.agent_flags(), "--metrics.max-registries=100",
+                                              f"--stall-after={STALL_AFTER}"], folder=cls.lab.directory)
+        cls.agent.wait_ready()
+        cls.receiver = stack.Receiver()
+        cls.addClassCleanup(cls.receiver.stop)
+        cls.alertmanager = stack.Alertmanager(cls.lab.path("stack"), cls.receiver)
+        cls.addClassCleanup(cls.alertmanager.stop)
+        cls.prometheus = stack.Prometheus(cls.lab.path("stack"), f"{cls.agent.web[0]}:{cls.agent.web[1]}",
+                                          cls.alertmanager)
+        cls.addClassCleanup(cls.prometheus.stop)
+
+    def create(self, name, image, secret=None):
+        # Always, where a Secret is involved: the image may be there from a pod that was allowed to pull it.
+        app = {"name": "app", "image": image, **({"imagePullPolicy": "Always"} if secret else {})}
+        spec = {"nodeName": self.lab.node, "containers": [app]}
+        if secret:
+            spec["imagePullSecrets"] = [{"name": secret}]
+        self.lab.api.create("pods", {"metadata": {"name": name}, "spec": spec})
+
+    def secret(self, name, password):
+        return demo_pods.pull_secret(name, self.lab.private.host, password)
+
+    def push_late(self, tag):
+        with open(self.lab.path("pause"), "rb") as program:
+            self.lab.open.push(marked_image(program.read(), tag), "lab/late", tag)
+
+    def eventually_received(self, status, alertname, count=1, **labels):
+        def received():
+            found = self.receiver.alerts(status, alertname, **labels)
+            self.assertGreaterEqual(len(found), count, f"no {status} {alertname} {labels}; there are "
+                                                       f"{sorted(self.receiver.names())}")
+            return found
+
+        return support.eventually(received, f"{alertname} is {status}", PATIENCE)
+
+    def eventually_value(self, expression, value):
+        support.eventually(lambda: [v for _, v in self.prometheus.query(expression)] == [value],
+                           f"{expression} is {value}", PATIENCE)
+
+    def test_1_a_bad_secret_is_told_and_its_repair_too(self):
+        registry = self.lab.private.host
+        self.lab.api.create("secrets", self.secret("regcred", "old-password"))
+        self.create("billing", self.lab.private.image("lab/pause", "1"), "regcred")
+        self.create("invoices", self.lab.private.image("lab/pause", "1"), "no-such-secret")
+
+        (path, alert), *_ = self.eventually_received("firing", "ImagePullUnauthorized")
+        self.assertEqual(path, "teams")
+        self.assertEqual(alert["labels"], {
+            "alertname": "ImagePullUnauthorized", "severity": "warning", "cluster": "lab", "cause": "unauthorized",
+            "registry": registry})
+        words = alert["annotations"]
+        self.assertIn(f"{registry} refuses the credentials", words["summary"])
+        self.assertIn("default/billing (bad_credentials)", words["summary"])
+        self.assertIn("imagePullSecrets", words["description"])
+        page = words["runbook_url"].rpartition("/")[2]
+        self.assertTrue(os.path.exists(os.path.join(stack.DEPLOY, "runbooks", page)), words["runbook_url"])
+
+        (_, alert), *_ = self.eventually_received("firing", "ImagePullSecretMissing")
+        self.assertIn("1 container(s) name does not exist: default/invoices", alert["annotations"]["summary"])
+
+        self.lab.api.update("secrets", self.secret("regcred", registries.PASSWORD))
+        self.eventually_received("resolved", "ImagePullUnauthorized", registry=registry)
+        self.assertEqual(self.lab.api.get("pods", "billing")["status"]["phase"], "Running")
+        self.lab.api.create("secrets", self.secret("no-such-secret", registries.PASSWORD))
+        self.eventually_received("resolved", "ImagePullSecretMissing", registry=registry)
+        self.assertEqual(self.receiver.names(), {"ImagePullUnauthorized", "ImagePullSecretMissing"})
+        # Each once, from its beginning to its end, though ErrImagePull and ImagePullBackOff took turns meanwhile.
+        for name in self.receiver.names():
+            messages = self.receiver.alerts("firing", name) + self.receiver.alerts("resolved", name)
+            self.assertEqual(len({alert["startsAt"] for _, alert in messages}), 1, name)
+        self.assertEqual(self.prometheus.rule_problems(), [])
+
+    def test_2_every_query_of_the_dashboard_has_data(self):
+        self.good_pulls_and_recoveries()
+        self.create("stalled", self.lab.endpoints["stalls"] + "/team/app:v1")
+        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.create("slow", self.slow_image)
+        self.create("down", self.lab.endpoints["down"] + "/team/app:v1")
+        with open(os.path.join(stack.DEPLOY, "dashboard", "imagepull.json")) as source:
+            dashboard = json.load(source)
+        left = {target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])}
+        self.assertGreater(len(left), 20)
+
+        def all_seen():
+            for expression in list(left):
+                if self.prometheus.query(self.filled_in(expression, dashboard)):
+                    left.remove(expression)
+            self.assertEqual(left, set())
+
+        support.eventually(all_seen, "every query had data", PATIENCE)
+        self.variables_offer_something(dashboard)
+        (_, alert), *_ = self.eventually_received("firing", "ImagePullStalled", node="lab-node")
+        self.assertIn("default/stalled", alert["annotations"]["summary"])
+        self.eventually_received("firing", "ImageRegistryError", registry=self.lab.endpoints["down"])
+        self.assertEqual(self.prometheus.rule_problems(), [])
+
+    def good_pulls_and_recoveries(self):
+        """Two of each: a rate does not see a histogram's first value, with which it appears."""
+        count = 'imagepull_duration_seconds_count{registry="%s"}' % self.lab.endpoints["slow"]
+        recovered = 'imagepull_recovery_seconds_count{cause="not_found"}'
+        self.lab.set_pace("slow", QUICK_BYTES_A_SECOND)
+        for n in (1, 2):
+            self.create(f"late-{n}", self.lab.open.image("lab/late", f"v{n}"))
+            self.create(f"slow-{n}", self.slow_image)
+            support.eventually(lambda pod=f"late-{n}": (pod, "app") in self.agent.failures(), "the tag is missing")
+            self.push_late(f"v{n}")
+            self.eventually_value(recovered, n)
+            self.eventually_value(count, n)
+            self.forget_slow_image(f"slow-{n}")
+
+    @property
+    def slow_image(self):
+        return self.lab.endpoints["slow"] + "/team/app:v1"
+
+    def forget_slow_image(self, pod):
+        """So that it has to be pulled again: what a container still uses is not fetched anew."""
+        self.lab.api.delete("pods", pod)
+        runtime = Cri(self.lab.containerd.socket)
+        try:
+            support.eventually(lambda: not [s for s in runtime.list_sandboxes() if s.metadata.name == pod],
+                               f"the containers of {pod} are gone", PATIENCE)
+            runtime.remove_image(self.slow_image)
+        finally:
+            runtime.close()
+
+    @staticmethod
+    def filled_in(expression, dashboard):
+        """As Grafana sends it when everything is selected."""
+        for variable in dashboard["templating"]["list"]:
+            expression = expression.replace("$" + variable["name"], variable.get("allValue", ""))
+        return expression.replace("$__rate_interval", "20s")
+
+    def variables_offer_something(self, dashboard):
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] != "query":
+                continue
+            series, _, label = variable["definition"].removeprefix("label_values(").rstrip(")").rpartition(", ")
+            offered = {labels.get(label) for labels, _ in self.prometheus.query(self.filled_in(series, dashboard))}
+            self.assertTrue(offered - {None}, f"${variable['name']} offers nothing")
+
+    def test_3_what_is_bigger_silences_what_is_smaller(self):
+        registry = {"cluster": "other", "registry": "reg.example", "cause": "network"}
+        self.alertmanager.post({"alertname": "ImageRegistryUnreachable", "severity": "critical", **registry})
+        (path, _), = self.eventually_received("firing", "ImageRegistryUnreachable")
+        self.assertEqual(path, "pager")
+        small = {"alertname": "ImagePullNetworkOnNode", "severity": "warning", "cluster": "other", "node": "n1"}
+        self.alertmanager.post({**small, **registry}, {**small, **registry, "registry": "another.example"})
+        self.eventually_received("firing", "ImagePullNetworkOnNode", registry="another.example")
+        self.assertEqual(self.receiver.alerts("firing", "ImagePullNetworkOnNode", registry="reg.example"), [])
+        self.assertNotIn("nobody", {path for path, _ in self.receiver.alerts("firing", "ImagePullNetworkOnNode")})
+
+
+if __name__ == "__main__":
+    unittest.main()
