@@ -127,8 +127,10 @@ check-unit: packages-check $(call program,$(unit))
 check-san: ; +$(Q)$(MAKE) --no-print-directory $(jobs) SAN=1 check-unit
 check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory $(jobs) SAN=thread check-threads
 check-clang: ; +$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang BUILD=build-clang all $(patsubst %.c,build-clang/%,$(unit))
-# Not those that feed whole recordings byte by byte: minutes here, seconds in check-san.
-valgrinded = $(filter-out %/test_kube_watch %/test_recordings %/test_interleavings,$(call program,$(unit)))
+# Not those that feed whole recordings byte by byte: minutes here, seconds in check-san. And not
+# those whose deadlines a real gRPC must keep: 50 times slower it cannot.
+valgrinded = $(filter-out %/test_kube_watch %/test_recordings %/test_interleavings %/test_cri_channel \
+    %/test_cri_calls %/test_cri_connection,$(call program,$(unit)))
 check-valgrind: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
 	    $(valgrinded)
