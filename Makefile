@@ -24,7 +24,7 @@ exporter  := $(wildcard exporter/*.c)
 agent     := $(filter-out agent/main.c,$(wildcard agent/*.c))
 protos    := $(wildcard proto/*.proto)
 library   := $(base) $(core) $(sources) $(exporter) $(agent)
-unit      := $(wildcard tests/unit/test_*.c tests/scenarios/test_*.c)
+unit      := $(wildcard tests/scenarios/test_*.c tests/unit/test_*.c)
 helpers   := $(filter-out $(unit),$(wildcard tests/unit/*.c tests/scenarios/*.c))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
@@ -115,18 +115,19 @@ jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: check
 check: packages-build packages-check packages-demo packages-page
 	+$(Q)$(MAKE) --no-print-directory $(jobs) all $(call program,$(unit))
-	+$(Q)for each in layers format binary docs unit corpus clang san tsan valgrind cppcheck tidy fuzz \
+	+$(Q)for each in layers format binary docs unit corpus san tsan valgrind cppcheck tidy fuzz \
 	    integration page; do echo "== check-$$each"; \
 	    $(MAKE) --no-print-directory DEPS=no check-$$each || exit 1; done
 	@echo "make check: all good"
 
-.PHONY: check-unit check-san check-tsan check-clang check-valgrind
+.PHONY: check-unit check-san check-tsan check-valgrind
 check-unit: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests $(call program,$(unit))
 
-check-san: ; +$(Q)$(MAKE) --no-print-directory $(jobs) SAN=1 check-unit
+# One build of clang's for three ends: its warnings, the unit tests under ASan and UBSan, the fuzzers.
+check-san: packages-check
+	+$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang SAN=fuzz all check-unit
 check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory $(jobs) SAN=thread check-threads
-check-clang: ; +$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang BUILD=build-clang all $(patsubst %.c,build-clang/%,$(unit))
 # Not those that feed whole recordings byte by byte: minutes here, seconds in check-san. And not
 # those whose deadlines a real gRPC must keep: 50 times slower it cannot.
 valgrinded = $(filter-out %/test_kube_watch %/test_recordings %/test_interleavings %/test_cri_channel \
