@@ -5,8 +5,8 @@
 #
 # Nothing here names a processor: built on amd64 or arm64 (or with --platform) it is for that one.
 
-# Pin it by digest for a build that can be repeated: --build-arg BASE=debian@sha256:...
-ARG BASE=debian:bookworm-slim
+# Pin it by digest for a build that can be repeated: --build-arg BASE=docker.io/library/debian@sha256:...
+ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends make ca-certificates
@@ -38,6 +38,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="imagepull-exporter" \
       org.opencontainers.image.description="Tells why an image cannot be pulled on a Kubernetes node" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}"
 # The runtime's socket belongs to root. The DaemonSet takes every capability from it.
 USER 0:0

@@ -209,12 +209,14 @@ check-e2e: packages-demo packages-e2e $(binary)
 check-image: packages-demo packages-image
 	$(Q)$(PYTHON) -m unittest discover -s tests/deploy/image
 
-# IMAGE names it; TOOL=podman or docker if it is not to be buildah.
+# IMAGE names it; BASE pins its base image; TOOL=podman or docker if it is not to be buildah. docker takes the time
+# of what it builds from SOURCE_DATE_EPOCH, the others are told.
 TOOL  ?= buildah
 IMAGE ?= imagepull-exporter:$(VERSION)
+epoch  = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 image:
-	$(TOOL) build --build-arg SOURCE_DATE_EPOCH=$(shell git log -1 --format=%ct) \
-	    --build-arg REVISION=$(REVISION) -t $(IMAGE) .
+	$(TOOL) build $(if $(filter docker,$(TOOL)),,--timestamp $(epoch)) --build-arg SOURCE_DATE_EPOCH=$(epoch) \
+	    --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
 
 .PHONY: bench
 bench: $(call program,$(benches)) $(binary)

@@ -21,8 +21,8 @@ WANTED = {
     "ImagePullUnauthorized", "ImagePullSecretMissing", "ImageNotFound", "ImagePullNetworkOnNode",
     "ImageRegistryUnreachable", "ImagePullRateLimited", "ImageRegistryError", "ImagePullNodeDisk",
     "ImagePullNodeFault", "ImageUnusable", "ImagePullMisconfigured", "ImagePullStalled",
-    "ImagePullInProgressForLong", "ImagePullUnclassified",
-    "ImagePullExporterDown", "ImagePullExporterSourceDown", "ContainerRuntimeUnreachable"}
+    "ImagePullInProgressForLong", "ImagePullUnclassified", "ImagePullUnclassifiedShare",
+    "ImagePullExporterDown", "ImagePullExporterSourceDown", "ImagePullExporterCapped", "ContainerRuntimeUnreachable"}
 
 
 def read(*path):
@@ -101,17 +101,19 @@ class Rules(unittest.TestCase):
         for cause in reasons():
             self.assertIn(f'cause="{cause}"', covered)
 
-    def test_expressions_use_metrics_that_there_are(self):
-        # A page with a sample of everything.
-        page = read(ROOT, "tests", "data", "exporter", "metrics.txt")
-        there = set(re.findall(r"^# TYPE (\w+)", page, re.M)) | {"up"}
+    def test_every_metric_that_is_named_anywhere_is_one(self):
+        there = set(re.findall(r"^\| `(\w+)` \|", read(ROOT, "docs", "metrics.md"), re.M))
+        self.assertGreater(len(there), 25)
         there |= {rule["record"] for rule in rules() if "record" in rule}
-        dashboard = json.loads(read(DEPLOY, "dashboard", "imagepull.json"))
-        expressions = [rule["expr"] for rule in rules()]
-        expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
-        for expression in expressions:
-            for name in re.findall(r"\b(?:\w+:)?(?:imagepull|process)_[\w:]+", expression):
-                self.assertIn(name if name in there else re.sub(r"_(bucket|count|sum)$", "", name), there, expression)
+        there |= {name + end for name in there for end in ("_bucket", "_count", "_sum")}
+        named = set()
+        for folder, _, files in os.walk(DEPLOY):
+            for file in files:
+                for name in re.findall(r"(?:\b\w+:)?\b(?:imagepull|process)_[\w:]+", read(folder, file)):
+                    with self.subTest(file):
+                        self.assertIn(name, there)
+                    named.add(name)
+        self.assertGreater(len(named), 20)
 
 
 class Prometheus(unittest.TestCase):
@@ -168,6 +170,13 @@ class Runbooks(unittest.TestCase):
             for reason in its:
                 self.assertIn(f"`{reason}`", text, cause)
 
+    def test_each_reason_is_explained_once_and_there_is_no_other(self):
+        tables = [re.search(r"^\| reason \|.*?\n\n", text, re.M | re.S) for text in self.pages().values()]
+        explained = [row for table in tables if table for row in re.findall(r"^\| `(\w+)` \|", table.group(), re.M)]
+        # These two have their page to themselves.
+        self.assertEqual(sorted([*explained, "too_many_requests", "pull_stalled"]),
+                         sorted(reason for its in reasons().values() for reason in its))
+
     def test_links_lead_somewhere(self):
         for name, text in self.pages().items():
             for target in re.findall(r"\]\(([^)#]+)\)", text):
@@ -207,6 +216,17 @@ class Dashboard(unittest.TestCase):
             for cell in ((x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])):
                 self.assertNotIn(cell, taken, f"{panel['title']} lies on {taken.get(cell)}")
                 taken[cell] = panel["title"]
+
+    def test_no_agents_do_not_look_like_no_failures(self):
+        blocked, = (panel for panel in self.panels if panel["type"] == "stat")
+        self.assertNotIn("vector(0)", blocked["targets"][0]["expr"])
+        self.assertEqual(blocked["fieldConfig"]["defaults"]["noValue"], "no agent answers")
+
+    def test_a_table_has_one_query(self):
+        """Of several Grafana shows the first alone."""
+        for panel in self.panels:
+            if panel["type"] == "table":
+                self.assertEqual(len(panel["targets"]), 1, panel["title"])
 
     def test_every_panel_can_be_pointed_at_any_data_source(self):
         for panel in self.panels:

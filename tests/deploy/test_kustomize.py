@@ -59,9 +59,12 @@ class Rendered(unittest.TestCase):
                 with self.subTest(overlay=name, kind=each["kind"]):
                     schema.check(each)
 
-    def test_the_images_tag_is_the_version(self):
+    def test_the_images_tag_and_label_are_the_version(self):
         with open(os.path.join(kubectl.ROOT, "VERSION")) as source:
-            self.assertEqual(self.container("containerd")["image"], "imagepull-exporter:" + source.read().strip())
+            version = source.read().strip()
+        self.assertEqual(self.container("containerd")["image"], "imagepull-exporter:" + version)
+        with open(os.path.join(kubectl.ROOT, "Dockerfile")) as source:
+            self.assertIn(f'org.opencontainers.image.version="{version}"', source.read())
 
     def test_objects_are_told_apart_and_selectors_select(self):
         for name, objects in self.overlays.items():

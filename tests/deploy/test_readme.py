@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """deploy/README.md: its links, and its commands that need no cluster, run in a copy as a new user would."""
 
+import glob
 import os
 import re
 import shutil
@@ -49,6 +50,64 @@ class Readme(unittest.TestCase):
         done = subprocess.run(["sh", "-eu"], input=self.block("promtool check rules"), cwd=kubectl.ROOT, text=True,
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_one_command_sets_the_address_of_the_runbooks(self):
+        with tempfile.TemporaryDirectory() as checkout:
+            shutil.copytree(os.path.dirname(README), os.path.join(checkout, "deploy"))
+            subprocess.run(["sh", "-eu"], input=self.block("runbook-base-url"), cwd=checkout, text=True, check=True,
+                           stdout=subprocess.DEVNULL)
+            written = []
+            for folder in ("alerts", "kustomize/components/prometheus-operator"):
+                for path in glob.glob(os.path.join(checkout, "deploy", folder, "*rule*.yaml")):
+                    with open(path) as source:
+                        written += re.findall(r"runbook_url: (\S+)", source.read())
+            for path in glob.glob(os.path.join(checkout, "deploy", "alerts", "*.test.yaml")):
+                subprocess.run(["promtool", "test", "rules", path], check=True, stdout=subprocess.DEVNULL)
+        self.assertGreater(len(written), 30)
+        self.assertEqual({url.rpartition("/")[0] for url in written}, {"https://wiki.example.com/imagepull"})
+
+    def test_make_image_makes_the_same_bytes_with_each_tool(self):
+        for tool, told in (("buildah", True), ("podman", True), ("docker", False)):
+            said = subprocess.run(["make", "-n", "image", "TOOL=" + tool, "BASE=debian@sha256:0"], cwd=kubectl.ROOT,
+                                  text=True, capture_output=True, check=True).stdout
+            self.assertRegex(said, r"--build-arg SOURCE_DATE_EPOCH=\d+ ")
+            self.assertIn("--build-arg BASE=debian@sha256:0 ", said)
+            self.assertEqual(bool(re.search(r"--timestamp \d+ ", said)), told, tool)
+
+    def test_flags_of_kubectl_are_its_own(self):
+        """In every page: kubectl's help names each flag that is given to one of its commands."""
+        def told(*command):
+            return subprocess.run([kubectl.path(), *command], text=True, capture_output=True, check=True).stdout
+
+        everywhere, seen = told("options"), 0
+        for page in glob.glob(os.path.join(os.path.dirname(README), "**", "*.md"), recursive=True):
+            with open(page) as source:
+                text = source.read().replace("\\\n", " ")
+            for words in re.findall(r"\bkubectl ([^\n|&;)`<>]*)", text):
+                words = re.sub(r"'[^']*'|\"[^\"]*\"", "X", words).partition(" -- ")[0].split()
+                flags = {"--" + word[2:].partition("=")[0] if word.startswith("--") else word
+                         for word in words if re.match(r"--?[a-zA-Z]", word)} - {"-it"}
+                command = [word for word in words[2 if words[:1] == ["-n"] else 0:] if re.fullmatch(r"[a-z-]+", word)
+                           and not word.startswith("-")][:3]
+                if not flags or not command:
+                    continue
+                known = everywhere + told(*command, "--help")
+                for flag in flags:
+                    seen += 1
+                    self.assertRegex(known, rf"(?m)^\s+(-\w, )?{flag}[=,]", f"{os.path.basename(page)}: {words}")
+        self.assertGreater(seen, 40)
+
+    def test_flags_of_the_agent_are_its_own(self):
+        """Those of README.md, which make check-docs compares with the program's."""
+        with open(os.path.join(kubectl.ROOT, "README.md")) as source:
+            there = set(re.findall(r"--[a-z][a-z.-]+", source.read()))
+        for folder, _, files in os.walk(os.path.dirname(README)):
+            for file in files:
+                with open(os.path.join(folder, file)) as source:
+                    text = source.read()
+                for flag in re.findall(r"--[a-z]+\.[a-z.-]+[a-z]|--stall-[a-z]+|(?<=status )--[a-z]+|(?<=classify )--[a-z]+",
+                                       text):
+                    self.assertIn(flag, there, file)
 
     def test_commands_for_make_name_targets(self):
         with open(os.path.join(kubectl.ROOT, "Makefile")) as source:

@@ -53,13 +53,15 @@ def shortened(path, replacements):
 def scrape_job(*targets, node="lab-node"):
     """
     The job of deploy/prometheus/scrape.yaml with targets that are given instead of found (Debian's Prometheus is
-    built without Kubernetes' service discovery). They have the labels that it would give them.
+    built without Kubernetes' service discovery). They have the labels that it would give them, and those that a
+    PodMonitor adds, which must not hide the same labels of the metrics.
     """
     with open(os.path.join(DEPLOY, "prometheus", "scrape.yaml")) as source:
         job, = yaml.safe_load(source)["scrape_configs"]
     del job["kubernetes_sd_configs"]
     job["static_configs"] = [{"targets": list(targets), "labels": {
-        "cluster": "lab", "__meta_kubernetes_pod_node_name": node,
+        "cluster": "lab", "namespace": "imagepull-exporter", "pod": "imagepull-exporter-x7k2p",
+        "container": "imagepull-exporter", "endpoint": "metrics", "__meta_kubernetes_pod_node_name": node,
         "__meta_kubernetes_pod_container_port_name": "metrics",
         "__meta_kubernetes_pod_label_app_kubernetes_io_name": "imagepull-exporter"}}]
     return job

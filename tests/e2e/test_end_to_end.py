@@ -183,7 +183,12 @@ class EndToEnd(unittest.TestCase):
         self.alertmanager.post({**small, **registry}, {**small, **registry, "registry": "another.example"})
         self.eventually_received("firing", "ImagePullNetworkOnNode", registry="another.example")
         self.assertEqual(self.receiver.alerts("firing", "ImagePullNetworkOnNode", registry="reg.example"), [])
-        self.assertNotIn("nobody", {path for path, _ in self.receiver.alerts("firing", "ImagePullNetworkOnNode")})
+
+    def test_4_one_agent_that_is_down_does_not_silence_what_the_others_say(self):
+        self.alertmanager.post(
+            {"alertname": "ImagePullExporterDown", "severity": "warning", "cluster": "third"},
+            {"alertname": "ImagePullExporterSourceDown", "severity": "warning", "cluster": "third", "source": "pods"})
+        self.eventually_received("firing", "ImagePullExporterSourceDown", cluster="third")
 
 
 if __name__ == "__main__":

@@ -196,13 +196,13 @@ class Generations(unittest.TestCase):
 
     def test_what_is_there_is_not_fetched_again(self):
         os.makedirs(os.path.join(self.cache, "containerd-earlier"))
-        with unittest.mock.patch("generations._download", side_effect=AssertionError("it was fetched")):
+        with unittest.mock.patch("suites._download", side_effect=AssertionError("it was fetched")):
             self.assertEqual(generations.folder("earlier"),
                              os.path.join(self.cache, "containerd-earlier", "usr", "bin"))
 
     def test_what_cannot_be_had_is_said_and_asked_for_once(self):
         error = LabError("no such mirror")
-        with unittest.mock.patch("generations._download", side_effect=error) as download:
+        with unittest.mock.patch("suites._download", side_effect=error) as download:
             for _ in range(2):
                 with self.assertRaisesRegex(generations.Unavailable, "of Debian nowhere cannot be had: no such mirror"):
                     generations.folder("nowhere")

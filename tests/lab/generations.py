@@ -5,25 +5,18 @@ The containerd of other Debian suites, beside the one that is installed: only un
 
     generations.py fetch SUITE...      fetch what is not there yet and say where it is
 
-apt does it, with the machine's own settings, mirror and keys but with lists and folders of its own, so that
-the machine's packages stay what they are. What was fetched is kept in build/lab (or $LAB_CACHE): the second
-time nothing is downloaded. runc is always the installed one, since newer ones want a newer C library.
+What was fetched (see suites.py) is kept in build/lab (or $LAB_CACHE). runc is always the installed one, since newer
+ones want a newer C library.
 """
 
 import argparse
-import contextlib
-import fcntl
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
-from procs import HERE, LabError, clean_environment, require
+from procs import HERE, LabError
+from suites import installed_suite, programs
 
-PATIENCE_SECONDS = 180
-_PACKAGE = "containerd"
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _unavailable = {}  # suite: the error, so that a process asks for it only once
 
 
@@ -31,108 +24,17 @@ class Unavailable(LabError):
     """This machine cannot have the suite's containerd; the text says why."""
 
 
-def installed_suite():
-    """The code name of this machine's Debian, or None."""
-    try:
-        with open("/etc/os-release") as release:
-            fields = dict(line.strip().partition("=")[::2] for line in release if "=" in line)
-    except OSError:
-        return None
-    return fields.get("VERSION_CODENAME", "").strip('"') or None
-
-
 def folder(suite):
     """The folder with the suite's programs; None for the installed ones. Fetches them when they are missing."""
     if suite is None or suite == installed_suite():
         return None
+    cache = os.environ.get("LAB_CACHE") or os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "lab")
     if suite not in _unavailable:
         try:
-            return _fetched(suite)
+            return programs("containerd", suite, cache, ["containerd", "--version"])
         except (LabError, OSError, subprocess.SubprocessError) as error:
             _unavailable[suite] = str(error)
     raise Unavailable(f"containerd of Debian {suite} cannot be had: {_unavailable[suite]}")
-
-
-def _fetched(suite):
-    if not suite.isalnum():
-        raise LabError(f"'{suite}' is no name of a Debian suite")
-    cache = os.environ.get("LAB_CACHE") or os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "lab")
-    os.makedirs(cache, exist_ok=True)
-    place = os.path.join(cache, f"{_PACKAGE}-{suite}")
-    with _locked(place + ".lock"):
-        if not os.path.exists(place):
-            with tempfile.TemporaryDirectory(prefix=f".{suite}-", dir=cache) as scratch:
-                os.rename(_unpack(_download(suite, scratch), scratch), place)
-    return os.path.join(place, "usr", "bin")
-
-
-@contextlib.contextmanager
-def _locked(path):
-    """One fetches, the others wait for it. The lock ends with its process."""
-    with open(path, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _mirror():
-    """Where this machine gets its Debian from, as its own sources say."""
-    targets = _run([require("apt-get", "apt"), "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)",
-                    "Created-By: Packages"], "asking apt for this machine's sources")
-    for line in targets.splitlines():
-        release, component, address = line.split(" ", 2)
-        if component == "main" and release in (installed_suite(), "stable", "oldstable", "testing", "unstable"):
-            return address
-    raise LabError("none of this machine's apt sources is a Debian archive")
-
-
-def _download(suite, scratch):
-    """The path of the suite's package. Everything apt writes is below `scratch`."""
-    for name in ("state/lists/partial", "cache/archives/partial", "package"):
-        os.makedirs(os.path.join(scratch, name))
-    sources = os.path.join(scratch, "sources.list")
-    with open(sources, "w") as out:
-        out.write(f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n")
-    settings = {
-        "Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State": scratch + "/state", "Dir::State::status": "/dev/null", "Dir::Cache": scratch + "/cache",
-        "Acquire::Languages": "none", "Acquire::Retries": "1",
-        "Acquire::http::Timeout": "20", "Acquire::https::Timeout": "20",
-        # apt's own user could not reach the folder.
-        "APT::Sandbox::User": "root",
-    }
-    command = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
-    _run([*command, "update"], f"reading the package list of {suite}")
-    _run([*command, "download", _PACKAGE], f"downloading {_PACKAGE} of {suite}", os.path.join(scratch, "package"))
-    name, = os.listdir(os.path.join(scratch, "package"))
-    return os.path.join(scratch, "package", name)
-
-
-def _unpack(package, scratch):
-    place = os.path.join(scratch, "unpacked")
-    _run([require("dpkg", "dpkg"), "-x", package, place], f"unpacking {os.path.basename(package)}")
-    # Also when it runs on this machine at all: a newer C library may be needed.
-    _run([os.path.join(place, "usr", "bin", "containerd"), "--version"], f"running {os.path.basename(package)}")
-    for unneeded in ("usr/share", "lib"):
-        shutil.rmtree(os.path.join(place, unneeded), ignore_errors=True)
-    return place
-
-
-def _run(argv, what, cwd=None):
-    # The proxies of the machine, unlike everywhere else: apt may need them to reach the mirror.
-    proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
-    done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=PATIENCE_SECONDS, env=clean_environment(LC_ALL="C", **proxies))
-    # apt-get update ends with 0 when it could not reach the mirror, and says so.
-    failed = done.returncode != 0 or any(line.startswith("W: Failed to fetch") for line in done.stdout.splitlines())
-    if failed:
-        raise LabError(f"{what}: {_reason(done.stdout) or f'status {done.returncode}'}")
-    return done.stdout
-
-
-def _reason(output):
-    """What apt calls an error, else the end of what was printed, on one line."""
-    lines = output.strip().splitlines()
-    return " ".join([line[3:] for line in lines if line.startswith(("E: ", "W: Failed"))] or lines[-3:])
 
 
 def main():

@@ -21,6 +21,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests", each) for each in ("deploy", "integr
 import yaml  # noqa: E402
 
 import kubectl  # noqa: E402
+import suites  # noqa: E402
 import support  # noqa: E402
 from cri import Cri  # noqa: E402
 from lab import Lab  # noqa: E402
@@ -60,7 +61,7 @@ class Builder:
         base = base_of_the_dockerfile()
         container = self("from", "scratch").strip()
         self("add", container, self._base_archive(re.search(r":([a-z]+)", base).group(1)), "/")
-        self("commit", "--rm", "--quiet", container, "docker.io/library/" + base)
+        self("commit", "--rm", "--quiet", container, base)
 
     def __call__(self, *arguments):
         return command("buildah", *self._store, *arguments, cwd=self._checkout)
@@ -68,12 +69,11 @@ class Builder:
     @staticmethod
     def _base_archive(suite):
         """Made once and kept, as kubectl is."""
-        cache = os.environ.get("DEPLOY_CACHE") or os.path.join(ROOT, "build", "deploy")
-        os.makedirs(cache, exist_ok=True)
-        archive = os.path.join(cache, f"debian-{suite}.tar")
+        os.makedirs(kubectl.CACHE, exist_ok=True)
+        archive = os.path.join(kubectl.CACHE, f"debian-{suite}.tar")
         if not os.path.exists(archive):
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                command("debootstrap", "--variant=minbase", suite, os.path.join(scratch, "root"), kubectl.mirror())
+            with tempfile.TemporaryDirectory(dir=kubectl.CACHE) as scratch:
+                command("debootstrap", "--variant=minbase", suite, os.path.join(scratch, "root"), suites.mirror())
                 command("tar", "-C", os.path.join(scratch, "root"), "-cf", archive + ".part", ".")
             os.rename(archive + ".part", archive)
         return archive
