@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/status_text.h"
 #include "buf.h"
 #include "explain.h"
+#include "exporter/debug_json.h"
 #include "image_ref.h"
 #include "mem.h"
 
@@ -99,30 +101,53 @@ int classify_output_free(struct classify_output *out)
 
 /* ---- JSON: a few fixed keys, written without a library, which would be the slowest part ---- */
 
-static size_t plain_length(struct str text)
+/* One character: how many bytes it has, and its code point. */
+static size_t character(struct str text, uint32_t *ret)
 {
-    const char *quote = memchr(text.at, '"', text.len);
-    size_t n = quote ? (size_t)(quote - text.at) : text.len;
-    const char *slash = memchr(text.at, '\\', n);
+    const unsigned char first = (unsigned char)text.at[0];
+    const size_t size = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    uint32_t code = size == 1 ? first : first & (0x7fu >> size);
 
-    return slash ? (size_t)(slash - text.at) : n;
+    for (size_t i = 1; i < size && i < text.len; i++)
+        code = code << 6 | ((unsigned char)text.at[i] & 0x3f);
+    *ret = code;
+    return size < text.len ? size : text.len;
 }
 
-/* `text` is valid UTF-8 without control bytes (normalise() saw to it). */
+static void json_escape(struct buf *to, uint32_t code)
+{
+    if (code == '"' || code == '\\')
+        buf_printf(to, "\\%c", (int)code);
+    else if (code > 0xffff)
+        buf_printf(to, "\\u%04X\\u%04X", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
+    else
+        buf_printf(to, "\\u%04X", code);
+}
+
+static const bool escaped[256] = {
+    [0 ... ' ' - 1] = true,
+    ['"'] = true,
+    ['\\'] = true,
+    ['~' + 1 ... 255] = true,
+};
+
+/* `text` is valid UTF-8 (normalise() saw to it); it comes out as printable ASCII, for a terminal
+ * obeys other bytes. */
 static void json_text(struct buf *to, struct str text)
 {
     buf_add_byte(to, '"');
-    while (text.len > 0) {
-        size_t n = plain_length(text);
+    for (;;) {
+        size_t plain = 0;
+        uint32_t code;
 
-        buf_add(to, str_head(text, n));
-        text = str_skip(text, n);
-        if (text.len > 0) {
-            char escaped[2] = { '\\', text.at[0] };
-
-            buf_add(to, (struct str){ .at = escaped, .len = 2 });
-            text = str_skip(text, 1);
-        }
+        while (plain < text.len && !escaped[(unsigned char)text.at[plain]])
+            plain++;
+        buf_add(to, str_head(text, plain));
+        text = str_skip(text, plain);
+        if (text.len == 0)
+            break;
+        text = str_skip(text, character(text, &code));
+        json_escape(to, code);
     }
     buf_add_byte(to, '"');
 }
@@ -163,56 +188,10 @@ static void json_causes(struct buf *to, uint32_t set)
     buf_add_byte(to, ']');
 }
 
-static void json_chain(struct buf *to, const struct explanation *why, size_t attempt)
-{
-    bool first = true;
-
-    buf_add(to, STR("{\"chain\":["));
-    for (size_t i = 0; i < why->n_steps; i++) {
-        if (why->steps[i].attempt != attempt)
-            continue;
-        if (!first)
-            buf_add_byte(to, ',');
-        json_text(to, why->steps[i].text);
-        first = false;
-    }
-    buf_add_byte(to, ']');
-}
-
-static void json_explanation(struct buf *to, const struct failure *f, const struct verdict *v,
-                             const struct explanation *why)
-{
-    json_name(to, STR(",\"rule\":"), v->rule);
-    buf_printf(to, ",\"attempt\":%d", why->attempt);
-    json_text_or_null(to, ",\"message\":", f->message);
-    buf_printf(to, ",\"back_off\":%s,\"attempts\":[", f->back_off ? "true" : "false");
-    for (size_t i = 0; i < f->n_attempts; i++) {
-        const struct attempt *a = &f->attempts[i];
-
-        if (i > 0)
-            buf_add_byte(to, ',');
-        json_chain(to, why, i);
-        json_text_or_null(to, ",\"terminal\":", a->terminal);
-        buf_printf(to, ",\"grpc_code\":%d,\"http_status\":%d}", a->grpc_code, a->http_status);
-    }
-    buf_add(to, STR("],\"runners_up\":["));
-    for (size_t i = 0; i < why->n_runners_up; i++) {
-        const struct explain_rule *rule = &why->runners_up[i];
-
-        json_name(to, i > 0 ? STR(",{\"rule\":") : STR("{\"rule\":"), rule->name);
-        json_name(to, STR(",\"cause\":"), cause_name(reason_cause(rule->reason)));
-        json_name(to, STR(",\"reason\":"), reason_name(rule->reason));
-        buf_printf(to, ",\"attempt\":%u}", rule->attempt);
-    }
-    buf_add_byte(to, ']');
-}
-
 static void advise(struct buf *to, const struct verdict *v, struct str registry)
 {
-    struct advice_facts facts = { .pull_secrets_known = false };
+    const struct advice_facts facts = { .registry = registry };
 
-    if (v->reason != REASON_INVALID_REFERENCE) /* the name is no name, so neither is its host */
-        facts.registry = registry;
     buf_reset(to);
     advice_write(to, v, &facts);
 }
@@ -264,36 +243,46 @@ static void write_json(struct classify_output *out, const struct failure *f,
     else
         buf_add(to, STR("null"));
     buf_add(to, buf_str(&frame->tail));
-    if (out->explain)
-        json_explanation(to, f, v, &out->explanation);
     buf_add(to, STR("}\n"));
 }
 
 /* ---- a table for people --------------------------------------------------------------------- */
 
+static void table_text(struct buf *to, const char *key, struct str text)
+{
+    buf_add_text(to, key);
+    show_plain(to, text);
+    buf_add_byte(to, '\n');
+}
+
 /* The wrappers of one attempt, outermost first, and the error that was inside. */
 static void table_attempt(struct buf *to, const struct failure *f, const struct explanation *why,
                           size_t attempt)
 {
+    const struct attempt *a = &f->attempts[attempt];
+
     buf_printf(to, "    attempt %zu%s\n", attempt + 1,
                why->attempt == (int)attempt ? ", which decided" : "");
     for (size_t i = 0; i < why->n_steps; i++)
         if (why->steps[i].attempt == attempt)
-            buf_printf(to, "        in: %.*s\n", STR_ARG(why->steps[i].text));
-    if (f->attempts[attempt].http_status > 0)
-        buf_printf(to, "      HTTP: %d\n", f->attempts[attempt].http_status);
-    buf_printf(to, "     error: %.*s\n", STR_ARG(f->attempts[attempt].terminal));
+            table_text(to, "        in: ", why->steps[i].text);
+    if (a->http_status > 0)
+        buf_printf(to, "      HTTP: %d\n", a->http_status);
+    else
+        buf_add(to, STR("      HTTP: none\n"));
+    table_text(to, "     error: ", a->terminal.len ? a->terminal : STR("none"));
 }
 
 static void table_explanation(struct buf *to, const struct failure *f, const struct verdict *v,
                               const struct explanation *why)
 {
-    buf_printf(to, "    rule: %s\n    message: %.*s\n", v->rule, STR_ARG(f->message));
+    buf_printf(to, "    rule: %s\n", v->rule);
+    table_text(to, "    message: ", f->message.len ? f->message : STR("none"));
     for (size_t i = 0; i < f->n_attempts; i++)
         table_attempt(to, f, why, i);
     for (size_t i = 0; i < why->n_steps; i++)
         if (why->steps[i].attempt >= f->n_attempts)
-            buf_printf(to, "    without an error: %.*s\n", STR_ARG(why->steps[i].text));
+            table_text(to, "    without an error: ", why->steps[i].text);
     for (size_t i = 0; i < why->n_runners_up; i++) {
         const struct explain_rule *rule = &why->runners_up[i];
 
@@ -317,7 +306,7 @@ static void write_table(struct classify_output *out, const struct failure *f,
         snprintf(status, sizeof(status), "%d", v->http_status);
     buf_printf(to, "%-14s %-26s %-8s %-4s ", cause_name(v->cause), reason_name(v->reason),
                stage ? stage : "-", status);
-    buf_add(to, f->image.len > 0 ? f->image : STR("-"));
+    show_plain(to, f->image.len > 0 ? f->image : STR("-"));
     buf_add(to, STR("\n    "));
     advise(&out->advice, v, str_from(registry));
     buf_add(to, buf_str(&out->advice));
@@ -326,7 +315,17 @@ static void write_table(struct classify_output *out, const struct failure *f,
         table_explanation(to, f, v, &out->explanation);
 }
 
-void classify_output_line(struct classify_output *out, struct str message)
+/* As the debug listener explains it, which need not be fast. */
+static void explain_json(struct classify_output *out, struct str message)
+{
+    struct err err = ERR_INIT;
+    int r = debug_json_explain(&out->text, message, &err);
+
+    if (r < 0 && !out->error)
+        out->error = r;
+}
+
+static void write_message(struct classify_output *out, struct str message)
 {
     struct failure *f = &out->failure;
     struct verdict verdict;
@@ -344,6 +343,14 @@ void classify_output_line(struct classify_output *out, struct str message)
         write_json(out, f, &verdict, registry);
     else
         write_table(out, f, &verdict, registry);
+}
+
+void classify_output_line(struct classify_output *out, struct str message)
+{
+    if (out->json && out->explain)
+        explain_json(out, message);
+    else
+        write_message(out, message);
     if (out->text.len >= WRITE_AT || buf_error(&out->text))
         flush(out);
 }

@@ -30,8 +30,9 @@ void status_client_free(struct status_client *client); /* accepts NULL */
 void status_client_freep(struct status_client **client);
 
 /*
- * Takes a few milliseconds, ten seconds at most. `err` names the address and what
- * to look at. On success the caller releases `ret` with status_answers_done().
+ * Takes a few milliseconds; an agent that hangs, ten seconds at most for each of three answers.
+ * `err` names the address and what to look at. On success the caller releases `ret` with
+ * status_answers_done().
  */
 int status_client_ask(struct status_client *client, struct status_answers *ret, struct err *err);
 void status_answers_done(struct status_answers *answers);

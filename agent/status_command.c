@@ -33,6 +33,7 @@ struct settings {
     bool json;
     bool watch;
     bool help;
+    bool clears; /* the screen before each table */
     struct status_view view;
 };
 
@@ -163,11 +164,13 @@ static int columns_of_environment(void)
 static void look_at_terminal(struct settings *settings)
 {
     const char *terminal = getenv("TERM");
+    const char *no_colour = getenv("NO_COLOR");
     struct winsize size = { .ws_col = 0 };
     bool is_terminal = isatty(STDOUT_FILENO);
+    bool obeys = is_terminal && terminal && strcmp(terminal, "dumb") != 0;
 
-    settings->view.colour =
-        is_terminal && !getenv("NO_COLOR") && terminal && strcmp(terminal, "dumb") != 0;
+    settings->view.colour = obeys && !(no_colour && no_colour[0]);
+    settings->clears = obeys && settings->watch && !settings->json;
     if (is_terminal)
         ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
     settings->view.width = size.ws_col ? size.ws_col : columns_of_environment();
@@ -210,13 +213,13 @@ static int show(struct settings *settings, const struct status_answers *answers)
     look_at_terminal(settings);
     settings->view.now_us = clock_now(clock_system()).wall_us;
     buf_init(&out, LIMIT_DEBUG_BODY * 2ul);
-    if (settings->watch && settings->view.colour)
+    if (settings->clears)
         buf_add(&out, STR(CLEAR_SCREEN));
     if (settings->json) {
         r = status_write_json(&out, answers, &settings->view);
     } else {
         status_write_table(&out, answers, &settings->view);
-        if (settings->watch && !settings->view.colour)
+        if (settings->watch && !settings->clears)
             buf_add(&out, STR("\n")); /* one table from the next */
     }
     if (r == 0)

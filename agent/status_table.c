@@ -87,19 +87,29 @@ size_t status_blocked(const struct status_answers *answers, const struct status_
     return n;
 }
 
-bool status_known(const struct status_answers *answers)
+/* Why nothing can be said of what is not blocked; NULL: it can. */
+static const char *why_unknown(const struct status_answers *answers)
 {
     const json_t *source;
     size_t i;
 
     json_array_foreach(json_object_get(answers->sources, "sources"), i, source)
     {
-        if (strcmp(status_text(source, "source"), "pods") == 0 &&
-            strcmp(status_text(source, "state"), "off") != 0 &&
-            !status_text(source, "last_success")[0])
-            return false;
+        if (strcmp(status_text(source, "source"), "pods") != 0)
+            continue;
+        if (strcmp(status_text(source, "state"), "off") == 0)
+            return "not known, this agent reads no pods";
+        if (!status_text(source, "last_success")[0])
+            return "not known yet, the first list of pods has not come";
+        if (strcmp(status_text(source, "state"), "up") != 0)
+            return "not known, the pods cannot be read now";
     }
-    return true;
+    return NULL;
+}
+
+bool status_known(const struct status_answers *answers)
+{
+    return !why_unknown(answers);
 }
 
 /* Pulls have no namespace and no cause: who asks for one of these does not ask for them. */
@@ -143,12 +153,9 @@ static void end_line(struct buf *out, struct buf *line, const struct status_view
     buf_reset(line);
 }
 
-static void write_summary(struct buf *out, struct buf *line, const struct status_answers *answers,
-                          const struct status_view *view)
+static void add_node(struct buf *line, const struct status_answers *answers)
 {
     const json_t *runtime = json_object_get(answers->failures, "runtime");
-    const size_t blocked = status_blocked(answers, view);
-    const size_t pulls = count_pulls(answers, view);
     const char *node = status_text(answers->failures, "node");
 
     show_plain(line, str_from(node[0] ? node : "this node"));
@@ -159,23 +166,36 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
         show_plain(line, str_from(status_text(runtime, "version")));
         buf_add_byte(line, ')');
     }
-    if (blocked)
+}
+
+static void write_summary(struct buf *out, struct buf *line, const struct status_answers *answers,
+                          const struct status_view *view)
+{
+    const struct status_view everything = { .namespace = NULL };
+    const size_t all = status_blocked(answers, &everything);
+    const size_t blocked = status_blocked(answers, view);
+    const size_t pulls = count_pulls(answers, view);
+    const char *unknown = why_unknown(answers);
+    enum status_style style = STYLE_BAD;
+
+    add_node(line, answers);
+    if (blocked < all)
+        buf_printf(line, ": %zu of %zu blocked containers match", blocked, all);
+    else if (blocked)
         buf_printf(line, ": %zu container%s blocked", blocked, blocked == 1 ? "" : "s");
-    else if (!status_known(answers))
-        buf_add(line, STR(": not known yet, the first list of pods has not come"));
     else
-        buf_add(line, STR(": nothing is blocked"));
+        buf_printf(line, ": %s", unknown ? unknown : "nothing is blocked");
     if (pulls)
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
-    end_line(out, line, view,
-             blocked                 ? STYLE_BAD
-             : status_known(answers) ? STYLE_GOOD
-                                     : STYLE_STALLED);
+    if (!blocked)
+        style = unknown ? STYLE_STALLED : STYLE_GOOD;
+    end_line(out, line, view, style);
 }
 
 static void add_bar(struct buf *line, uint64_t bytes, uint64_t total)
 {
-    size_t full = (size_t)((double)bytes / (double)total * BAR_CELLS);
+    const size_t full =
+        bytes >= total ? BAR_CELLS : (size_t)((double)bytes / (double)total * BAR_CELLS);
 
     buf_add_byte(line, '[');
     for (size_t i = 0; i < BAR_CELLS; i++)
@@ -209,6 +229,8 @@ static void write_pull(struct buf *out, struct buf *line, const json_t *image,
     }
     buf_printf(line, "%llu container%s waiting", (unsigned long long)waiting,
                waiting == 1 ? "" : "s");
+    if (json_is_true(json_object_get(image, "stalled")))
+        buf_add(line, STR(", stalled"));
     end_line(out, line, view, STYLE_PLAIN);
 }
 
@@ -354,7 +376,7 @@ int status_write_json(struct buf *out, const struct status_answers *answers,
                                     "images", json_object_get(answers->images, "images"), "sources",
                                     json_object_get(answers->sources, "sources"))
                         : NULL;
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 
     json_decref(json);
     if (!text)

@@ -3,8 +3,8 @@
 
 /*
  * What `status` prints. Pure: answers and a width in, text out. No line of a table
- * is wider than asked for, and whatever names a cluster chose, it holds printable
- * ASCII only: a terminal obeys other bytes.
+ * is wider than asked for, and whatever names a cluster chose, all of it is printable
+ * ASCII: a terminal obeys other bytes.
  */
 
 #include <stdbool.h>
@@ -29,7 +29,8 @@ struct status_view {
 /* How many containers are blocked, of those that `view` selects. */
 size_t status_blocked(const struct status_answers *answers, const struct status_view *view);
 
-/* Whether the agent knows at all: not before it has read the pods of this node once. */
+/* Whether what is not told as blocked is well: only while the agent can read the pods of this
+ * node. */
 bool status_known(const struct status_answers *answers);
 
 /* For people. Errors stick in `out`. */

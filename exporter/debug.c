@@ -282,5 +282,10 @@ void debug_handle(void *self, const struct http_request *request, struct http_re
                route->posts ? "POST" : "GET and HEAD");
         return;
     }
+    /* A page of any site can send plain text here, though not read the answer. Ours sends none. */
+    if (route->posts && request->origin) {
+        refuse(response, HTTP_FORBIDDEN, "a page in a browser may not send this; curl may");
+        return;
+    }
     route->serve(&visit);
 }

@@ -6,7 +6,8 @@
  * for the node's own people. A page in somebody's browser must not read it: DNS
  * can be made to point any name at 127.0.0.1, but not to change the Host header
  * the browser then sends, so only requests to this machine's own names are
- * answered. All errors are JSON, as the answers are.
+ * answered, and no page may POST. Errors are JSON, as the answers are, but for those of
+ * http_server.c itself (a head or a body that is too large).
  */
 
 #include "exporter/http.h"

@@ -94,8 +94,7 @@ static json_t *failure(const struct incident_view *incident)
     json_put(&object, "stall", stall(incident->stall));
     json_put(&object, "evidence", evidence(incident->evidence, incident->n_evidence));
     json_put(&object, "advice", json_known_text(incident->advice));
-    if (incident->ended_us)
-        json_put(&object, "ended", json_time(incident->ended_us));
+    json_put(&object, "ended", json_time(incident->ended_us));
     return json_object_end(&object);
 }
 

@@ -3,9 +3,9 @@
 
 /*
  * The debug answers as JSON. Every key is always there, null where a value is
- * not known; `ended` is on incidents that ended. Text is made valid UTF-8. Each
- * appends to `out` and returns 0, -ENOMEM, or -E2BIG where `out` is too small; what
- * `out` holds is of no use then. Any thread.
+ * not known, and `ended` is null while an incident is open. All is ASCII, whatever bytes a text
+ * has. Each appends to `out` and returns 0, -ENOMEM, or -E2BIG where `out` is too small; what `out`
+ * holds is of no use then. Any thread.
  */
 
 #include <stddef.h>
@@ -42,7 +42,8 @@ int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct 
  * The images that this node waits for, and where images are kept:
  *   {"node", "image_filesystem": null or {"mountpoint", "used_bytes", "used_inodes"},
  *    "images": [{"image", "registry", "present", "size", "digest", "containers_waiting",
- *      "containers_pulling", "since", "bytes", "total"}]}
+ *      "containers_pulling", "stalled", "since", "bytes", "total"}]}
+ * "stalled": a pull of it is known to stand still, so one of the open failures is about it.
  */
 int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The debug answer about one message: what `classify --explain` says, with null for the unknown. */
+/* The debug answer about one message: the same that `classify --explain` says. */
 
 #include "exporter/debug_json.h"
 
@@ -67,12 +67,10 @@ static json_t *runners_up(const struct explanation *why)
 
 static json_t *advice(const struct verdict *verdict, const char *registry)
 {
-    struct advice_facts facts = { .registry = { 0 } };
+    const struct advice_facts facts = { .registry = str_from(registry) };
     struct buf text;
     json_t *json;
 
-    if (verdict->reason != REASON_INVALID_REFERENCE) /* no name, and so no host of one */
-        facts.registry = str_from(registry);
     buf_init(&text, ADVICE_MAX);
     advice_write(&text, verdict, &facts);
     json = buf_error(&text) ? NULL : known_str(buf_str(&text));

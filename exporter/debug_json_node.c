@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "exporter/json.h"
+#include "image_ref.h"
 #include "snapshot.h"
 
 static json_t *reconnects(const struct source_status *source)
@@ -54,7 +55,20 @@ int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct 
     return r < 0 ? r : json_check(out, err);
 }
 
-static json_t *image_json(const struct image_view *image)
+/* A failure has the pod's words for its image. */
+static bool is_stalled(const struct snapshot *snapshot, const struct image_view *image)
+{
+    for (size_t i = 0; i < snapshot->n_incidents; i++) {
+        const struct incident_view *incident = &snapshot->incidents[i];
+
+        if (incident->state == INCIDENT_STALLED &&
+            image_same(str_from(incident->image), str_from(image->image)))
+            return true;
+    }
+    return false;
+}
+
+static json_t *image_json(const struct snapshot *snapshot, const struct image_view *image)
 {
     struct json_object object = json_object_begin();
 
@@ -65,6 +79,7 @@ static json_t *image_json(const struct image_view *image)
     json_put(&object, "digest", json_known_text(image->digest));
     json_put(&object, "containers_waiting", json_integer((json_int_t)image->waiting));
     json_put(&object, "containers_pulling", json_integer((json_int_t)image->pulling));
+    json_put(&object, "stalled", json_boolean(is_stalled(snapshot, image)));
     json_put(&object, "since", json_time(image->since_us));
     json_put(&object, "bytes", image->total ? json_integer((json_int_t)image->bytes) : json_null());
     json_put(&object, "total", image->total ? json_integer((json_int_t)image->total) : json_null());
@@ -101,7 +116,7 @@ int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct e
         r = json_write(out, image_fs_json(&snapshot->image_fs), err);
     buf_add(out, STR(",\"images\":["));
     for (size_t i = 0; i < snapshot->n_images && r == 0; i++)
-        r = json_write_member(out, i, image_json(&snapshot->images[i]), err);
+        r = json_write_member(out, i, image_json(snapshot, &snapshot->images[i]), err);
     buf_add(out, STR("\n]}\n"));
     return r < 0 ? r : json_check(out, err);
 }

@@ -10,6 +10,9 @@
 #include "exporter/utf8.h"
 #include "limits.h"
 
+/* ASCII: what asks may be curl on a terminal, which obeys U+009B, and turns what follows U+202E. */
+#define FLAGS (JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
+
 struct json_object json_object_begin(void)
 {
     return (struct json_object){ .json = json_object() };
@@ -116,7 +119,7 @@ int json_write(struct buf *out, json_t *json, struct err *err)
 {
     int r = 0;
 
-    if (!json || json_dump_callback(json, dump_part, out, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
+    if (!json || json_dump_callback(json, dump_part, out, FLAGS) < 0)
         r = -ENOMEM;
     json_decref(json);
     if (buf_error(out))

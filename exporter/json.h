@@ -4,7 +4,7 @@
 /*
  * JSON for the debug answers, over jansson. Every maker returns NULL when there
  * is no memory, and every put takes over its value and remembers a NULL, so that a
- * value is checked once, at its end. Text of any bytes comes out as valid UTF-8.
+ * value is checked once, at its end. Text of any bytes comes out as ASCII, escaped.
  */
 
 #include <stdbool.h>

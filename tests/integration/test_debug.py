@@ -25,11 +25,11 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(path, method="GET", target="/debug/failures", body=None, host="localhost"):
+def ask(path, method="GET", target="/debug/failures", body=None, host="localhost", **headers):
     """(status, headers, body) over the unix socket at `path`."""
     connection = UnixConnection(path)
     try:
-        connection.request(method, target, body, {"Host": host})
+        connection.request(method, target, body, {"Host": host, **headers})
         response = connection.getresponse()
         return response.status, response.headers, response.read()
     finally:
@@ -152,13 +152,17 @@ class Classify(unittest.TestCase):
             messages = [json.loads(line)["message"] for line in corpus]
         done = subprocess.run([support.agent_binary(), "classify", "--null", "--output=json"],
                               input="\0".join(messages), capture_output=True, text=True, timeout=30, check=True)
+        explained = subprocess.run([support.agent_binary(), "classify", "--null", "--output=json", "--explain"],
+                                   input="\0".join(messages), capture_output=True, text=True, timeout=30, check=True)
         verdicts = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(len(verdicts), len(messages))
-        for message, verdict in zip(messages, verdicts):
+        self.assertEqual(explained.stdout.count("\n"), len(messages))
+        for message, verdict, line in zip(messages, verdicts, explained.stdout.splitlines()):
             status, headers, body = self.classify(message.encode())
             self.assertEqual((status, headers["Content-Type"]), (200, "application/json"))
             answer = json.loads(body)
             self.assertEqual({key: answer[key] for key in verdict}, verdict)
+            self.assertEqual(body.decode(), line + "\n")
             if answer["attempt"] is not None:
                 self.assertLess(answer["attempt"], len(answer["attempts"]))
 
@@ -170,8 +174,16 @@ class Classify(unittest.TestCase):
         connection.putheader("Content-Length", str((1 << 20) + 1))
         connection.endheaders()  # answered without a byte of the body
         response = connection.getresponse()
-        self.assertEqual(response.status, 413)
+        self.assertEqual((response.status, response.headers["Cache-Control"]), (413, "no-store"))
         self.assertIn(b"at most 1048576 are read", response.read())
+
+    def test_no_page_of_a_browser_may_send_a_message(self):
+        """A page of any site can POST plain text to this machine; a browser then says where it is from."""
+        for origin in ("http://rebound.example", "null", "http://localhost"):
+            status, _, body = ask(self.path, "POST", "/debug/classify", b"EOF", Origin=origin)
+            self.assertEqual((origin, status), (origin, 403))
+            self.assertIn("browser", json.loads(body)["error"])
+        self.assertEqual(ask(self.path, "GET", "/debug/failures", Origin="http://localhost")[0], 200)
 
     def test_what_is_no_message_is_refused(self):
         status, _, body = self.classify(b"\n")

@@ -135,6 +135,15 @@ class Status(FaultStory):
         terminal.process.send_signal(signal.SIGINT)
         self.assertEqual(terminal.wait(), -signal.SIGINT)
 
+    def test_colours_and_the_screen_are_two_things(self):
+        plain = Terminal(self, self.argv("--watch"), 80, NO_COLOR="1")
+        support.eventually(lambda: CLEAR in plain.read() and "2 containers blocked" in plain.shown,
+                           "a table on an empty screen")
+        self.assertNotRegex(plain.shown, COLOUR)
+        unset = Terminal(self, self.argv(), 80, NO_COLOR="")  # no-color.org: not an empty string
+        unset.wait()
+        self.assertRegex(unset.shown, COLOUR)
+
     def test_watching_an_agent_that_goes_away(self):
         terminal = Terminal(self, self.argv("--watch"), 80)
         support.eventually(lambda: "2 containers blocked" in terminal.read(), "the first table")

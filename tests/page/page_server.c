@@ -6,7 +6,9 @@
  *   page_server              prints "port N"; then each line on standard input is the
  *                            name of the picture to show from now on; ends with it
  *
- * Pictures: empty, golden, changed (golden, a minute later), hostile, many, down.
+ * Pictures: empty, golden, changed (golden, a minute later), moved (golden without its first
+ * failure, and another cause of the second), hostile, many, thirty (of all causes, names as long
+ * and odd as can be), pulls, down, none (no pods are read).
  */
 
 #include <stdatomic.h>
@@ -108,6 +110,108 @@ static void draw_many(struct fixture *fixture)
     }
 }
 
+static void draw_moved(struct fixture *fixture)
+{
+    fixture_golden(fixture);
+    for (size_t i = 1; i < fixture->snapshot.n_incidents; i++)
+        fixture->incidents[i - 1] = fixture->incidents[i];
+    fixture->snapshot.n_incidents--;
+    fixture->incidents[0].verdict = (struct verdict_view){ .cause = CAUSE_NOT_FOUND,
+                                                           .reason = REASON_REPOSITORY_UNKNOWN,
+                                                           .stage = STAGE_RESOLVE };
+}
+
+/* A reason of the cause that the picture is about. */
+static enum reason reason_of(enum cause cause)
+{
+    enum reason reason = 0;
+
+    while (reason + 1 < REASON_MAX && reason_cause(reason) != cause)
+        reason++;
+    return reason;
+}
+
+static void draw_thirty(struct fixture *fixture)
+{
+    static char pods[30][254], image[400];
+    static const char *const odd[] = { SCRIPT, "\"quoted' & <b>", "\xe2\x80\xaegnp.exe",
+                                       "\xe6\xbc\xa2\xe5\xad\x97-\xc3\xa9" };
+
+    fixture_init(fixture);
+    memset(image, 'i', sizeof(image) - 1);
+    memcpy(image, "registry.example.com:5000/", 26);
+    for (unsigned i = 0; i < ARRAY_SIZE(pods); i++) {
+        const enum cause cause = (enum cause)(i < CAUSE_MAX ? i : CAUSE_NETWORK);
+        struct incident_view *incident;
+
+        memset(pods[i], 'a' + (int)(i % 26), sizeof(pods[i]) - 1);
+        if (i % 5)
+            snprintf(pods[i], sizeof(pods[i]), "checkout-7d9f8b6c5d-%05u", i);
+        incident = fixture_incident(fixture, "shop", pods[i], "app",
+                                    i % 7 ? "ghcr.io/shop/checkout:2026.11.21" : image);
+        incident->verdict.cause = cause;
+        incident->verdict.reason = reason_of(cause);
+        incident->message = "failed to pull and unpack image: failed to resolve reference";
+        incident->advice =
+            "The node cannot resolve the host name: check ghcr.io for typos, and that "
+            "the node's DNS servers know it.";
+        incident->next_retry_us = FIXTURE_NOW + 200 * SEC;
+        if (i % 5 == 1)
+            incident->pod = odd[i / 5 % ARRAY_SIZE(odd)];
+    }
+}
+
+#define DIGEST "@sha256:6457d53fb065d6f250e1504b9bc42d5b6c65941d57532c072d929dd0628977d0"
+
+static void draw_pulls(struct fixture *fixture)
+{
+    static const struct waiter_view behind[] = { { "shop", "cart-0", "app" },
+                                                 { "shop", "cart-1", "app" } };
+    static const struct stall_view stall = { .layer = "sha256:0f0f",
+                                             .bytes = 3u << 20,
+                                             .total = 90u << 20,
+                                             .last_progress_us = FIXTURE_NOW - 150 * SEC,
+                                             .waiting_behind = behind,
+                                             .n_waiting_behind = ARRAY_SIZE(behind) };
+    static const struct image_view images[] = {
+        { .image = "quay.io/team/big" DIGEST,
+          .registry = "quay.io",
+          .digest = "",
+          .waiting = 3,
+          .pulling = 3,
+          .since_us = FIXTURE_NOW - 5 * MINUTE,
+          .bytes = 3u << 20,
+          .total = 90u << 20 },
+        { .image = "docker.io/team/app:latest",
+          .registry = "docker.io",
+          .digest = "",
+          .waiting = 1,
+          .pulling = 1,
+          .since_us = FIXTURE_NOW - 20 * SEC },
+    };
+    struct incident_view *incident;
+
+    fixture_init(fixture);
+    incident = fixture_incident(fixture, "shop", "cart-2", "app", "quay.io/team/big:1" DIGEST);
+
+    incident->registry = "quay.io";
+    incident->state = INCIDENT_STALLED;
+    incident->verdict = (struct verdict_view){ .cause = CAUSE_NETWORK,
+                                               .reason = REASON_PULL_STALLED,
+                                               .stage = STAGE_BLOB };
+    incident->attempts = 1;
+    incident->stall = &stall;
+    incident->advice = "No byte of a layer has come for minutes: check the path to quay.io.";
+    fixture->snapshot.images = images;
+    fixture->snapshot.n_images = ARRAY_SIZE(images);
+}
+
+static void draw_none(struct fixture *fixture)
+{
+    fixture_init(fixture);
+    fixture->snapshot.sources[SOURCE_PODS] = (struct source_status){ .enabled = false };
+}
+
 static void draw_down(struct fixture *fixture)
 {
     fixture_init(fixture);
@@ -120,6 +224,8 @@ static struct picture pictures[] = {
     { .name = "empty", .draw = draw_empty },     { .name = "golden", .draw = fixture_golden },
     { .name = "changed", .draw = draw_changed }, { .name = "hostile", .draw = draw_hostile },
     { .name = "many", .draw = draw_many },       { .name = "down", .draw = draw_down },
+    { .name = "moved", .draw = draw_moved },     { .name = "thirty", .draw = draw_thirty },
+    { .name = "pulls", .draw = draw_pulls },     { .name = "none", .draw = draw_none },
 };
 
 static _Atomic(struct picture *) shown = &pictures[0];

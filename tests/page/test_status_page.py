@@ -7,6 +7,7 @@ that program; with PAGE_PICTURES=FOLDER each look is kept there as a PNG for peo
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -15,6 +16,26 @@ from webdriver import Browser
 
 READY = "return byId('sources').children.length === 3"
 CARDS = "return document.querySelectorAll('#failures details').length"
+
+# The least contrast of a text with the colour behind it, and which text that is.
+CONTRAST = """
+const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = (colour) => numbers(colour).slice(0, 3).map((c) => c / 255)
+  .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = (e) => {
+  const colour = getComputedStyle(e).backgroundColor;
+  return numbers(colour)[3] === 0 ? behind(e.parentElement) : colour;
+};
+let worst = [99, ""];
+for (const e of document.body.querySelectorAll("*")) {
+  if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length) continue;
+  const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+  const contrast = (a + 0.05) / (b + 0.05);
+  if (contrast < worst[0]) worst = [contrast, e.innerText];
+}
+return worst;
+"""
 
 
 class Server:
@@ -28,6 +49,9 @@ class Server:
         self._process.stdin.flush()
         if self._process.stdout.readline() != "shown\n":
             raise AssertionError(f"no picture {picture}")
+
+    def freeze(self, on):
+        self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
 
     def stop(self):
         self._process.stdin.close()
@@ -46,7 +70,7 @@ class StatusPage(unittest.TestCase):
 
     def browse(self, picture, **window):
         self.server.show(picture)
-        browser = Browser(shutil.which("chromedriver"), os.path.join(self.folder, "driver.log"), **window)
+        browser = Browser(shutil.which("chromedriver"), self.folder, **window)
         self.addCleanup(browser.close)
         browser.open(self.server.url)
         browser.until(READY)
@@ -125,12 +149,89 @@ class StatusPage(unittest.TestCase):
         browser.until("return document.body.innerText.includes('All is well')")
         self.assertEqual(browser.run(CARDS), 0)
 
+    def test_what_is_read_stays_in_place(self):
+        """Others go before it, and its own cause changes: it stays open, and keeps the focus and what is selected."""
+        browser = self.browse("golden")
+        browser.run("window.one = document.querySelectorAll('#failures details')[1];"
+                    "window.one.querySelector('summary').click(); window.one.querySelector('summary').focus();"
+                    "getSelection().selectAllChildren(window.one.querySelector('pre'))")
+        self.assertIn("team-a/job-x", browser.run("return window.one.innerText"))
+        self.server.show("moved")
+        browser.until("return document.body.innerText.includes('repository unknown')")
+        self.assertEqual(browser.run(CARDS), 3)
+        self.assertTrue(browser.run("return window.one.isConnected && window.one.open"))
+        self.assertTrue(browser.run("return window.one.innerText.includes('repository unknown')"))
+        self.assertTrue(browser.run("return document.activeElement === window.one.querySelector('summary')"))
+        self.assertIn("pull access denied", browser.run("return getSelection().toString()"))
+
     def test_an_agent_that_goes_away(self):
+        """The last that was known stays, and nothing of it looks as if it were so now."""
         browser = self.browse("golden")
         self.server.stop()
         browser.until("return !byId('away').hidden")
-        self.assertIn("No answer from the agent", browser.text())
-        self.assertEqual(browser.run(CARDS), 4)  # the last that was known stays
+        text = browser.text()
+        self.assertIn("No answer from the agent", text)
+        self.assertRegex(text, "What you see is as it was at .*, and may be otherwise now")
+        self.assertIn("At that time: 4 containers are blocked", text)
+        self.assertEqual(browser.run("return byId('verdict').className"), "old")
+        self.assertEqual(browser.run("return document.title"), "(?) image pulls on node-1")
+        self.assertEqual(browser.run(CARDS), 4)
+        browser.run("document.querySelector('.time').textContent = 'as it was'; asked = 0")
+        browser.until("return asked > 0")  # it goes on asking, and says it once
+        self.assertEqual(browser.run("return document.querySelector('.time').textContent"), "as it was")
+        self.assertEqual(browser.text().count("At that time:"), 1)
+        self.keep(browser, "away")
+
+    def test_an_agent_that_hangs_and_comes_back(self):
+        browser = self.browse("golden")
+        self.server.freeze(True)
+        self.addCleanup(self.server.freeze, False)
+        browser.until("return !byId('away').hidden")
+        self.assertEqual(browser.run("return document.title"), "(?) image pulls on node-1")
+        self.server.freeze(False)
+        browser.until("return byId('away').hidden")
+        self.assertEqual(browser.run("return document.title"), "(4) image pulls on node-1")
+        self.assertEqual(browser.run("return byId('verdict').className"), "bad")
+        self.assertTrue(browser.run("return byId('verdict').textContent.startsWith('4 containers are blocked')"))
+
+    def test_pulls(self):
+        """One stands still, whose failure has a tag and a digest; the runtime tells nothing of the other."""
+        browser = self.browse("pulls")
+        stalled, other = browser.run("return [...byId('pulls').children].map((card) => card.innerText)")
+        self.assertIn("stalled", stalled)
+        self.assertIn("3.0 MiB of 90.0 MiB", stalled)
+        self.assertNotIn("stalled", other)
+        self.assertIn("does not tell", other)
+        self.assertIn("1 container is blocked by an image pull: network", browser.text())
+        browser.run("document.querySelector('summary').click()")
+        self.assertIn("shop/cart-0 (app), shop/cart-1 (app)", browser.text())
+        self.keep(browser, "pulls")
+
+    def test_thirty_of_all_causes(self):
+        for name, window in (("thirty", {"width": 1440}), ("thirty-phone", {"width": 360, "height": 740})):
+            browser = self.browse("thirty", **window)
+            text = browser.text()
+            self.assertIn("30 containers are blocked by an image pull: 22 network, 1 unauthorized, 1 not found", text)
+            self.assertIn("shop/\\u202egnp.exe", text)  # and not exe.png
+            self.assertIn("\u6f22\u5b57", text)
+            self.assertEqual(browser.run("return document.querySelector('#failures h2').innerText.split(' ')[0]"),
+                             "network")  # most first
+            self.assert_fits(browser)
+            self.assert_silent(browser)
+            self.keep(browser, name)
+
+    def test_without_pods_nothing_is_known(self):
+        browser = self.browse("none")
+        self.assertIn("Nothing is known: this agent reads no pods", browser.text())
+        self.assertNotIn("All is well", browser.text())
+
+    def test_colours_have_contrast(self):
+        """WCAG AA wants 4.5 between a text and what is behind it."""
+        for dark in (False, True):
+            browser = self.browse("golden", dark=dark)
+            browser.run("document.querySelectorAll('summary').forEach((s) => s.click())")
+            worst, where = browser.run(CONTRAST)
+            self.assertGreaterEqual(worst, 4.5, where)
 
     def test_hostile_names(self):
         browser = self.browse("hostile")

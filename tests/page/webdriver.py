@@ -4,6 +4,7 @@
 import base64
 import http.client
 import json
+import os
 import re
 import subprocess
 import time
@@ -14,11 +15,16 @@ class BrowserError(Exception):
 
 
 class Browser:
-    """Starts at once; `close` ends the browser and its driver."""
+    """Starts at once, keeps its files in `folder`; `close` ends the browser and its driver."""
 
-    def __init__(self, driver, log_path, width=1280, height=900, dark=False):
-        with open(log_path, "w") as log:
-            self._process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=log, text=True)
+    def __init__(self, driver, folder, width=1280, height=900, dark=False):
+        with open(os.path.join(folder, "driver.log"), "w") as log:
+            # In a PID namespace that dies with this process, however that ends: a browser that is left behind
+            # holds inotify instances, and soon containerd starts without its CRI plugin.
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--",
+                 "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", driver, "--port=0"],
+                stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "TMPDIR": folder})
         self._session = None
         try:
             self._port = self._wait_port()
@@ -103,6 +109,6 @@ class Browser:
         except (OSError, BrowserError, ValueError):
             pass  # it ends with its driver
         finally:
-            self._process.terminate()
+            self._process.kill()  # unshare passes over SIGTERM; its namespace goes with it
             self._process.wait(timeout=10)
             self._process.stdout.close()

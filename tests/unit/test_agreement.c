@@ -314,7 +314,7 @@ static void check_failures(const struct answers *answers)
     {
         bool first = false;
 
-        assert_int_equal(is_open(failure), json_object_get(failure, "ended") == NULL);
+        assert_int_equal(is_open(failure), json_is_null(json_object_get(failure, "ended")));
         if (!is_open(failure))
             continue;
         open++;

@@ -163,6 +163,57 @@ static void an_explanation_has_chain_error_and_runners_up(void **state)
                                    "\"unauthorized\",\"reason\":\"bad_credentials\","));
 }
 
+/* The same as the debug listener says: what is not known is null. */
+static void what_an_explanation_does_not_know_is_null(void **state)
+{
+    const struct run *r = RUN("what is this\n\n", "--output=json", "--explain");
+    const char *second = strchr(r->out, '\n');
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"grpc_code\":null,\"http_status\":null}"));
+    assert_non_null(strstr(r->out, "\"truncated\":false"));
+    assert_non_null(second);
+    assert_non_null(strstr(second, "\"attempt\":null,\"message\":null,"));
+    RUN("what is this\n", "--explain");
+    assert_non_null(strstr(r->out, "\n    attempt 1\n"));
+    assert_non_null(strstr(r->out, "\n      HTTP: none\n"));
+}
+
+/* A terminal obeys U+009B as it does ESC [, and turns what follows U+202E. */
+static void no_text_of_others_reaches_a_terminal_raw(void **state)
+{
+#define HOSTILE                                                                                    \
+    "Failed to pull image \"r.example.com/a\xc2\x9b"                                               \
+    "31m\xe2\x80\xae\xf0\x9f\x90\xb3:1\": "                                                        \
+    "\x1b[2J\xc2\x9b"                                                                              \
+    "5m\xff 403 Forbidden\n"
+    static const char *const formats[] = { "--output=json", "--output=table" };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(formats); i++) {
+        const struct run *r = RUN(HOSTILE, formats[i / 2], i % 2 ? "--explain" : formats[i / 2]);
+
+        assert_int_equal(r->status, 0);
+        for (const char *at = r->out; *at; at++)
+            if (*at != '\n' && (*at < 0x20 || *at > 0x7e))
+                fail_msg("byte %02x in %s", (unsigned char)*at, r->out);
+    }
+    RUN(HOSTILE, "--output=json", "--explain");
+    assert_non_null(strstr(result.out, "\\u009B5m"));
+    RUN("Failed to pull image \"a b\xc2\x9b\xf0\x9f\x90\xb3\": 403 Forbidden\n", "--output=json");
+    assert_non_null(strstr(result.out, "\"image\":\"a b\\u009B\\uD83D\\uDC33\""));
+}
+
+/* Of a name that is none, there is no host to give advice about. */
+static void no_registry_is_called_invalid(void **state)
+{
+    const struct run *r = RUN("Failed to pull image \"a b\": 403 Forbidden\n", "--output=json");
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"registry\":\"invalid\""));
+    assert_non_null(strstr(r->out, "\"advice\":\"The registry knows who asks"));
+}
+
 /* What follows the image is kept from line to line: it must be that of the line. */
 static void each_line_has_its_own_registry(void **state)
 {
@@ -231,6 +282,9 @@ int main(void)
         cmocka_unit_test(quotes_in_names_do_not_break_the_json),
         cmocka_unit_test(the_table_is_for_people),
         cmocka_unit_test(an_explanation_has_chain_error_and_runners_up),
+        cmocka_unit_test(what_an_explanation_does_not_know_is_null),
+        cmocka_unit_test(no_text_of_others_reaches_a_terminal_raw),
+        cmocka_unit_test(no_registry_is_called_invalid),
         cmocka_unit_test(each_line_has_its_own_registry),
         cmocka_unit_test(a_line_without_end_is_cut_not_kept),
         cmocka_unit_test(bad_flags_and_files_are_named),

@@ -94,6 +94,45 @@ static void golden_images(void **state)
     assert_golden(&text, "tests/data/exporter/images.json");
 }
 
+/* A failure has the pod's words for its image, a pull the canonical name. */
+static void a_pull_that_stands_still_is_told(void **state)
+{
+#define DIGEST "@sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
+    static const struct {
+        const char *failure, *pull;
+        bool stalled;
+    } rows[] = {
+        { "quay.io/team/big:1", "quay.io/team/big:1", true },
+        { "busybox", "docker.io/library/busybox:latest", true },
+        { "quay.io/team/big:1" DIGEST, "quay.io/team/big" DIGEST, true },
+        { "busybox:1" DIGEST, "docker.io/library/busybox" DIGEST, true },
+        { "app", "docker.io/team/app:latest", false },
+        { "quay.io/team/big:1", "quay.io/team/big:2", false },
+    };
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct image_view image = {
+            .image = rows[i].pull, .registry = "", .digest = "", .waiting = 1, .pulling = 1
+        };
+
+        for (int ended = 0; ended <= 1; ended++) {
+            const bool stalled = rows[i].stalled && !ended;
+
+            fixture_init(&node);
+            fixture_incident(&node, "ns", "pod", "app", rows[i].failure)->state =
+                ended ? INCIDENT_RECOVERED : INCIDENT_STALLED;
+            node.snapshot.images = &image;
+            node.snapshot.n_images = 1;
+            buf_reset(&text);
+            assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+            if (!strstr(text.at, stalled ? "\"stalled\":true" : "\"stalled\":false"))
+                fail_msg("%s: %s", rows[i].failure, text.at);
+        }
+    }
+}
+
 static void golden_events(void **state)
 {
     struct err err = ERR_INIT;
@@ -186,7 +225,7 @@ static void one_pod_is_picked(void **state)
     assert_int_equal(write_failures("", ""), 0);
 }
 
-/* Every key is there, whatever is known; only `ended` says by itself that there is something. */
+/* In each state, of each kind, whatever is known: no reader needs to ask whether a key is there. */
 static void all_keys_are_always_there(void **state)
 {
     static const char *const keys[] = {
@@ -195,6 +234,7 @@ static void all_keys_are_always_there(void **state)
         "stage",         "http_status",  "ambiguous_with", "message",      "attempts",
         "first_failure", "last_failure", "next_retry",     "pull_secrets", "missing_pull_secrets",
         "image_present", "stall",        "evidence",       "advice",       "first_failure_exact",
+        "ended",
     };
     const json_t *failures, *failure;
     json_t *json;
@@ -202,18 +242,26 @@ static void all_keys_are_always_there(void **state)
 
     (void)state;
     fixture_golden(&node);
+    for (unsigned n = 0; n < INCIDENT_STATE_MAX * CONTAINER_KIND_MAX; n++) {
+        struct incident_view *incident = fixture_incident(&node, "ns", "pod", "", "");
+
+        incident->state = (enum incident_state)(n % INCIDENT_STATE_MAX);
+        incident->kind = (enum container_kind)(n / INCIDENT_STATE_MAX);
+        incident->ended_us = incident_state_open(incident->state) ? 0 : FIXTURE_NOW;
+    }
     write_failures(NULL, NULL);
     json = parsed();
     failures = json_object_get(json, "failures");
     json_array_foreach(failures, i, failure)
     {
-        bool ended = json_object_get(failure, "ended") != NULL;
+        const json_t *ended = json_object_get(failure, "ended");
 
         for (size_t key = 0; key < ARRAY_SIZE(keys); key++)
             if (!json_object_get(failure, keys[key]))
                 fail_msg("failure %zu has no '%s'", i, keys[key]);
-        assert_int_equal(json_object_size(failure), ARRAY_SIZE(keys) + ended);
-        assert_int_equal(ended, node.incidents[i].ended_us != 0);
+        assert_int_equal(json_object_size(failure), ARRAY_SIZE(keys));
+        assert_true(node.incidents[i].ended_us ? json_is_string(ended) : json_is_null(ended));
+        assert_true(json_is_string(json_object_get(failure, "container")));
     }
     json_decref(json);
 }
@@ -278,7 +326,7 @@ static void an_error_is_an_object(void **state)
 
     (void)state;
     assert_int_equal(debug_json_error(&text, "no \"such\" pod\xff", &err), 0);
-    assert_string_equal(text.at, "{\"error\":\"no \\\"such\\\" pod\xef\xbf\xbd\"}\n");
+    assert_string_equal(text.at, "{\"error\":\"no \\\"such\\\" pod\\uFFFD\"}\n");
 }
 
 static void a_document_over_its_limit_is_an_error(void **state)
@@ -362,6 +410,7 @@ int main(void)
         TEST(golden_sources),
         TEST(golden_images),
         TEST(golden_events),
+        TEST(a_pull_that_stands_still_is_told),
         TEST(a_message_is_explained),
         TEST(what_is_not_known_of_a_message_is_null),
         TEST(a_healthy_node_has_an_empty_list),

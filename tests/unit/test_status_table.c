@@ -148,10 +148,12 @@ static void what_is_selected_is_shown(void **state)
     table();
     assert_null(strstr(text.at, "team-a/job-x"));
     assert_non_null(strstr(text.at, "team-a/web-6"));
+    assert_non_null(strstr(text.at, ": 1 of 4 blocked containers match"));
     view.namespace = "no-such";
     assert_int_equal(status_blocked(&answers, &view), 0);
     table();
-    assert_non_null(strstr(text.at, "nothing is blocked"));
+    assert_non_null(strstr(text.at, ": 0 of 4 blocked containers match\n"));
+    assert_null(strstr(text.at, "nothing is blocked")); /* for something is */
     assert_null(strstr(text.at, "CAUSE"));
 }
 
@@ -173,9 +175,28 @@ static void before_the_first_list_nothing_is_known(void **state)
     ask();
     assert_false(status_known(&answers));
     assert_non_null(strstr(table(), "not known yet"));
+}
+
+/* What cannot be seen is not said to be well. */
+static void without_pods_nothing_is_known(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    node.snapshot.sources[SOURCE_PODS].up = false;
+    ask();
+    assert_false(status_known(&answers));
+    assert_non_null(strstr(table(), "not known, the pods cannot be read now"));
+    assert_null(strstr(text.at, "nothing is blocked"));
     node.snapshot.sources[SOURCE_PODS].enabled = false; /* --kube.source=none */
     ask();
-    assert_true(status_known(&answers));
+    assert_false(status_known(&answers));
+    assert_non_null(strstr(table(), "not known, this agent reads no pods"));
+}
+
+static void a_pull_that_stands_still_says_so(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(table(), "for 3m, 2 containers waiting, stalled\n"));
 }
 
 /* A window shows as much as it has lines for, and the last says what there is more. */
@@ -215,6 +236,22 @@ static void json_holds_what_is_selected(void **state)
     json_decref(json);
 }
 
+/* A terminal obeys more than ASCII's control bytes. */
+static void json_is_ascii(void **state)
+{
+    (void)state;
+    fixture_incident(&node,
+                     "\xc2\x9b"
+                     "31m",
+                     "\xe2\x80\xae", "\x1b[2J", "\xff");
+    ask();
+    buf_reset(&text);
+    assert_int_equal(status_write_json(&text, &answers, &view), 0);
+    for (size_t i = 0; i + 1 < text.len; i++)
+        assert_in_range(text.at[i], 0x20, 0x7e);
+    assert_non_null(strstr(text.at, "\\u009B31m"));
+}
+
 /* Whoever listens there may say anything. */
 static void answers_of_other_shapes_do_no_harm(void **state)
 {
@@ -252,8 +289,11 @@ int main(void)
         TEST(what_is_selected_is_shown),
         TEST(a_healthy_node_says_so),
         TEST(before_the_first_list_nothing_is_known),
+        TEST(without_pods_nothing_is_known),
+        TEST(a_pull_that_stands_still_says_so),
         TEST(a_window_has_so_many_lines),
         TEST(json_holds_what_is_selected),
+        TEST(json_is_ascii),
         TEST(answers_of_other_shapes_do_no_harm),
     };
 

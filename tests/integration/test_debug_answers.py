@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a real agent says on its debug listener is of the types that are promised: no key missing, no other one."""
+
+import json
+import re
+import unittest
+
+import support
+from fault_story import FaultStory
+from pods import back_off, pod, pulled_event, running, waiting
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+SANDBOX = ('Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "pause.example/pause'
+           ':3.10": failed to pull image "pause.example/pause:3.10": dial tcp: lookup pause.example: no such host')
+INVALID = ('Failed to apply default image tag "No Name": couldn\'t parse image name "No Name": '
+           "invalid reference format: repository name (library/No Name) must be lowercase")
+
+
+class Either:
+    """A value that may also be null, or one of some words."""
+
+    def __init__(self, *kinds):
+        self.kinds = kinds
+
+
+class Counts:
+    """An object whose values are all counts."""
+
+
+def words(text):
+    return Either(*text.split())
+
+
+MAYBE_TEXT, MAYBE_TIME, MAYBE_COUNT, MAYBE_BOOL = (Either(None, kind) for kind in (str, TIME, int, bool))
+CAUSES = words("unauthorized not_found network rate_limited registry_error bad_image node config unknown")
+FAILURE = {
+    "namespace": str, "pod": str, "pod_uid": str, "container": str,
+    "kind": words("container init sidecar ephemeral image_volume sandbox"), "image": str, "registry": str,
+    "state": words("failing backing_off stalled recovered gone"), "cause": CAUSES, "reason": str,
+    "stage": Either(None, "resolve", "auth", "manifest", "blob", "unpack", "local"), "http_status": MAYBE_COUNT,
+    "ambiguous_with": [CAUSES], "message": MAYBE_TEXT, "attempts": int, "first_failure": MAYBE_TIME,
+    "first_failure_exact": bool, "last_failure": MAYBE_TIME, "next_retry": MAYBE_TIME, "pull_secrets": [str],
+    "missing_pull_secrets": [str], "image_present": MAYBE_BOOL, "stall": Either(None, {
+        "layer": str, "bytes": int, "total": MAYBE_COUNT, "last_progress": TIME,
+        "waiting_behind": [{"namespace": str, "pod": str, "container": str}]}),
+    "evidence": [{"at": TIME, "source": words("pod_status event cri"), "reason": MAYBE_TEXT, "text": MAYBE_TEXT}],
+    "advice": str, "ended": MAYBE_TIME}
+FAILURES = {"node": str, "runtime": {"name": MAYBE_TEXT, "version": MAYBE_TEXT}, "failures": [FAILURE]}
+ANSWERS = {
+    "/debug/failures": FAILURES,
+    "/debug/failures/default/refused": FAILURES,
+    "/debug/sources": {"node": str, "sources": [{
+        "source": words("pods events cri"), "state": words("up down off"), "since": MAYBE_TIME, "last_success": MAYBE_TIME,
+        "last_error": MAYBE_TEXT, "last_error_at": MAYBE_TIME, "reconnects": Counts, "received_bytes": int,
+        "resource_version": MAYBE_TEXT, "watches_open": int}]},
+    "/debug/images": {"node": str, "image_filesystem": Either(None, {
+        "mountpoint": str, "used_bytes": MAYBE_COUNT, "used_inodes": MAYBE_COUNT}), "images": [{
+            "image": str, "registry": str, "present": bool, "size": MAYBE_COUNT, "digest": MAYBE_TEXT,
+            "containers_waiting": int, "containers_pulling": int, "stalled": bool, "since": MAYBE_TIME,
+            "bytes": MAYBE_COUNT, "total": MAYBE_COUNT}]},
+    "/debug/events": {"node": str, "events": [{
+        "number": int, "at": TIME, "source": words("pods events cri"), "kind": str, "namespace": MAYBE_TEXT,
+        "pod": MAYBE_TEXT, "container": MAYBE_TEXT, "text": MAYBE_TEXT, "effect": words("none opened moved ended")}]},
+}
+
+
+def once(pairs):
+    """An object's keys stand in it once each."""
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError(f"a key twice in {pairs}")
+    return dict(pairs)
+
+
+def wrong(value, kind, where):
+    """Where `value` is not of `kind`: a list of sentences."""
+    if isinstance(kind, Either):
+        return [] if any(not wrong(value, one, where) for one in kind.kinds) else [f"{where} is {value!r}"]
+    if isinstance(kind, dict):
+        if not isinstance(value, dict) or list(value) != list(kind):
+            return [f"{where} has {value!r}"]
+        return [each for key in kind for each in wrong(value[key], kind[key], f"{where}.{key}")]
+    if kind is Counts:
+        return [each for name, count in value.items() for each in wrong(count, int, f"{where}.{name}")]
+    if isinstance(kind, list):
+        if not isinstance(value, list):
+            return [f"{where} is {value!r}"]
+        return [each for i, item in enumerate(value) for each in wrong(item, kind[0], f"{where}[{i}]")]
+    if isinstance(kind, re.Pattern):
+        fits = isinstance(value, str) and kind.fullmatch(value)
+    elif isinstance(kind, type):
+        fits = type(value) is kind and (kind is not int or 0 <= value < 1 << 53)
+    else:
+        fits = value == kind
+    return [] if fits else [f"{where} is {value!r}"]
+
+
+class Answers(FaultStory):
+    events = True
+
+    def setUp(self):
+        super().setUp()
+        self.pods.create_failing("over")
+        self.pods.create(pod("nameless", image="No Name"), waiting("InvalidImageName", INVALID))
+        self.pods.create(pod("begins", initContainers=[{"name": "fetch", "image": "busybox"}], imagePullSecrets=[
+            {"name": "regcred"}]), waiting("PodInitializing"),
+            initContainerStatuses=[back_off(name="fetch", image="busybox")])
+        uid = self.pods.create(pod("boxless"), waiting("ContainerCreating"))
+        self.start()
+        self.pods.record(pulled_event("boxless", uid, SANDBOX, reason="FailedCreatePodSandBox", field_path=None))
+        self.pods.report("over", running(), phase="Running")
+
+        def all_there():
+            failures = self.agent.failures()
+            self.assertEqual({(f["pod"], f["container"]): f["state"] in ("recovered", "gone") for f in failures.values()},
+                             {("refused", "app"): False, ("missing", "app"): False, ("over", "app"): True,
+                              ("nameless", "app"): False, ("begins", "fetch"): False, ("boxless", ""): False})
+
+        support.eventually(all_there, "all six are told")
+
+    def test_it_says_what_is_promised(self):
+        for check in (self.every_answer_has_its_keys_and_types, self.the_special_ones, self.one_pod):
+            with self.subTest(check.__name__):
+                check()
+
+    def every_answer_has_its_keys_and_types(self):
+        for path, kind in ANSWERS.items():
+            status, body = self.agent.get(path)
+            self.assertEqual((path, status), (path, 200))
+            self.assertEqual(wrong(json.loads(body, object_pairs_hook=once), kind, path), [])
+            self.assertTrue(body.isascii())
+
+    def the_special_ones(self):
+        failures = {pod: failure for (pod, _), failure in self.agent.failures().items()}
+        self.assertEqual((failures["boxless"]["kind"], failures["boxless"]["container"]), ("sandbox", ""))
+        self.assertEqual((failures["nameless"]["registry"], failures["nameless"]["attempts"]), ("invalid", 1))
+        self.assertIsNone(failures["nameless"]["next_retry"])
+        self.assertEqual((failures["begins"]["kind"], failures["begins"]["pull_secrets"]), ("init", ["regcred"]))
+        self.assertIsNotNone(failures["over"]["ended"])
+        self.assertIsNone(failures["refused"]["ended"])
+
+    def one_pod(self):
+        for path in ("/debug/failures/default/refused", "/debug/failures/%64efault/re%66used"):
+            told = json.loads(self.agent.get(path)[1])["failures"]
+            self.assertEqual([f["pod"] for f in told], ["refused"])
+        for path, status in (("/debug/failures/default/nobody", 404), ("/debug/failures/default%2Frefused", 404),
+                             ("/debug/failures/default/refused/app", 404), ("/debug/failures/default/%GG", 400)):
+            answered, body = self.agent.get(path)
+            self.assertEqual((path, answered), (path, status))
+            self.assertEqual(wrong(json.loads(body), {"error": str}, path), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
