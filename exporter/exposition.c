@@ -236,17 +236,21 @@ void exposition_uint(struct exposition *exposition, const char *const *values, u
     buf_add_byte(exposition->out, '\n');
 }
 
+/* Without printf(), which took a tenth of a scrape's time. */
 static void add_seconds(struct buf *out, uint64_t us)
 {
     uint64_t fraction = us % (uint64_t)SEC;
-    int digits = 6;
+    char text[] = ".000000";
+    size_t len = strlen(text);
 
     buf_add_uint(out, us / (uint64_t)SEC);
-    if (fraction) {
-        for (; fraction % 10 == 0; digits--)
-            fraction /= 10;
-        buf_printf(out, ".%0*u", digits, (unsigned)fraction);
-    }
+    if (!fraction)
+        return;
+    for (size_t i = len; --i; fraction /= 10)
+        text[i] = (char)('0' + fraction % 10);
+    while (text[len - 1] == '0')
+        len--;
+    buf_add(out, (struct str){ .at = text, .len = len });
 }
 
 /* How many of its labels may be shown. */

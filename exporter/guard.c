@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exporter/guard.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,7 +39,8 @@ struct guard {
     struct auth *auth;
     pthread_mutex_t lock; /* of what follows; files are read under it, which takes a millisecond */
     struct guard_rules *rules;
-    struct look look;
+    struct look look;   /* of the files as they were when `rules` were read */
+    struct err refused; /* what was said last of files that are not used; "": they are */
 };
 
 /* --- rules -------------------------------------------------------------------------------------
@@ -51,6 +53,11 @@ void guard_rules_put(struct guard_rules *rules)
     tls_free(rules->tls);
     web_file_done(&rules->file);
     mem_free(rules);
+}
+
+static void guard_rules_putp(struct guard_rules **rules)
+{
+    guard_rules_put(*rules);
 }
 
 static void look_at(const char *path, struct file_look *ret)
@@ -100,7 +107,36 @@ static int rules_read(const char *path, struct guard_rules **ret, struct look *r
     return 0;
 }
 
-/* Called with the lock held. */
+/* Says once why the files as they are now are not used. */
+static void refuse(struct guard *guard, const struct err *err)
+{
+    if (strcmp(guard->refused.text, err->text) == 0)
+        return;
+    guard->refused = *err;
+    log_warn("web", "--web.config.file: %s; what it said before goes on", err->text);
+}
+
+/* Reads the files; 0 where they can take the place of those before. */
+static int read_again(const struct guard *guard, struct guard_rules **ret, struct look *ret_look,
+                      struct err *err)
+{
+    CLEANUP(guard_rules_putp) struct guard_rules *fresh = NULL;
+    int r = rules_read(guard->path, &fresh, ret_look, err);
+
+    if (r < 0)
+        return r;
+    assert(fresh);
+    if (!fresh->tls != !guard->has_tls)
+        return err_set(err, -EINVAL, "'%s' %s tls_server_config, which needs a restart",
+                       guard->path, fresh->tls ? "now has a" : "no longer has a");
+    *ret = TAKE_PTR(fresh);
+    return 0;
+}
+
+/*
+ * Called with the lock held. What was refused is tried again each time: it may be
+ * for want of a file that is not there yet, or of memory, which no look shows.
+ */
 static void refresh(struct guard *guard)
 {
     struct guard_rules *fresh = NULL;
@@ -109,24 +145,16 @@ static void refresh(struct guard *guard)
 
     look_at(guard->path, &look.files[0]);
     look_at_named(&guard->rules->file, &look);
-    if (memcmp(&look, &guard->look, sizeof(look)) == 0)
+    if (!guard->refused.text[0] && memcmp(&look, &guard->look, sizeof(look)) == 0)
         return;
-    guard->look = look; /* said once, also where it cannot be read */
-    if (rules_read(guard->path, &fresh, &look, &err) < 0 || !fresh) {
-        log_warn("web", "--web.config.file: %s; what it said before goes on", err.text);
-        return;
-    }
-    if (!fresh->tls != !guard->has_tls) {
-        log_warn("web",
-                 "--web.config.file: '%s' %s tls_server_config; that needs a restart, what "
-                 "it said before goes on",
-                 guard->path, fresh->tls ? "now has a" : "no longer has a");
-        guard_rules_put(fresh);
+    if (read_again(guard, &fresh, &look, &err) < 0) {
+        refuse(guard, &err);
         return;
     }
     guard_rules_put(guard->rules);
     guard->rules = fresh;
     guard->look = look;
+    guard->refused = (struct err)ERR_INIT;
     log_info("web", "--web.config.file: read '%s' again", guard->path);
 }
 

@@ -5,7 +5,7 @@
  * Who may use a listener: what --web.config.file says now. The file, and each that it
  * names, is looked at when a connection or a request comes, and read again when it
  * is another: new connections get the new certificate, requests the new users.
- * What cannot be read is logged once and changes nothing. Any thread.
+ * What cannot be used is logged once, tried again each time, and changes nothing. Any thread.
  */
 
 #include <stdbool.h>
@@ -19,7 +19,7 @@ struct guard_rules; /* what held at one moment; counted */
 enum guard_verdict {
     GUARD_ADMITTED,
     GUARD_REFUSED,
-    GUARD_WAITING, /* `wake` is called when guard_admit() is worth asking again */
+    GUARD_WAITING, /* `wake` is called when guard_look_up() knows more */
     GUARD_BUSY,
 };
 

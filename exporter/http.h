@@ -30,6 +30,7 @@ struct http_request {
     const char *method;
     const char *path;   /* as sent, percent escapes and all, without the query */
     const char *host;   /* the Host header, NULL where none was sent */
+    const char *origin; /* as host: the site whose page a browser sends this for */
     const char *accept; /* as host */
     const char *accept_encoding;
     struct str body; /* at most the handler's max_body; empty with GET and HEAD */

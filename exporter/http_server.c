@@ -183,6 +183,18 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 /* --- requests ----------------------------------------------------------------------------------
  */
 
+/* The path of "http://host/path", which is sent to proxies and which every server has to take (RFC
+ * 9112, 3.2.2); else `target` itself. */
+static const char *path_of(const char *target)
+{
+    const char *host = strstr(target, "://"), *path;
+
+    if (target[0] == '/' || !host)
+        return target;
+    path = strchr(host + strlen("://"), '/');
+    return path ? path : "/";
+}
+
 /* Leaves the path as it was sent: %2F in a name must not become a '/' before the path is split. */
 static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
 {
@@ -271,6 +283,7 @@ static enum MHD_Result handle(struct http_server *server, struct MHD_Connection 
         .method = method,
         .path = path,
         .host = request_header(connection, "Host"),
+        .origin = request_header(connection, "Origin"),
         .accept = request_header(connection, "Accept"),
         .accept_encoding = request_header(connection, "Accept-Encoding"),
         .body = body,
@@ -310,7 +323,7 @@ static enum MHD_Result refuse_body(struct MHD_Connection *connection, const char
 
 static enum MHD_Result refuse_body(struct MHD_Connection *connection, const char *format, ...)
 {
-    struct http_response response = { .status = HTTP_OK };
+    struct http_response response = { .status = HTTP_OK, .no_store = true };
     char text[128];
     va_list args;
 
@@ -386,6 +399,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     (void)version;
     if (*upload_size)
         return body_add(*request_state, upload, upload_size);
+    url = path_of(url);
     client_refresh(server, connection_client(connection));
     if (*request_state && *request_state != server)
         return answer(server, connection, url, method, buf_str(*request_state));
@@ -397,15 +411,15 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
+/* With epoll, libmicrohttpd 0.9.75 uses up a processor while half a TLS handshake is there and the
+ * rest is not; with poll it waits. */
 static unsigned flags_of(const struct guard *guard)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG;
+    const bool tls = guard && guard_has_tls(guard);
+    unsigned flags = MHD_USE_ERROR_LOG;
 
-    if (guard)
-        flags |= MHD_ALLOW_SUSPEND_RESUME;
-    if (guard && guard_has_tls(guard))
-        flags |= MHD_USE_TLS;
-    return flags;
+    flags |= tls ? MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_TLS : MHD_USE_EPOLL_INTERNAL_THREAD;
+    return guard ? flags | MHD_ALLOW_SUSPEND_RESUME : flags;
 }
 
 int http_server_new(const struct http_server_config *config, int fd,

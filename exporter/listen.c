@@ -29,7 +29,7 @@ static int split_address(const char *address, char *ret_host, size_t host_size,
     const char *colon = strrchr(address, ':');
     struct str host = colon ? str_span(address, colon) : STR("");
 
-    if (!colon)
+    if (!colon || str_ends(str_from(address), STR("]")))
         return err_set(err, -EINVAL, "'%s' has no port; it looks like 127.0.0.1:9917 or :9917",
                        address);
     if (str_starts(host, STR("[")) && str_ends(host, STR("]")) && host.len > 2)
@@ -122,7 +122,8 @@ static int open_tcp(const struct sockaddr_storage *address, socklen_t len, bool 
     return fd;
 }
 
-static int open_any(const char *host, uint16_t port, struct err *err)
+/* `text`: both as they were given. */
+static int open_any(const char *text, const char *host, uint16_t port, struct err *err)
 {
     struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
     socklen_t len = 0;
@@ -140,7 +141,11 @@ static int open_any(const char *host, uint16_t port, struct err *err)
         memcpy(&address, &v4, sizeof(v4));
         r = open_tcp(&address, sizeof(v4), false);
     }
-    return r < 0 ? err_set_errno(err, r, "listen on port %u", port) : r;
+    if (r == -EADDRINUSE)
+        return err_set(err, r,
+                       "'%s': another process listens there already: end it, or take another port",
+                       text);
+    return r < 0 ? err_set_errno(err, r, "listen on '%s'", text) : r;
 }
 
 #define HOST_SIZE (INET6_ADDRSTRLEN + 32) /* room for "%interface" */
@@ -174,7 +179,7 @@ static int open_address(const char *address, struct listener *ret, struct err *e
 
     if (port < 0)
         return port;
-    r = open_any(host, (uint16_t)port, err);
+    r = open_any(address, host, (uint16_t)port, err);
     if (r < 0)
         return r;
     *ret = (struct listener){ .fd = r, .port = bound_port(r) };

@@ -2,8 +2,10 @@
 #include "exporter/tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
@@ -24,20 +26,44 @@ static int fail(int code, const char *file, struct err *err)
                    gnutls_strerror(code));
 }
 
+/* GnuTLS reads two files at a time, and does not tell which of them it could not open, nor why. */
+static int check_opens(const char *file, struct err *err)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return err_set_errno(err, -errno, "open '%s'", file);
+    close(fd);
+    return 0;
+}
+
+static int load_certificate(struct tls *tls, const struct web_file *file, struct err *err)
+{
+    int r = check_opens(file->cert_file, err);
+
+    if (r == 0)
+        r = check_opens(file->key_file, err);
+    if (r < 0)
+        return r;
+    r = gnutls_certificate_set_x509_key_file(tls->credentials, file->cert_file, file->key_file,
+                                             GNUTLS_X509_FMT_PEM);
+    if (r >= 0)
+        return 0;
+    return err_set(err, r == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL, "'%s' with key '%s': %s",
+                   file->cert_file, file->key_file, gnutls_strerror(r));
+}
+
 static int load_files(struct tls *tls, const struct web_file *file, struct err *err)
 {
     int r = gnutls_certificate_allocate_credentials(&tls->credentials);
 
     if (r < 0)
         return fail(r, file->cert_file, err);
-    r = gnutls_certificate_set_x509_key_file(tls->credentials, file->cert_file, file->key_file,
-                                             GNUTLS_X509_FMT_PEM);
-    if (r < 0) {
-        fail(r, file->cert_file, err);
-        return err_wrap(err, "certificate with key '%s'", file->key_file);
-    }
-    if (!file->client_ca_file)
-        return 0;
+    r = load_certificate(tls, file, err);
+    if (r == 0 && file->client_ca_file)
+        r = check_opens(file->client_ca_file, err);
+    if (r < 0 || !file->client_ca_file)
+        return r;
     r = gnutls_certificate_set_x509_trust_file(tls->credentials, file->client_ca_file,
                                                GNUTLS_X509_FMT_PEM);
     if (r < 0)

@@ -9,8 +9,8 @@
 struct tls;
 struct web_file;
 
-/* Reads certificate, key and CA that `file` names. Returns 0, or -EINVAL with the file and what is
- * wrong with it, or -ENOMEM. */
+/* Reads certificate, key and CA that `file` names. Returns 0, or with the file and what is wrong
+ * with it: -EINVAL, -ENOMEM, or what the system said. */
 int tls_new(const struct web_file *file, struct tls **ret, struct err *err);
 void tls_free(struct tls *tls); /* accepts NULL; no session may use it any more */
 

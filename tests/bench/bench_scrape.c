@@ -6,6 +6,9 @@
  * and p99 of one client), its bytes, and how many a second one and eight clients get.
  * On a busy machine the time on the clock says little; processor time, in which the
  * client's own share is, says more.
+ * With 250 incidents and no gzip, by instructions: a quarter is the copy under the lock, a third
+ * goes into finding what has the same labels and counting it (half of that are two sorts), the rest
+ * is writing; gzip costs a little more than all of it.
  * Beside it, where it is installed, Debian's node_exporter in the same run.
  */
 

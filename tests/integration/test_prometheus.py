@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 import unittest
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -15,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 import support
 from agent import Metrics
 from api_double import ApiDouble
-from pods import Pods, waiting
+from pods import Pods, pod, waiting
 from procs import require
 from prometheus_server import Prometheus
 
@@ -166,6 +167,80 @@ class Scraped(unittest.TestCase):
                              [("unauthorized", {"pod": "web-0", "namespace": "default"}, 1795300769.0)])
 
         support.eventually(stored, "the golden page's exemplar")
+
+
+class Exemplars(unittest.TestCase):
+    """Whom a failure struck, from the pod's status to Prometheus' API."""
+
+    SHORT = ("default", "web-0", "short.example.com")
+    # With its namespace over the 128 characters that OpenMetrics allows; and over them by itself.
+    LONG = ("a-namespace-" + "n" * 40, "long-" + "p" * 95, "long.example.com")
+    LONGER = ("default", "longer-" + "p" * 240, "longer.example.com")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = support.Folder()
+        cls.addClassCleanup(cls.folder.remove)
+        double = ApiDouble(os.path.join(cls.folder.path, "api"))
+        cls.addClassCleanup(double.stop)
+        double.start()
+        double.wait_ready()
+        cls.agent = support.start_agent(cls, ["--node-name=lab-node", *double.agent_flags(),
+                                              "--cri.endpoint=unix:///nonexistent/containerd.sock"])
+        cls.agent.wait_ready()
+        cls.began = time.time()
+        for namespace, name, registry in (cls.SHORT, cls.LONG, cls.LONGER):
+            cls.fail_to_pull(double.client(), namespace, name, f"{registry}/team/app:v1")
+
+    @staticmethod
+    def fail_to_pull(admin, namespace, name, image):
+        metadata = {"name": name, "namespace": namespace}
+        admin.create("pods", {**pod(name, image=image), "metadata": metadata}, namespace)
+        status = waiting("ErrImagePull", f'failed to resolve reference "{image}": {image}: not found')
+        admin.update("pods", {"metadata": metadata, "status": {"phase": "Pending", "containerStatuses": [status]}}, "status")
+
+    def counted(self):
+        """Of the failures that were counted: {registry: exemplar or None}."""
+        body = fetch(self.agent.web, Accept="application/openmetrics-text")[2].decode()
+        families = {family.name: family for family in text_string_to_metric_families(body)}
+        with_exemplar = [s for family in families.values() for s in family.samples if s.exemplar]
+        samples = [s for s in families["imagepull_failures"].samples if s.value]
+        self.assertEqual([s for s in with_exemplar if s not in samples], [], "only what has counted one has an example")
+        self.assertEqual({(s.labels["cause"], s.value) for s in samples}, {("not_found", 1)})
+        return {s.labels["registry"]: s.exemplar for s in samples}
+
+    def shown(self):
+        exemplars = support.eventually(lambda: len(self.counted()) == 3 and self.counted(), "three failures")
+        self.assertIsNone(exemplars.pop(self.LONGER[2]))
+        return exemplars
+
+    def test_openmetrics_names_the_pod_within_its_limit(self):
+        shown = self.shown()
+        self.assertEqual({registry: (exemplar.labels, exemplar.value) for registry, exemplar in shown.items()}, {
+            self.SHORT[2]: ({"pod": self.SHORT[1], "namespace": self.SHORT[0]}, 1),
+            self.LONG[2]: ({"pod": self.LONG[1]}, 1)})
+        for exemplar in shown.values():
+            self.assertTrue(self.began - 0.01 <= float(exemplar.timestamp) <= time.time() + 0.01, exemplar.timestamp)
+
+    def test_text_has_none(self):
+        self.shown()
+        self.assertNotIn(b" # ", b"".join(line for line in fetch(self.agent.web)[2].splitlines() if line[:1] != b"#"))
+
+    def test_prometheus_gives_them_back(self):
+        shown = self.shown()
+        prometheus = Prometheus(self.folder.path, {"agent": (at(self.agent.web), [])})
+        self.addCleanup(prometheus.stop)
+        prometheus.wait_ready()
+
+        def stored():
+            found = prometheus.exemplars("imagepull_failures_total", self.began - 60, time.time() + 60)
+            self.assertEqual({labels["registry"]: (labels["cause"], exemplar) for labels, exemplar, _ in found},
+                             {registry: ("not_found", exemplar.labels) for registry, exemplar in shown.items()})
+            for labels, _, when in found:
+                self.assertAlmostEqual(when, float(shown[labels["registry"]].timestamp), delta=0.0011)  # it keeps ms
+            self.assertEqual(prometheus.targets(), {"agent": ("up", "")})
+
+        support.eventually(stored, "both exemplars are stored", 20)
 
 
 class Formats(unittest.TestCase):

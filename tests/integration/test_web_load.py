@@ -83,6 +83,72 @@ class Load(unittest.TestCase):
         support.eventually(lambda: agent.get("/metrics", agent.web)[0] == 200, "the slow ones have gone")
 
 
+class Rude(unittest.TestCase):
+    """What no scraper sends, byte by byte: one answer or a closed connection each, and the next client is served."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.agent = support.start_agent(cls, ["--kube.source=none", "--cri.endpoint=unix:///nonexistent/containerd.sock"])
+        cls.agent.wait_listening()
+
+    def exchange(self, sent):
+        """All that comes back until the agent closes."""
+        received = b""
+        with connect(self.agent.web) as connection, contextlib.suppress(ConnectionError):  # a reset ends it, too
+            connection.sendall(sent)
+            while part := connection.recv(65536):
+                received += part
+        return received
+
+    def ask(self, line, *headers):
+        """(status, body) of a request with this first line."""
+        head, _, body = self.exchange("\r\n".join([line, "Host: x", "Connection: close", *headers, "", ""])
+                                      .encode("latin-1")).partition(b"\r\n\r\n")
+        return int(head.split()[1]) if head else 0, body
+
+    def test_methods(self):
+        for method in ("POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "get", "X"):
+            for path in ("/metrics", "/", "/healthz"):
+                self.assertEqual(self.ask(f"{method} {path} HTTP/1.1"), (405, f"{path} takes GET and HEAD only\n".encode()))
+            self.assertEqual(self.ask(f"{method} /other HTTP/1.1")[0], 404)
+        self.assertIn(b"\r\nAllow: GET, HEAD\r\n", self.exchange(b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+
+    def test_targets(self):
+        for target in ("/metrics", "/metrics?name[]=up&x", "http://somewhere:1/metrics", "HTTPS://[::1]/metrics?x"):
+            status, body = self.ask(f"GET {target} HTTP/1.1")
+            self.assertEqual(status, 200, target)
+            self.assertIn(b"imagepull_exporter_build_info", body)
+        for target in ("//metrics", "/metrics/", "/%6detrics", "/./metrics", "/%2e%2e/metrics", "/-/healthy/../metrics",
+                       "/metrics%00", "/metrics;x", "*", "metrics", "http:/metrics", "/x?u=http://y/metrics"):
+            self.assertEqual(self.ask(f"GET {target} HTTP/1.1")[0], 404, target)
+
+    def test_heads_that_are_too_much(self):
+        for headers in (["X: " + "x" * 65536], [f"X-{n}: x" for n in range(1000)], ["X: x"] * 10_000):
+            self.assertIn(self.ask("GET /metrics HTTP/1.1", *headers)[0], (431, 0))  # 0: reset before all was sent
+        self.assertEqual(self.ask("GET /" + "x" * 65536 + " HTTP/1.1")[0], 414)
+        self.assertEqual(self.ask("GET /metrics HTTP/1.1", "Accept: " + "," * 8000, "Accept-Encoding: " + ";" * 4000)[0], 200)
+
+    def test_bodies(self):
+        for more in ("Content-Length: 5", "Transfer-Encoding: chunked", "Content-Length: 999999999999999999"):
+            self.assertEqual(self.ask("POST /metrics HTTP/1.1", more, "Expect: 100-continue")[0], 405, more)
+            self.assertEqual(self.ask("GET /metrics HTTP/1.1", more)[0], 413, more)
+        self.assertEqual(self.ask("POST /metrics HTTP/1.1", "Content-Length: -5")[0], 400)
+
+    def test_many_at_once_and_the_old_way(self):
+        one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        last = b"GET /metrics HTTP/1.0\r\n\r\n"
+        answers = self.exchange(one * 50 + last)
+        self.assertEqual(answers.count(b"HTTP/1.1 200 OK\r\n"), 51)
+        self.assertTrue(answers.endswith(b"\n"))
+        self.assertIn(b"imagepull_exporter_build_info", answers)
+
+    def test_no_http(self):
+        for sent in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /metrics\r\n\r\n",
+                     b"GET /metrics HTTP/9.9\r\n\r\n", b"GET /metrics HTTP/1.1\r\nX\0Y: z\r\n\r\n"):
+            self.assertNotIn(b"imagepull_exporter_build_info", self.exchange(sent), sent[:20])
+        self.assertEqual(self.ask("GET /healthz HTTP/1.1"), (200, b"healthy\n"))
+
+
 class Addresses(unittest.TestCase):
     def test_every_address_and_the_path(self):
         agent = support.start_agent(self, ["--kube.source=none", "--web.listen-address=[::1]:0",
@@ -102,7 +168,8 @@ class Addresses(unittest.TestCase):
     @staticmethod
     def port_on_ipv6(agent):
         """Which port the agent's socket on [::1] has: of its own sockets the one that listens there."""
-        own = {os.readlink(f"/proc/{agent.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{agent.pid}/fd")}
+        folder = f"/proc/{agent.pid}/fd"  # realpath() does not mind that a file may be closed meanwhile
+        own = {os.path.basename(os.path.realpath(os.path.join(folder, fd))) for fd in os.listdir(folder)}
         with open(f"/proc/{agent.pid}/net/tcp6") as table:
             for line in table.readlines()[1:]:
                 fields = line.split()

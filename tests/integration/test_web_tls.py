@@ -95,6 +95,7 @@ class Guarded(unittest.TestCase):
 
     def test_who_never_ends_the_handshake_is_cut(self):
         agent = self.start(self.tls())
+        before = agent.cpu_seconds()
         with contextlib.ExitStack() as clients:
             stuck = [clients.enter_context(socket.create_connection(agent.web, timeout=30)) for _ in range(3)]
             for client, words in zip(stuck, (b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n")):
@@ -104,6 +105,7 @@ class Guarded(unittest.TestCase):
                 with contextlib.suppress(ConnectionError):  # a reset is a cut, too
                     while client.recv(100):
                         pass
+        self.assertLess(agent.cpu_seconds() - before, 1, "it waits for the rest, and does not ask for it all the time")
 
     def test_versions(self):
         agent = self.start(self.tls("  min_version: TLS13\n"))
@@ -131,6 +133,13 @@ class Guarded(unittest.TestCase):
         self.assert_refused(self.curl(agent))
         self.assertEqual(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]), (0, 200))
 
+    def test_a_client_certificate_nobody_looks_at(self):
+        """Asked for or not: who has one is let in like who has none."""
+        for kind in ("NoClientCert", "RequestClientCert"):
+            agent = self.start(self.tls(f"  client_auth_type: {kind}\n"))
+            self.assertEqual(self.curl(agent), (0, 200), kind)
+            self.assertEqual(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]), (0, 200), kind)
+
     # --- passwords ---
 
     def test_passwords(self):
@@ -150,6 +159,25 @@ class Guarded(unittest.TestCase):
         for probe in ("/healthz", "/-/healthy", "/readyz", "/-/ready"):
             self.assertEqual(self.curl(agent, scheme="http", path=probe), (0, 200))
         self.assertEqual(self.curl(agent, scheme="http", path="/"), (0, 401))
+
+    def test_hashes_as_the_usual_tools_make_them(self):
+        long = "72 bytes, which is all that bcrypt looks at: " + "x" * 27
+        users = {user: hashed(password, cost=4).replace("$2b$", mark) for user, mark, password in (
+            ("htpasswd", "$2y$", "ü" + PASSWORD), ("python", "$2b$", PASSWORD), ("old", "$2a$", PASSWORD),
+            ("long", "$2y$", long))}
+        agent = self.start("basic_auth_users:\n" + "".join(f"  {user}: {line}\n" for user, line in users.items()))
+        for user, password, status in (
+                ("htpasswd", "ü" + PASSWORD, 200), ("python", PASSWORD, 200), ("old", PASSWORD, 200),
+                ("long", long, 200), ("long", long[:-1], 401), ("htpasswd", PASSWORD, 401), ("old", long, 401)):
+            self.assertEqual(self.curl(agent, "--user", f"{user}:{password}", scheme="http"), (0, status), (user, password))
+
+    def test_a_request_with_a_body_waits_for_its_password_too(self):
+        agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n")
+        for password, status in (("wrong", 401), (PASSWORD, 405)):
+            for body in ("x", "x" * 100_000):
+                self.assertEqual(self.curl(agent, "--user", f"prom:{password}", "--data", body, "--header",
+                                           "Expect: 100-continue", scheme="http"), (0, status))
+        self.assertEqual(self.curl(agent, "--user", f"prom:{PASSWORD}", scheme="http"), (0, 200))
 
     def test_who_was_let_in_does_not_wait_for_others_checks(self):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
@@ -198,6 +226,20 @@ class Guarded(unittest.TestCase):
         self.assertNotEqual(after, before)
         with open(self.server[0]) as wanted:
             self.assertEqual(after.strip(), wanted.read().strip())
+        self.assertEqual(self.curl(agent), (0, 200))
+
+    def test_a_certificate_may_come_after_the_file_that_names_it(self):
+        agent = self.start(self.tls())
+        before = self.served_certificate(agent)
+        self.write("tls_server_config:\n  cert_file: late.crt\n  key_file: late.key\n")
+        for _ in range(5):
+            self.assertEqual(self.served_certificate(agent), before)
+        self.assertEqual(agent.log().count("what it said before goes on"), 1, agent.log())
+        made = make_server_certificate(self.folder, "made", self.ca, ["IP:127.0.0.1"])
+        for source, target in zip(made, ("late.crt", "late.key")):
+            os.rename(source, os.path.join(self.folder, target))
+        with open(os.path.join(self.folder, "late.crt")) as wanted:
+            self.assertEqual(self.served_certificate(agent).strip(), wanted.read().strip())
         self.assertEqual(self.curl(agent), (0, 200))
 
     def test_changed_users_count_at_once_and_nonsense_changes_nothing(self):

@@ -273,22 +273,25 @@ static void a_refusal_names_the_flag(void **state)
 
 static void a_port_in_use_is_refused(void **state)
 {
-    char taken[32], text[128];
-    struct exporter_config config = with(taken, "off");
+    char taken[32], both[64], text[256];
+    struct exporter_config config = with(both, "off");
 
     (void)state;
     start(&tcp);
     snprintf(taken, sizeof(taken), "127.0.0.1:%u", exporter_web_port(exporter));
+    snprintf(both, sizeof(both), "127.0.0.1:0,%s", taken); /* of several it names the one */
     snprintf(text, sizeof(text),
-             "--web.listen-address=%s: listen on port %u: Address already in use", taken,
-             exporter_web_port(exporter));
+             "--web.listen-address=%s: '%s': another process listens there already: end it, or "
+             "take another port",
+             both, taken);
     assert_start_refused(&config, -EADDRINUSE, text);
 
     /* The other way round the web listener, which could start, must not stay. */
     config = with("127.0.0.1:0", taken);
     snprintf(text, sizeof(text),
-             "--debug.listen-address=%s: listen on port %u: Address already in use", taken,
-             exporter_web_port(exporter));
+             "--debug.listen-address=%s: '%s': another process listens there already: end it, or "
+             "take another port",
+             taken, taken);
     assert_start_refused(&config, -EADDRINUSE, text);
     assert_get(exporter_web_port(exporter), NULL, "/-/healthy", 200, "healthy");
 }

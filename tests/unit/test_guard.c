@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +21,7 @@
 #define USERS "basic_auth_users:\n  prom: " HASH "\n"
 #define HEADER "http_server_config:\n  headers:\n    X-Frame-Options: deny\n"
 
-static char folder[32], path[64], next_path[64];
+static char folder[32], path[64], next_path[64], cert_path[64], key_path[64];
 static struct guard *guard;
 
 /* Another file in its place, as editors and the kubelet do it. */
@@ -43,6 +44,8 @@ static int begin(void **state)
         return -1;
     snprintf(path, sizeof(path), "%s/web.yml", folder);
     snprintf(next_path, sizeof(next_path), "%s/next.yml", folder);
+    snprintf(cert_path, sizeof(cert_path), "%s/late.crt", folder);
+    snprintf(key_path, sizeof(key_path), "%s/late.key", folder);
     return 0;
 }
 
@@ -54,6 +57,8 @@ static int end(void **state)
     guard_free(guard);
     guard = NULL;
     unlink(path);
+    unlink(cert_path);
+    unlink(key_path);
     return rmdir(folder);
 }
 
@@ -113,6 +118,59 @@ static void nonsense_and_absence_change_nothing(void **state)
     assert_false(guard_has_tls(guard));
 }
 
+static char *whole_path(const char *path_from_top)
+{
+    char *whole = realpath(path_from_top, NULL);
+
+    assert_non_null(whole);
+    return whole;
+}
+
+static void put_file(const char *path_from_top, const char *to)
+{
+    char *from = whole_path(path_from_top);
+
+    assert_int_equal(symlink(from, to), 0);
+    free(from);
+}
+
+/* The file may come before what it names: the one is a ConfigMap, the other a Secret. */
+static void what_is_named_and_missing_is_taken_when_it_comes(void **state)
+{
+    char *cert = whole_path("tests/data/kube/server-old.crt");
+    char *key = whole_path("tests/data/kube/server-old.key");
+    char text[1024];
+
+    (void)state;
+    snprintf(text, sizeof(text), "tls_server_config:\n  cert_file: %s\n  key_file: %s\n", cert,
+             key);
+    free(cert);
+    free(key);
+    start(text);
+    write_file("tls_server_config:\n  cert_file: late.crt\n  key_file: late.key\n" USERS);
+    assert_false(asks_password());
+    put_file("tests/data/kube/server-new.crt", cert_path);
+    assert_false(asks_password());
+    put_file("tests/data/kube/server-new.key", key_path);
+    assert_true(asks_password());
+}
+
+static void a_moment_without_descriptors_loses_no_change(void **state)
+{
+    struct rlimit limit, none;
+
+    (void)state;
+    start(HEADER);
+    write_file(USERS);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_false(asks_password());
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(asks_password());
+}
+
 static void verdicts_need_no_check_where_there_is_nothing_to_check(void **state)
 {
     struct guard_rules *rules;
@@ -131,18 +189,27 @@ static void verdicts_need_no_check_where_there_is_nothing_to_check(void **state)
     guard_rules_put(rules);
 }
 
-static void a_bad_file_is_refused_at_the_start(void **state)
+static void assert_refused(int code, const char *part)
 {
     struct err err = ERR_INIT;
+    int r = guard_new(path, &guard, &err);
 
-    (void)state;
-    write_file("tls_server_config:\n  cert_file: missing\n  key_file: missing\n");
-    assert_int_equal(guard_new(path, &guard, &err), -EINVAL);
-    assert_non_null(strstr(err.text, "web.yml': certificate with key '"));
+    if (r != code || !strstr(err.text, part))
+        fail_msg("%d, '%s'", r, err.text);
     assert_null(guard);
-    unlink(path);
-    err = ERR_INIT;
-    assert_int_equal(guard_new(path, &guard, &err), -ENOENT);
+}
+
+static void a_bad_file_is_refused_at_the_start(void **state)
+{
+    (void)state;
+    assert_refused(-ENOENT, "/web.yml': No such file or directory");
+    write_file("tls_server_config:\n  cert_file: late.crt\n  key_file: late.key\n");
+    assert_refused(-ENOENT, "/web.yml': open '");
+    assert_refused(-ENOENT, "/late.crt': No such file or directory");
+    put_file("tests/data/kube/server-old.crt", cert_path);
+    assert_refused(-ENOENT, "/late.key': No such file or directory");
+    put_file("tests/data/kube/server-new.key", key_path);
+    assert_refused(-EINVAL, "/late.key': The certificate and the given key do not match");
 }
 
 /* Many servers' threads ask while the file changes under them. */
@@ -180,6 +247,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_is_followed),
         TEST(nonsense_and_absence_change_nothing),
+        TEST(what_is_named_and_missing_is_taken_when_it_comes),
+        TEST(a_moment_without_descriptors_loses_no_change),
         TEST(verdicts_need_no_check_where_there_is_nothing_to_check),
         TEST(a_bad_file_is_refused_at_the_start),
         TEST(threads_share_it),

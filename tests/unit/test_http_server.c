@@ -126,6 +126,14 @@ static void an_old_client_is_answered(void **state)
     assert_answer("GET /a HTTP/1.0\r\n\r\n", "HTTP/1.", "GET /a host=none");
 }
 
+/* RFC 9112, 3.2.2: as to a proxy, and every server has to take it. */
+static void a_whole_url_is_a_path(void **state)
+{
+    (void)state;
+    assert_answer("GET http://there:2/a?b=c HTTP/1.1\r\nHost: here\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "\r\n\r\nGET /a host=here");
+}
+
 static void escapes_reach_the_handler(void **state)
 {
     (void)state;
@@ -447,6 +455,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_request_is_answered),
         TEST(an_old_client_is_answered),
+        TEST(a_whole_url_is_a_path),
         TEST(escapes_reach_the_handler),
         TEST(head_has_the_length_and_no_body),
         TEST(an_empty_body_is_an_answer),

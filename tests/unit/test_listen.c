@@ -65,6 +65,7 @@ static void addresses_that_are_none_are_refused(void **state)
     assert_refused("", -EINVAL, "has no port");
     assert_refused("9917", -EINVAL, "has no port");
     assert_refused("127.0.0.1", -EINVAL, "has no port");
+    assert_refused("[::1]", -EINVAL, "has no port");
     assert_refused(":", -EINVAL, "not between");
     assert_refused(":x", -EINVAL, "'x' is no port number");
     assert_refused(":-1", -EINVAL, "'-1' is no port number");
@@ -153,9 +154,9 @@ static void a_port_in_use_is_an_error(void **state)
     (void)state;
     open_ok("127.0.0.1:0", &first);
     snprintf(address, sizeof(address), "127.0.0.1:%u", first.port);
-    assert_refused(address, -EADDRINUSE, "Address already in use");
+    assert_refused(address, -EADDRINUSE, "another process listens there");
     snprintf(address, sizeof(address), ":%u", first.port);
-    assert_refused(address, -EADDRINUSE, "Address already in use");
+    assert_refused(address, -EADDRINUSE, "another process listens there");
     listener_close(&first);
     open_ok(address, &again);
     listener_close(&again);

@@ -144,6 +144,115 @@ static void assert_lines(struct buf *body)
     assert_true(series > 500 && series < SERIES_AT_WORST);
 }
 
+/* --- no series twice ---------------------------------------------------------------------------
+ * Prometheus refuses a scrape that holds one twice. Few names, which differ in what a label cannot
+ * show: bytes that are no UTF-8 all become the same character.
+ */
+
+static unsigned dice;
+
+static unsigned roll(unsigned sides)
+{
+    dice = dice * 1664525 + 1013904223;
+    return (dice >> 16) % sides;
+}
+
+static const char *any_name(void)
+{
+    static const char *const names[] = { "\xff", "\xfe",  "\xc3",      "\xef\xbf\xbd",
+                                         "a",    "a\xff", "a\xe2\x82", "a\xfe",
+                                         "A",    "\"" };
+
+    return names[roll(ARRAY_SIZE(names))];
+}
+
+static void observe_lookalike(const struct sink *sink, unsigned pod)
+{
+    static const char *const reasons[] = { "ErrImagePull", "ImagePullBackOff", "InvalidImageName" };
+    struct container_fact containers[3];
+    struct observation observation = { .kind = OBSERVE_POD };
+    char uid[32], images[3][64];
+
+    snprintf(uid, sizeof(uid), "uid-%u", pod);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(images[i], sizeof(images[i]), "%s.example.com/%s", any_name(), any_name());
+        containers[i] = (struct container_fact){
+            .name = str_from(any_name()),
+            .image = str_from(images[i]),
+            .kind = roll(2) ? CONTAINER_APP : CONTAINER_INIT,
+            .phase = PHASE_WAITING,
+            .waiting_reason = str_from(reasons[roll(ARRAY_SIZE(reasons))]),
+            .waiting_message = roll(2) ? STR("not found") : STR("401 Unauthorized"),
+        };
+    }
+    observation.pod = (struct pod_fact){
+        .namespace = str_from(any_name()),
+        .name = str_from(any_name()),
+        .uid = str_from(uid),
+        .phase = STR("Pending"),
+        .containers = containers,
+        .n_containers = 3,
+    };
+    sink->observe(sink->self, &observation);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Heads come once, too: the samples of a family stand together. */
+static void assert_nothing_twice(char *body)
+{
+    static char *lines[SERIES_AT_WORST * 2];
+    size_t n = 0;
+    char *save = NULL;
+
+    for (char *line = strtok_r(body, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *value = *line == '#' ? NULL : strchr(line, '}');
+
+        if (value)
+            strcpy(value, "}"); /* no value here has a '}' but in an exemplar, behind it */
+        assert_true(n < ARRAY_SIZE(lines));
+        lines[n++] = line;
+    }
+    assert_true(n > 100);
+    qsort(lines, n, sizeof(lines[0]), by_text);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(lines[i - 1], lines[i]) == 0)
+            fail_msg("twice: %s", lines[i]);
+}
+
+static void names_that_look_alike_are_one_series(void **state)
+{
+    static const struct hub_config hub_config = { .node = "n", .max_registries = 2 };
+    static const struct web_config config = { .metrics_path = "/metrics",
+                                              .version = "",
+                                              .revision = "" };
+    static const char *const accepted[] = { NULL, "application/openmetrics-text" };
+    struct hub *large = hub;
+
+    (void)state;
+    for (unsigned round = 0; round < 40; round++) {
+        dice = round;
+        hub = hub_new(&hub_config, clock_system());
+        assert_non_null(hub);
+        web_init(&web, hub_snapshots(hub), &config);
+        for (unsigned pod = 0; pod < 25; pod++)
+            observe_lookalike(hub_sink(hub), pod);
+        for (size_t i = 0; i < ARRAY_SIZE(accepted); i++) {
+            struct http_response response;
+
+            scrape(accepted[i], &response);
+            assert_nothing_twice(response.body.at);
+            buf_done(&response.body);
+        }
+        hub_stop(hub);
+        hub_free(hub);
+    }
+    hub = large;
+}
+
 static void text_stays_valid_and_bounded(void **state)
 {
     struct http_response response;
@@ -187,6 +296,7 @@ int main(void)
         cmocka_unit_test(text_stays_valid_and_bounded),
         cmocka_unit_test(openmetrics_stays_valid_and_bounded),
         cmocka_unit_test(promtool_is_content),
+        cmocka_unit_test(names_that_look_alike_are_one_series), /* the last one: with another hub */
     };
 
     return cmocka_run_group_tests(tests, begin, end);
