@@ -74,6 +74,8 @@ void reflector_list_anew(struct reflector *reflector, enum target_list list, str
     if (reflector->config.resource == KUBE_EVENTS && list == TARGET_LIST_CACHED)
         reflector->list = TARGET_LIST_PAGED;
     buf_reset(&reflector->continue_token);
+    if (reflector->intake.resource_version[0])
+        memcpy(reflector->seen_version, reflector->intake.resource_version, RESOURCE_VERSION_SIZE);
     reflector->intake.resource_version[0] = '\0'; /* nothing to go on from until it is complete */
 }
 
@@ -110,7 +112,8 @@ void reflector_ask(struct reflector *reflector, struct instant now, struct buf *
     else
         target_add_events(target, reflector->config.namespace);
     if (reflector->mode == REFLECTOR_LIST)
-        target_add_list(target, reflector->list, buf_str(&reflector->continue_token));
+        target_add_list(target, reflector->list, reflector->seen_version,
+                        buf_str(&reflector->continue_token));
     else
         target_add_watch(
             target, reflector->mode == REFLECTOR_WATCH ? reflector->intake.resource_version : NULL,
@@ -165,6 +168,7 @@ static void settle(struct reflector *reflector, struct instant now)
     if (reflector->settled)
         return;
     reflector->settled = true;
+    reflector->list = TARGET_LIST_CACHED; /* the next one; what drove us past it is over */
     if (reflector->failing)
         *news =
             (struct reflector_news){ .kind = NEWS_RECOVERED,

@@ -14,7 +14,8 @@
  *
  *   STREAM  a watch that begins with the list; goes on as a watch. One request, one page of memory.
  *           Servers that do not know it refuse (4xx) or never end the list: then LIST, for an hour.
- *   LIST    from the server's cache; after a 410 paged and from etcd. Then WATCH.
+ *   LIST    from the server's cache, not older than what was seen before; after a 410, or where
+ *           the server has not got so far, paged and from etcd. Then WATCH.
  *   WATCH   from where the last one ended.
  *
  * How it goes wrong, and what then:
@@ -89,9 +90,10 @@ struct reflector {
     enum reflector_state state;
     enum reflector_mode mode;
     enum target_list list;
-    struct buf continue_token; /* of the list's next page; empty for the first */
-    bool streaming;            /* worth a try */
-    int64_t streaming_off_us;  /* mono: when it was found not to be */
+    struct buf continue_token;                /* of the list's next page; empty for the first */
+    char seen_version[RESOURCE_VERSION_SIZE]; /* no list out of a cache may be older; "": any */
+    bool streaming;                           /* worth a try */
+    int64_t streaming_off_us;                 /* mono: when it was found not to be */
 
     /* All mono. */
     int64_t next_us;    /* WAITING: when to ask */

@@ -132,6 +132,19 @@ static bool version_is_refused(const struct reflector *reflector)
            reflector->watch.refusal.code == 400 || reflector->watch.refusal.code == 504;
 }
 
+/*
+ * The same of a list that was to be as new as what was seen: either, or this server's cache lags
+ * behind the one we asked before. client-go: tools/cache/reflector.go, list().
+ */
+static bool list_is_refused_for_its_version(const struct reflector *reflector)
+{
+    if (reflector->mode != REFLECTOR_LIST || reflector->list != TARGET_LIST_CACHED ||
+        !reflector->seen_version[0])
+        return false;
+    return reflector->status == 400 ||
+           (reflector->status == 504 && strstr(reflector->err.text, "Too large resource version"));
+}
+
 /* Where the next request begins, after one that failed. */
 static void next_after_failure(struct reflector *reflector, struct instant now)
 {
@@ -139,6 +152,10 @@ static void next_after_failure(struct reflector *reflector, struct instant now)
 
     if (nonsense)
         turn_streaming_off(reflector, now);
+    if (list_is_refused_for_its_version(reflector)) {
+        reflector->seen_version[0] = '\0';
+        reflector->list = TARGET_LIST_PAGED;
+    }
     if (reflector->intake.resource_version[0] == '\0' || nonsense ||
         reflector->mode == REFLECTOR_LIST || version_is_refused(reflector))
         reflector_list_anew(reflector, reflector->list, now);

@@ -42,10 +42,16 @@ void target_add_watch(struct buf *target, const char *version, int64_t timeout_s
     buf_printf(target, "&timeoutSeconds=%" PRId64, timeout_s);
 }
 
-void target_add_list(struct buf *target, enum target_list list, struct str continue_token)
+void target_add_list(struct buf *target, enum target_list list, const char *seen,
+                     struct str continue_token)
 {
-    if (list == TARGET_LIST_CACHED)
+    if (list == TARGET_LIST_CACHED && seen[0]) {
+        buf_add_text(target, "&resourceVersion=");
+        target_add_escaped(target, str_from(seen));
+        buf_add_text(target, "&resourceVersionMatch=NotOlderThan");
+    } else if (list == TARGET_LIST_CACHED) {
         buf_add_text(target, "&resourceVersion=0");
+    }
     if (list == TARGET_LIST_PAGED)
         buf_printf(target, "&limit=%d", TARGET_PAGE_ITEMS);
     if (continue_token.len) {

@@ -24,11 +24,13 @@ void target_add_events(struct buf *target, const char *namespace);
 void target_add_watch(struct buf *target, const char *version, int64_t timeout_s);
 
 enum target_list {
-    TARGET_LIST_CACHED, /* resourceVersion=0: from the watch cache, however old; `limit` is ignored
-                         */
+    TARGET_LIST_CACHED, /* from the watch cache, however old (resourceVersion=0) or as new as what
+                           was seen; `limit` is ignored */
     TARGET_LIST_PAGED,  /* as it is now, in pages */
     TARGET_LIST_WHOLE,  /* as it is now, at once: when a page's token expired */
 };
 
-/* The first page where `continue_token` is empty. */
-void target_add_list(struct buf *target, enum target_list list, struct str continue_token);
+/* The first page where `continue_token` is empty. `seen`: a version that a list from the cache must
+ * have reached; "" where there is none. */
+void target_add_list(struct buf *target, enum target_list list, const char *seen,
+                     struct str continue_token);

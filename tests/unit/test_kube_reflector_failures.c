@@ -218,6 +218,79 @@ static void nonsense_in_a_watch_is_listed_anew(void **state)
     assert_string_equal(w->target.at, PODS "&resourceVersion=0");
 }
 
+static void give_up_on_nonsense(struct kube_world *w)
+{
+    assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
+    kube_world_break_off(w, false, "given up");
+}
+
+/* What is in the server's cache may be older than what was seen. */
+static void what_is_listed_anew_is_not_older_than_what_was_seen(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_list_and_watch(w); /* up to 3179 */
+    give_up_on_nonsense(w);
+    for (int i = 0; i < 2; i++) { /* also after a list that failed */
+        kube_world_ask(w);
+        assert_string_equal(w->target.at,
+                            PODS "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+        kube_world_refuse(w, i == 0 ? 504 : 503);
+    }
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "watch=true");
+}
+
+static void refuse_version(struct kube_world *w, int status, struct str text)
+{
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+    kube_world_answer(w, status);
+    kube_world_receive(w, text);
+    kube_world_end(w);
+}
+
+static void a_server_that_has_not_got_so_far_is_asked_past_its_cache(void **state)
+{
+    static const struct {
+        int status;
+        struct str text;
+    } refusals[] = {
+        { 504, STR("{\"kind\":\"Status\",\"message\":\"Timeout: Too large resource version: 3179, "
+                   "current: 7\"}") },
+        { 400, STR("{\"message\":\"resourceVersion: Invalid value\"}") },
+        { 410, STR("{\"message\":\"too old resource version\"}") },
+    };
+    struct kube_world *w = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+        reflector_done(&w->reflector, w->now);
+        kube_world_begin(w, KUBE_PODS);
+        kube_world_list_and_watch(w);
+        give_up_on_nonsense(w);
+        refuse_version(w, refusals[i].status, refusals[i].text);
+        kube_world_ask(w);
+        assert_string_equal(w->target.at, PODS "&limit=500");
+        kube_world_answer(w, 200);
+        assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
+        kube_world_end(w);
+
+        /* And the next time from the cache again, which is cheaper. */
+        kube_world_ask(w);
+        kube_world_answer(w, 200);
+        kube_world_advance(w, 3 * SEC);
+        assert_false(reflector_late(&w->reflector, w->now)); /* it works */
+        give_up_on_nonsense(w);
+        kube_world_ask(w);
+        kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+        kube_world_refuse(w, 503);
+    }
+}
+
 static void a_page_of_html_is_no_list(void **state)
 {
     struct kube_world *w = *state;
@@ -344,6 +417,8 @@ int main(void)
         KUBE_WORLD_TEST(retry_after_is_honoured_within_reason),
         KUBE_WORLD_TEST(a_version_from_the_future_is_listed_anew),
         KUBE_WORLD_TEST(nonsense_in_a_watch_is_listed_anew),
+        KUBE_WORLD_TEST(what_is_listed_anew_is_not_older_than_what_was_seen),
+        KUBE_WORLD_TEST(a_server_that_has_not_got_so_far_is_asked_past_its_cache),
         KUBE_WORLD_TEST(a_page_of_html_is_no_list),
         KUBE_WORLD_TEST(a_list_over_the_limit_is_broken_off),
         KUBE_WORLD_TEST(silence_is_noticed_everywhere),
