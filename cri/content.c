@@ -65,8 +65,9 @@ static int look_at_ingests(struct content *content, struct arena *arena, struct 
     sink->tick(sink->self, SOURCE_CRI);
     if (r < 0)
         return judge(content, r, now, &here, err);
-    if (more)
+    if (more && !content->cut)
         sink->limit_hit(sink->self, LIMIT_HIT_INGESTS);
+    content->cut = more;
     sink->observe(sink->self, &observation);
     return 0;
 }

@@ -43,6 +43,7 @@ struct content {
     struct calls *calls;
     struct health *health;
     bool refused;         /* on this connection: not asked again */
+    bool cut;             /* there was more in flight than is kept, when that was last asked */
     int64_t not_until_us; /* mono: after an answer that was of no use */
     struct content_asked asked[LIMIT_WANTED_BLOBS];
     size_t n_asked;

@@ -5,8 +5,9 @@
  *   1. find the socket, connect, ask Version, Status, ImageFsInfo     connection.c
  *   2. nothing waits: sleep; the same three questions every 30 s
  *   3. something waits: ImageStatus of what it waits for, then the two lists, then what
- *      is in flight (content.c), after 1 s, 2 s, 4 s and from then on every 5 s; sooner when
- *      another begins to wait
+ *      is in flight (content.c), after 1 s, 2 s, 4 s and from then on every 5 s; after 1 s
+ *      again when another begins to wait; and if that is for an image not asked for yet,
+ *      its ImageStatus, once, before that
  *
  * Any question that gets no answer ends the round, the connection is thrown away
  * and it begins at 1 after a back-off. One exception: a connection that had worked
@@ -37,7 +38,8 @@
 #define POLL_MAX (5 * SEC)
 #define TICK_INTERVAL (10 * SEC)
 
-/* A rollout makes containers wait by the dozen: what wakes us does not make us list each time. */
+/* A rollout makes containers wait by the dozen. What wakes us within POLL_FIRST of the last look is
+ * worth asking for images that were not asked for since, and for nothing else. */
 #define POLL_GAP (250 * MSEC)
 
 struct cri {
@@ -54,6 +56,10 @@ struct cri {
     struct arena arena;  /* what one round decodes */
     int64_t answered_us; /* mono: when Version was last answered */
     int64_t poll_us;     /* the present pause between two looks */
+    int64_t looked_us;   /* mono: when the last look ended that asked for everything */
+    struct str asked[LIMIT_WANTED_IMAGES]; /* the images it asked for, and those since */
+    size_t n_asked;
+    struct arena asked_texts;
 };
 
 int cri_new(const struct cri_config *config, const struct sink *sink, const struct clock *clock,
@@ -79,6 +85,7 @@ int cri_new(const struct cri_config *config, const struct sink *sink, const stru
     connection_init(&cri->connection, sink, clock, path ? cri->only_this : endpoint_well_known(),
                     &cri->stop);
     content_init(&cri->content, sink, &cri->connection.calls, &cri->health);
+    arena_init(&cri->asked_texts, (size_t)LIMIT_WANTED_IMAGES * LIMIT_IMAGE_TEXT);
     *ret = cri;
     return 0;
 }
@@ -87,6 +94,7 @@ void cri_free(struct cri *cri)
 {
     if (!cri)
         return;
+    arena_done(&cri->asked_texts);
     mem_free(cri->endpoint);
     mem_free(cri);
 }
@@ -114,6 +122,27 @@ static bool is_an_answer(int code)
     return code != -ECONNREFUSED && code != -ETIMEDOUT && code != -ECANCELED && code != -ENOMEM;
 }
 
+static void forget_asked(struct cri *cri)
+{
+    cri->n_asked = 0;
+    arena_reset(&cri->asked_texts);
+}
+
+/* Whether the image was not asked for since the last look; notes that it is asked for now. Where
+ * that cannot be noted, the next look asks. */
+static bool is_new(struct cri *cri, struct str image)
+{
+    char *kept;
+
+    for (size_t i = 0; i < cri->n_asked; i++)
+        if (str_eq(cri->asked[i], image))
+            return false;
+    kept = cri->n_asked < LIMIT_WANTED_IMAGES ? arena_str(&cri->asked_texts, image) : NULL;
+    if (kept)
+        cri->asked[cri->n_asked++] = str_from(kept);
+    return kept != NULL;
+}
+
 /*
  * A tenant chooses the names, so one that the runtime does not even parse must
  * not end the round. What it says about it is not kept: it holds the name, and names can hold
@@ -126,9 +155,12 @@ static int look_at_images(struct cri *cri, const struct wanted *wanted, struct e
     for (size_t i = 0; i < wanted->n_images; i++) {
         struct observation observation = { .kind = OBSERVE_IMAGE };
         struct err here = ERR_INIT;
-        int r = calls_image_status(&cri->connection.calls, &cri->arena, wanted->images[i],
-                                   &observation.image, &here);
+        int r;
 
+        if (!is_new(cri, wanted->images[i]))
+            continue;
+        r = calls_image_status(&cri->connection.calls, &cri->arena, wanted->images[i],
+                               &observation.image, &here);
         tick(cri);
         if (r == 0)
             cri->sink->observe(cri->sink->self, &observation);
@@ -231,20 +263,25 @@ static bool something_waits(const struct wanted *wanted)
 static int ask(struct cri *cri, bool *ret_waiting, struct err *err)
 {
     struct instant now = clock_now(cri->clock);
+    bool whole = now.mono_us - cri->looked_us >= POLL_FIRST;
     struct wanted wanted;
     int r;
 
     cri->sink->wanted(cri->sink->self, &wanted);
     *ret_waiting = something_waits(&wanted);
     arena_init(&cri->arena, LIMIT_DECODE_ARENA);
+    if (whole)
+        forget_asked(cri);
 
     r = greet(cri, now, err);
     if (r == 0)
         r = look_at_images(cri, &wanted, err);
-    if (r == 0 && wanted.pods_wait)
+    if (r == 0 && whole && wanted.pods_wait)
         r = look_at_pods(cri, err);
-    if (r == 0 && cri->connection.quirks.content_service)
+    if (r == 0 && whole && cri->connection.quirks.content_service)
         r = content_look(&cri->content, &wanted, &cri->arena, now, err);
+    if (r == 0 && whole && *ret_waiting)
+        cri->looked_us = clock_now(cri->clock).mono_us;
     count_limit(cri, r);
 
     arena_done(&cri->arena);
@@ -341,7 +378,7 @@ static bool turn(struct cri *cri)
     }
     health_succeeded(&cri->health, connection_received_bytes(&cri->connection), now);
 
-    until = waiting ? now.mono_us + cri->poll_us : cri->answered_us + LIVENESS_INTERVAL;
+    until = waiting ? cri->looked_us + cri->poll_us : cri->answered_us + LIVENESS_INTERVAL;
     if (!rest(cri, until, now.mono_us + POLL_GAP, &woken))
         return false;
     cri->poll_us = !waiting || woken ? POLL_FIRST : cri->poll_us * 2;
@@ -355,6 +392,7 @@ void cri_run(struct cri *cri)
     channel_library_init();
     health_init(&cri->health, cri->sink, clock_now(cri->clock));
     cri->poll_us = POLL_FIRST;
+    cri->looked_us = clock_now(cri->clock).mono_us - POLL_FIRST;
     while (!atomic_load(&cri->stop) && turn(cri))
         ;
     connection_close(&cri->connection);

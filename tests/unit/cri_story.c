@@ -113,6 +113,8 @@ static void world_wanted(void *self, struct wanted *ret)
         ret->blobs[ret->n_blobs++] = LAYER;
     if (world->waiting)
         ret->images[ret->n_images++] = STR("busybox");
+    if (world->another)
+        ret->images[ret->n_images++] = str_from(world->another);
 }
 
 static bool world_wait(void *self, int64_t until_us)

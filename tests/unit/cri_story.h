@@ -70,10 +70,11 @@ struct world {
 
     int64_t now_us;
     const struct moment *next;
-    bool waiting; /* a container waits */
-    bool pulling; /* the core would like to know what is in flight */
-    bool stalled; /* ... and whose LAYER is */
-    bool woken;   /* what just happened makes the agent end a wait() */
+    bool waiting;        /* a container waits */
+    const char *another; /* image that a second one waits for; NULL: none */
+    bool pulling;        /* the core would like to know what is in flight */
+    bool stalled;        /* ... and whose LAYER is */
+    bool woken;          /* what just happened makes the agent end a wait() */
 
     struct buf told; /* every observation, with its second */
     struct source_status status;

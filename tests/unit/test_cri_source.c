@@ -27,6 +27,12 @@ static void a_container_waits(struct world *world)
     world->woken = true;
 }
 
+static void one_of_another_image_waits(struct world *world)
+{
+    world->another = "other";
+    world->woken = true;
+}
+
 static void nothing_waits(struct world *world)
 {
     world->waiting = false;
@@ -111,20 +117,42 @@ static void another_container_that_waits_quickens_the_looks(void **state)
                                      LOOK("14", "absent 0") LOOK("15", "absent 0"));
 }
 
-static void a_rollout_does_not_make_it_list_for_every_container(void **state)
+static void a_new_image_is_asked_for_soon_and_nothing_else(void **state)
 {
     static const struct moment story[] = {
         { START + 1000 * MSEC, a_container_waits },
         { START + 1010 * MSEC, a_container_waits },
-        { START + 1020 * MSEC, a_container_waits },
-        { START + 1030 * MSEC, a_container_waits },
-        { START + 1300 * MSEC, NULL },
+        { START + 1020 * MSEC, one_of_another_image_waits },
+        { START + 1500 * MSEC, one_of_another_image_waits },
+        { START + 2200 * MSEC, NULL },
     };
     struct world *world = *state;
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n" LOOK("1", "absent 0") LOOK("1.25", "absent 0"));
+    story_assert_told(world,
+                      "0 runtime 1.6\n" LOOK(
+                          "1", "absent 0") "1.25 other absent 0\n"
+                                           "2 busybox absent 0\n2 other absent 0\n2 sandbox u 1\n"
+                                           "2 created u/c #2\n2 no more sandboxes\n");
+}
+
+static void however_many_come_and_go_the_runtime_is_asked_once_a_second(void **state)
+{
+    static struct moment story[401];
+    struct world *world = *state;
+
+    for (int i = 0; i < 400; i++)
+        story[i] = (struct moment){ START + SEC + i * 50 * MSEC,
+                                    i % 2 ? one_of_another_image_waits : a_container_waits };
+    story[400] = (struct moment){ START + 21 * SEC, NULL };
+    story_start_runtime(world);
+    world->pulling = true;
+    story_play(world, story);
+    assert_int_equal(story_calls(world, "ListContainers"), 20);
+    assert_int_equal(story_calls(world, "ListPodSandbox"), 20);
+    assert_int_equal(story_calls(world, "ListStatuses"), 21);
+    assert_int_equal(story_calls(world, "ImageStatus"), 40); /* two images */
 }
 
 static void a_restart_of_the_runtime_is_no_failure(void **state)
@@ -437,7 +465,8 @@ int main(void)
         TEST(an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else),
         TEST(a_waiting_container_is_looked_after_at_once_and_then_ever_less_often),
         TEST(another_container_that_waits_quickens_the_looks),
-        TEST(a_rollout_does_not_make_it_list_for_every_container),
+        TEST(a_new_image_is_asked_for_soon_and_nothing_else),
+        TEST(however_many_come_and_go_the_runtime_is_asked_once_a_second),
         TEST(a_restart_of_the_runtime_is_no_failure),
         TEST(an_outage_is_told_once_and_retried_ever_less_often),
         TEST(a_socket_that_is_not_there_is_told_once_and_found_when_it_is),
