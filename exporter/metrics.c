@@ -326,7 +326,7 @@ static const struct row {
         "Blocked containers that got their image after all, from the first failure until then, by their last cause.",
         { "cause" } }, write_recoveries },
     { { "imagepull_in_progress", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Containers whose image is being pulled now: it is absent, it is their turn, and no error is known.",
+        "Containers whose image is being pulled now: it is absent or pulled again, it is their turn, and no error is known.",
         { "registry" } }, write_in_progress },
     { { "imagepull_in_progress_bytes", METRIC_GAUGE, "bytes", METRIC_EXPERIMENTAL,
         "Bytes so far of blobs in flight, where the runtime tells; the registry is unknown while several are pulled from at once.",

@@ -178,7 +178,9 @@ void advice_write(struct buf *out, const struct verdict *verdict, const struct a
             STR_ARG(facts->missing_secret));
         return;
     }
-    write_sentence(out, advice[verdict->reason], facts->registry);
+    /* Of a name that is none, image_registry() makes "invalid", which is nobody to ask. */
+    write_sentence(out, advice[verdict->reason],
+                   str_eq(facts->registry, STR("invalid")) ? STR("") : facts->registry);
     if (facts->missing_secret.len > 0 && verdict->cause == CAUSE_UNAUTHORIZED)
         buf_printf(out, "; the Secret \"%.*s\" does not exist", STR_ARG(facts->missing_secret));
     else if (facts->pull_secrets_known && facts->n_pull_secrets == 0 &&

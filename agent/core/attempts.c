@@ -207,6 +207,26 @@ static uint64_t believable(int32_t said, uint64_t before)
     return count > before + COUNT_STEP_MOST ? before + COUNT_STEP_MOST : count;
 }
 
+/*
+ * The server forgets an Event after its TTL. What the kubelet then cannot patch it creates anew:
+ * another uid, but since when and how often are still those of the first (client-go:
+ * tools/record/event.go, recordEvent()).
+ */
+static bool is_made_anew(const struct event_seen *seen, const struct event_seen *before)
+{
+    return seen->first_us && seen->first_us == before->first_us &&
+           seen->message == before->message && strcmp(seen->container, before->container) == 0 &&
+           strcmp(seen->image, before->image) == 0;
+}
+
+static void count_on(struct event_seen *seen, const struct event_fact *fact)
+{
+    if ((uint64_t)fact->count > seen->count)
+        seen->count = believable(fact->count, seen->count);
+    if (fact->last_us > seen->last_us)
+        seen->last_us = fact->last_us;
+}
+
 int attempts_event(struct correlate *c, struct pod *pod, struct incident *incident,
                    const struct event_fact *fact, struct str container, struct str image)
 {
@@ -217,21 +237,27 @@ int attempts_event(struct correlate *c, struct pod *pod, struct incident *incide
     for (size_t i = 0; i < pod->n_events; i++) {
         if (pod->events[i].event != event)
             continue;
-        if ((uint64_t)fact->count > pod->events[i].count)
-            pod->events[i].count = believable(fact->count, pod->events[i].count);
-        if (fact->last_us > pod->events[i].last_us)
-            pod->events[i].last_us = fact->last_us;
+        count_on(&pod->events[i], fact);
         return 0;
     }
 
     seen = (struct event_seen){
         .event = event,
+        .message = hash_str(fact->message),
         .container = mem_str(str_head(container, LIMIT_NAME_TEXT)),
         .image = mem_str(str_head(image, LIMIT_IMAGE_TEXT - 1)),
         .count = believable(fact->count, 0),
         .first_us = fact->first_us,
         .last_us = fact->last_us,
     };
+    for (size_t i = 0; i < pod->n_events && seen.container && seen.image; i++) {
+        if (!is_made_anew(&seen, &pod->events[i]))
+            continue;
+        event_seen_done(&seen);
+        pod->events[i].event = event;
+        count_on(&pod->events[i], fact);
+        return 0;
+    }
     place = seen.container && seen.image ? event_place(c, pod) : NULL;
     if (!place) {
         event_seen_done(&seen);

@@ -27,26 +27,34 @@ uint64_t image_hash(struct str image)
     return hash_str(str_from(canonical));
 }
 
+static struct image_state *first_of_bucket(const struct correlate *c, uint64_t hash)
+{
+    return c->image_buckets[hash % IMAGE_BUCKETS];
+}
+
 struct image_state *image_find(const struct correlate *c, struct str image)
 {
     uint64_t hash = image_hash(image);
 
-    for (struct image_state *i = c->images; i; i = i->next)
+    for (struct image_state *i = first_of_bucket(c, hash); i; i = i->bucket_next)
         if (i->hash == hash && image_same(str_from(i->canonical), image))
             return i;
     return NULL;
 }
 
-struct image_state *image_by_hash(struct image_state *images, uint64_t hash)
+struct image_state *image_by_hash(const struct correlate *c, uint64_t hash)
 {
-    while (images && images->hash != hash)
-        images = images->next;
-    return images;
+    struct image_state *found = first_of_bucket(c, hash);
+
+    while (found && found->hash != hash)
+        found = found->bucket_next;
+    return found;
 }
 
 static void image_free(struct image_state *image)
 {
     mem_free(image->canonical);
+    mem_free(image->asked);
     mem_free(image->digest);
     mem_free(image);
 }
@@ -69,8 +77,9 @@ static struct image_state *image_new(struct correlate *c, struct str image)
         return NULL;
     image_canonical(image, canonical);
     made->canonical = mem_strdup(canonical);
+    made->asked = mem_str(str_head(image, LIMIT_IMAGE_TEXT - 1));
     made->digest = mem_strdup("");
-    if (!made->canonical || !made->digest) {
+    if (!made->canonical || !made->asked || !made->digest) {
         image_free(made);
         return NULL;
     }
@@ -78,6 +87,8 @@ static struct image_state *image_new(struct correlate *c, struct str image)
     made->present = true; /* until somebody misses it */
     made->next = c->images;
     c->images = made;
+    made->bucket_next = c->image_buckets[made->hash % IMAGE_BUCKETS];
+    c->image_buckets[made->hash % IMAGE_BUCKETS] = made;
     return made;
 }
 
@@ -146,6 +157,15 @@ void image_pull_failed(struct correlate *c, struct str image)
     known->pull_us = 0; /* of another container that goes on waiting, the next look tells again */
 }
 
+static void leave_bucket(struct correlate *c, const struct image_state *image)
+{
+    struct image_state **link = &c->image_buckets[image->hash % IMAGE_BUCKETS];
+
+    while (*link != image)
+        link = &(*link)->bucket_next;
+    *link = image->bucket_next;
+}
+
 void images_forget(struct correlate *c, int64_t now_mono_us)
 {
     struct image_state **link = &c->images;
@@ -158,6 +178,7 @@ void images_forget(struct correlate *c, int64_t now_mono_us)
         /* A runtime that hangs speaks of none, and yet they are waited for. */
         if (!image->waiting && now_mono_us - image->seen_us > keep_us) {
             *link = image->next;
+            leave_bucket(c, image);
             image_free(image);
         } else {
             link = &image->next;
@@ -175,12 +196,17 @@ void images_free(struct correlate *c)
     }
 }
 
+bool image_may_be_fetched(const struct image_state *image)
+{
+    return image->waiting && (!image->present || image->always);
+}
+
 /*
  * Without a sandbox the kubelet does not pull, and it pulls for one container after the other:
  * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, SyncPod().
  */
-static bool is_pulling(const struct pod *pod, const struct container *container,
-                       const struct image_state *image, bool *earlier_pulls)
+static bool may_pull(const struct pod *pod, const struct container *container,
+                     const struct image_state *image, bool *earlier_pulls)
 {
     bool absent = !image || !image->present;
     bool has_turn = !*earlier_pulls;
@@ -189,11 +215,11 @@ static bool is_pulling(const struct pod *pod, const struct container *container,
         return false; /* it failed, and the next one has its turn */
     if (container->kind == CONTAINER_APP && absent)
         *earlier_pulls = true;
-    return has_turn && absent && image && pod->no_sandbox_since_us == 0;
+    return has_turn && (absent || container->always) && image && pod->no_sandbox_since_us == 0;
 }
 
 /* `looked`: the runtime has just been asked, and who is found pulling now begins now. */
-static void count_waiters(struct pod *pod, struct image_state *images, bool looked,
+static void count_waiters(const struct correlate *c, struct pod *pod, bool looked,
                           struct instant now)
 {
     bool blocked = false;
@@ -202,8 +228,8 @@ static void count_waiters(struct pod *pod, struct image_state *images, bool look
     for (size_t i = 0; i < pod->n_containers; i++) {
         struct container *container = &pod->containers[i];
         bool waits = container_waits(container, &blocked);
-        struct image_state *image = waits ? image_by_hash(images, container->image_hash) : NULL;
-        bool pulls = waits && is_pulling(pod, container, image, &earlier_pulls);
+        struct image_state *image = waits ? image_by_hash(c, container->image_hash) : NULL;
+        bool pulls = waits && may_pull(pod, container, image, &earlier_pulls);
 
         if (!pulls)
             container->begun_us = 0;
@@ -212,28 +238,53 @@ static void count_waiters(struct pod *pod, struct image_state *images, bool look
         if (!image)
             continue;
         image->waiting++;
-        image->pulling += pulls;
+        image->always |= container->always;
         if (!container->begun_us)
-            continue;
+            continue; /* whether its sandbox is there, nobody has looked since */
+        image->pulling++;
         if (!image->begun_us || container->begun_us < image->begun_us)
             image->begun_us = container->begun_us;
-        if (looked && !image->pull_us) {
+        if (looked && !image->pull_us && !image->present) {
             image->pull_us = container->begun_us;
             image->pull_inexact = container->found_so;
         }
     }
 }
 
+/*
+ * An image that is there and always pulled is, as a rule, only compared with the registry's. What
+ * is in flight shows that it is fetched: if it is known to be its, or can be nobody else's.
+ */
+static bool is_fetched(const struct correlate *c, const struct image_state *image, bool only)
+{
+    for (size_t i = 0; i < c->n_ingests; i++)
+        if (ingest_is_since(&c->ingests[i], image->begun_us) &&
+            (only || ingest_is_of(&c->ingests[i], image)))
+            return true;
+    return false;
+}
+
 static void count(struct correlate *c, bool looked, struct instant now)
 {
+    size_t n = 0;
+
     for (struct image_state *i = c->images; i; i = i->next) {
         i->waiting = i->pulling = 0;
+        i->always = false;
         i->begun_us = 0;
     }
     for (size_t b = 0; b < POD_BUCKETS && c->images; b++)
         for (struct pod *pod = c->pods[b]; pod; pod = pod->next)
             if (pod->waiting)
-                count_waiters(pod, c->images, looked, now);
+                count_waiters(c, pod, looked, now);
+    for (const struct image_state *i = c->images; i; i = i->next)
+        n += i->pulling > 0;
+    for (struct image_state *i = c->images; i; i = i->next) {
+        if (i->present && i->pulling && !(i->begun_us && is_fetched(c, i, n == 1))) {
+            i->pulling = 0;
+            i->begun_us = 0;
+        }
+    }
 }
 
 void images_count(struct correlate *c)

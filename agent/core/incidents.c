@@ -268,23 +268,37 @@ void incidents_end(struct correlate *c, struct pod *pod, const char *container,
             incident_end(c, i, pod, how, now);
 }
 
+/* Whether it is known already; then it is as new as `at_us`. */
+static bool evidence_again(struct incident *incident, enum witness witness, struct str reason,
+                           struct str text, int64_t at_us)
+{
+    for (size_t i = 0; i < incident->n_evidence; i++) {
+        struct evidence *known = &incident->evidence[i];
+
+        if (known->witness == witness &&
+            str_eq(str_from(known->reason), str_head(reason, LIMIT_NAME_TEXT)) &&
+            str_eq(str_from(known->text), text)) {
+            if (at_us > known->at_us)
+                known->at_us = at_us;
+            return true;
+        }
+    }
+    return false;
+}
+
 int incident_evidence(struct correlate *c, struct incident *incident, enum witness witness,
                       struct str reason, struct str text, int64_t at_us)
 {
     struct evidence *list = incident->evidence;
     struct evidence added = { .at_us = at_us, .witness = witness };
 
-    for (size_t i = 0; i < incident->n_evidence; i++) {
-        if (list[i].witness == witness && str_eq(str_from(list[i].reason), reason) &&
-            str_eq(str_from(list[i].text), text)) {
-            if (at_us > list[i].at_us)
-                list[i].at_us = at_us;
-            return 0;
-        }
-    }
+    if (evidence_again(incident, witness, reason, text, at_us))
+        return 0;
     if (c->evidence_bytes + text.len > LIMIT_EVIDENCE_BYTES) {
-        correlate_limit_hit(c, LIMIT_HIT_EVIDENCE_BYTES);
         text.len = 0;
+        if (evidence_again(incident, witness, reason, text, at_us))
+            return 0;
+        correlate_limit_hit(c, LIMIT_HIT_EVIDENCE_BYTES);
     }
     added.reason = mem_str(str_head(reason, LIMIT_NAME_TEXT));
     added.text = mem_str(text);

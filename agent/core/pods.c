@@ -167,6 +167,7 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
         fresh[i].name = mem_str(str_head(from->name, LIMIT_NAME_TEXT));
         fresh[i].image = mem_str(image_kept(from->image));
         fresh[i].image_hash = image_hash(image_kept(from->image));
+        fresh[i].always = str_eq(from->pull_policy, STR("Always"));
         if (!fresh[i].name || !fresh[i].image) {
             containers_free(fresh, i + 1);
             return -ENOMEM;
@@ -179,8 +180,12 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
         if (!known)
             continue;
         fresh[i].failed_start = known->failed_start;
-        if (known->image_hash == fresh[i].image_hash)
+        if (known->image_hash == fresh[i].image_hash) {
             fresh[i].begun_us = known->begun_us;
+            fresh[i].tried_us = known->tried_us;
+            fresh[i].unasked = known->unasked;
+            fresh[i].unlisted = known->unlisted;
+        }
         fresh[i].phase = known->phase;
         fresh[i].pull = known->pull;
         fresh[i].said = known->said;
@@ -321,7 +326,12 @@ void pod_count_waiting(struct correlate *c, struct pod *pod)
 
     c->waiting -= pod->waiting;
     pod->waiting = 0;
-    for (size_t i = 0; i < pod->n_containers && !pod->terminal; i++)
-        pod->waiting += container_waits(&pod->containers[i], &blocked);
+    for (size_t i = 0; i < pod->n_containers && !pod->terminal; i++) {
+        struct container *container = &pod->containers[i];
+        bool waits = container_waits(container, &blocked);
+
+        pod->waiting += waits;
+        container->unasked = container->unasked && waits;
+    }
     c->waiting += pod->waiting;
 }

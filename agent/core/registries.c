@@ -33,7 +33,6 @@ struct registry *registry_of(struct correlate *c, struct str image, struct insta
         }
     }
     if (c->n_registries == c->max_registries) {
-        correlate_limit_hit(c, LIMIT_HIT_REGISTRIES);
         other(c)->used_us = now.mono_us;
         return other(c);
     }
@@ -43,6 +42,15 @@ struct registry *registry_of(struct correlate *c, struct str image, struct insta
         return other(c);
     c->n_registries++;
     return row;
+}
+
+void registry_named(struct correlate *c, struct str image, bool *unlisted, struct instant now)
+{
+    bool before = *unlisted;
+
+    *unlisted = registry_of(c, image, now) == other(c);
+    if (*unlisted && !before)
+        correlate_limit_hit(c, LIMIT_HIT_REGISTRIES);
 }
 
 static void touch(struct correlate *c, struct str image, struct instant now)

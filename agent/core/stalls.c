@@ -17,10 +17,16 @@
  *                                                             try, fetched on when its turn comes
  *   it did not, and nothing moves                             it is: we came after it stopped
  *
+ * Where an older image of the tag is there, and is always pulled, a container that
+ * merely starts is none that waits: only the first of these holds, or the second, and it waited
+ * for long itself.
+ *
  * Of several tags of one repository, while other blobs move, only the one that
  * began to wait right before the blob is: manifests name repositories, not tags.
  * After a failed try the kubelet waits; what that try left behind is no stall.
- * Only what began or moved since the failure belongs to the next one.
+ * What began or moved since the failure belongs to the next one; and, since a
+ * runtime that was restarted goes on with half a layer, what was left behind does
+ * when an event says that the next try began and nothing moves.
  */
 
 #include <errno.h>
@@ -106,7 +112,7 @@ bool ingest_is_idle(const struct correlate *c, const struct ingest_state *ingest
     if (ingest->proven || !anything_moves(c, now))
         return true;
     for (const struct image_state *i = c->images; i; i = i->next)
-        if (!i->present && i->waiting && ingest_is_since(ingest, i->missed_us))
+        if (image_may_be_fetched(i) && (i->present || ingest_is_since(ingest, i->missed_us)))
             return true;
     return false;
 }
@@ -169,20 +175,34 @@ static bool is_rather_of_another_tag(const struct judgement *j, const struct ing
     return false;
 }
 
+/* Whether what the last try left behind is what the next one stands at. */
+static bool holds_up_next_try(const struct judgement *j, const struct ingest_state *suspect,
+                              const struct container *container, const struct incident *incident)
+{
+    if (container->tried_us <= incident->last_failure_mono_us)
+        return false; /* as far as anybody told, it has not begun */
+    return suspect->proven ||
+           (!j->others_move && j->now.mono_us - container->tried_us >= j->c->stall_after_us);
+}
+
 static bool holds_up(const struct judgement *j, const struct ingest_state *suspect,
                      const struct container *container, const struct incident *incident)
 {
+    bool waited = j->now.mono_us - container->begun_us >= j->c->stall_after_us;
+    bool is_its = ingest_is_since(suspect, container->begun_us);
+
     if (container->pull != PULL_SILENT)
-        return incident && is_since(suspect, incident->last_failure_mono_us);
-    if (!container->begun_us || (j->others_move && is_rather_of_another_tag(j, suspect)))
+        return incident && (is_since(suspect, incident->last_failure_mono_us) ||
+                            holds_up_next_try(j, suspect, container, incident));
+    if (!container->begun_us ||
+        ((j->others_move || j->image->present) && is_rather_of_another_tag(j, suspect)))
         return false;
     if (incident && incident->state == INCIDENT_BACKING_OFF &&
         !is_since(suspect, incident->last_failure_mono_us))
         return false; /* a kubelet that was restarted has forgotten that it waits */
-    if (suspect->proven)
-        return true;
-    return j->now.mono_us - container->begun_us >= j->c->stall_after_us &&
-           (ingest_is_since(suspect, container->begun_us) || !j->others_move);
+    if (j->image->present)
+        return waited && (suspect->proven || is_its);
+    return suspect->proven || (waited && (is_its || !j->others_move));
 }
 
 /* "sha256:... stands at 10 of 100 bytes since 2026-11-22T02:00:00Z" */
@@ -247,6 +267,18 @@ static int note_stall(struct correlate *c, struct incident *incident,
     return tell_stall(c, incident, ingest, now);
 }
 
+/* Wall. What was left behind yesterday holds up nobody who did not wait yet. */
+static int64_t stalled_since_us(const struct ingest_state *ingest,
+                                const struct container *container, struct instant now)
+{
+    int64_t waits_us = now.wall_us - (now.mono_us - container->begun_us);
+    int64_t since_us = ingest->moved_wall_us;
+
+    if (!container->found_so && since_us < waits_us)
+        since_us = waits_us;
+    return since_us < now.wall_us ? since_us : now.wall_us;
+}
+
 static int judge_container(struct judgement *j, struct pod *pod, const struct container *container)
 {
     const struct incident_key key = {
@@ -270,7 +302,7 @@ static int judge_container(struct judgement *j, struct pod *pod, const struct co
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
         incident->stalled_only = true;
-        incident->first_failure_us = culprit->moved_wall_us;
+        incident->first_failure_us = stalled_since_us(culprit, container, j->now);
     }
     r = note_stall(j->c, incident, culprit, j->now);
     incident->stall.judged = true;
@@ -288,7 +320,8 @@ static int judge_pod(struct judgement *j, struct pod *pod)
         const struct container *container = &pod->containers[i];
         int one = 0;
 
-        if (container_waits(container, &blocked) && container->image_hash == j->image->hash)
+        if (container_waits(container, &blocked) && container->image_hash == j->image->hash &&
+            (!j->image->present || container->always))
             one = judge_container(j, pod, container);
         r = one < 0 ? one : r;
     }
@@ -352,7 +385,7 @@ static int judge(struct correlate *c, struct instant now)
     for (struct incident *i = c->incidents; i; i = i->next)
         i->stall.judged = false;
     for (j.image = c->images; j.image; j.image = j.image->next) {
-        int one = j.image->present || !j.image->waiting ? 0 : judge_image(&j);
+        int one = image_may_be_fetched(j.image) ? judge_image(&j) : 0;
 
         r = one < 0 ? one : r;
     }

@@ -18,6 +18,7 @@
 #include "snapshot.h"
 
 #define POD_BUCKETS 256u
+#define IMAGE_BUCKETS 256u
 
 /* What a container's status says about its image. */
 enum pull_class {
@@ -33,11 +34,15 @@ struct container {
     enum container_kind kind;
     char *image;
     uint64_t image_hash; /* image_hash(image) */
-    /* Since when it waits in its sandbox, without an error, for an image that is absent; 0: it
-     * does not. */
+    bool always;         /* imagePullPolicy: its image is pulled though it is there */
+    /* Since when it waits in its sandbox, without an error, for an image that is absent or always
+     * pulled; 0: it does not. */
     int64_t begun_us;  /* mono */
+    int64_t tried_us;  /* mono; when its last pull began, as far as an event told; 0: none did */
     bool found_so;     /* it did so already when this process came */
     bool failed_start; /* terminated with an error: the kubelet will start it again */
+    bool unasked;      /* counted as left out of the images that are asked for */
+    bool unlisted;     /* counted as left out of the registries */
     enum container_phase phase;
     enum pull_class pull;
     uint64_t said;     /* hash of the waiting reason and message last seen */
@@ -47,13 +52,15 @@ struct container {
 
 struct image_volume {
     char *reference;
+    bool unlisted; /* as above */
 };
 
 /* One Event object that says "Failed to pull image", and how often it said so. */
 struct event_seen {
-    uint64_t event;  /* hash of its uid */
-    char *container; /* from its fieldPath; "" for an image volume */
-    char *image;     /* as the message names it */
+    uint64_t event;   /* hash of its uid */
+    uint64_t message; /* hash */
+    char *container;  /* from its fieldPath; "" for an image volume */
+    char *image;      /* as the message names it */
     uint64_t count;
     uint64_t before; /* the part of `count` that is not of the open incident but older */
     int64_t first_us;
@@ -69,6 +76,7 @@ struct pod {
     bool terminal; /* Succeeded, Failed or being deleted: nothing will be pulled any more */
     bool fresh;    /* it came to be while this process was looking */
     bool failed;   /* an incident of it has ended */
+    bool unheard;  /* counted as left out of the event watches */
     uint32_t generation;
     size_t waiting; /* containers whose turn it is and that may still lack their image */
     struct container *containers;
@@ -140,6 +148,7 @@ struct incident {
         int64_t moved_wall_us;
         int64_t noted_wall_us; /* when it was found */
         bool judged;           /* found standing still in this round */
+        bool crowded;          /* counted as one behind which more wait than are shown */
     } stall;
 
     struct evidence evidence[LIMIT_EVIDENCE_PER_INCIDENT]; /* oldest first */
@@ -155,20 +164,23 @@ struct incident {
 /* An image that a container of this node waits for, or did a minute ago. */
 struct image_state {
     struct image_state *next;
+    struct image_state *bucket_next; /* in its bucket */
     char *canonical;
+    char *asked; /* the spec's text: what a short name means is the runtime's to say */
     uint64_t hash;
-    bool present;
     uint64_t size;
     char *digest;
+    bool present;
+    bool failed;       /* a try to pull it has failed since it was missed */
+    bool pull_inexact; /* the one of now began before this process did */
     int64_t seen_us;   /* mono; when the runtime last spoke of it */
     int64_t missed_us; /* mono; when it was found absent */
-    bool failed;       /* a try to pull it has failed since then */
     int64_t pull_us;   /* mono; when the pull began that goes well so far; 0: none is known */
-    bool pull_inexact; /* it began before this process did */
     int64_t used_us;   /* mono; when a container was first seen made of it since; 0: none yet */
     size_t waiting;    /* images_count(): containers whose turn it is and that may lack it */
-    size_t pulling;    /* of these, without an error and in a sandbox, while it is absent */
+    size_t pulling;    /* of these, without an error and in a sandbox, while it is fetched */
     int64_t begun_us;  /* mono; since when the first of these does; 0: none does */
+    bool always;       /* one of those that wait has it pulled though it is there */
     uint32_t wanted;   /* the round of correlate_wanted() that named it last */
 };
 
@@ -230,7 +242,8 @@ struct correlate {
     bool listed;
     struct incident *incidents; /* oldest first */
     size_t n_incidents;
-    struct image_state *images;
+    struct image_state *images; /* the newest is first */
+    struct image_state *image_buckets[IMAGE_BUCKETS];
     uint32_t wanted_round;
     struct ingest_state *ingests;
     size_t n_ingests;
@@ -362,8 +375,8 @@ void newest_done(struct newest *newest);
 
 /* The same for all spellings of one image. */
 uint64_t image_hash(struct str image);
-struct image_state *image_find(const struct correlate *c, struct str image);  /* or NULL */
-struct image_state *image_by_hash(struct image_state *images, uint64_t hash); /* or NULL */
+struct image_state *image_find(const struct correlate *c, struct str image); /* or NULL */
+struct image_state *image_by_hash(const struct correlate *c, uint64_t hash); /* or NULL */
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
 
 /* A container was made of it: it is there, before the runtime was asked again. */
@@ -372,6 +385,9 @@ void image_used(struct correlate *c, struct str image, struct instant now);
 /* Its pull has ended, if only nobody asked how: worth asking once more. */
 bool image_is_awaited(const struct image_state *image);
 void image_pull_failed(struct correlate *c, struct str image);
+
+/* A container waits for it, and it is absent or may be pulled again. */
+bool image_may_be_fetched(const struct image_state *image);
 
 /* Brings `waiting` and `pulling` of all images up to date. */
 void images_count(struct correlate *c);
@@ -417,9 +433,8 @@ int view_images(struct correlate *c, struct snapshot *ret);
 void view_in_progress(const struct snapshot *from, struct registry_counters *to);
 
 /* `open`: the views of all open incidents. NULL and 0: no stall. -ENOMEM. */
-int view_stall(struct correlate *c, const struct incident *incident,
-               const struct incident_view *open, struct arena *arena,
-               const struct stall_view **ret);
+int view_stall(struct correlate *c, struct incident *incident, const struct incident_view *open,
+               struct arena *arena, const struct stall_view **ret);
 
 /* --- heard.c ---------------------------------------------------------------- */
 
@@ -434,6 +449,9 @@ void heard_free(struct correlate *c);
 /* The row that counts for the registry of `image`; over the cap, the row for all others. Never
  * NULL. */
 struct registry *registry_of(struct correlate *c, struct str image, struct instant now);
+
+/* A pod names it: it gets a row where there is room. `*unlisted`: that it got none was counted. */
+void registry_named(struct correlate *c, struct str image, bool *unlisted, struct instant now);
 void registries_forget(struct correlate *c, struct instant now);
 void registries_free(struct correlate *c);
 

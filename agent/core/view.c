@@ -172,7 +172,7 @@ static int copy_incidents(struct correlate *c, enum snapshot_detail detail, stru
     ret->incidents = list;
     ret->n_incidents = n;
     n = 0;
-    for (const struct incident *i = c->incidents; i && detail == SNAPSHOT_DETAIL; i = i->next)
+    for (struct incident *i = c->incidents; i && detail == SNAPSHOT_DETAIL; i = i->next)
         if (incident_state_open(i->state) &&
             view_stall(c, i, list, &ret->arena, &list[n++].stall) < 0)
             return -ENOMEM;
@@ -315,26 +315,29 @@ static bool events_would_help(const struct pod *pod, struct instant now)
 /* Where more wait than can be asked for at once, the longest unasked come first. */
 #define ASKED_LATELY_US (10 * SEC)
 
-static void want_images(struct correlate *c, const struct pod *pod, bool asked_lately,
-                        struct instant now, struct wanted *ret)
+static void want_pods_images(struct correlate *c, const struct pod *pod, bool asked_lately,
+                             struct instant now, struct wanted *ret)
 {
     bool blocked = false;
 
     for (size_t i = 0; i < pod->n_containers; i++) {
-        const struct container *container = &pod->containers[i];
+        struct container *container = &pod->containers[i];
         struct image_state *image;
         bool lately;
 
         if (!container_waits(container, &blocked))
             continue;
-        image = image_by_hash(c->images, container->image_hash);
+        image = image_by_hash(c, container->image_hash);
         lately = image && now.mono_us - image->seen_us < ASKED_LATELY_US;
         if (lately != asked_lately || (image && image->wanted == c->wanted_round))
             continue;
         if (image)
             image->wanted = c->wanted_round;
-        if (!want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, container->image))
+        if (want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, container->image))
+            continue;
+        if (!container->unasked)
             correlate_limit_hit(c, LIMIT_HIT_WANTED_IMAGES);
+        container->unasked = true;
     }
 }
 
@@ -345,6 +348,38 @@ static void want_volumes(const struct correlate *c, struct wanted *ret)
             want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->image);
 }
 
+static void want_waiting(struct correlate *c, bool asked_lately, struct instant now,
+                         struct wanted *ret)
+{
+    for (size_t b = 0; b < POD_BUCKETS && ret->pods_wait; b++)
+        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
+            if (pod->waiting)
+                want_pods_images(c, pod, asked_lately, now, ret);
+}
+
+static void want_images(struct correlate *c, struct instant now, struct wanted *ret)
+{
+    for (const struct image_state *i = c->images; i; i = i->next)
+        if (image_is_awaited(i))
+            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->asked);
+    want_waiting(c, false, now, ret);
+    want_volumes(c, ret);
+    want_waiting(c, true, now, ret);
+}
+
+/* A limit is hit when a pod's events are left out, not each time somebody asks meanwhile. */
+static void want_events(struct correlate *c, struct pod *pod, struct instant now,
+                        struct wanted *ret)
+{
+    bool left_out =
+        events_would_help(pod, now) && !want(&ret->arena, ret->namespaces, &ret->n_namespaces,
+                                             LIMIT_EVENT_NAMESPACES, pod->namespace);
+
+    if (left_out && !pod->unheard)
+        correlate_limit_hit(c, LIMIT_HIT_EVENT_NAMESPACES);
+    pod->unheard = left_out;
+}
+
 /* Those longest not asked after first: leftovers that are nobody's must not hide the next. */
 static void want_blobs(struct correlate *c, struct instant now, struct wanted *ret)
 {
@@ -352,7 +387,7 @@ static void want_blobs(struct correlate *c, struct instant now, struct wanted *r
     size_t n = 0;
 
     for (const struct image_state *i = c->images; i && c->stall_after_us; i = i->next)
-        ret->ingests |= i->waiting && !i->present;
+        ret->ingests |= image_may_be_fetched(i);
     for (size_t i = 0; i < c->n_ingests && ret->ingests; i++)
         if (ingest_is_idle(c, &c->ingests[i], now))
             idle[n++] = &c->ingests[i];
@@ -375,22 +410,11 @@ void correlate_wanted(struct correlate *c, struct instant now, struct wanted *re
     c->wanted_round++;
 
     for (size_t b = 0; b < POD_BUCKETS; b++) {
-        for (const struct pod *pod = c->pods[b]; pod; pod = pod->next) {
-            if (events_would_help(pod, now) &&
-                !want(&ret->arena, ret->namespaces, &ret->n_namespaces, LIMIT_EVENT_NAMESPACES,
-                      pod->namespace))
-                correlate_limit_hit(c, LIMIT_HIT_EVENT_NAMESPACES);
+        for (struct pod *pod = c->pods[b]; pod; pod = pod->next) {
+            want_events(c, pod, now, ret);
             ret->pods_wait |= pod->waiting > 0;
         }
     }
-    want_volumes(c, ret);
-    for (const struct image_state *i = c->images; i; i = i->next)
-        if (image_is_awaited(i))
-            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->canonical);
-    for (int asked_lately = 0; asked_lately <= 1 && ret->pods_wait; asked_lately++)
-        for (size_t b = 0; b < POD_BUCKETS; b++)
-            for (const struct pod *pod = c->pods[b]; pod; pod = pod->next)
-                if (pod->waiting)
-                    want_images(c, pod, asked_lately, now, ret);
+    want_images(c, now, ret);
     want_blobs(c, now, ret);
 }

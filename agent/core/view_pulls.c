@@ -60,15 +60,16 @@ static int view_image(const struct correlate *c, const struct image_state *from,
     return to->image && to->registry && to->digest ? 0 : -ENOMEM;
 }
 
-/* The first of the images that have it; NULL: none is known to. */
+/* The first of the images that have it, of those that began in one look the one that is known for
+ * longest; NULL: none is known to. */
 static const struct image_state *first_of(const struct correlate *c,
                                           const struct ingest_state *ingest,
                                           const struct image_state *only)
 {
     const struct image_state *first = NULL;
 
-    for (const struct image_state *i = c->images; i; i = i->next)
-        if (is_its(ingest, i, only) && (!first || i->begun_us < first->begun_us))
+    for (const struct image_state *i = c->images; i; i = i->next) /* the newest is first */
+        if (is_its(ingest, i, only) && (!first || i->begun_us <= first->begun_us))
             first = i;
     return first;
 }
@@ -168,17 +169,19 @@ static bool waits_behind(const struct incident *i, const struct incident *stalle
            strcmp(i->stall.digest, stalled->stall.digest) == 0;
 }
 
-/* The names are those of the incidents' own views, which stand in the same order. */
-static void fill_waiters(const struct correlate *c, const struct incident *incident,
+/* The names are those of the incidents' own views, which stand in the same order. Returns whether
+ * all are shown. */
+static bool fill_waiters(const struct correlate *c, const struct incident *incident,
                          const struct incident_view *views, struct waiter_view *waiters,
                          struct stall_view *to)
 {
     size_t at = 0;
 
-    for (const struct incident *i = c->incidents; i && to->n_waiting_behind < LIMIT_WAITING_BEHIND;
-         i = i->next) {
+    for (const struct incident *i = c->incidents; i; i = i->next) {
         if (!incident_state_open(i->state))
             continue;
+        if (waits_behind(i, incident) && to->n_waiting_behind == LIMIT_WAITING_BEHIND)
+            return false;
         if (waits_behind(i, incident))
             waiters[to->n_waiting_behind++] =
                 (struct waiter_view){ .namespace = views[at].namespace,
@@ -186,12 +189,13 @@ static void fill_waiters(const struct correlate *c, const struct incident *incid
                                       .container = views[at].container };
         at++;
     }
+    return true;
 }
 
-int view_stall(struct correlate *c, const struct incident *incident,
-               const struct incident_view *open, struct arena *arena, const struct stall_view **ret)
+int view_stall(struct correlate *c, struct incident *incident, const struct incident_view *open,
+               struct arena *arena, const struct stall_view **ret)
 {
-    const struct stall *from = &incident->stall;
+    struct stall *from = &incident->stall;
     struct waiter_view *waiters;
     struct stall_view *to;
 
@@ -209,9 +213,11 @@ int view_stall(struct correlate *c, const struct incident *incident,
         .last_progress_us = from->moved_wall_us,
         .waiting_behind = waiters,
     };
-    fill_waiters(c, incident, open, waiters, to);
-    if (to->n_waiting_behind == LIMIT_WAITING_BEHIND)
-        correlate_limit_hit(c, LIMIT_HIT_WAITING_BEHIND);
+    if (!fill_waiters(c, incident, open, waiters, to)) {
+        if (!from->crowded)
+            correlate_limit_hit(c, LIMIT_HIT_WAITING_BEHIND);
+        from->crowded = true;
+    }
     *ret = to;
     return to->layer ? 0 : -ENOMEM;
 }

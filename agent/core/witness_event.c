@@ -44,6 +44,8 @@ static int hear_missing_secret(struct pod *pod, const struct event_fact *fact, s
 
     if (!open || !close || close < open)
         return 0;
+    if (pod->missing_at_us && fact->last_us < pod->missing_event_us)
+        return 0; /* a list is in no order */
     rest = str_span(open + 1, close);
     while (rest.len && n < ARRAY_SIZE(names)) {
         const char *comma = str_find(rest, STR(", "));
@@ -259,6 +261,16 @@ static bool tells_of_pull(const struct event_fact *fact)
            str_eq(fact->reason, STR("ErrImageNeverPull"));
 }
 
+/* kubelet: pkg/kubelet/images/image_manager.go, "Pulling image"; said when a try begins. */
+static void hear_pulling(const struct pod *pod, const struct event_fact *fact, struct instant now)
+{
+    struct container *container = pod_container(pod, event_container(fact->field_path));
+    int64_t tried_us = now.mono_us - (now.wall_us - fact->last_us);
+
+    if (container && tried_us > container->tried_us)
+        container->tried_us = tried_us;
+}
+
 static int64_t not_later(int64_t wall_us, struct instant now)
 {
     return wall_us < now.wall_us ? wall_us : now.wall_us;
@@ -282,6 +294,8 @@ int witness_event(struct correlate *c, const struct event_fact *told, struct ins
         return hear_missing_secret(pod, &fact, now);
     if (str_eq(fact.reason, STR("FailedCreatePodSandBox")))
         return hear_failed_sandbox(c, pod, &fact, now);
+    if (str_eq(fact.reason, STR("Pulling")))
+        hear_pulling(pod, &fact, now);
     if (tells_of_pull(&fact))
         return hear_failed_pull(c, pod, &fact, now);
     return 0;

@@ -182,11 +182,13 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
 {
     enum pull_class pull = pull_class_of(fact);
     uint64_t said = hash_said(fact);
+    bool failed_start = fact->phase == PHASE_TERMINATED && fact->exit_code != 0;
     bool heard = true;
     char *reason;
     int r = 0;
 
-    if (pull == container->pull && said == container->said && fact->phase == container->phase)
+    if (pull == container->pull && said == container->said && fact->phase == container->phase &&
+        failed_start == container->failed_start)
         return 0; /* a status is repeated whenever anything else in the pod changes */
     if (container->replaced == said && pull != PULL_SILENT && pull != PULL_DONE)
         return 0; /* until the kubelet has looked at the new image, this is of the old one */
@@ -215,7 +217,7 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     mem_free(container->waiting_reason);
     container->waiting_reason = reason;
     container->phase = fact->phase;
-    container->failed_start = fact->phase == PHASE_TERMINATED && fact->exit_code != 0;
+    container->failed_start = failed_start;
     container->pull = pull;
     container->said = r < 0 ? 0 : said;
     return r;
@@ -255,9 +257,9 @@ int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant
         return r == -ENOSPC ? 0 : r;
 
     for (size_t i = 0; i < pod->n_containers; i++)
-        registry_of(c, str_from(pod->containers[i].image), now);
+        registry_named(c, str_from(pod->containers[i].image), &pod->containers[i].unlisted, now);
     for (size_t i = 0; i < pod->n_volumes; i++)
-        registry_of(c, str_from(pod->volumes[i].reference), now);
+        registry_named(c, str_from(pod->volumes[i].reference), &pod->volumes[i].unlisted, now);
 
     if (pod->terminal) {
         incidents_end(c, pod, NULL, INCIDENT_GONE, now);

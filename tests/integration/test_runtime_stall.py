@@ -181,6 +181,24 @@ class QueuedBehindAStall(OnARuntimeThatStalls):
         alone()
 
 
+class AnOlderImageIsThere(OnARuntimeThatStalls):
+    """imagePullPolicy Always, and the tag was moved: the runtime says that the image is present."""
+
+    def test_it_is_in_progress_and_stalls_all_the_same(self):
+        older, image = self.lab.open.image("lab/pause", "1"), self.lab.endpoints["stalls"] + "/team/app:v1"
+        self.create("healthy", older)
+        self.eventually_runs("healthy")
+        self.lab.containerd.ctr("images", "tag", older, image)
+        self.create_spec("again", {"containers": [{"name": "app", "image": image, "imagePullPolicy": "Always"}]})
+        self.eventually_in_progress(self.lab.endpoints["stalls"], 1)
+        found = self.eventually_shown("again", FOUND_WITHIN, state="stalled", reason="pull_stalled")
+        self.assertTrue(found["image_present"])
+
+        self.lab.set_pace("stalls")
+        self.eventually_runs("again")
+        self.eventually_shown("again", LOOK + 5, state="recovered")
+
+
 class Unpacking(OnARuntimeThatStalls):
     def test_a_layer_that_takes_long_to_unpack_is_no_stall(self):
         registry = self.lab.endpoints["slow"]

@@ -65,6 +65,50 @@ static void counts_of_several_event_objects_add_up(void **state)
     expect_attempts(w, "web-0", 4, 4);
 }
 
+static void tell_series(struct world *w, const char *object, const char *message, int64_t first_us,
+                        int32_t count)
+{
+    const struct observation observation = {
+        .kind = OBSERVE_EVENT,
+        .event = { .event_uid = str_from(object),
+                   .namespace = STR("default"),
+                   .pod_name = STR("web-0"),
+                   .pod_uid = STR("web-0"),
+                   .field_path = STR(APP_PATH),
+                   .reason = STR("Failed"),
+                   .message = str_from(message),
+                   .count = count,
+                   .first_us = first_us,
+                   .last_us = w->now.wall_us / SEC * SEC },
+    };
+
+    assert_int_equal(correlate_observe(w->correlate, &observation, w->now), 0);
+}
+
+/*
+ * The server forgets an Event after an hour; the kubelet does not, and its spam filter seldom lets
+ * one through. client-go, recordEvent(): what cannot be patched is created anew, with all it
+ * counts.
+ */
+static void an_event_object_that_is_made_anew_goes_on_counting(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us / SEC * SEC;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_series(w, "e1", PULL_FAILED(NOT_FOUND_TEXT), first_us, 12);
+    expect_attempts(w, "web-0", 12, 12);
+    world_advance(w, 2 * HOUR);
+    tell_series(w, "e2", PULL_FAILED(NOT_FOUND_TEXT), first_us, 40);
+    expect_attempts(w, "web-0", 40, 40);
+    tell_series(w, "e2", PULL_FAILED(NOT_FOUND_TEXT), first_us, 41);
+    expect_attempts(w, "web-0", 41, 41);
+    tell_series(w, "e3", PULL_FAILED("manifest unknown"), first_us, 2); /* other words */
+    expect_attempts(w, "web-0", 43, 43);
+    tell_series(w, "e4", PULL_FAILED(NOT_FOUND_TEXT), first_us + HOUR, 1); /* forgotten by all */
+    expect_attempts(w, "web-0", 44, 44);
+}
+
 static void the_status_counts_what_events_lost(void **state)
 {
     struct world *w = *state;
@@ -340,6 +384,7 @@ int main(void)
         WORLD_TEST(an_attempt_counts_once_when_the_status_comes_first),
         WORLD_TEST(events_count_what_the_status_skipped),
         WORLD_TEST(counts_of_several_event_objects_add_up),
+        WORLD_TEST(an_event_object_that_is_made_anew_goes_on_counting),
         WORLD_TEST(the_status_counts_what_events_lost),
         WORLD_TEST(a_back_off_whose_pull_error_was_never_seen_is_an_attempt),
         WORLD_TEST(combined_events_are_not_counted),

@@ -28,6 +28,22 @@ static void an_ended_incident_is_kept_for_ten_minutes(void **state)
     world_look_done(&look);
 }
 
+static void a_failure_found_in_the_first_list_has_no_exact_beginning(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    world_advance(w, 10 * SEC);
+    tell_list_begin(w);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT); /* made after we began to look */
+    tell_list_end(w);
+    tell_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
+    world_look(w, &look);
+    assert_false(look_one(&look, "web-0")->first_failure_exact);
+    assert_true(look_one(&look, "web-1")->first_failure_exact);
+    world_look_done(&look);
+}
+
 static void how_it_began_stays_in_the_evidence(void **state)
 {
     struct world *w = *state;
@@ -55,6 +71,7 @@ static void evidence_over_its_room_is_left_out_and_counted(void **state)
     struct world *w = *state;
     char name[32];
     struct look look;
+    uint64_t hits;
 
     memset(text, 'x', sizeof(text) - 1);
     for (unsigned pod = 0; pod < 300; pod++) {
@@ -66,9 +83,17 @@ static void evidence_over_its_room_is_left_out_and_counted(void **state)
         }
     }
     world_look(w, &look);
-    assert_true(look.snapshot.limit_hits[LIMIT_HIT_EVIDENCE_BYTES] > 0);
+    hits = look.snapshot.limit_hits[LIMIT_HIT_EVIDENCE_BYTES];
+    assert_true(hits > 0);
     assert_string_equal(look_one(&look, "web-299")->evidence[0].text, "");
     assert_true(strlen(look_one(&look, "web-299")->message) > 900); /* that one is kept */
+    world_look_done(&look);
+
+    for (int i = 0; i < 10; i++) /* an event is read again and again */
+        tell_event(w, "web-299", APP_PATH, "e", "Failed", "Failed to pull image \"" IMAGE "\": x",
+                   1);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVIDENCE_BYTES], hits + 1);
     world_look_done(&look);
 
     for (unsigned pod = 0; pod < 300; pod++) {
@@ -132,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(an_ended_incident_is_kept_for_ten_minutes),
+        WORLD_TEST(a_failure_found_in_the_first_list_has_no_exact_beginning),
         WORLD_TEST(how_it_began_stays_in_the_evidence),
         WORLD_TEST(evidence_over_its_room_is_left_out_and_counted),
         WORLD_TEST(the_oldest_ended_incident_makes_room),

@@ -275,6 +275,53 @@ static void the_next_try_can_stall_too_and_fails_on_when_bytes_come(void **state
     world_look_done(&look);
 }
 
+/* The runtime was restarted: the pull failed, its half layer stays, and the next try goes on with
+ * it (cri/content.h), but the registry sends nothing. */
+static void the_next_try_can_stall_on_the_same_layer_without_a_new_byte(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "web-0");
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    stand_still(w, 30 * SEC, 400, 0);
+    tell_event(w, "web-0", APP_PATH, "p", "Pulling", "Pulling image \"" IMAGE "\"", 1);
+    world_advance(w, 2 * SEC);
+    tell_waiting(w, "web-0", "ErrImagePull", "rpc error: code = Unavailable desc = EOF");
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    stand_still(w, 5 * MINUTE, 400, 30 * SEC);
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF); /* nobody tries */
+
+    tell_event(w, "web-0", APP_PATH, "p", "Pulling", "Pulling image \"" IMAGE "\"", 2);
+    stand_still(w, 115 * SEC, 400, 6 * MINUTE);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
+    stand_still(w, 10 * SEC, 400, 8 * MINUTE);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    stand_still(w, 3 * MINUTE, 400, 9 * MINUTE); /* that try is over, too */
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+}
+
+static void
+a_try_that_goes_on_with_another_layer_does_not_stall_on_the_one_left_behind(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "web-0");
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    world_advance(w, 2 * SEC);
+    tell_waiting(w, "web-0", "ErrImagePull", "rpc error: code = Unavailable desc = EOF");
+    world_advance(w, 10 * SEC);
+    tell_event(w, "web-0", APP_PATH, "p", "Pulling", "Pulling image \"" IMAGE "\"", 1);
+    for (uint64_t bytes = 0; bytes < 10; bytes++) {
+        world_advance(w, 30 * SEC);
+        TELL_INGESTS(w, { LAYER, 400, (int64_t)bytes * 30 * SEC }, { OTHER_LAYER, bytes, 0 });
+        tell_blob_owner(w, LAYER, REPOSITORY);
+        assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+    }
+}
+
 static void the_runtime_gives_up_and_the_incident_goes_on(void **state)
 {
     struct world *w = *state;
@@ -321,6 +368,41 @@ static void an_agent_that_comes_after_the_stall_began_finds_it(void **state)
     assert_true(wants_owner(w, LAYER));
     tell_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+}
+
+/* The runtime is asked now and then: a pull's blob is some seconds older than our first look. */
+static void a_blob_that_began_just_before_the_first_look_is_of_this_pull(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "web-0");
+    for (int64_t passed = 0; passed <= 2 * MINUTE; passed += LOOK) {
+        tell_image(w, IMAGE, false);
+        TELL_INGESTS(w, { LAYER, 400, 4 * SEC + passed },
+                     { OTHER_LAYER, (uint64_t)(passed / SEC), 0 });
+        world_advance(w, LOOK);
+    }
+    TELL_INGESTS(w, { LAYER, 400, 4 * SEC + 2 * MINUTE }, { OTHER_LAYER, 999, 0 });
+    assert_true(wants_owner(w, LAYER));
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+}
+
+static void a_stall_is_not_older_than_the_wait_for_it(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+    int64_t began_us;
+
+    pulling(w, "web-0"); /* and goes on with what somebody left behind the day before */
+    began_us = w->now.wall_us;
+    stand_still(w, 2 * MINUTE, 400, 24 * HOUR);
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_STALLED);
+    assert_int_equal(look_one(&look, "web-0")->first_failure_us, began_us);
+    assert_int_equal(look_one(&look, "web-0")->stall->last_progress_us, began_us - 24 * HOUR);
+    world_look_done(&look);
 }
 
 static void a_clock_that_jumps_makes_no_stall(void **state)
@@ -410,9 +492,13 @@ int main(void)
         cmocka_unit_test(the_runtime_names_hosts_without_their_port),
         WORLD_TEST(what_a_failed_try_left_behind_is_no_stall),
         WORLD_TEST(the_next_try_can_stall_too_and_fails_on_when_bytes_come),
+        WORLD_TEST(the_next_try_can_stall_on_the_same_layer_without_a_new_byte),
+        WORLD_TEST(a_try_that_goes_on_with_another_layer_does_not_stall_on_the_one_left_behind),
         WORLD_TEST(the_runtime_gives_up_and_the_incident_goes_on),
         WORLD_TEST(what_an_earlier_pull_left_behind_waits_for_its_turn),
         WORLD_TEST(an_agent_that_comes_after_the_stall_began_finds_it),
+        WORLD_TEST(a_blob_that_began_just_before_the_first_look_is_of_this_pull),
+        WORLD_TEST(a_stall_is_not_older_than_the_wait_for_it),
         WORLD_TEST(a_clock_that_jumps_makes_no_stall),
         WORLD_TEST(where_stalls_are_not_looked_for_bytes_are_not_asked_for),
         WORLD_TEST(a_pod_that_goes_takes_its_stall_along),

@@ -301,6 +301,27 @@ static void an_init_container_that_failed_gives_nobody_its_turn(void **state)
 }
 
 /* The cause went back to an earlier one: the ring says nothing happened. */
+/* Its second run was over before anybody could see it run. */
+static void an_init_container_that_succeeds_after_all_gives_the_next_its_turn(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+
+    pod_of(w, &told, "web-0");
+    told.containers[1] = told.containers[0];
+    told.containers[0].name = STR("setup");
+    told.containers[0].kind = CONTAINER_INIT;
+    told.containers[0].phase = PHASE_TERMINATED;
+    told.containers[0].waiting_reason = STR("");
+    told.containers[0].exit_code = 1;
+    told.fact.n_containers = 2;
+    tell_pod(w, &told);
+    assert_int_equal(correlate_waiting(w->correlate), 0);
+    told.containers[0].exit_code = 0;
+    tell_pod(w, &told);
+    assert_int_equal(correlate_waiting(w->correlate), 1);
+}
+
 static void a_cause_that_comes_back_is_a_move(void **state)
 {
     struct world *w = *state;
@@ -351,6 +372,7 @@ int main(void)
         WORLD_TEST(another_pods_failure_does_not_hide_a_good_pull),
         WORLD_TEST(a_clock_set_back_hides_no_recovery),
         WORLD_TEST(an_init_container_that_failed_gives_nobody_its_turn),
+        WORLD_TEST(an_init_container_that_succeeds_after_all_gives_the_next_its_turn),
         WORLD_TEST(a_cause_that_comes_back_is_a_move),
         WORLD_TEST(the_first_event_of_a_sandbox_image_is_heard),
     };

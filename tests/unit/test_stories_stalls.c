@@ -345,10 +345,13 @@ static void a_picture_of_many_that_are_stalled(void **state)
     }
     TELL_INGESTS(w, { LAYER, 400, 3 * MINUTE });
     tell_blob_owner(w, LAYER, REPOSITORY);
-    arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-    assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_DETAIL, &snapshot), 0);
-    assert_int_equal(snapshot.n_incidents, 1000);
-    arena_done(&snapshot.arena);
+    for (int i = 0; i < 3; i++) {
+        arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
+        assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_DETAIL, &snapshot), 0);
+        assert_int_equal(snapshot.n_incidents, 1000);
+        arena_done(&snapshot.arena);
+    }
+    assert_in_range(snapshot.limit_hits[LIMIT_HIT_WAITING_BEHIND], 1, 1000); /* once for each */
 }
 
 /* The kubelet restarts during a back-off: its status begins anew at ContainerCreating. */
@@ -436,6 +439,148 @@ static void what_the_runtime_before_had_in_flight_is_forgotten(void **state)
     world_look_done(&look);
 }
 
+/* A pod whose image is always pulled, though an older copy of the tag is there. */
+static void repulling(struct world *w, const char *name)
+{
+    struct pod_told told;
+
+    pod_of(w, &told, name);
+    told.containers[0].pull_policy = STR("Always");
+    tell_pod(w, &told);
+    tell_image(w, IMAGE, true);
+    tell_looked(w, name);
+}
+
+static const struct image_view *image_of(const struct look *look, const char *image)
+{
+    for (size_t i = 0; i < look->snapshot.n_images; i++)
+        if (strcmp(look->snapshot.images[i].image, image) == 0)
+            return &look->snapshot.images[i];
+    fail_msg("nothing is known of %s", image);
+    return NULL;
+}
+
+static size_t repulls(struct world *w)
+{
+    struct look look;
+    size_t n;
+
+    world_look(w, &look);
+    n = image_of(&look, IMAGE)->pulling;
+    assert_int_equal(image_of(&look, IMAGE)->since_us > 0, n > 0);
+    world_look_done(&look);
+    return n;
+}
+
+static void an_image_that_is_there_and_pulled_again_is_in_progress_and_can_stall(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+    struct look look;
+
+    repulling(w, "web-0");
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_true(wanted.ingests);
+    wanted_done(&wanted);
+    tell_ingests(w, NULL, 0);
+    assert_int_equal(repulls(w), 0); /* it merely starts, as far as anybody knows */
+    world_advance(w, LOOK);
+    for (int64_t idle = 0; idle <= 2 * MINUTE; idle += LOOK) {
+        tell_image(w, IMAGE, true);
+        tell_looked(w, "web-0");
+        TELL_INGESTS(w, { LAYER, 400, idle });
+        assert_int_equal(repulls(w), 1);
+        world_advance(w, LOOK);
+    }
+    TELL_INGESTS(w, { LAYER, 400, 2 * MINUTE + LOOK });
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_STALLED);
+    assert_true(look_one(&look, "web-0")->image_present);
+    world_look_done(&look);
+
+    tell_running(w, "web-0");
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
+    assert_int_equal(look_attempts(&look, REGISTRY), 0); /* an image that was there did not come */
+    world_look_done(&look);
+}
+
+static void an_image_that_is_there_and_not_pulled_again_is_not_in_progress(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, true);
+    tell_looked(w, "web-0");
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_false(wanted.ingests);
+    wanted_done(&wanted);
+    world_advance(w, LOOK);
+    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
+        TELL_INGESTS(w, { LAYER, 400, idle });
+        tell_blob_owner(w, LAYER, REPOSITORY);
+        assert_int_equal(repulls(w), 0);
+        world_advance(w, LOOK);
+    }
+    assert_int_equal(count(w, "web-0"), 0);
+}
+
+static void what_may_be_anothers_shows_nobody_in_progress(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+
+    pod_of(w, &told, "web-1");
+    told.containers[0].image = STR(OTHER_IMAGE);
+    told.containers[0].pull_policy = STR("Always");
+    tell_pod(w, &told);
+    tell_image(w, OTHER_IMAGE, true);
+    repulling(w, "web-0");
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-1"), true } },
+        w->now);
+    tell_looked(w, "web-0");
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    for (int i = 0; i < 2; i++) {
+        struct look look;
+
+        world_look(w, &look);
+        assert_int_equal(image_of(&look, IMAGE)->pulling, i);
+        assert_int_equal(image_of(&look, "docker.io/library/other:2")->pulling, 0);
+        world_look_done(&look);
+        tell_blob_owner(w, LAYER, REPOSITORY);
+    }
+}
+
+/* Another tag of its repository stands still; this one only starts, a moment longer than others. */
+static void who_has_its_image_does_not_wait_behind_another_tag(void **state)
+{
+    struct world *w = *state;
+
+    waits(w, "web-1", REGISTRY "/team/app:v2");
+    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
+        tell_image(w, REGISTRY "/team/app:v2", false);
+        tell_looked(w, "web-1");
+        TELL_INGESTS(w, { LAYER, 400, idle });
+        world_advance(w, LOOK);
+    }
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(count(w, "web-1"), 1);
+    for (int64_t idle = 3 * MINUTE; idle <= 6 * MINUTE; idle += LOOK) {
+        correlate_observe(
+            w->correlate,
+            &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-1"), true } },
+            w->now);
+        repulling(w, "web-0");
+        TELL_INGESTS(w, { LAYER, 400, idle });
+        assert_int_equal(count(w, "web-0"), 0);
+        world_advance(w, LOOK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +597,10 @@ int main(void)
         WORLD_TEST(a_stall_that_nobody_can_see_any_more_is_not_held_up),
         WORLD_TEST(a_clock_set_back_hides_no_stall),
         WORLD_TEST(what_the_runtime_before_had_in_flight_is_forgotten),
+        WORLD_TEST(an_image_that_is_there_and_pulled_again_is_in_progress_and_can_stall),
+        WORLD_TEST(an_image_that_is_there_and_not_pulled_again_is_not_in_progress),
+        WORLD_TEST(what_may_be_anothers_shows_nobody_in_progress),
+        WORLD_TEST(who_has_its_image_does_not_wait_behind_another_tag),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,9 +165,43 @@ static void namespaces_over_the_cap_are_counted(void **state)
         told.containers[0].waiting_reason = STR("ErrImagePull");
         tell_pod(w, &told);
     }
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_namespaces, LIMIT_EVENT_NAMESPACES);
-    wanted_done(&wanted);
+    for (int i = 0; i < 10; i++) { /* once each, however often somebody asks */
+        correlate_wanted(w->correlate, w->now, &wanted);
+        assert_int_equal(wanted.n_namespaces, LIMIT_EVENT_NAMESPACES);
+        wanted_done(&wanted);
+    }
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
+    world_look_done(&look);
+}
+
+/* One failing or running pod in each of one namespace more than can be watched. */
+static void tell_namespaces(struct world *w, bool failing)
+{
+    struct pod_told told;
+    char name[16];
+
+    for (unsigned i = 0; i <= LIMIT_EVENT_NAMESPACES; i++) {
+        snprintf(name, sizeof(name), "team-%u", i);
+        pod_of(w, &told, name);
+        told.fact.namespace = str_from(name);
+        told.containers[0].phase = failing ? PHASE_WAITING : PHASE_RUNNING;
+        told.containers[0].waiting_reason = STR("ErrImagePull");
+        tell_pod(w, &told);
+    }
+}
+
+static void a_namespace_that_is_left_out_again_is_counted_again(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+    struct look look;
+
+    for (int i = 0; i < 4; i++) {
+        tell_namespaces(w, i % 2 == 0);
+        correlate_wanted(w->correlate, w->now, &wanted);
+        wanted_done(&wanted);
+    }
     world_look(w, &look);
     assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
     world_look_done(&look);
@@ -219,6 +253,7 @@ int main(void)
         WORLD_TEST(a_pod_that_the_runtime_never_speaks_of_has_no_sandbox),
         WORLD_TEST(only_the_container_whose_turn_it_is_waits),
         WORLD_TEST(namespaces_over_the_cap_are_counted),
+        WORLD_TEST(a_namespace_that_is_left_out_again_is_counted_again),
         WORLD_TEST(the_next_retry_follows_the_kubelets_back_off),
         WORLD_TEST(a_picture_for_metrics_leaves_out_texts_and_what_ended),
     };

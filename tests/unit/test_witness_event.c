@@ -142,6 +142,36 @@ static void a_missing_pull_secret_explains_unauthorized(void **state)
     world_look_done(&look);
 }
 
+/* A list of events is in no order. */
+static void an_older_event_does_not_bring_a_secret_back_that_is_there(void **state)
+{
+    static const char *const both =
+        "Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not";
+    struct world *w = *state;
+    struct observation old = { .kind = OBSERVE_EVENT };
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    old.event = (struct event_fact){ .event_uid = STR("s1"),
+                                     .namespace = STR("default"),
+                                     .pod_name = STR("web-0"),
+                                     .pod_uid = STR("web-0"),
+                                     .reason = STR("FailedToRetrieveImagePullSecret"),
+                                     .message = str_from(both),
+                                     .count = 1,
+                                     .first_us = w->now.wall_us,
+                                     .last_us = w->now.wall_us };
+    world_advance(w, MINUTE);
+    tell_event(
+        w, "web-0", "", "s2", "FailedToRetrieveImagePullSecret",
+        "Unable to retrieve some image pull secrets (b); attempting to pull the image may not", 1);
+    assert_int_equal(correlate_observe(w->correlate, &old, w->now), 0);
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->n_missing_pull_secrets, 1);
+    assert_string_equal(look_one(&look, "web-0")->missing_pull_secrets[0], "b");
+    world_look_done(&look);
+}
+
 static void a_missing_pull_secret_explains_nothing_else(void **state)
 {
     struct world *w = *state;
@@ -402,6 +432,7 @@ int main(void)
         WORLD_TEST(an_event_names_the_cause_that_an_old_kubelets_status_lacks),
         WORLD_TEST(a_late_event_does_not_bring_back_an_older_cause),
         WORLD_TEST(a_missing_pull_secret_explains_unauthorized),
+        WORLD_TEST(an_older_event_does_not_bring_a_secret_back_that_is_there),
         WORLD_TEST(a_missing_pull_secret_explains_nothing_else),
         WORLD_TEST(a_sandbox_image_that_cannot_be_pulled_is_an_incident_of_the_pod),
         WORLD_TEST(events_tell_what_happened_before_they_were_read),
