@@ -226,7 +226,7 @@ class Floods(CrioStory):
         self.one_more_waits()
         self.answers_until(lambda: self.limit_hits() > 0, "it is counted", LOOK)
         self.assertEqual(self.up(), 1)
-        self.assertIn("ImageStatus", self.source()["last_error"])
+        support.eventually(lambda: "ImageStatus" in (self.source()["last_error"] or ""), "the round is told of")
         self.assertGreater(self.crio.calls("ListPodSandbox"), 0)
 
     def test_a_greeting_that_is_too_long(self):

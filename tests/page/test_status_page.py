@@ -62,19 +62,22 @@ class Server:
 @unittest.skipUnless(os.environ.get("PAGE_SERVER"), "PAGE_SERVER is not set")
 @unittest.skipUnless(shutil.which("chromedriver"), "Debian's chromium-driver is not installed")
 class StatusPage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="imagepull-page-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.browser = Browser(shutil.which("chromedriver"), cls.folder)
+        cls.addClassCleanup(cls.browser.close)
+
     def setUp(self):
         self.server = Server()
         self.addCleanup(self.server.stop)
-        self.folder = tempfile.mkdtemp(prefix="imagepull-page-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
     def browse(self, picture, **window):
         self.server.show(picture)
-        browser = Browser(shutil.which("chromedriver"), self.folder, **window)
-        self.addCleanup(browser.close)
-        browser.open(self.server.url)
-        browser.until(READY)
-        return browser
+        self.browser.open(self.server.url, **window)
+        self.browser.until(READY)
+        return self.browser
 
     def keep(self, browser, name):
         folder = os.environ.get("PAGE_PICTURES", self.folder)

@@ -17,7 +17,7 @@ class BrowserError(Exception):
 class Browser:
     """Starts at once, keeps its files in `folder`; `close` ends the browser and its driver."""
 
-    def __init__(self, driver, folder, width=1280, height=900, dark=False):
+    def __init__(self, driver, folder):
         with open(os.path.join(folder, "driver.log"), "w") as log:
             # In a PID namespace that dies with this process, however that ends: a browser that is left behind
             # holds inotify instances, and soon containerd starts without its CRI plugin.
@@ -28,18 +28,11 @@ class Browser:
         self._session = None
         try:
             self._port = self._wait_port()
-            flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--no-proxy-server", "--hide-scrollbars", f"--window-size={width},{height}"]
-            if dark:
-                flags.append("--force-dark-mode")
-            options = {"args": flags, "prefs": {}}
+            options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                                "--no-proxy-server", "--hide-scrollbars", "--window-size=1280,900"], "prefs": {}}
             capabilities = {"browserName": "chrome", "goog:chromeOptions": options,
                             "goog:loggingPrefs": {"browser": "ALL"}}
             self._session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
-            self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
-                      mobile=width < 600)
-            self._cdp("Emulation.setEmulatedMedia",
-                      features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         except BaseException:
             self.close()
             raise
@@ -69,7 +62,16 @@ class Browser:
     def _cdp(self, command, **parameters):
         return self._call("POST", "goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def open(self, url):
+    def open(self, url, width=1280, height=900, dark=False):
+        """A fresh window of that size and colour scheme; what the one before complained of is forgotten."""
+        fresh = self._call("POST", "window/new", {"type": "window"})["handle"]
+        self._call("DELETE", "window")
+        self._call("POST", "window", {"handle": fresh})
+        self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                  mobile=width < 600)
+        self._cdp("Emulation.setEmulatedMedia",
+                  features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.complaints()
         self._call("POST", "url", {"url": url})
 
     def run(self, script, *arguments):
