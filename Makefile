@@ -115,10 +115,9 @@ jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: check
 check: packages-build packages-check packages-demo packages-page
 	+$(Q)$(MAKE) --no-print-directory $(jobs) all $(call program,$(unit))
-	+$(Q)for each in layers format binary docs unit corpus san tsan valgrind fuzz; do echo "== check-$$each"; \
+	+$(Q)for each in layers format binary docs unit corpus san tsan valgrind cppcheck tidy fuzz \
+	    integration page; do echo "== check-$$each"; \
 	    $(MAKE) --no-print-directory DEPS=no check-$$each || exit 1; done
-	@echo "== check-static, check-page and check-integration, side by side"
-	+$(Q)$(MAKE) --no-print-directory -j3 --output-sync=target DEPS=no check-static check-page check-integration
 	@echo "make check: all good"
 
 .PHONY: check-unit check-san check-tsan check-valgrind
@@ -147,7 +146,7 @@ check-threads: packages-check $(call program,$(threaded))
 check-corpus: $(BUILD)/tests/corpus/check_corpus
 	$(Q)$<
 
-.PHONY: check-layers check-binary check-docs check-format format check-static check-tidy check-cppcheck
+.PHONY: check-layers check-binary check-docs check-format format check-tidy check-cppcheck
 check-layers: ; $(Q)scripts/check-layers
 check-binary: $(binary) ; $(Q)scripts/check-cri-methods $(binary)
 check-docs: $(binary) ; $(Q)scripts/check-docs $(binary)
@@ -155,8 +154,6 @@ check-format: packages-check
 	$(Q)clang-format --dry-run --Werror $(sort $(all_c) $(headers))
 format:
 	$(Q)clang-format -i $(sort $(all_c) $(headers))
-# Only with the time that others leave: in `make check` these are tests that mostly wait.
-check-static: ; +$(Q)nice -n 19 $(MAKE) --no-print-directory check-cppcheck check-tidy
 check-tidy: packages-check $(gen_h)
 	@echo "  TIDY  $(words $(static_sources)) files"
 	$(Q)printf '%s\n' $(static_sources) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet \
