@@ -239,6 +239,7 @@ static void count_waiters(const struct correlate *c, struct pod *pod, bool looke
             continue;
         image->waiting++;
         image->always |= container->always;
+        image->retried |= container->pull != PULL_SILENT;
         if (!container->begun_us)
             continue; /* whether its sandbox is there, nobody has looked since */
         image->pulling++;
@@ -270,7 +271,7 @@ static void count(struct correlate *c, bool looked, struct instant now)
 
     for (struct image_state *i = c->images; i; i = i->next) {
         i->waiting = i->pulling = 0;
-        i->always = false;
+        i->always = i->retried = false;
         i->begun_us = 0;
     }
     for (size_t b = 0; b < POD_BUCKETS && c->images; b++)
@@ -278,12 +279,14 @@ static void count(struct correlate *c, bool looked, struct instant now)
             if (pod->waiting)
                 count_waiters(c, pod, looked, now);
     for (const struct image_state *i = c->images; i; i = i->next)
-        n += i->pulling > 0;
+        n += i->pulling > 0 || i->retried;
     for (struct image_state *i = c->images; i; i = i->next) {
         if (i->present && i->pulling && !(i->begun_us && is_fetched(c, i, n == 1))) {
             i->pulling = 0;
             i->begun_us = 0;
         }
+        if (looked && !i->present && i->waiting && !i->pulling && !i->retried)
+            i->missed_us = now.mono_us; /* nobody pulls it yet */
     }
 }
 

@@ -374,6 +374,22 @@ void stall_failed(struct correlate *c, struct incident *incident)
         incident_move(c, incident, INCIDENT_FAILING);
 }
 
+/* A stall proves its blob for as long as it lasts: the next try gets a time of its own. */
+static void find_proven(struct correlate *c)
+{
+    for (size_t i = 0; i < c->n_ingests; i++)
+        c->ingests[i].proven = false;
+    for (struct incident *i = c->incidents; i; i = i->next) {
+        struct ingest_state *ingest = NULL;
+
+        i->stall.judged = false;
+        if (i->state == INCIDENT_STALLED)
+            ingest = find(c->ingests, c->n_ingests, str_from(i->stall.digest));
+        if (ingest)
+            ingest->proven = true;
+    }
+}
+
 /* Looks at every waiting container: which stalls began, go on, are over. */
 static int judge(struct correlate *c, struct instant now)
 {
@@ -382,8 +398,7 @@ static int judge(struct correlate *c, struct instant now)
 
     if (c->stall_after_us == 0)
         return 0;
-    for (struct incident *i = c->incidents; i; i = i->next)
-        i->stall.judged = false;
+    find_proven(c);
     for (j.image = c->images; j.image; j.image = j.image->next) {
         int one = image_may_be_fetched(j.image) ? judge_image(&j) : 0;
 
@@ -434,10 +449,11 @@ static int read_ingests(const struct correlate *c, const struct ingests_fact *fa
             .moved_us = by_our_clock(from->moved_us, now),
         };
         if (before) {
-            bool same = before->bytes == from->bytes;
-
-            to->moved_us = same ? before->moved_us : now.mono_us;
-            to->proven = same && before->proven;
+            /* Later with as many bytes as before: given up, and begun anew by the next. */
+            if (before->bytes == from->bytes && from->moved_us <= before->moved_wall_us)
+                to->moved_us = before->moved_us;
+            else if (to->moved_us < c->ingests_us)
+                to->moved_us = c->ingests_us; /* they came since then, whatever the clock says */
             to->told_us = before->told_us;
         }
         if (!to->digest)
@@ -476,6 +492,7 @@ int witness_ingests(struct correlate *c, const struct ingests_fact *fact, struct
     ingests_free(c);
     c->ingests = fresh;
     c->n_ingests = kept;
+    c->ingests_us = now.mono_us;
     c->tells_ingests = true;
     c->blind_looks = 0;
     images_count(c);

@@ -181,6 +181,7 @@ struct image_state {
     size_t pulling;    /* of these, without an error and in a sandbox, while it is fetched */
     int64_t begun_us;  /* mono; since when the first of these does; 0: none does */
     bool always;       /* one of those that wait has it pulled though it is there */
+    bool retried;      /* one of those that wait failed, and is tried again at any time */
     uint32_t wanted;   /* the round of correlate_wanted() that named it last */
 };
 
@@ -192,7 +193,7 @@ struct ingest_state {
     int64_t moved_wall_us;
     int64_t begun_us;    /* mono */
     int64_t moved_us;    /* mono; when bytes last came */
-    bool proven;         /* some container was found to wait for it since then */
+    bool proven;         /* some container is known to be stalled by it */
     int64_t told_us;     /* mono; when somebody last told whose it is; 0: nobody has */
     char **repositories; /* whose it is */
     size_t n_repositories;
@@ -247,6 +248,7 @@ struct correlate {
     uint32_t wanted_round;
     struct ingest_state *ingests;
     size_t n_ingests;
+    int64_t ingests_us;     /* mono; when they were last told */
     bool tells_ingests;     /* the runtime does */
     unsigned blind_looks;   /* at the runtime, since it last told them */
     int64_t stall_after_us; /* 0: nobody looks for stalls */

@@ -488,6 +488,75 @@ static void a_runtime_with_short_names_of_its_own_is_asked_in_the_specs_words(vo
     wanted_done(&wanted);
 }
 
+/* Looked at every 5 s, as the source does, while something waits that is not there. */
+static void look_on(struct world *w, const char *sandbox, const char *image, int64_t for_us)
+{
+    for (int64_t passed = 0; passed < for_us; passed += 5 * SEC) {
+        tell_image(w, image, false);
+        tell_looked(w, sandbox);
+        world_advance(w, 5 * SEC);
+    }
+}
+
+static void a_quick_pull_after_a_long_wait_for_the_sandbox_is_quick(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    look_on(w, "another", IMAGE, 10 * MINUTE); /* its volume is not attached */
+    tell_size(w, IMAGE, 1);
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 1);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 5 * SEC);
+    world_look_done(&look);
+}
+
+static void a_quick_pull_after_a_long_one_of_the_same_pod_is_quick(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    pod_of(w, &told, "web-0");
+    told.fact.n_containers = 2;
+    told.containers[1] = told.containers[0];
+    told.containers[1].name = STR("second");
+    told.containers[1].image = STR("quay.io/second:1");
+    tell_pod(w, &told);
+    tell_image(w, IMAGE, false);
+    look_on(w, "web-0", "quay.io/second:1", 10 * MINUTE);
+    tell_size(w, IMAGE, 1);
+    tell_size(w, "quay.io/second:1", 1);
+
+    world_look(w, &look);
+    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 10 * MINUTE);
+    assert_int_equal(registry(&look, "quay.io")->pulls.sum_us, 5 * SEC);
+    world_look_done(&look);
+}
+
+/* What is in flight may be of the other one's next try: its status says nothing of that. */
+static void an_image_that_is_there_is_not_fetched_because_another_is_tried_again(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    tell_image(w, IMAGE, false);
+    pod_of(w, &told, "web-1");
+    told.containers[0].image = STR("quay.io/other:1");
+    told.containers[0].pull_policy = STR("Always");
+    tell_pod(w, &told);
+    tell_size(w, "quay.io/other:1", 1);
+    tell_looked(w, "web-1");
+    TELL_INGESTS(w, { "sha256:1", 400, 0 });
+    world_look(w, &look);
+    assert_int_equal(registry(&look, "quay.io")->in_progress, 0);
+    world_look_done(&look);
+}
+
 static void the_image_file_system_is_shown_as_told(void **state)
 {
     struct world *w = *state;
@@ -528,6 +597,9 @@ int main(void)
         WORLD_TEST(an_image_that_is_left_out_counts_once_however_often_somebody_asks),
         WORLD_TEST(image_volumes_do_not_keep_containers_from_being_looked_after),
         WORLD_TEST(a_runtime_with_short_names_of_its_own_is_asked_in_the_specs_words),
+        WORLD_TEST(a_quick_pull_after_a_long_wait_for_the_sandbox_is_quick),
+        WORLD_TEST(a_quick_pull_after_a_long_one_of_the_same_pod_is_quick),
+        WORLD_TEST(an_image_that_is_there_is_not_fetched_because_another_is_tried_again),
         WORLD_TEST(the_image_file_system_is_shown_as_told),
     };
 

@@ -451,6 +451,83 @@ static void a_pod_that_goes_takes_its_stall_along(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_GONE);
 }
 
+/* The bytes came before the try failed, and were seen at the look after. */
+static void bytes_seen_after_the_failure_came_before_it(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "web-0");
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    world_advance(w, 2 * SEC);
+    tell_waiting(w, "web-0", "ErrImagePull", "rpc error: code = Unavailable desc = EOF");
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_advance(w, 3 * SEC);
+    TELL_INGESTS(w, { LAYER, 500, 4 * SEC }); /* a second before it failed */
+    stand_still(w, 4 * MINUTE, 500, 4 * SEC);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
+}
+
+/* What stood still for the try before is given its time by the next one: the registry may answer
+ * again. */
+static void the_next_try_does_not_begin_as_a_stall(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "web-0");
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    stand_still(w, 2 * MINUTE, 400, 0);
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+    tell_waiting(w, "web-0", "ErrImagePull", "context deadline exceeded");
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    stand_still(w, 20 * SEC, 400, 2 * MINUTE);
+
+    tell_event(w, "web-0", APP_PATH, "p", "Pulling", "Pulling image \"" IMAGE "\"", 2);
+    stand_still(w, LOOK, 400, 140 * SEC);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
+    TELL_INGESTS(w, { LAYER, 500, 0 });
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
+}
+
+/* Nor does the pod that takes the place of one that stalled. */
+static void a_new_pod_does_not_begin_as_a_stall(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "old");
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    stand_still(w, 2 * MINUTE, 400, 0);
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    tell_deleted(w, "old");
+    stand_still(w, 20 * SEC, 400, 2 * MINUTE);
+    pulling(w, "new");
+    stand_still(w, LOOK, 400, 140 * SEC);
+    assert_int_equal(incidents_of(w, "new"), 0);
+}
+
+/* A pull that is given up takes its blob along, and who waited behind it begins it anew at once. */
+static void who_takes_over_is_given_time_though_no_byte_came_before(void **state)
+{
+    struct world *w = *state;
+
+    pulling(w, "web-0");
+    TELL_INGESTS(w, { LAYER, 0, 0 });
+    stand_still(w, 2 * MINUTE, 0, 0);
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    tell_waiting(w, "web-1", "ContainerCreating", "");
+    tell_looked(w, "web-1");
+    stand_still(w, LOOK, 0, 2 * MINUTE);
+    assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
+
+    world_advance(w, 3 * SEC);
+    tell_waiting(w, "web-0", "ErrImagePull", "context deadline exceeded");
+    world_advance(w, 2 * SEC);
+    TELL_INGESTS(w, { LAYER, 0, SEC });
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(state_of(w, "web-1"), INCIDENT_RECOVERED);
+}
+
 static void too_many_blobs_and_owners_are_cut_and_counted(void **state)
 {
     static char digests[LIMIT_INGESTS + 1][32];
@@ -502,6 +579,10 @@ int main(void)
         WORLD_TEST(a_clock_that_jumps_makes_no_stall),
         WORLD_TEST(where_stalls_are_not_looked_for_bytes_are_not_asked_for),
         WORLD_TEST(a_pod_that_goes_takes_its_stall_along),
+        WORLD_TEST(bytes_seen_after_the_failure_came_before_it),
+        WORLD_TEST(the_next_try_does_not_begin_as_a_stall),
+        WORLD_TEST(a_new_pod_does_not_begin_as_a_stall),
+        WORLD_TEST(who_takes_over_is_given_time_though_no_byte_came_before),
         WORLD_TEST(too_many_blobs_and_owners_are_cut_and_counted),
     };
 
