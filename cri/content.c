@@ -95,9 +95,9 @@ static void forget_unwanted(struct content *content, const struct wanted *wanted
     content->n_asked = kept;
 }
 
-/* Whether it is time to ask; notes that it is asked now. All that are noted are wanted, so there is
- * always room for one more that is. */
-static bool is_due(struct content *content, struct str digest, struct instant now)
+/* NULL: it is not time to ask. Notes that it is asked now. All that are noted are wanted, so there
+ * is always room for one more that is. */
+static struct content_asked *due(struct content *content, struct str digest, struct instant now)
 {
     struct content_asked *asked = content->asked;
     size_t i = 0;
@@ -105,21 +105,23 @@ static bool is_due(struct content *content, struct str digest, struct instant no
     while (i < content->n_asked && !str_eq(str_from(asked[i].digest), digest))
         i++;
     if (i < content->n_asked && now.mono_us - asked[i].at_us < ASK_AGAIN)
-        return false;
+        return NULL;
     if (i == content->n_asked) {
         if (i == LIMIT_WANTED_BLOBS)
-            return false; /* the same one twice among those wanted */
+            return NULL; /* the same one twice among those wanted */
         content->n_asked++;
+        asked[i].cut = false;
         snprintf(asked[i].digest, sizeof(asked[i].digest), "%.*s", STR_ARG(digest));
     }
     asked[i].at_us = now.mono_us;
-    return true;
+    return &asked[i];
 }
 
-static int look_at_blob(struct content *content, struct str digest, struct arena *arena,
+static int look_at_blob(struct content *content, struct content_asked *asked, struct arena *arena,
                         struct instant now, struct err *err)
 {
     const struct sink *sink = content->sink;
+    struct str digest = str_from(asked->digest);
     struct owners owners = { .arena = arena, .digest = digest };
     struct observation observation = { .kind = OBSERVE_BLOB };
     struct err here = ERR_INIT;
@@ -128,8 +130,9 @@ static int look_at_blob(struct content *content, struct str digest, struct arena
     sink->tick(sink->self, SOURCE_CRI);
     if (r < 0)
         return judge(content, r, now, &here, err);
-    if (owners.more)
+    if (owners.more && !asked->cut)
         sink->limit_hit(sink->self, LIMIT_HIT_BLOB_REPOSITORIES);
+    asked->cut = owners.more;
     observation.blob = (struct blob_fact){
         .digest = digest,
         .repositories = owners.repositories,
@@ -150,12 +153,13 @@ int content_look(struct content *content, const struct wanted *wanted, struct ar
     if (wanted->ingests)
         r = look_at_ingests(content, arena, now, err);
     for (size_t i = 0; r == 0 && i < wanted->n_blobs; i++) {
-        struct str digest = wanted->blobs[i];
+        struct content_asked *asked;
 
         if (content->refused || now.mono_us < content->not_until_us)
             break;
-        if (digest_valid(digest) && is_due(content, digest, now))
-            r = look_at_blob(content, digest, arena, now, err);
+        asked = digest_valid(wanted->blobs[i]) ? due(content, wanted->blobs[i], now) : NULL;
+        if (asked)
+            r = look_at_blob(content, asked, arena, now, err);
     }
     return r;
 }

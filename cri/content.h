@@ -36,6 +36,7 @@
 struct content_asked {
     char digest[CONTENT_DIGEST_SIZE];
     int64_t at_us; /* mono */
+    bool cut;      /* it had more of them than are kept */
 };
 
 struct content {

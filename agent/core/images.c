@@ -42,13 +42,17 @@ struct image_state *image_find(const struct correlate *c, struct str image)
     return NULL;
 }
 
-struct image_state *image_by_hash(const struct correlate *c, uint64_t hash)
+/* A tenant can find a name with the hash of another's, so it only tells where to look. */
+struct image_state *image_of(const struct correlate *c, const struct container *container)
 {
-    struct image_state *found = first_of_bucket(c, hash);
+    uint64_t hash = container->image_hash;
+    struct str image = str_from(container->image);
 
-    while (found && found->hash != hash)
-        found = found->bucket_next;
-    return found;
+    for (struct image_state *i = first_of_bucket(c, hash); i; i = i->bucket_next)
+        if (i->hash == hash &&
+            (str_eq(str_from(i->asked), image) || image_same(str_from(i->canonical), image)))
+            return i;
+    return NULL;
 }
 
 static void image_free(struct image_state *image)
@@ -228,7 +232,7 @@ static void count_waiters(const struct correlate *c, struct pod *pod, bool looke
     for (size_t i = 0; i < pod->n_containers; i++) {
         struct container *container = &pod->containers[i];
         bool waits = container_waits(container, &blocked);
-        struct image_state *image = waits ? image_by_hash(c, container->image_hash) : NULL;
+        struct image_state *image = waits ? image_of(c, container) : NULL;
         bool pulls = waits && may_pull(pod, container, image, &earlier_pulls);
 
         if (!pulls)

@@ -75,7 +75,7 @@ static struct ingest_state *find(struct ingest_state *list, size_t n, struct str
     return NULL;
 }
 
-/* By our own clock: the runtime's times serve only where we have not looked before. */
+/* The runtime's times on our own clock; its own may have been set since. */
 static int64_t by_our_clock(int64_t wall_us, struct instant now)
 {
     return now.mono_us - (wall_us < now.wall_us ? now.wall_us - wall_us : 0);
@@ -320,7 +320,7 @@ static int judge_pod(struct judgement *j, struct pod *pod)
         const struct container *container = &pod->containers[i];
         int one = 0;
 
-        if (container_waits(container, &blocked) && container->image_hash == j->image->hash &&
+        if (container_waits(container, &blocked) && image_of(j->c, container) == j->image &&
             (!j->image->present || container->always))
             one = judge_container(j, pod, container);
         r = one < 0 ? one : r;
@@ -449,8 +449,7 @@ static int read_ingests(const struct correlate *c, const struct ingests_fact *fa
             .moved_us = by_our_clock(from->moved_us, now),
         };
         if (before) {
-            /* Later with as many bytes as before: given up, and begun anew by the next. */
-            if (before->bytes == from->bytes && from->moved_us <= before->moved_wall_us)
+            if (before->bytes == from->bytes)
                 to->moved_us = before->moved_us;
             else if (to->moved_us < c->ingests_us)
                 to->moved_us = c->ingests_us; /* they came since then, whatever the clock says */

@@ -378,7 +378,7 @@ void newest_done(struct newest *newest);
 /* The same for all spellings of one image. */
 uint64_t image_hash(struct str image);
 struct image_state *image_find(const struct correlate *c, struct str image); /* or NULL */
-struct image_state *image_by_hash(const struct correlate *c, uint64_t hash); /* or NULL */
+struct image_state *image_of(const struct correlate *c, const struct container *container);
 int witness_image(struct correlate *c, const struct image_fact *fact, struct instant now);
 
 /* A container was made of it: it is there, before the runtime was asked again. */

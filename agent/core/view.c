@@ -327,7 +327,7 @@ static void want_pods_images(struct correlate *c, const struct pod *pod, bool as
 
         if (!container_waits(container, &blocked))
             continue;
-        image = image_by_hash(c, container->image_hash);
+        image = image_of(c, container);
         lately = image && now.mono_us - image->seen_us < ASKED_LATELY_US;
         if (lately != asked_lately || (image && image->wanted == c->wanted_round))
             continue;

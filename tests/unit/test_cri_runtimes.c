@@ -147,6 +147,28 @@ static void more_in_flight_than_we_keep_is_counted(void **state)
     free(many);
 }
 
+static void more_owners_than_we_keep_are_counted_once_a_blob(void **state)
+{
+    static const struct moment story[] = { { START + 100 * SEC, NULL } };
+    static char texts[LIMIT_BLOB_REPOSITORIES + 1][256];
+    struct str messages[LIMIT_BLOB_REPOSITORIES + 1];
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+        messages[i] = (struct str){ .at = texts[i], .len = OWNER.len };
+        memcpy(texts[i], OWNER.at, OWNER.len);
+        texts[i][OWNER.len - 1] = (char)('0' + i); /* the repository's name */
+    }
+    story_start_runtime(world);
+    double_set(world->runtime, "List",
+               &(struct double_answer){ .messages = messages, .n_messages = ARRAY_SIZE(messages) });
+    world->pulling = world->stalled = true;
+    story_play(world, story);
+    assert_true(story_calls(world, "List") > 2);
+    assert_int_equal(world->limit_hits, 1);
+    assert_int_equal(world->limit_hit, LIMIT_HIT_BLOB_REPOSITORIES);
+}
+
 /* --- a content service that is not there, or does not do its work ------------------------------
  */
 
@@ -329,6 +351,7 @@ int main(void)
         TEST(the_owners_of_a_blob_are_asked_for_at_most_every_30_seconds),
         TEST(a_blob_that_is_nobodys_is_told_so),
         TEST(more_in_flight_than_we_keep_is_counted),
+        TEST(more_owners_than_we_keep_are_counted_once_a_blob),
         TEST(a_content_service_that_is_refused_is_not_asked_again),
         TEST(another_connection_may_have_it),
         TEST(a_content_service_that_fails_is_left_alone_for_a_while),

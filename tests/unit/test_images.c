@@ -536,27 +536,6 @@ static void a_quick_pull_after_a_long_one_of_the_same_pod_is_quick(void **state)
     world_look_done(&look);
 }
 
-/* What is in flight may be of the other one's next try: its status says nothing of that. */
-static void an_image_that_is_there_is_not_fetched_because_another_is_tried_again(void **state)
-{
-    struct world *w = *state;
-    struct pod_told told;
-    struct look look;
-
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
-    tell_image(w, IMAGE, false);
-    pod_of(w, &told, "web-1");
-    told.containers[0].image = STR("quay.io/other:1");
-    told.containers[0].pull_policy = STR("Always");
-    tell_pod(w, &told);
-    tell_size(w, "quay.io/other:1", 1);
-    tell_looked(w, "web-1");
-    TELL_INGESTS(w, { "sha256:1", 400, 0 });
-    world_look(w, &look);
-    assert_int_equal(registry(&look, "quay.io")->in_progress, 0);
-    world_look_done(&look);
-}
-
 static void the_image_file_system_is_shown_as_told(void **state)
 {
     struct world *w = *state;
@@ -599,7 +578,6 @@ int main(void)
         WORLD_TEST(a_runtime_with_short_names_of_its_own_is_asked_in_the_specs_words),
         WORLD_TEST(a_quick_pull_after_a_long_wait_for_the_sandbox_is_quick),
         WORLD_TEST(a_quick_pull_after_a_long_one_of_the_same_pod_is_quick),
-        WORLD_TEST(an_image_that_is_there_is_not_fetched_because_another_is_tried_again),
         WORLD_TEST(the_image_file_system_is_shown_as_told),
     };
 

@@ -506,28 +506,6 @@ static void a_new_pod_does_not_begin_as_a_stall(void **state)
     assert_int_equal(incidents_of(w, "new"), 0);
 }
 
-/* A pull that is given up takes its blob along, and who waited behind it begins it anew at once. */
-static void who_takes_over_is_given_time_though_no_byte_came_before(void **state)
-{
-    struct world *w = *state;
-
-    pulling(w, "web-0");
-    TELL_INGESTS(w, { LAYER, 0, 0 });
-    stand_still(w, 2 * MINUTE, 0, 0);
-    tell_blob_owner(w, LAYER, REPOSITORY);
-    tell_waiting(w, "web-1", "ContainerCreating", "");
-    tell_looked(w, "web-1");
-    stand_still(w, LOOK, 0, 2 * MINUTE);
-    assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
-
-    world_advance(w, 3 * SEC);
-    tell_waiting(w, "web-0", "ErrImagePull", "context deadline exceeded");
-    world_advance(w, 2 * SEC);
-    TELL_INGESTS(w, { LAYER, 0, SEC });
-    tell_blob_owner(w, LAYER, REPOSITORY);
-    assert_int_equal(state_of(w, "web-1"), INCIDENT_RECOVERED);
-}
-
 static void too_many_blobs_and_owners_are_cut_and_counted(void **state)
 {
     static char digests[LIMIT_INGESTS + 1][32];
@@ -582,7 +560,6 @@ int main(void)
         WORLD_TEST(bytes_seen_after_the_failure_came_before_it),
         WORLD_TEST(the_next_try_does_not_begin_as_a_stall),
         WORLD_TEST(a_new_pod_does_not_begin_as_a_stall),
-        WORLD_TEST(who_takes_over_is_given_time_though_no_byte_came_before),
         WORLD_TEST(too_many_blobs_and_owners_are_cut_and_counted),
     };
 

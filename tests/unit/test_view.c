@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "agent/core/state.h"
 #include "tests/unit/world.h"
 
 static bool wants(const struct str *list, size_t n, const char *text)
@@ -243,6 +244,50 @@ static void a_picture_for_metrics_leaves_out_texts_and_what_ended(void **state)
     arena_done(&snapshot.arena);
 }
 
+/* Names that a tenant can find: both have the same hash_str(). */
+static void an_image_is_not_hidden_by_another_with_its_hash(void **state)
+{
+    static const char *const images[] = { "quay.io/pgdj7uigajwtl:1", "quay.io/vtkoag3ufls3k:1" };
+    struct world *w = *state;
+    struct wanted wanted;
+
+    assert_int_equal(image_hash(str_from(images[0])), image_hash(str_from(images[1])));
+    for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+        struct pod_told told;
+
+        pod_of(w, &told, images[i]);
+        told.containers[0].image = str_from(images[i]);
+        tell_pod(w, &told);
+        tell_image(w, images[i], false);
+    }
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_images, 2);
+    wanted_done(&wanted);
+}
+
+/* What is in flight may be of the other one's next try: its status says nothing of that. */
+static void an_image_that_is_there_is_not_fetched_because_another_is_tried_again(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    tell_image(w, IMAGE, false);
+    pod_of(w, &told, "web-1");
+    told.containers[0].image = STR("quay.io/other:1");
+    told.containers[0].pull_policy = STR("Always");
+    tell_pod(w, &told);
+    tell_image(w, "quay.io/other:1", true);
+    tell_looked(w, "web-1");
+    TELL_INGESTS(w, { "sha256:1", 400, 0 });
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_images, 2);
+    for (size_t i = 0; i < look.snapshot.n_images; i++)
+        assert_int_equal(look.snapshot.images[i].pulling, 0);
+    world_look_done(&look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +301,8 @@ int main(void)
         WORLD_TEST(a_namespace_that_is_left_out_again_is_counted_again),
         WORLD_TEST(the_next_retry_follows_the_kubelets_back_off),
         WORLD_TEST(a_picture_for_metrics_leaves_out_texts_and_what_ended),
+        WORLD_TEST(an_image_is_not_hidden_by_another_with_its_hash),
+        WORLD_TEST(an_image_that_is_there_is_not_fetched_because_another_is_tried_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
