@@ -71,22 +71,31 @@ static void one_look(struct world *w, const char *name, uint64_t bytes, int64_t 
     TELL_INGESTS(w, { LAYER, bytes, idle_us });
 }
 
+/* Its try failed and left half a blob behind; almost four minutes later it still backs off. Returns
+ * how long no byte has come. */
+static int64_t backing_off(struct world *w, const char *name)
+{
+    int64_t idle;
+
+    pulling(w, name);
+    TELL_INGESTS(w, { LAYER, 400, 0 });
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    world_advance(w, 10 * SEC);
+    tell_waiting(w, name, "ErrImagePull", RESET_TEXT);
+    tell_waiting(w, name, "ImagePullBackOff", BACK_OFF_TEXT);
+    for (idle = 10 * SEC; idle < 4 * MINUTE; idle += LOOK) {
+        world_advance(w, LOOK);
+        one_look(w, name, 400, idle);
+    }
+    return idle;
+}
+
 /* A pod that backs off is replaced; the new one is called stalled at its first look. */
 static void a_new_pod_does_not_inherit_the_wait_of_one_that_failed(void **state)
 {
     struct world *w = *state;
-    int64_t idle = 0;
+    int64_t idle = backing_off(w, "old");
 
-    pulling(w, "old");
-    TELL_INGESTS(w, { LAYER, 400, 0 });
-    tell_blob_owner(w, LAYER, REPOSITORY);
-    world_advance(w, 10 * SEC);
-    tell_waiting(w, "old", "ErrImagePull", RESET_TEXT);
-    tell_waiting(w, "old", "ImagePullBackOff", BACK_OFF_TEXT);
-    for (idle = 10 * SEC; idle < 4 * MINUTE; idle += LOOK) {
-        world_advance(w, LOOK);
-        one_look(w, "old", 400, idle);
-    }
     assert_int_equal(state_of(w, "old"), INCIDENT_BACKING_OFF);
     tell_deleted(w, "old");
     tell_waiting(w, "new", "ContainerCreating", "");
@@ -358,18 +367,8 @@ static void a_picture_of_many_that_are_stalled(void **state)
 static void a_kubelet_that_restarts_in_a_back_off_makes_no_stall(void **state)
 {
     struct world *w = *state;
-    int64_t idle;
+    int64_t idle = backing_off(w, "web-0");
 
-    pulling(w, "web-0");
-    TELL_INGESTS(w, { LAYER, 400, 0 });
-    tell_blob_owner(w, LAYER, REPOSITORY);
-    world_advance(w, 10 * SEC);
-    tell_waiting(w, "web-0", "ErrImagePull", RESET_TEXT);
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
-    for (idle = 10 * SEC; idle < 4 * MINUTE; idle += LOOK) {
-        world_advance(w, LOOK);
-        one_look(w, "web-0", 400, idle);
-    }
     tell_waiting(w, "web-0", "ContainerCreating", "");
     one_look(w, "web-0", 400, idle);
     assert_int_not_equal(state_of(w, "web-0"), INCIDENT_STALLED);
