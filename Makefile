@@ -17,19 +17,18 @@ REVISION  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 Q         := $(if $(V),,@)
 
 # --- what there is -----------------------------------------------------------------------------
-base      := $(wildcard agent/base/*.c)
-core      := $(wildcard agent/core/*.c)
-sources   := $(wildcard agent/kube/*.c cri/*.c)
-exporter  := $(wildcard exporter/*.c)
-agent     := $(filter-out agent/main.c,$(wildcard agent/*.c))
+rooms     := agent agent/base agent/classify agent/incidents agent/commands \
+             agent/kube agent/kube/http agent/kube/wire cri \
+             exporter exporter/http exporter/metrics exporter/debug
+library   := $(filter-out agent/main.c,$(wildcard $(rooms:%=%/*.c)))
 protos    := $(wildcard proto/*.proto)
-library   := $(base) $(core) $(sources) $(exporter) $(agent)
-unit      := $(wildcard tests/scenarios/test_*.c tests/unit/test_*.c)
-helpers   := $(filter-out $(unit),$(wildcard tests/unit/*.c tests/scenarios/*.c))
+tests     := $(sort $(shell find tests/unit tests/scenarios -name '*.c'))
+unit      := $(foreach test,$(tests),$(if $(filter test_%,$(notdir $(test))),$(test)))
+helpers   := $(filter-out $(unit),$(tests))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
 all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
-headers   := $(wildcard include/*.h agent/*/*.h agent/*.h cri/*.h exporter/*.h tests/*/*.h)
+headers   := $(wildcard include/*.h $(rooms:%=%/*.h)) $(sort $(shell find tests -name '*.h'))
 
 # --- how it is compiled ------------------------------------------------------------------------
 warnings  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
@@ -83,7 +82,7 @@ $(BUILD)/%.o: %.c | $(gen_h)
 	$(Q)$(CC) $(cflags) $(warnings) -MMD -MP -c -o $@ $<
 
 # It holds the status page, which the compiler's list of headers does not name.
-$(BUILD)/exporter/page.o: exporter/status.html
+$(BUILD)/exporter/debug/page.o: exporter/debug/status.html
 
 # Not ours to mend: protobuf-c's output is compiled without our warnings.
 $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
@@ -130,14 +129,15 @@ check-san: packages-check
 check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory $(jobs) SAN=thread check-threads
 # Not those that feed whole recordings byte by byte: minutes here, seconds in check-san. And not
 # those whose deadlines a real gRPC must keep: 50 times slower it cannot.
-valgrinded = $(filter-out %/test_kube_watch %/test_recordings %/test_interleavings %/test_cri_channel \
-    %/test_cri_calls %/test_cri_connection,$(call program,$(unit)))
+valgrinded = $(filter-out %/kube/test_watch %/test_recordings %/test_interleavings %/cri/test_channel \
+    %/cri/test_calls %/cri/test_connection,$(call program,$(unit)))
 check-valgrind: packages-check $(call program,$(unit))
 	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
 	    $(valgrinded)
 
 # What runs on more than one thread, under ThreadSanitizer.
-threaded  := $(wildcard tests/unit/test_hub.c tests/unit/test_exporter.c tests/unit/test_auth.c tests/unit/test_guard.c tests/unit/test_cri_source.c tests/unit/test_cri_runtimes.c)
+threaded  := $(addprefix tests/unit/,agent/test_hub.c exporter/test_exporter.c exporter/http/test_auth.c \
+             exporter/http/test_guard.c cri/test_source.c cri/test_runtimes.c)
 .PHONY: check-threads
 check-threads: packages-check $(call program,$(threaded))
 	$(Q)scripts/run-tests $(call program,$(threaded))
@@ -147,7 +147,7 @@ check-corpus: $(BUILD)/tests/corpus/check_corpus
 	$(Q)$<
 
 .PHONY: check-layers check-binary check-docs check-format format check-tidy check-cppcheck
-check-layers: ; $(Q)scripts/check-layers
+check-layers: $(archive) $(call object,agent/main.c) ; $(Q)scripts/check-layers $(BUILD)
 check-binary: $(binary) ; $(Q)scripts/check-cri-methods $(binary)
 check-docs: $(binary) ; $(Q)scripts/check-docs $(binary)
 check-format: packages-check

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/kube/refusal.h"
+#include "agent/kube/wire/refusal.h"
 #include "limits.h"
 #include "util.h"
 #include "version.h"

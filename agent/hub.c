@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "agent/core/correlate.h"
+#include "agent/incidents/correlate.h"
 #include "log.h"
 #include "mem.h"
 #include "util.h"

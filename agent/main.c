@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/classify_command.h"
+#include "agent/commands/classify.h"
+#include "agent/commands/status.h"
 #include "agent/config.h"
-#include "agent/status_command.h"
 #include "log.h"
 #include "util.h"
 

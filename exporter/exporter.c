@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "exporter/debug.h"
-#include "exporter/guard.h"
-#include "exporter/http_server.h"
-#include "exporter/listen.h"
-#include "exporter/web.h"
+#include "exporter/debug/debug.h"
+#include "exporter/http/guard.h"
+#include "exporter/http/http_server.h"
+#include "exporter/http/listen.h"
+#include "exporter/metrics/web.h"
 #include "limits.h"
 #include "mem.h"
 

@@ -3,7 +3,7 @@
 
 /*
  * The heap. Every allocation of ours goes through these, so that a test can
- * link another implementation and make each one fail once (tests/unit/fault_heap.h).
+ * link another implementation and make each one fail once (tests/unit/support/fault_heap.h).
  * All return NULL when there is no memory; mem_free(NULL) is fine.
  */
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "agent/kube/decode.h"
+#include "agent/kube/wire/decode.h"
 #include "limits.h"
 
 #define KEEP_ARENA (256u << 10) /* one huge pod must not pin its memory for hours */

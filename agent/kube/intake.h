@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-#include "agent/kube/envelope.h"
 #include "agent/kube/versions.h"
+#include "agent/kube/wire/envelope.h"
 #include "arena.h"
 #include "err.h"
 #include "sink.h"

@@ -10,13 +10,13 @@
 
 #include <curl/curl.h>
 
-#include "agent/kube/client.h"
 #include "agent/kube/event_slots.h"
 #include "agent/kube/first_list.h"
-#include "agent/kube/kubeconfig.h"
+#include "agent/kube/http/client.h"
+#include "agent/kube/http/kubeconfig.h"
+#include "agent/kube/http/server.h"
 #include "agent/kube/kubelet_stream.h"
 #include "agent/kube/report.h"
-#include "agent/kube/server.h"
 #include "agent/kube/stream.h"
 #include "log.h"
 #include "mem.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "agent/kube/list_json.h"
-#include "agent/kube/refusal.h"
+#include "agent/kube/wire/refusal.h"
 #include "limits.h"
 
 #define BUSY_SHORTEST (2 * SEC)

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "agent/kube/client.h"
+#include "agent/kube/http/client.h"
 #include "agent/kube/kubelet.h"
 #include "clock.h"
 

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 
-#include "agent/kube/decode_json.h"
-#include "agent/kube/json_scan.h"
-#include "agent/kube/refusal.h"
+#include "agent/kube/wire/decode_json.h"
+#include "agent/kube/wire/json_scan.h"
+#include "agent/kube/wire/refusal.h"
 
 /* A message may hold a NUL, which somebody else chose. What is no object is told apart later. */
 #define PARSE_FLAGS (JSON_ALLOW_NUL | JSON_DECODE_ANY)

@@ -32,9 +32,9 @@
 #include <stdint.h>
 
 #include "agent/kube/backoff.h"
+#include "agent/kube/http/target.h"
 #include "agent/kube/intake.h"
 #include "agent/kube/report.h"
-#include "agent/kube/target.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
 #include "clock.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "agent/kube/list.h"
-#include "agent/kube/refusal.h"
+#include "agent/kube/wire/refusal.h"
 #include "limits.h"
 
 /* A server closes its watches a moment before or after the time that was agreed. */

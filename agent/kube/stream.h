@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/kube/client.h"
+#include "agent/kube/http/client.h"
 #include "agent/kube/reflector.h"
 #include "clock.h"
 

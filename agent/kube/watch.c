@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "agent/kube/decode.h"
-#include "agent/kube/refusal.h"
+#include "agent/kube/wire/decode.h"
+#include "agent/kube/wire/refusal.h"
 #include "limits.h"
 
 void watch_init(struct watch *watch, struct intake *intake)

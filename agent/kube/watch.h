@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/kube/frames.h"
 #include "agent/kube/intake.h"
+#include "agent/kube/wire/frames.h"
 #include "err.h"
 #include "str.h"
 

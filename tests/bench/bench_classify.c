@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/classify_command.h"
-#include "failure.h"
+#include "agent/classify/failure.h"
+#include "agent/commands/classify.h"
 #include "util.h"
 
 #define MESSAGES_MAX 1024u

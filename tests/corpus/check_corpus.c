@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "failure.h"
-#include "image_ref.h"
+#include "agent/classify/failure.h"
+#include "agent/classify/image_ref.h"
 #include "util.h"
 
 struct tally {

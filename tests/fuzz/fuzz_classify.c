@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "explain.h"
-#include "failure.h"
-#include "image_ref.h"
+#include "agent/classify/explain.h"
+#include "agent/classify/failure.h"
+#include "agent/classify/image_ref.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

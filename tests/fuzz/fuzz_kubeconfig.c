@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/kube/auth.h"
-#include "agent/kube/kubeconfig.h"
+#include "agent/kube/http/auth.h"
+#include "agent/kube/http/kubeconfig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

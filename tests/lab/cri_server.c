@@ -47,7 +47,7 @@
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"
 #include "runtime_calls.h"
-#include "tests/unit/cri_double.h"
+#include "tests/unit/cri/cri_double.h"
 #include "util.h"
 
 #define ANSWER_MAX 4096u

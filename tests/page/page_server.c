@@ -17,7 +17,7 @@
 
 #include "clock.h"
 #include "exporter/exporter.h"
-#include "tests/unit/snapshot_fixture.h"
+#include "tests/unit/support/snapshot_fixture.h"
 #include "util.h"
 
 #define MANY 250

@@ -17,12 +17,12 @@
 
 #include <cmocka.h>
 
-#include "agent/core/correlate.h"
+#include "agent/incidents/correlate.h"
 #include "agent/kube/intake.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
-#include "exporter/blocked.h"
-#include "tests/unit/kube_story.h"
+#include "exporter/metrics/blocked.h"
+#include "tests/unit/kube/kube_story.h"
 #include "util.h"
 
 #define NODE "lab-node"

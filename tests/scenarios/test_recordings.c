@@ -18,14 +18,14 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "agent/core/correlate.h"
+#include "agent/incidents/correlate.h"
 #include "agent/kube/intake.h"
 #include "agent/kube/list.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
-#include "exporter/metrics.h"
-#include "exporter/process_metrics.h"
-#include "tests/unit/kube_story.h"
+#include "exporter/metrics/metrics.h"
+#include "exporter/metrics/process_metrics.h"
+#include "tests/unit/kube/kube_story.h"
 #include "util.h"
 
 #define NODE "lab-node"

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A failure's verdict: the best explanation of each attempt (rules.h, ranks), then
+ * the attempt that tells most. Where several attempts disagree:
+ *
+ *  1. one that is explained by its words, before one that only its wrappers explain;
+ *  2. one that was reading layers before one that was not, whatever ended it: it had
+ *     been let in and had found the image (a layer's read broke off, then the same
+ *     pull without credentials was refused: the broken read is the cause);
+ *  3. a definite answer before a registry's own fault, that before the network (a
+ *     mirror is down, the registry says "manifest unknown");
+ *  4. the registry that the image names before its mirrors: a mirror that has no
+ *     such image is no news (a mirror's 404, then "denied" by the registry);
+ *  5. who got further: manifest before token before connection;
+ *  6. the first: the kubelet tries the pod's own credentials first.
+ */
+#include "agent/classify/failure.h"
+
+#include <string.h>
+
+#include "agent/classify/rules.h"
+#include "agent/classify/trace.h"
+#include "agent/classify/wrappers.h"
+
+struct finding {
+    enum reason reason;
+    enum rank rank;
+    const char *rule;
+    bool in_page;
+};
+
+static bool met(wrapper_set needs, const struct attempt *a)
+{
+    return (a->wrappers & needs) == needs;
+}
+
+static bool find_status(const struct attempt *a, struct finding *ret)
+{
+    for (size_t i = 0; a->http_status != 0 && i < n_status_rules; i++) {
+        const struct status_rule *s = &status_rules[i];
+
+        if (a->http_status < s->first || a->http_status > s->last || !met(s->needs, a))
+            continue;
+        *ret = (struct finding){ .reason = s->reason, .rank = RANK_STATUS, .rule = s->name };
+        if (s->reason == REASON_TOO_MANY_REQUESTS)
+            ret->rank = RANK_LIMIT;
+        if (s->reason ==
+            REASON_UNEXPECTED_STATUS) /* says little: an error code beside it says more */
+            ret->rank = RANK_ABORTED;
+        return true;
+    }
+    return false;
+}
+
+/*
+ * The strongest hit; of equals the last. Behind a status the network's words are the
+ * registry's account of its own troubles, and a page's words are anybody's.
+ */
+static bool find_hit(const struct failure *f, const struct attempt *a, struct finding *ret)
+{
+    bool found = false;
+
+    for (size_t i = a->first_hit; i < (size_t)a->first_hit + a->n_hits; i++) {
+        const struct rule *rule = rule_for(f->hits[i].rule, a->wrappers);
+        bool in_page = f->hits[i].in_page;
+
+        if (!rule ||
+            (f->hits[i].in_answer && (rule->rank == RANK_TRANSPORT || rule->rank == RANK_VAGUE)))
+            continue;
+        if (found &&
+            (in_page > ret->in_page || (in_page == ret->in_page && rule->rank < ret->rank)))
+            continue;
+        *ret = (struct finding){
+            .reason = rule->reason, .rank = rule->rank, .rule = rule->name, .in_page = in_page
+        };
+        found = true;
+    }
+    return found;
+}
+
+static bool find_fallback(const struct attempt *a, struct finding *ret)
+{
+    for (size_t i = 0; i < n_fallback_rules; i++) {
+        const struct fallback_rule *rule = &fallback_rules[i];
+
+        if ((rule->grpc_code >= 0 && rule->grpc_code != a->grpc_code) || !met(rule->needs, a))
+            continue;
+        *ret = (struct finding){ .reason = rule->reason, .rank = RANK_HINT, .rule = rule->name };
+        if (rule->needs & W_UNPACK) /* it had got everything: as good as words */
+            ret->rank = RANK_GENERIC;
+        return true;
+    }
+    return false;
+}
+
+/* A status and a wording that agree: the wording is finer. Else the stronger. */
+static bool find_best(const struct failure *f, const struct attempt *a, struct finding *ret)
+{
+    struct finding status;
+    struct finding hit;
+    bool has_status = find_status(a, &status);
+    bool has_hit = find_hit(f, a, &hit);
+
+    if (has_hit && has_status) {
+        bool agree = reason_cause(hit.reason) == reason_cause(status.reason);
+
+        if (hit.in_page)
+            hit.rank = RANK_HINT;
+        *ret = (agree && hit.rank >= RANK_CODE) || hit.rank > status.rank ? hit : status;
+        return true;
+    }
+    if (has_status || (has_hit && hit.rank > RANK_HINT)) {
+        *ret = has_hit ? hit : status;
+        return true;
+    }
+    if (find_fallback(a, ret))
+        return true;
+    if (has_hit)
+        *ret = hit;
+    return has_hit;
+}
+
+static enum stage stage_of(const struct attempt *a, enum reason reason)
+{
+    enum cause cause = reason_cause(reason);
+    wrapper_set w = a->wrappers;
+
+    if (cause == CAUSE_CONFIG || reason == REASON_PULL_QPS_EXCEEDED ||
+        reason == REASON_RUNTIME_UNAVAILABLE || reason == REASON_CREDENTIAL_PROVIDER_FAILED ||
+        w & W_INSPECT)
+        return STAGE_LOCAL;
+    if (w & W_UNPACK || reason == REASON_UNPACK_FAILED || reason == REASON_CORRUPT_LAYER)
+        return STAGE_UNPACK;
+    if (w & W_BLOB && !(w & W_MANIFEST))
+        return STAGE_BLOB;
+    switch (cause) {
+    case CAUSE_UNAUTHORIZED:
+        return STAGE_AUTH;
+    case CAUSE_NOT_FOUND:
+        return reason == REASON_BLOB_UNKNOWN ? STAGE_BLOB : STAGE_MANIFEST;
+    case CAUSE_BAD_IMAGE:
+        return reason == REASON_DIGEST_MISMATCH ? STAGE_BLOB : STAGE_MANIFEST;
+    default:
+        break;
+    }
+    if (w & W_AUTH)
+        return STAGE_AUTH;
+    if (cause == CAUSE_NETWORK && !(w & W_BLOB))
+        return STAGE_RESOLVE;
+    if (w & W_MANIFEST)
+        return STAGE_MANIFEST;
+    return w & W_RESOLVE ? STAGE_RESOLVE : STAGE_MAX;
+}
+
+/* The order of the comment at the top, as one number. */
+static unsigned weight(const struct attempt *a, const struct finding *found, enum stage stage)
+{
+    enum cause cause = reason_cause(found->reason);
+    unsigned answer = cause == CAUSE_NETWORK ? 0 : cause == CAUSE_REGISTRY_ERROR ? 1 : 2;
+    unsigned reading = stage == STAGE_BLOB || stage == STAGE_UNPACK;
+    unsigned own = !(a->wrappers & W_MIRROR && cause == CAUSE_NOT_FOUND);
+    unsigned depth = stage < STAGE_MAX ? (unsigned)stage : 0;
+    unsigned explained = found->rank > RANK_HINT;
+
+    return explained * 10000 + reading * 1000 + answer * 100 + own * 10 + depth;
+}
+
+/* What is said where no attempt is explained. */
+static struct finding nothing_known(const struct failure *f)
+{
+    static const struct finding never_pull = { .reason = REASON_NEVER_PULL,
+                                               .rule = "waiting-never-pull" };
+    static const struct finding invalid_name = { .reason = REASON_INVALID_REFERENCE,
+                                                 .rule = "waiting-invalid-name" };
+    static const struct finding signature = { .reason = REASON_SIGNATURE_REJECTED,
+                                              .rule = "waiting-signature" };
+    static const struct finding unavailable = { .reason = REASON_UNREACHABLE,
+                                                .rule = "waiting-unavailable" };
+    static const struct finding back_off = { .reason = REASON_BACK_OFF_ONLY,
+                                             .rule = "back-off-only" };
+    static const struct finding unknown = { .reason = REASON_UNCLASSIFIED, .rule = "unclassified" };
+
+    if (str_eq(f->waiting_reason, STR("ErrImageNeverPull")))
+        return never_pull;
+    if (str_eq(f->waiting_reason, STR("InvalidImageName")))
+        return invalid_name;
+    if (str_eq(f->waiting_reason, STR("SignatureValidationFailed")))
+        return signature;
+    if (str_eq(f->waiting_reason, STR("RegistryUnavailable")))
+        return unavailable;
+    if (f->n_attempts == 0 &&
+        (f->back_off || f->pull || str_eq(f->waiting_reason, STR("ImagePullBackOff")) ||
+         str_eq(f->waiting_reason, STR("ErrImagePull"))))
+        return back_off;
+    return unknown;
+}
+
+/* Registries say "manifest unknown" of a tag and of a digest; the image tells which it was. */
+static enum reason finer(enum reason reason, struct str image)
+{
+    if (reason != REASON_MANIFEST_UNKNOWN && reason != REASON_IMAGE_NOT_FOUND)
+        return reason;
+    return str_find(image, STR("@sha")) ? REASON_DIGEST_UNKNOWN : reason;
+}
+
+static uint32_t ambiguity(enum reason reason)
+{
+    return reason == REASON_DENIED_OR_MISSING || reason == REASON_INSUFFICIENT_SCOPE
+               ? UINT32_C(1) << CAUSE_NOT_FOUND
+               : 0;
+}
+
+struct verdict classify_traced(const struct failure *failure, int *ret_attempt)
+{
+    struct finding best = nothing_known(failure);
+    const struct attempt *chosen = NULL;
+    enum stage stage = reason_cause(best.reason) == CAUSE_CONFIG ? STAGE_LOCAL : STAGE_MAX;
+    unsigned best_weight = 0;
+
+    for (size_t i = 0; i < failure->n_attempts; i++) {
+        const struct attempt *a = &failure->attempts[i];
+        struct finding found;
+        enum stage its_stage;
+
+        if (!find_best(failure, a, &found))
+            continue;
+        its_stage = stage_of(a, found.reason);
+        if (chosen && weight(a, &found, its_stage) <= best_weight)
+            continue;
+        chosen = a;
+        best = found;
+        best_weight = weight(a, &found, its_stage);
+        stage = its_stage;
+    }
+    *ret_attempt = chosen ? (int)(chosen - failure->attempts) : -1;
+    return (struct verdict){
+        .cause = reason_cause(best.reason),
+        .reason = finer(best.reason, failure->image),
+        .stage = stage,
+        .http_status = chosen ? chosen->http_status : 0,
+        .sent_unknown = best.reason == REASON_NO_CREDENTIALS && (chosen->wrappers & W_NO_HEADER),
+        .ambiguous_with = ambiguity(best.reason),
+        .rule = best.rule,
+    };
+}
+
+struct verdict classify(const struct failure *failure)
+{
+    int attempt;
+
+    return classify_traced(failure, &attempt);
+}
+
+/* ---- for people ----------------------------------------------------------------------------- */
+
+struct runners_up {
+    const struct failure *failure;
+    const struct verdict *verdict;
+    struct explanation *trace;
+    unsigned strength[EXPLAIN_RUNNERS_UP_MAX];
+};
+
+/* Keeps the list sorted: of equals the earlier in the text first. */
+static void run_up(struct runners_up *list, const struct attempt *a, const struct finding *found)
+{
+    struct explanation *trace = list->trace;
+    unsigned attempt = (unsigned)(a - list->failure->attempts);
+    unsigned strength =
+        weight(a, found, stage_of(a, found->reason)) * (RANK_LOCAL + 1) + found->rank;
+    size_t at = trace->n_runners_up;
+
+    if ((int)attempt == trace->attempt && strcmp(found->rule, list->verdict->rule) == 0)
+        return;
+    for (size_t i = 0; i < trace->n_runners_up; i++)
+        if (trace->runners_up[i].attempt == attempt &&
+            strcmp(trace->runners_up[i].name, found->rule) == 0)
+            return;
+    while (at > 0 && list->strength[at - 1] < strength)
+        at--;
+    if (at == EXPLAIN_RUNNERS_UP_MAX)
+        return;
+    if (trace->n_runners_up < EXPLAIN_RUNNERS_UP_MAX)
+        trace->n_runners_up++;
+    for (size_t i = trace->n_runners_up - 1; i > at; i--) {
+        trace->runners_up[i] = trace->runners_up[i - 1];
+        list->strength[i] = list->strength[i - 1];
+    }
+    trace->runners_up[at] =
+        (struct explain_rule){ .name = found->rule, .reason = found->reason, .attempt = attempt };
+    list->strength[at] = strength;
+}
+
+void classify_runners_up(const struct failure *failure, const struct verdict *verdict,
+                         struct explanation *trace)
+{
+    struct runners_up list = { .failure = failure, .verdict = verdict, .trace = trace };
+
+    for (size_t i = 0; i < failure->n_attempts; i++) {
+        const struct attempt *a = &failure->attempts[i];
+        struct finding found;
+
+        if (find_status(a, &found))
+            run_up(&list, a, &found);
+        for (size_t h = a->first_hit; h < (size_t)a->first_hit + a->n_hits; h++) {
+            const struct rule *rule = rule_for(failure->hits[h].rule, a->wrappers);
+
+            if (!rule)
+                continue;
+            found = (struct finding){ .reason = rule->reason,
+                                      .rank = failure->hits[h].in_page ? RANK_HINT : rule->rank,
+                                      .rule = rule->name };
+            run_up(&list, a, &found);
+        }
+        if (find_fallback(a, &found))
+            run_up(&list, a, &found);
+    }
+}

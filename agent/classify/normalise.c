@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * How a message becomes a failure:
+ *
+ *   text      one line of valid UTF-8, quoting undone, secrets gone  (normalise_text, redact)
+ *   tokens    words, and values that no rule can see                  (normalise_tokens)
+ *   phrases   wrappers are peeled, wordings of rules are noted         (normalise_phrases)
+ *   attempts  each [e1, e2], "; artifact err: ..." and mirror of its own
+ *
+ * What goes wrong: cut text (the phrase is not there; a gRPC code may still be), log lines
+ * around the message (words without a phrase, dropped when a real beginning follows),
+ * hostile names (values).
+ */
+#include "agent/classify/failure.h"
+
+#include <string.h>
+
+#include "agent/classify/normalise_phrases.h"
+#include "agent/classify/normalise_text.h"
+#include "agent/classify/normalise_tokens.h"
+#include "agent/classify/redact.h"
+#include "agent/classify/rules.h"
+#include "agent/classify/trace.h"
+#include "agent/classify/wrappers.h"
+
+#define ELLIPSIS STR("...")
+
+/* containers/image names the way to an image too. */
+#define TRANSPORT STR("docker://")
+
+/* How well a name is the image of the failure; the first of the best is taken. */
+enum image_quality { IMAGE_NONE, IMAGE_BY_RUNTIME, IMAGE_BY_KUBELET };
+
+struct reader {
+    struct failure *failure;
+    struct str text;
+    const struct tokens *tokens;
+    struct explanation *trace; /* NULL: nobody asked */
+    enum image_quality image_quality;
+    bool mirrors;    /* inside "(Mirrors also failed: [...] [...])" */
+    bool page;       /* inside HTML or XML */
+    bool content;    /* the attempt has tokens that no wrapper covers */
+    size_t terminal; /* the first token behind the last wrapper */
+    size_t told;     /* the end of a phrase with a gap: its tail is no wording of its own */
+};
+
+static struct attempt *current(struct reader *r)
+{
+    return &r->failure->attempts[r->failure->n_attempts];
+}
+
+static struct str token_text(const struct reader *r, size_t i)
+{
+    return (struct str){ .at = r->text.at + r->tokens->at[i].at, .len = r->tokens->at[i].len };
+}
+
+static void attempt_open(struct reader *r, wrapper_set bits)
+{
+    *current(r) = (struct attempt){
+        .wrappers = bits,
+        .grpc_code = -1,
+        .first_hit = (uint16_t)r->failure->n_hits,
+    };
+    r->content = false;
+    r->page = false;
+}
+
+/* Tokens up to `end` (not included) belong to the attempt that is open. */
+static void attempt_close(struct reader *r, size_t end)
+{
+    struct attempt *a = current(r);
+
+    if (r->terminal < end) {
+        const struct token *last = &r->tokens->at[end - 1];
+
+        a->terminal =
+            str_span(r->text.at + r->tokens->at[r->terminal].at, r->text.at + last->at + last->len);
+    }
+    a->n_hits = (uint16_t)(r->failure->n_hits - a->first_hit);
+}
+
+static bool says_something(const struct reader *r, const struct attempt *a)
+{
+    return r->failure->n_hits > a->first_hit || a->http_status != 0;
+}
+
+/*
+ * Another attempt begins at token i. Text without a known phrase before it was a log
+ * line's head: its wrappers count for what follows. At the limit the last attempt is
+ * overwritten, so the first ones and the very last are kept.
+ */
+static void attempt_next(struct reader *r, size_t i, wrapper_set bits)
+{
+    struct attempt *a = current(r);
+
+    if (!says_something(r, a)) {
+        a->wrappers |= bits;
+        r->content = false;
+        r->terminal = i;
+        return;
+    }
+    attempt_close(r, i);
+    if (r->failure->n_attempts + 1 < FAILURE_ATTEMPTS_MAX)
+        r->failure->n_attempts++;
+    attempt_open(r, bits);
+    r->terminal = i;
+}
+
+static void take_image(struct reader *r, size_t slot, enum image_quality quality)
+{
+    struct str name = token_text(r, slot);
+
+    if (str_starts(name, TRANSPORT))
+        name = str_skip(name, TRANSPORT.len);
+    if (quality <= r->image_quality || name.len == 0)
+        return;
+    r->failure->image = name;
+    r->image_quality = quality;
+}
+
+static int number_of(struct str text)
+{
+    return (text.at[0] - '0') * 100 + (text.at[1] - '0') * 10 + (text.at[2] - '0');
+}
+
+static void see_wrapper(struct reader *r, const struct wrapper *w, size_t i, size_t slot)
+{
+    struct attempt *a;
+
+    if ((w->flags & WRAPPER_STARTS) && r->content)
+        attempt_next(r, i, 0);
+    a = current(r);
+    a->wrappers |= w->bits;
+    r->failure->back_off |= (w->bits & W_BACK_OFF) != 0;
+    r->failure->pull |= (w->bits & W_PULL) != 0;
+    if (w->flags & WRAPPER_IMAGE)
+        take_image(r, slot, IMAGE_BY_KUBELET);
+    if (w->flags & WRAPPER_INNER_IMAGE)
+        take_image(r, slot, IMAGE_BY_RUNTIME);
+    if ((w->flags & WRAPPER_GRPC) && a->grpc_code < 0)
+        a->grpc_code = vocabulary_grpc_code(r->tokens->at[slot].word);
+    if ((w->flags & WRAPPER_STATUS) && a->http_status == 0)
+        a->http_status = number_of(token_text(r, slot));
+    if (w->flags & WRAPPER_MIRRORS)
+        r->mirrors = true;
+}
+
+/* The wrapper covers `n` tokens from i on. */
+static void trace_wrapper(struct reader *r, size_t i, size_t n)
+{
+    struct explanation *trace = r->trace;
+    struct str last = token_text(r, i + n - 1);
+    const char *end = last.at + last.len;
+
+    end += *end == '"'; /* spaces stand behind the text */
+    if (trace->n_steps == EXPLAIN_STEPS_MAX)
+        return;
+    trace->steps[trace->n_steps++] = (struct explain_step){
+        .text = str_span(token_text(r, i).at, end),
+        .attempt = (unsigned)r->failure->n_attempts,
+    };
+}
+
+static void see_rule(struct reader *r, size_t row)
+{
+    struct failure *f = r->failure;
+
+    r->content = true;
+    if (f->n_hits == FAILURE_HITS_MAX)
+        return;
+    f->hits[f->n_hits++] = (struct hit){
+        .rule = (uint16_t)row,
+        .in_answer = current(r)->http_status != 0,
+        .in_page = r->page,
+    };
+}
+
+/* ".../blobs/sha256:..." or ".../manifests/tag": the part before the last one. */
+static wrapper_set bits_of_url(struct str url)
+{
+    const char *query = url.len > 0 ? memchr(url.at, '?', url.len) : NULL;
+    const char *last;
+    struct str path = query ? str_span(url.at, query) : url;
+
+    last = path.len > 0 ? memrchr(path.at, '/', path.len) : NULL;
+    if (!last)
+        return 0;
+    path = str_span(path.at, last);
+    if (str_ends(path, STR("/blobs")))
+        return W_BLOB;
+    return str_ends(path, STR("/manifests")) ? W_MANIFEST : 0;
+}
+
+/* A unix socket or a named pipe of Windows. */
+static bool is_socket(struct str path)
+{
+    if (path.len == 0)
+        return false;
+    if (path.at[path.len - 1] == 'k')
+        return str_ends(path, STR(".sock"));
+    return (path.at[0] == '/' && str_starts(path, STR("//./pipe/"))) ||
+           (path.at[0] == '\\' && str_starts(path, STR("\\.\\pipe\\")));
+}
+
+static void see_value(struct reader *r, size_t i)
+{
+    struct str value = token_text(r, i);
+
+    if (r->tokens->at[i].flags & TOKEN_URL)
+        current(r)->wrappers |= bits_of_url(value);
+    else if (is_socket(value))
+        current(r)->wrappers |= W_SOCKET;
+}
+
+/* Brackets and markup in front of token i. */
+static void see_flags(struct reader *r, size_t i)
+{
+    unsigned flags = r->tokens->at[i].flags;
+
+    if (r->mirrors && (flags & TOKEN_MIRRORS_END)) {
+        r->mirrors = false;
+        attempt_next(r, i, 0);
+        current(r)->wrappers &= ~(wrapper_set)W_MIRROR;
+    } else if (r->mirrors && (flags & TOKEN_OPEN)) {
+        attempt_next(r, i, W_MIRROR);
+    }
+    if ((flags & TOKEN_MARKUP) && vocabulary_has(r->tokens->at[i].word, WORD_MARKUP)) {
+        r->page = true;
+        current(r)->wrappers |= W_PAGE;
+    }
+}
+
+/* More than the kubelet's summary: an error, or at least how far the pull had got. */
+static bool is_attempt(const struct reader *r, const struct attempt *a)
+{
+    return r->content || says_something(r, a) || a->grpc_code > 0 ||
+           (a->wrappers & ~(wrapper_set)(W_PULL | W_BACK_OFF | W_SANDBOX)) != 0;
+}
+
+static void read_tokens(struct reader *r)
+{
+    size_t covered;
+
+    attempt_open(r, 0);
+    for (size_t i = 0; i < r->tokens->n; i += covered) {
+        size_t slot = i;
+        size_t n = 1;
+        const struct phrase *p = NULL;
+
+        if (r->tokens->at[i].flags)
+            see_flags(r, i);
+        if (vocabulary_has(r->tokens->at[i].word, WORD_BEGINS))
+            p = phrases_match(r->tokens, i, &n, &slot);
+        covered = p && p->gap == 0 ? n : 1;
+        for (size_t k = i; k < i + covered && (!p || p->takes_values); k++)
+            if (r->tokens->at[k].word == WORD_VALUE || r->tokens->at[k].word == WORD_URL)
+                see_value(r, k);
+        if (p && p->kind == PHRASE_WRAPPER) {
+            see_wrapper(r, &wrappers[p->row], i, slot);
+            if (wrappers[p->row].flags & WRAPPER_STATUS) /* it is the error itself */
+                continue;
+            r->terminal = i + covered;
+            if (r->trace)
+                trace_wrapper(r, i, covered);
+        } else if (p && i + n != r->told) {
+            see_rule(r, p->row);
+            if (p->gap > 0)
+                r->told = i + n;
+        } else {
+            r->content = true;
+        }
+    }
+    attempt_close(r, r->tokens->n);
+    if (is_attempt(r, current(r)))
+        r->failure->n_attempts++;
+}
+
+/* The text itself where it fits, else its head with a mark. */
+static struct str message_of(struct failure *f, struct str text)
+{
+    char *to = f->text + LIMIT_CLASSIFY_TEXT;
+    size_t n;
+
+    while (text.len > 0 && text.at[text.len - 1] == ' ')
+        text.len--;
+    if (text.len <= LIMIT_MESSAGE_TEXT)
+        return text;
+    n = text_whole_characters(text.at, LIMIT_MESSAGE_TEXT - ELLIPSIS.len);
+    memcpy(to, text.at, n);
+    memcpy(to + n, ELLIPSIS.at, ELLIPSIS.len);
+    return (struct str){ .at = to, .len = n + ELLIPSIS.len };
+}
+
+void normalise_traced(struct str waiting_reason, struct str message, struct failure *ret,
+                      struct explanation *trace)
+{
+    struct tokens tokens;
+    struct reader r = { .failure = ret, .tokens = &tokens, .trace = trace };
+
+    ret->image = (struct str){ .at = ret->text };
+    ret->waiting_reason = waiting_reason;
+    ret->back_off = false;
+    ret->pull = false;
+    ret->n_attempts = 0;
+    ret->n_hits = 0;
+    r.text.at = ret->text;
+    r.text.len =
+        text_plain(message, ret->text, LIMIT_CLASSIFY_TEXT - TEXT_PADDING, &ret->truncated);
+    memset(ret->text + r.text.len, ' ', TEXT_PADDING);
+    if (tokens_split(r.text, &tokens)) {
+        r.text.len = redact(ret->text, r.text.len);
+        memset(ret->text + r.text.len, ' ', TEXT_PADDING);
+        tokens_split(r.text, &tokens);
+    }
+    read_tokens(&r);
+    ret->message = message_of(ret, r.text);
+}
+
+void normalise(struct str waiting_reason, struct str message, struct failure *ret)
+{
+    normalise_traced(waiting_reason, message, ret, NULL);
+}

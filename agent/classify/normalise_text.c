@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/classify/normalise_text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "agent/classify/normalise_bytes.h"
+
+#define CUT_MARK STR(" ... ")
+
+/* Of a message that is too long: three quarters head, one quarter tail. */
+#define HEAD_SHARE(size) ((size) / 4 * 3)
+
+struct reader {
+    const unsigned char *at;
+    const unsigned char *end;
+    const char *written;
+    bool windows_path; /* "C:\" was seen: a backslash and "r" may be part of a name */
+};
+
+/* Those of sixteen bytes that need a look: control bytes, backslashes, and bytes over 0x7e. */
+static unsigned not_plain(bytes16 sixteen)
+{
+    return bytes16_mask(~bytes16_between(sixteen, ' ', '~') | (bytes16)(sixteen == '\\'));
+}
+
+static int hex4(const unsigned char *at, const unsigned char *end)
+{
+    int value = 0;
+
+    if (end - at < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        unsigned char c = at[i];
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+static bool is_letter(char c)
+{
+    int small = c | 0x20;
+
+    return small >= 'a' && small <= 'z';
+}
+
+/* "C:" stands before `to`. */
+static bool after_drive(const struct reader *r, const char *to)
+{
+    return to - r->written >= 2 && to[-1] == ':' && is_letter(to[-2]) &&
+           (to - r->written == 2 || !is_letter(to[-3]));
+}
+
+/*
+ * A run of backslashes. Each level of quoting doubles them: a quote has one, three
+ * or seven, a line break one, two or four, a backslash that is meant two or four.
+ * So what stands behind decides, and for "n", "r" and "t" whether paths are
+ * written with backslashes here.
+ */
+static char *plain_backslashes(struct reader *r, char *to)
+{
+    int code;
+
+    r->windows_path |= after_drive(r, to);
+    while (r->at < r->end && *r->at == '\\')
+        r->at++;
+    if (r->at == r->end)
+        return to;
+    if (*r->at == '"' || *r->at == '\'') {
+        *to++ = (char)*r->at++;
+        return to;
+    }
+    if (*r->at == 'u' && (code = hex4(r->at + 1, r->end)) >= 0) {
+        *to++ = (char)(code >= 0x7f ? '?' : code < 0x20 ? ' ' : code);
+        r->at += 5;
+        return to;
+    }
+    if (!r->windows_path && (*r->at == 'n' || *r->at == 'r' || *r->at == 't')) {
+        *to++ = ' ';
+        r->at++;
+        return to;
+    }
+    *to++ = '\\';
+    return to;
+}
+
+/* How many bytes the UTF-8 character at `at` has; 0 where there is none (RFC 3629, table 3-7 of
+ * Unicode). */
+static size_t utf8_length(const unsigned char *at, const unsigned char *end)
+{
+    size_t n = *at >= 0xf0 ? 4 : *at >= 0xe0 ? 3 : 2;
+    unsigned char low = 0x80;
+    unsigned char high = 0xbf;
+
+    if (*at < 0xc2 || *at > 0xf4 || (size_t)(end - at) < n)
+        return 0;
+    if (*at == 0xe0)
+        low = 0xa0;
+    if (*at == 0xed)
+        high = 0x9f;
+    if (*at == 0xf0)
+        low = 0x90;
+    if (*at == 0xf4)
+        high = 0x8f;
+    if (at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if (at[i] < 0x80 || at[i] > 0xbf)
+            return 0;
+    return n;
+}
+
+static char *plain_character(struct reader *r, char *to)
+{
+    size_t n = utf8_length(r->at, r->end);
+
+    if (n == 0) {
+        r->at++;
+        *to++ = '?';
+        return to;
+    }
+    if (n == 3 && r->at[0] == 0xe2 && r->at[1] == 0x80 && r->at[2] >= 0x98 && r->at[2] <= 0x9f)
+        *to++ = (char)(r->at[2] >= 0x9c ? '"' : '\'');
+    else if ((n == 2 && r->at[0] == 0xc2 && r->at[1] == 0xa0) ||        /* a no-break space */
+             (n == 3 && r->at[0] == 0xe2 && (r->at[1] & 0xfe) == 0x94)) /* a drawn table's lines */
+        *to++ = ' ';
+    else
+        to = (char *)memcpy(to, r->at, n) + n;
+    r->at += n;
+    return to;
+}
+
+static inline char *plain_byte(struct reader *r, char *to)
+{
+    if (*r->at >= ' ' && *r->at <= '~' && *r->at != '\\') {
+        *to++ = (char)*r->at++;
+        return to;
+    }
+    if (*r->at == '\\')
+        return plain_backslashes(r, to);
+    if (*r->at >= 0x80)
+        return plain_character(r, to);
+    *to++ = ' ';
+    r->at++;
+    return to;
+}
+
+/* Needs room for message.len bytes at `to`; returns the end of what it wrote. */
+static char *plain_part(struct str message, char *to)
+{
+    struct reader r = {
+        .at = (const unsigned char *)message.at,
+        .end = (const unsigned char *)message.at + message.len,
+        .written = to,
+    };
+
+    while (r.end - r.at >= 16) {
+        unsigned stop = not_plain(bytes16_load((const char *)r.at));
+        size_t n = stop ? (size_t)__builtin_ctz(stop) : 16;
+
+        memcpy(to, r.at, 16); /* what is written never overtakes what is read */
+        to += n;
+        r.at += n;
+        if (stop)
+            to = plain_byte(&r, to);
+    }
+    while (r.at < r.end)
+        to = plain_byte(&r, to);
+    return to;
+}
+
+size_t text_whole_characters(const char *text, size_t max)
+{
+    while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
+size_t text_plain(struct str message, char *to, size_t size, bool *ret_cut)
+{
+    size_t head = HEAD_SHARE(size);
+    size_t tail = size - head - CUT_MARK.len;
+    char *end;
+
+    *ret_cut = message.len > size;
+    if (!*ret_cut)
+        return message.len > 0 ? (size_t)(plain_part(message, to) - to) : 0;
+    head = text_whole_characters(message.at, head);
+    end = plain_part(str_head(message, head), to);
+    memcpy(end, CUT_MARK.at, CUT_MARK.len);
+    end = plain_part(str_skip(message, message.len - tail), end + CUT_MARK.len);
+    return (size_t)(end - to);
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/classify/normalise_tokens.h"
+
+#include <string.h>
+
+#include "agent/classify/normalise_bytes.h"
+#include "agent/classify/normalise_vocabulary.h"
+#include "agent/classify/redact.h"
+
+/* What a byte can be, one bit each. */
+enum class {
+    SPACE = 1u << 0,
+    QUOTE = 1u << 1,
+    OPEN = 1u << 2,
+    CLOSE = 1u << 3,
+    SEPARATOR = 1u << 4,
+    WORD = 1u << 5,
+    INNER = 1u << 6, /* inside a value, or punctuation behind a word */
+    URL_END = 1u << 7,
+};
+
+#define RANGE(from, to, class) [(from)...(to)] = (class)
+
+static const uint8_t classes[256] = {
+    RANGE(0, ' ', SPACE | URL_END),
+    ['!'] = INNER,
+    ['"'] = QUOTE | URL_END,
+    RANGE('#', '&', INNER),
+    ['\''] = QUOTE,
+    ['('] = OPEN,
+    [')'] = CLOSE | URL_END,
+    ['*'] = SEPARATOR,
+    ['+'] = INNER,
+    [','] = SEPARATOR,
+    ['-'] = WORD,
+    RANGE('.', '/', INNER),
+    RANGE('0', '9', WORD),
+    [':'] = INNER,
+    [';'] = SEPARATOR,
+    ['<'] = OPEN | URL_END,
+    ['='] = SEPARATOR,
+    ['>'] = CLOSE | URL_END,
+    RANGE('?', '@', INNER),
+    RANGE('A', 'Z', WORD),
+    ['['] = OPEN | URL_END,
+    ['\\'] = INNER,
+    [']'] = CLOSE | URL_END,
+    ['^'] = INNER,
+    ['_'] = WORD,
+    ['`'] = QUOTE | URL_END,
+    RANGE('a', 'z', WORD),
+    ['{'] = OPEN,
+    ['|'] = SEPARATOR,
+    ['}'] = CLOSE,
+    RANGE('~', 0x7f, INNER),
+    RANGE(0x80, 0xff, SPACE), /* no name and no wording has such; other scripts need no spaces */
+};
+
+/* "Bearer" and "Basic" are followed by a token, if by so many bytes. */
+#define SCHEME_TOKEN_MIN 16u
+
+/* A value that is longer than this is never looked up ("i/o", "net/http"). */
+#define INNER_WORD_MAX 24u
+
+struct splitter {
+    const char *text; /* spaces stand behind it, so a scan that stops at one needs no limit */
+    size_t len;
+    size_t at;
+    unsigned flags; /* for the next token */
+    bool marked;    /* "@" or "?" stands somewhere: a value may be a login or have a query */
+    bool secrets;
+    struct token *first;
+    struct token *next; /* where the next token goes */
+    struct token *limit;
+};
+
+static bool is(const struct splitter *s, size_t at, unsigned which)
+{
+    return (classes[(unsigned char)s->text[at]] & which) != 0;
+}
+
+static size_t skip(const struct splitter *s, size_t at, unsigned which)
+{
+    while (classes[(unsigned char)s->text[at]] & which)
+        at++;
+    return at;
+}
+
+/* Where the letters, digits, "-" and "_" end that WORD stands for. */
+static inline size_t word_end(const char *text, size_t at)
+{
+    for (;; at += 16) {
+        bytes16 all = bytes16_load(text + at);
+        bytes16 word = bytes16_between(all | 0x20, 'a', 'z') | bytes16_between(all, '0', '9') |
+                       (bytes16)(all == '-') | (bytes16)(all == '_');
+        unsigned stop = bytes16_mask(~word);
+
+        if (stop)
+            return at + (size_t)__builtin_ctz(stop);
+    }
+}
+
+/* Where the next space or `quote` stands. */
+static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
+{
+    for (;; at += 16) {
+        bytes16 all = bytes16_load(s->text + at);
+        unsigned stop = bytes16_mask((bytes16)(all <= ' ') | (bytes16)(all == (uint8_t)quote));
+
+        if (stop)
+            return at + (size_t)__builtin_ctz(stop);
+    }
+}
+
+static bool behind_colon(const struct splitter *s, size_t at)
+{
+    size_t limit = at > 3 ? at - 3 : 0;
+
+    while (at > limit && (s->text[at - 1] == ' ' || s->text[at - 1] == '"'))
+        at--;
+    return at > limit && s->text[at - 1] == ':';
+}
+
+/*
+ * Something long: a token by its shape, or the one behind "Bearer", "Authorization:Bearer"
+ * or "X-Registry-Auth: "?
+ */
+static bool may_be_token(const struct splitter *s, size_t from, size_t to)
+{
+    const struct token *last;
+    struct str before;
+
+    if (redact_wants_word(str_span(s->text + from, s->text + to)))
+        return true;
+    if (s->next == s->first)
+        return false;
+    last = s->next - 1;
+    before = (struct str){ .at = s->text + last->at, .len = last->len };
+    if (vocabulary_has(last->word, WORD_SCHEME))
+        return true;
+    return (last->word == WORD_VALUE || behind_colon(s, from)) &&
+           last->at + last->len + 4u >= from &&
+           redact_is_token(str_span(s->text + from, s->text + to)) &&
+           (redact_ends_in_scheme(before) || redact_wants_key(before));
+}
+
+static inline void add(struct splitter *s, size_t from, size_t to, unsigned word, unsigned flags)
+{
+    struct token *token;
+
+    if (to - from >= SCHEME_TOKEN_MIN && word != WORD_URL && !s->secrets)
+        s->secrets = may_be_token(s, from, to);
+    token = s->next++;
+    token->at = (uint16_t)from;
+    token->len = (uint16_t)(to - from);
+    token->word = (uint16_t)word;
+    token->flags = (uint16_t)(s->flags | flags);
+    s->flags = 0;
+}
+
+static bool is_status_number(const char *at, size_t len)
+{
+    return len == 3 && at[0] >= '1' && at[0] <= '5' && at[1] >= '0' && at[1] <= '9' &&
+           at[2] >= '0' && at[2] <= '9';
+}
+
+/* `len` is not 0. */
+static inline uint16_t word_number(const char *at, size_t len)
+{
+    return is_status_number(at, len) ? (uint16_t)WORD_NUMBER : vocabulary_find(at, len);
+}
+
+static void add_word(struct splitter *s, size_t from, size_t to)
+{
+    if (s->text[from] == '-' || s->text[to - 1] == '-') {
+        bool option = s->text[from] == '-'; /* its value may be a secret */
+
+        while (to > from && s->text[to - 1] == '-')
+            to--;
+        while (from < to && s->text[from] == '-')
+            from++;
+        if (from == to)
+            return; /* a dash between two clauses */
+        s->secrets |= option;
+    }
+    add(s, from, to, word_number(s->text + from, to - from), 0);
+}
+
+static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags)
+{
+    struct str value = { .at = s->text + from, .len = to - from };
+    bool url = value.len > 8 && (value.at[0] | 0x20) == 'h' &&
+               (str_starts(value, STR("http://")) || str_starts(value, STR("https://")));
+
+    if (s->marked || *value.at == 'h')
+        s->secrets |= redact_wants_url(value);
+    add(s, from, to, url ? WORD_URL : WORD_VALUE, url ? flags | TOKEN_URL : flags);
+}
+
+/* Where a URL's text ends: it may hold what separates words elsewhere. */
+static size_t url_end(const struct splitter *s, size_t at)
+{
+    if (s->text[at] == '[') { /* an IPv6 address */
+        at = skip(s, at + 1, WORD | INNER);
+        at += s->text[at] == ']';
+    }
+    while (!is(s, at, URL_END))
+        at++;
+    return at;
+}
+
+static bool is_trailing(char c)
+{
+    return c == ':' || c == '.' || c == ',' || c == ';' || c == '!' || c == '?' || c == '\'';
+}
+
+/* From a word or punctuation that goes on: "i/o", "host:5000/name", a URL. */
+static void split_value(struct splitter *s, size_t from, size_t next)
+{
+    bool url = next - from >= 3 && memcmp(s->text + next - 3, "://", 3) == 0;
+    size_t end = url ? url_end(s, next) : skip(s, next, WORD | INNER);
+    unsigned word = WORD_OTHER;
+
+    s->at = end;
+    while (end > from + 1 && is_trailing(s->text[end - 1]))
+        end--;
+    if (end - from <= INNER_WORD_MAX)
+        word = vocabulary_find(s->text + from, end - from);
+    if (word != WORD_OTHER)
+        add(s, from, end, word, 0);
+    else
+        add_value(s, from, end, 0);
+}
+
+/*
+ * A word from `from` on does not simply end at a space. Where it is a value, that is added;
+ * else its end is returned, and s->at is behind its punctuation.
+ */
+static size_t split_rest(struct splitter *s, size_t from, size_t end)
+{
+    size_t next;
+
+    while (s->text[end] == '\'' && is(s, end + 1, WORD)) /* couldn't */
+        end = word_end(s->text, end + 1);
+    next = skip(s, end, INNER);
+    if (is(s, next, WORD) || s->text[end] == '/' || (s->text[next] == '[' && next > end + 2)) {
+        split_value(s, from, next);
+        return from;
+    }
+    s->at = next > from ? next : from + 1;
+    return end;
+}
+
+/* Something without spaces and quotes: a word with its punctuation, or a value. */
+static void split_piece(struct splitter *s, size_t from, size_t end)
+{
+    if (s->text[end] == ' ' && end > from)
+        s->at = end;
+    else
+        end = split_rest(s, from, end);
+    if (end > from)
+        add_word(s, from, end);
+}
+
+/* Punctuation first; a colon behind a key in JSON belongs to nothing: `"status":403`. */
+static void split_inner(struct splitter *s)
+{
+    size_t from = s->at + (s->text[s->at] == ':' && s->at > 0 && s->text[s->at - 1] == '"');
+
+    split_piece(s, from, word_end(s->text, from));
+}
+
+/*
+ * Words with a space or a colon and a space between, which is what most of a message is: all that
+ * needs a second look is left to split_piece(). Returns where the word at s->at ends, which is
+ * there where none stands.
+ */
+static inline size_t split_words(struct splitter *s)
+{
+    const char *text = s->text;
+    struct token *token = s->next;
+    size_t at = s->at;
+    size_t end;
+    size_t space;
+
+    for (;; at = space + 1) {
+        end = word_end(text, at);
+        space = end + (text[end] == ':');
+        if (text[space] != ' ' || end == at || end - at >= SCHEME_TOKEN_MIN || text[at] == '-' ||
+            text[end - 1] == '-' || token == s->limit)
+            break;
+        token->at = (uint16_t)at;
+        token->len = (uint16_t)(end - at);
+        token->word = word_number(text + at, end - at);
+        token->flags = (uint16_t)s->flags;
+        s->flags = 0;
+        token++;
+    }
+    s->at = at;
+    s->next = token;
+    return end;
+}
+
+/* Only separators between the last token and here: it is what this piece belongs to. */
+static uint16_t word_before(const struct splitter *s)
+{
+    const struct token *last;
+
+    if (s->next == s->first)
+        return WORD_OTHER;
+    last = s->next - 1;
+    return last->at + last->len + 4u >= s->at ? last->word : (uint16_t)WORD_OTHER;
+}
+
+static bool opens(const struct splitter *s)
+{
+    if (is(s, s->at + 1, SPACE))
+        return false;
+    return s->at == 0 || is(s, s->at - 1, SPACE | OPEN | SEPARATOR) || s->text[s->at - 1] == ':' ||
+           s->text[s->at - 1] == '/';
+}
+
+/* In `{"code":"DENIED"}` the key is a word too. */
+static bool is_key(const struct splitter *s, size_t close)
+{
+    size_t at = s->at;
+
+    while (at > 0 && s->at - at < 4 && s->text[at - 1] == ' ')
+        at--;
+    close += 1 + (s->text[close + 1] == ' ');
+    return at > 0 && (s->text[at - 1] == '{' || s->text[at - 1] == ',') && close < s->len &&
+           s->text[close] == ':';
+}
+
+/*
+ * A quote. What is in quotes in one piece is a value, whatever it reads like.
+ * Behind "image" and the like it is one up to the closing quote: the API server
+ * takes any text for an image. All else in quotes is read as if they were not there.
+ */
+static void split_quote(struct splitter *s)
+{
+    char quote = s->text[s->at];
+    uint16_t before = word_before(s);
+    size_t close;
+    const char *found;
+
+    if (!opens(s)) {
+        s->at++;
+        return;
+    }
+    close = quoted_end(s, s->at + 1, quote);
+    if (quote == '"' && vocabulary_has(before, WORD_NAMING) && close < s->len &&
+        s->text[close] != quote) {
+        size_t limit = s->len - close < LIMIT_IMAGE_TEXT ? s->len - close : LIMIT_IMAGE_TEXT;
+
+        found = memchr(s->text + close, quote, limit);
+        if (found)
+            close = (size_t)(found - s->text);
+    }
+    if (is_key(s, close)) {
+        s->secrets = true;
+        s->at++;
+        return;
+    }
+    if (s->text[close] != quote || vocabulary_has(before, WORD_LABEL)) {
+        s->at++;
+        return;
+    }
+    add_value(s, s->at + 1, close, TOKEN_QUOTED);
+    s->at = close + 1;
+}
+
+static void split_punctuation(struct splitter *s)
+{
+    switch (s->text[s->at++]) {
+    case '[':
+        s->flags |= TOKEN_OPEN | TOKEN_BREAK;
+        break;
+    case ']':
+        s->flags |= TOKEN_BREAK | TOKEN_CLOSE;
+        break;
+    case ')':
+        if (s->flags & TOKEN_CLOSE)
+            s->flags |= TOKEN_MIRRORS_END;
+        break;
+    case ';':
+        s->flags |= TOKEN_BREAK;
+        break;
+    case '<':
+        if (is(s, s->at, WORD | INNER))
+            s->flags |= TOKEN_MARKUP;
+        break;
+    case '=': /* "code = Unknown" is prose, "key=value" may be a secret */
+        if (s->next > s->first && s->next[-1].at + s->next[-1].len + 1u == s->at)
+            s->secrets |= redact_wants_key(
+                (struct str){ .at = s->text + s->next[-1].at, .len = s->next[-1].len });
+        break;
+    default:
+        break;
+    }
+}
+
+/* Whether "@" or "?" stands in the text, which has padding behind it, or in the padding. */
+static bool is_marked(struct str text)
+{
+    bytes16 found = { 0 };
+
+    for (size_t at = 0; at < text.len; at += 16) {
+        bytes16 all = bytes16_load(text.at + at);
+
+        found |= (bytes16)(all == '@') | (bytes16)(all == '?');
+    }
+    return bytes16_mask(found) != 0;
+}
+
+bool tokens_split(struct str text, struct tokens *ret)
+{
+    struct splitter s = { .text = text.at, .len = text.len };
+
+    /* cppcheck-suppress ctuuninitvar ; an output, filled from the front */
+    s.first = ret->at;
+    s.next = s.first;
+    s.limit = s.first + TOKENS_MAX;
+    s.marked = is_marked(text);
+    while (s.next < s.limit && s.at < s.len) {
+        unsigned class = classes[(unsigned char)s.text[s.at]];
+
+        if (class & WORD) {
+            size_t end = split_words(&s);
+
+            if (end > s.at && s.next < s.limit)
+                split_piece(&s, s.at, end);
+        } else if (class & SPACE) {
+            s.at++;
+        } else if (class & QUOTE) {
+            split_quote(&s);
+        } else if (class & INNER) {
+            if (s.text[s.at] == ':' && s.text[s.at + 1] == ' ') /* behind a quote, mostly */
+                s.at += 2;
+            else
+                split_inner(&s);
+        } else {
+            split_punctuation(&s);
+        }
+    }
+    ret->n = (size_t)(s.next - s.first);
+    return s.secrets;
+}

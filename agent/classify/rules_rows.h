@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* How the rows of the rules_*.c tables are written; for them alone. */
+
+#include "agent/classify/rules.h"
+#include "agent/classify/wrappers.h"
+#include "util.h"
+
+#define ROW(name, phrase, reason, rank, needs)                                                     \
+    {                                                                                              \
+        name, phrase, REASON_##reason, RANK_##rank, needs                                          \
+    }
+
+#define LOCAL(name, phrase, reason) ROW(name, phrase, reason, LOCAL, 0)
+#define NODE(name, phrase, reason) ROW(name, phrase, reason, NODE, 0)
+#define IMAGE(name, phrase, reason) ROW(name, phrase, reason, IMAGE, 0)
+#define LIMIT(name, phrase) ROW(name, phrase, TOO_MANY_REQUESTS, LIMIT, 0)
+#define DETAIL(name, phrase, reason) ROW(name, phrase, reason, DETAIL, 0)
+#define CODE(name, phrase, reason) ROW(name, phrase, reason, CODE, 0)
+#define GENERIC(name, phrase, reason) ROW(name, phrase, reason, GENERIC, 0)
+#define ABORTED(name, phrase, reason) ROW(name, phrase, reason, ABORTED, 0)
+#define HINT(name, phrase, reason) ROW(name, phrase, reason, HINT, 0)
+
+/* TLS to a name server or a unix socket does not exist here. */
+#define TLS(name, phrase, reason)                                                                  \
+    ROW(name "-proxy", phrase, PROXY_FAILED, TRANSPORT, W_PROXY),                                  \
+        ROW(name, phrase, reason, TRANSPORT, 0)
+
+/* TLS failed, and how is among no known wording. */
+#define TLS_VAGUE(name, phrase) ROW(name, phrase, TLS_HANDSHAKE_FAILED, VAGUE, 0)
+
+/*
+ * The same words of the network mean different things by what they were said
+ * about: the runtime's own socket, a proxy, a name server, or the registry.
+ */
+#define TRANSPORT(name, phrase, reason)                                                            \
+    ROW(name "-socket", phrase, RUNTIME_UNAVAILABLE, NODE, W_SOCKET),                              \
+        ROW(name "-proxy", phrase, PROXY_FAILED, TRANSPORT, W_PROXY),                              \
+        ROW(name "-dns", phrase, DNS_FAILURE, TRANSPORT, W_LOOKUP),                                \
+        ROW(name, phrase, reason, TRANSPORT, 0)
+
+/* An errno of the node, unless a name was being looked up. */
+#define ERRNO(name, phrase, reason)                                                                \
+    ROW(name "-dns", phrase, DNS_FAILURE, TRANSPORT, W_LOOKUP), ROW(name, phrase, reason, NODE, 0)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What normalise.c and classify.c tell explain.c beyond their answers. */
+
+#include "agent/classify/explain.h"
+
+/* normalise(), and the wrappers into trace->steps; NULL: without. */
+void normalise_traced(struct str waiting_reason, struct str message, struct failure *ret,
+                      struct explanation *trace);
+
+/* classify(), and the attempt that decided, -1: none. */
+struct verdict classify_traced(const struct failure *failure, int *ret_attempt);
+
+/* All that fits an attempt but did not decide, the strongest into trace->runners_up. */
+void classify_runners_up(const struct failure *failure, const struct verdict *verdict,
+                         struct explanation *trace);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The table of what is blocked: columns that fit, and below each row what had no column. */
+
+#include <string.h>
+
+#include "agent/commands/status_parts.h"
+#include "agent/commands/status_text.h"
+#include "buf.h"
+#include "causes.h"
+
+#define CELL_MAX 2048u
+
+enum column { POD, CONTAINER, CAUSE, REASON, AGE, TRIES, NEXT, IMAGE, COLUMN_MAX };
+
+static const struct column_kind {
+    const char *title;
+    size_t least;  /* it may shrink to this ... */
+    bool optional; /* ... or is a column only where all fit, and else stands on a line below */
+} columns[COLUMN_MAX] = {
+    [POD] = { "POD", 12, false },     [CONTAINER] = { "CONTAINER", 9, false },
+    [CAUSE] = { "CAUSE", 14, false }, [REASON] = { "REASON", 0, true },
+    [AGE] = { "AGE", 5, false },      [TRIES] = { "TRIES", 5, false },
+    [NEXT] = { "NEXT", 5, false },    [IMAGE] = { "IMAGE", 0, true },
+};
+
+static void age_cell(struct buf *out, const json_t *failure, const struct status_view *view)
+{
+    int64_t first_us = parse_time_us(status_text(failure, "first_failure"));
+
+    if (!first_us) {
+        buf_add_byte(out, '-');
+        return;
+    }
+    show_age(out, view->now_us - first_us);
+    if (json_is_false(json_object_get(failure, "first_failure_exact")))
+        buf_add_byte(out, '+'); /* at least */
+}
+
+static void next_cell(struct buf *out, const json_t *failure, const struct status_view *view)
+{
+    int64_t next_us = parse_time_us(status_text(failure, "next_retry"));
+
+    if (!next_us)
+        buf_add_byte(out, '-');
+    else if (next_us <= view->now_us)
+        buf_add(out, STR("now"));
+    else
+        show_age(out, next_us - view->now_us);
+}
+
+static void add_cell(struct buf *out, const json_t *failure, enum column column,
+                     const struct status_view *view)
+{
+    static const char *const keys[COLUMN_MAX] = {
+        [CONTAINER] = "container", [CAUSE] = "cause", [REASON] = "reason", [IMAGE] = "image"
+    };
+
+    buf_reset(out);
+    switch (column) {
+    case POD:
+        show_plain(out, str_from(status_text(failure, "namespace")));
+        buf_add_byte(out, '/');
+        show_plain(out, str_from(status_text(failure, "pod")));
+        break;
+    case AGE:
+        age_cell(out, failure, view);
+        break;
+    case TRIES:
+        buf_add_uint(out, status_number(failure, "attempts"));
+        break;
+    case NEXT:
+        next_cell(out, failure, view);
+        break;
+    default:
+        show_plain(out, str_from(status_text(failure, keys[column])));
+        break;
+    }
+    if (out->len == 0) /* a sandbox has no container's name */
+        buf_add_text(out, column == CONTAINER ? "sandbox" : "-");
+}
+
+struct layout {
+    size_t widths[COLUMN_MAX]; /* 0: no column */
+    struct buf cell;
+};
+
+static size_t total(const struct layout *layout)
+{
+    size_t sum = 0;
+
+    for (enum column c = 0; c < COLUMN_MAX; c++)
+        sum += layout->widths[c] ? layout->widths[c] + 2 : 0;
+    return sum > 2 ? sum - 2 : 0;
+}
+
+static void shrink(struct layout *layout, enum column column, size_t width)
+{
+    size_t over = total(layout) > width ? total(layout) - width : 0;
+    size_t spare = layout->widths[column] > columns[column].least
+                       ? layout->widths[column] - columns[column].least
+                       : 0;
+
+    layout->widths[column] -= over < spare ? over : spare;
+}
+
+/* As wide as what is in them; then what does not fit is left out or cut. */
+static void lay_out(struct layout *layout, const json_t *failures, const struct status_view *view,
+                    size_t width)
+{
+    const json_t *failure;
+    size_t i;
+
+    for (enum column c = 0; c < COLUMN_MAX; c++)
+        layout->widths[c] = strlen(columns[c].title);
+    json_array_foreach(failures, i, failure)
+    {
+        if (!status_open(failure) || !status_selected(failure, view))
+            continue;
+        for (enum column c = 0; c < COLUMN_MAX; c++) {
+            add_cell(&layout->cell, failure, c, view);
+            if (layout->cell.len > layout->widths[c])
+                layout->widths[c] = layout->cell.len;
+        }
+    }
+    for (enum column c = COLUMN_MAX; c-- > 0 && total(layout) > width;)
+        if (columns[c].optional)
+            layout->widths[c] = 0;
+    shrink(layout, CONTAINER, width);
+    shrink(layout, POD, width);
+    shrink(layout, TRIES, width);
+}
+
+static void add_header(struct buf *out, const struct layout *layout, const struct status_view *view)
+{
+    size_t left = total(layout);
+
+    status_style(out, view, STYLE_HEAD);
+    for (enum column c = 0; c < COLUMN_MAX; c++) {
+        if (!layout->widths[c])
+            continue;
+        left -= layout->widths[c];
+        show_cell(out, str_from(columns[c].title),
+                  left ? layout->widths[c] : strlen(columns[c].title));
+        if (left) {
+            buf_add(out, STR("  "));
+            left -= 2;
+        }
+    }
+    status_style(out, view, STYLE_PLAIN);
+    buf_add_byte(out, '\n');
+}
+
+static void add_row(struct buf *out, struct layout *layout, const json_t *failure,
+                    const struct status_view *view)
+{
+    const bool stalled = strcmp(status_text(failure, "state"), "stalled") == 0;
+    size_t left = total(layout);
+
+    for (enum column c = 0; c < COLUMN_MAX; c++) {
+        if (!layout->widths[c])
+            continue;
+        left -= layout->widths[c];
+        add_cell(&layout->cell, failure, c, view);
+        if (c == CAUSE)
+            status_style(out, view, stalled ? STYLE_STALLED : STYLE_BAD);
+        if (left) /* no blanks at the end of a line */
+            show_cell(out, buf_str(&layout->cell), layout->widths[c]);
+        else
+            show_cut(out, buf_str(&layout->cell), layout->widths[c]);
+        if (c == CAUSE)
+            status_style(out, view, STYLE_PLAIN);
+        if (left) {
+            buf_add(out, STR("  "));
+            left -= 2;
+        }
+    }
+    buf_add_byte(out, '\n');
+}
+
+/* What had no column, and what to do. */
+static void add_below(struct buf *out, struct layout *layout, const json_t *failure,
+                      const struct status_view *view, size_t width)
+{
+    size_t room = width - 2;
+
+    if (!layout->widths[REASON] || !layout->widths[IMAGE])
+        buf_add(out, STR("  "));
+    if (!layout->widths[REASON]) {
+        add_cell(&layout->cell, failure, REASON, view);
+        show_cut(out, buf_str(&layout->cell), room);
+        room -= layout->cell.len < room ? layout->cell.len : room;
+    }
+    if (!layout->widths[IMAGE] && room > 10) {
+        add_cell(&layout->cell, failure, IMAGE, view);
+        if (!layout->widths[REASON])
+            buf_add(out, STR("  "));
+        show_cut(out, buf_str(&layout->cell), layout->widths[REASON] ? room : room - 2);
+    }
+    if (!layout->widths[REASON] || !layout->widths[IMAGE])
+        buf_add_byte(out, '\n');
+    buf_reset(&layout->cell);
+    show_plain(&layout->cell, str_from(status_text(failure, "advice")));
+    show_wrap(out, buf_str(&layout->cell), 2, width);
+}
+
+/* Those of a cause together, the causes in the order of their table. */
+void status_write_failures(struct buf *out, const json_t *failures, const struct status_view *view,
+                           size_t width)
+{
+    struct layout layout = { .widths = { 0 } };
+    const json_t *failure;
+    size_t i;
+
+    buf_init(&layout.cell, CELL_MAX);
+    lay_out(&layout, failures, view, width);
+    add_header(out, &layout, view);
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++) {
+        json_array_foreach(failures, i, failure)
+        {
+            if (!status_open(failure) || !status_selected(failure, view) ||
+                strcmp(status_text(failure, "cause"), cause_name(cause)) != 0)
+                continue;
+            add_row(out, &layout, failure, view);
+            add_below(out, &layout, failure, view, width);
+        }
+    }
+    buf_done(&layout.cell);
+}

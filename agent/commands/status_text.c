@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/commands/status_text.h"
+
+#include <time.h>
+
+#include "buf.h"
+#include "util.h"
+
+#define ELLIPSIS "..."
+
+void show_plain(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.at[i];
+
+        if (byte >= 0x20 && byte < 0x7f)
+            buf_add_byte(out, (char)byte);
+        else if ((byte & 0xc0) != 0x80) /* not for each byte of a UTF-8 character */
+            buf_add_byte(out, '?');
+    }
+}
+
+void show_cut(struct buf *out, struct str text, size_t width)
+{
+    size_t kept, head;
+
+    if (text.len <= width) {
+        buf_add(out, text);
+        return;
+    }
+    if (width <= sizeof(ELLIPSIS)) {
+        buf_add(out, str_head(text, width));
+        return;
+    }
+    kept = width - strlen(ELLIPSIS);
+    head = kept / 2;
+    buf_add(out, str_head(text, head));
+    buf_add(out, STR(ELLIPSIS));
+    buf_add(out, str_skip(text, text.len - (kept - head)));
+}
+
+void show_cell(struct buf *out, struct str text, size_t width)
+{
+    show_cut(out, text, width);
+    for (size_t i = text.len; i < width; i++)
+        buf_add_byte(out, ' ');
+}
+
+/* How much of `text` goes on a line: up to the last blank that fits, or as much as does. */
+static size_t line_length(struct str text, size_t width)
+{
+    const char *blank;
+
+    if (text.len <= width)
+        return text.len;
+    blank = memrchr(text.at, ' ', width + 1);
+    while (blank && blank != text.at && blank[-1] == ' ')
+        blank--;
+    return blank && blank != text.at ? (size_t)(blank - text.at) : width;
+}
+
+void show_wrap(struct buf *out, struct str text, size_t indent, size_t width)
+{
+    const size_t room = width > indent ? width - indent : 1;
+    const char *at = text.len ? text.at : "";
+    const char *end = at + text.len;
+
+    while (at < end) {
+        size_t length = line_length(str_span(at, end), room);
+
+        for (size_t i = 0; i < indent; i++)
+            buf_add_byte(out, ' ');
+        buf_add(out, (struct str){ .at = at, .len = length });
+        buf_add_byte(out, '\n');
+        at += length;
+        while (at < end && *at == ' ')
+            at++;
+    }
+}
+
+void show_age(struct buf *out, int64_t us)
+{
+    const long long s = us > 0 ? (long long)(us / SEC) : 0;
+
+    if (us < 2 * MINUTE)
+        buf_printf(out, "%llds", s);
+    else if (us < 10 * MINUTE && s % 60)
+        buf_printf(out, "%lldm%llds", s / 60, s % 60);
+    else if (us < 3 * HOUR)
+        buf_printf(out, "%lldm", s / 60);
+    else if (us < 8 * HOUR && s / 60 % 60)
+        buf_printf(out, "%lldh%lldm", s / 3600, s / 60 % 60);
+    else if (us < 48 * HOUR)
+        buf_printf(out, "%lldh", s / 3600);
+    else
+        buf_printf(out, "%lldd", s / 86400);
+}
+
+void show_bytes(struct buf *out, uint64_t bytes)
+{
+    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    double amount = (double)bytes / 1024;
+    size_t unit = 0;
+
+    if (bytes < 1024) {
+        buf_printf(out, "%llu B", (unsigned long long)bytes);
+        return;
+    }
+    for (; amount >= 1023.95 && unit + 1 < ARRAY_SIZE(units); unit++)
+        amount /= 1024;
+    buf_printf(out, amount < 99.95 ? "%.1f %s" : "%.0f %s", amount, units[unit]);
+}
+
+int64_t parse_time_us(const char *text)
+{
+    struct tm tm = { .tm_isdst = 0 };
+    const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
+
+    return end && *end == '\0' ? (int64_t)timegm(&tm) * SEC : 0;
+}

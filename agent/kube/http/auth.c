@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/http/auth.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "limits.h"
+#include "mem.h"
+
+#define ROUTE_MAX 2048u
+
+/* --- the way there ---------------------------------------------------------------------------- */
+
+/* ":port" at the end of "host:port" or "[::1]:port"; empty where there is none. */
+static struct str port_of(struct str authority)
+{
+    const char *bracket = memrchr(authority.at, ']', authority.len);
+    const char *from = bracket ? bracket : authority.at;
+    const char *end = authority.at + authority.len;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
+
+    return colon ? str_span(colon, end) : STR("");
+}
+
+/* curl knows no other name for a certificate than the URL's: so that one is put into the URL, and
+ * connection and Host stay the server's, as client-go has it. */
+static int route_by_name(struct auth_route *route, const char *server, const char *name)
+{
+    const char *rest = server + strlen("https://");
+    const struct str authority = { .at = rest, .len = strcspn(rest, "/") };
+    const struct str port = port_of(authority);
+    struct buf base, connect_to, host;
+
+    buf_init(&base, ROUTE_MAX);
+    buf_init(&connect_to, ROUTE_MAX);
+    buf_init(&host, ROUTE_MAX);
+    buf_printf(&base, "https://%s%.*s%s", name, STR_ARG(port), rest + authority.len);
+    buf_printf(&connect_to, "::%.*s%s", STR_ARG(authority), port.len ? "" : ":443");
+    buf_printf(&host, "Host: %.*s", STR_ARG(authority));
+    if (!buf_error(&base) && !buf_error(&connect_to) && !buf_error(&host)) {
+        route->base = mem_strdup(base.at);
+        route->connect_to = curl_slist_append(NULL, connect_to.at);
+        route->host = mem_strdup(host.at);
+    }
+    buf_done(&host);
+    buf_done(&connect_to);
+    buf_done(&base);
+    return route->base && route->connect_to && route->host ? 0 : -ENOMEM;
+}
+
+int auth_route_init(struct auth_route *route, const struct credentials *credentials,
+                    struct err *err)
+{
+    int r = 0;
+
+    *route = (struct auth_route){ 0 };
+    if (credentials->tls_server_name && strncmp(credentials->server, "https://", 8) == 0) {
+        r = route_by_name(route, credentials->server, credentials->tls_server_name);
+    } else {
+        route->base = mem_strdup(credentials->server);
+        r = route->base ? 0 : -ENOMEM;
+    }
+    if (r < 0) {
+        auth_route_done(route);
+        return err_set(err, r, "no memory for the API server's URL");
+    }
+    return 0;
+}
+
+void auth_route_done(struct auth_route *route)
+{
+    mem_free(route->base);
+    mem_free(route->host);
+    curl_slist_free_all(route->connect_to);
+    *route = (struct auth_route){ 0 };
+}
+
+/* --- who we are ------------------------------------------------------------------------------- */
+
+int auth_add_token(const struct credential *token, struct curl_slist **headers, struct err *err)
+{
+    struct buf bytes, header;
+    int r;
+
+    buf_init(&header, LIMIT_TOKEN_FILE + 64);
+    r = credential_load(token, CREDENTIAL_TOKEN, &bytes, err);
+    if (r == 0) {
+        struct curl_slist *longer = NULL;
+
+        buf_add_text(&header, "Authorization: Bearer ");
+        buf_add(&header, buf_str(&bytes));
+        if (!buf_error(&header))
+            longer = curl_slist_append(*headers, header.at);
+        if (longer)
+            *headers = longer;
+        else
+            r = err_set(err, -ENOMEM, "no memory for a request's headers");
+    }
+    credential_forget(&header);
+    credential_forget(&bytes);
+    return r;
+}
+
+static int set_blob(CURL *easy, CURLoption option, const struct credential *credential,
+                    enum credential_kind kind, struct err *err)
+{
+    struct buf bytes;
+    int r;
+
+    if (!credential_given(credential))
+        return 0;
+    r = credential_load(credential, kind, &bytes, err);
+    if (r == 0) {
+        struct curl_blob blob = { .data = bytes.at, .len = bytes.len, .flags = CURL_BLOB_COPY };
+
+        if (curl_easy_setopt(easy, option, &blob) != CURLE_OK)
+            r = err_set(err, -ENOMEM, "no memory for a credential");
+    }
+    credential_forget(&bytes);
+    return r;
+}
+
+/* Without the empty CAPATH, Debian's curl would also trust every public authority. */
+int auth_set_tls(CURL *easy, const struct credentials *credentials, struct err *err)
+{
+    int r;
+
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, credentials->insecure ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, credentials->insecure ? 0L : 2L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    if (credential_given(&credentials->ca))
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    r = set_blob(easy, CURLOPT_CAINFO_BLOB, &credentials->ca, CREDENTIAL_CA, err);
+    if (r == 0)
+        r = set_blob(easy, CURLOPT_SSLCERT_BLOB, &credentials->client, CREDENTIAL_CLIENT, err);
+    if (r == 0)
+        r = set_blob(easy, CURLOPT_SSLKEY_BLOB, &credentials->key, CREDENTIAL_KEY, err);
+    return r;
+}
+
+/* --- what went wrong -------------------------------------------------------------------------- */
+
+static const char *origin(const struct credential *credential)
+{
+    if (credential->file)
+        return credential->file;
+    return credential->data ? "the kubeconfig" : "the system's certificates";
+}
+
+void auth_add_hint(const struct credentials *credentials, CURLcode code, char *text, size_t size)
+{
+    const size_t len = strlen(text);
+
+    text += len;
+    size -= len;
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        snprintf(text, size, ": a CA certificate in '%s' cannot be read", origin(&credentials->ca));
+    else if (code == CURLE_SSL_CERTPROBLEM)
+        snprintf(text, size, ": the client certificate is from '%s', its key from '%s'",
+                 origin(&credentials->client), origin(&credentials->key));
+    else if (code == CURLE_PEER_FAILED_VERIFICATION &&
+             (strstr(text - len, "issuer") || strstr(text - len, "self-signed")))
+        snprintf(text, size, ": what may have signed it is read from '%s'",
+                 origin(&credentials->ca));
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/http/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <curl/curl.h>
+
+#include "agent/kube/http/auth.h"
+#include "agent/kube/http/server.h"
+#include "limits.h"
+#include "mem.h"
+
+/* A peer that is gone without a word is noticed within 30 s, whether we wait for it (probes) or
+ * have just sent something (the user timeout). */
+#define KEEPALIVE_IDLE_S 10L
+#define KEEPALIVE_INTERVAL_S 5L
+#define KEEPALIVE_PROBES 3
+#define USER_TIMEOUT_MS 25000
+#define CONNECT_TIMEOUT_MS 10000L
+#define CONNECTIONS 4L
+
+struct client_request {
+    uint32_t magic;
+#define CLIENT_REQUEST_MAGIC 0x6b67e701u
+    struct client *client;
+    struct client_request *next;
+    struct client_handler handler;
+    CURL *easy;
+    struct curl_slist *headers;
+    bool added;     /* to the multi handle */
+    struct err err; /* why it could not even begin */
+    char text[CURL_ERROR_SIZE];
+};
+
+struct client {
+    struct client_config config;
+    struct auth_route route;
+    CURLM *multi;
+    struct client_request *requests;
+};
+
+static struct client_request *request_from(void *self)
+{
+    struct client_request *request = self;
+
+    assert(request && request->magic == CLIENT_REQUEST_MAGIC);
+    return request;
+}
+
+int client_new(const struct client_config *config, struct client **ret, struct err *err)
+{
+    struct client *client = mem_zalloc(sizeof(*client));
+    int r;
+
+    if (!client)
+        return err_set(err, -ENOMEM, "no memory for the API client");
+    client->config = *config;
+    r = auth_route_init(&client->route, config->credentials, err);
+    if (r == 0) {
+        client->multi = curl_multi_init();
+        if (!client->multi)
+            r = err_set(err, -ENOMEM, "no memory for the API client");
+    }
+    if (r < 0) {
+        auth_route_done(&client->route);
+        mem_free(client);
+        return r;
+    }
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS);
+    *ret = client;
+    return 0;
+}
+
+static void request_free(struct client_request *request)
+{
+    struct client_request **link = &request->client->requests;
+
+    while (*link && *link != request)
+        link = &(*link)->next;
+    if (*link)
+        *link = request->next;
+    if (request->added)
+        curl_multi_remove_handle(request->client->multi, request->easy);
+    curl_easy_cleanup(request->easy);
+    curl_slist_free_all(request->headers);
+    request->magic = 0;
+    mem_free(request);
+}
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    while (client->requests)
+        request_free(client->requests);
+    curl_multi_cleanup(client->multi);
+    auth_route_done(&client->route);
+    mem_free(client);
+}
+
+/* --- curl calls back -------------------------------------------------------------------------- */
+
+static size_t on_header(char *line, size_t size, size_t count, void *self)
+{
+    struct client_request *request = request_from(self);
+    const struct str text = { .at = line, .len = size * count };
+    const char *content_type = NULL;
+    long status = 0;
+
+    /* The empty line ends a head; that of "100 Continue" is not the last one. */
+    if (!str_eq(text, STR("\r\n")) && !str_eq(text, STR("\n")))
+        return text.len;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200)
+        return text.len;
+    curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    request->handler.answered(request->handler.self, (int)status, content_type);
+    return text.len;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *self)
+{
+    struct client_request *request = request_from(self);
+    const struct str text = { .at = bytes, .len = size * count };
+
+    /* Anything but the length tells curl to give up. */
+    return request->handler.received(request->handler.self, text) < 0 ? 0 : text.len;
+}
+
+static int on_socket(void *self, curl_socket_t socket, curlsocktype purpose)
+{
+    const unsigned user_timeout = USER_TIMEOUT_MS;
+    const int probes = KEEPALIVE_PROBES;
+
+    (void)self;
+    (void)purpose;
+    /* Without them a dead peer is noticed later, which is no reason to connect to none. */
+    setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout));
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+    return CURL_SOCKOPT_OK;
+}
+
+/* --- a request -------------------------------------------------------------------------------- */
+
+static bool add_header(struct client_request *request, const char *header)
+{
+    struct curl_slist *longer = curl_slist_append(request->headers, header);
+
+    if (longer)
+        request->headers = longer;
+    return longer != NULL;
+}
+
+static int add_headers(struct client_request *request, bool watch)
+{
+    const struct client *client = request->client;
+    const struct credential *token = &client->config.credentials->token;
+    const char *accept = "Accept: application/vnd.kubernetes.protobuf";
+
+    if (client->config.json)
+        accept = "Accept: application/json";
+    else if (watch)
+        accept = "Accept: application/vnd.kubernetes.protobuf;stream=watch";
+    if (!add_header(request, accept) ||
+        (client->route.host && !add_header(request, client->route.host)))
+        return err_set(&request->err, -ENOMEM, "no memory for a request's headers");
+    return credential_given(token) ? auth_add_token(token, &request->headers, &request->err) : 0;
+}
+
+static void set_transport(CURL *easy, const char *server)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* the token is for this host alone */
+    curl_easy_setopt(easy, CURLOPT_PROXY, server_proxy(server));
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, server_no_proxy());
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* one connection for all streams */
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* Else a stop would wait for a name server that does not answer. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+}
+
+static int set_up(struct client_request *request, struct str target)
+{
+    const struct client *client = request->client;
+    CURL *easy = request->easy;
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    struct buf url;
+
+    buf_init(&url, 64u << 10);
+    buf_add_text(&url, client->route.base);
+    buf_add(&url, target);
+    if (!buf_error(&url))
+        code = curl_easy_setopt(easy, CURLOPT_URL, url.at);
+    buf_done(&url);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_USERAGENT, client->config.user_agent);
+    if (code != CURLE_OK)
+        return err_set(&request->err, -ENOMEM, "no memory for a request");
+    set_transport(easy, client->config.credentials->server);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, client->route.connect_to);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->text);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    return auth_set_tls(easy, client->config.credentials, &request->err);
+}
+
+struct client_request *client_get(struct client *client, struct str target, bool watch,
+                                  const struct client_handler *handler)
+{
+    struct client_request *request = mem_zalloc(sizeof(*request));
+
+    if (!request)
+        return NULL;
+    request->magic = CLIENT_REQUEST_MAGIC;
+    request->client = client;
+    request->handler = *handler;
+    request->easy = curl_easy_init();
+    if (!request->easy) {
+        mem_free(request);
+        return NULL;
+    }
+    request->next = client->requests;
+    client->requests = request;
+    if (add_headers(request, watch) == 0 && set_up(request, target) == 0) {
+        request->added = curl_multi_add_handle(client->multi, request->easy) == CURLM_OK;
+        if (!request->added)
+            err_set(&request->err, -ENOMEM, "no memory for a request");
+    }
+    return request;
+}
+
+void client_cancel(struct client_request *request)
+{
+    if (request)
+        request_free(request_from(request));
+}
+
+/* --- the loop's part -------------------------------------------------------------------------- */
+
+/* The stream was there and the other side broke it, against: there never was one, or the peer is
+ * dead, which keepalive says as an error of receiving. */
+static bool is_by_peer(CURLcode code, const char *text)
+{
+    if (strstr(text, "timed out"))
+        return false;
+    return code == CURLE_PARTIAL_FILE || code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
+           code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+}
+
+/* curl has its own words for all but this: to it, a header line over its limit is "Out of memory".
+ * Memory hardly ever runs out on Linux. */
+#define CURL_NO_MEMORY                                                                             \
+    "an answer with a header of over 100 KiB, which is more than libcurl takes, or no memory"
+
+static void tell_why(const struct client_request *request, CURLcode code, char *ret, size_t size)
+{
+    const char *text = request->text[0] ? request->text : curl_easy_strerror(code);
+
+    snprintf(ret, size, "%s", code == CURLE_OUT_OF_MEMORY ? CURL_NO_MEMORY : text);
+    auth_add_hint(request->client->config.credentials, code, ret, size);
+}
+
+static void finish(struct client_request *request, CURLcode code)
+{
+    const struct client_handler handler = request->handler;
+    curl_off_t retry_after_s = 0;
+    char text[sizeof(request->err.text)];
+    struct client_end end = { .complete = !request->err.code && code == CURLE_OK,
+                              .by_peer = !request->err.code && is_by_peer(code, request->text),
+                              .text = text };
+
+    curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (retry_after_s > 0 && retry_after_s < INT64_MAX / SEC)
+        end.retry_after_us = (int64_t)retry_after_s * SEC;
+    if (request->err.code)
+        snprintf(text, sizeof(text), "%s", request->err.text);
+    else
+        tell_why(request, code, text, sizeof(text));
+    request_free(request);
+    handler.ended(handler.self, &end);
+}
+
+/* What could not begin ends here, so that there is one way to end. */
+static void finish_stillborn(struct client *client)
+{
+    struct client_request *request = client->requests;
+
+    while (request) {
+        if (request->added) {
+            request = request->next;
+        } else {
+            finish(request, CURLE_OK);
+            request = client->requests; /* the handler may have changed the list */
+        }
+    }
+}
+
+static void finish_done(struct client *client)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(client->multi, &left))) {
+        const CURLcode code = message->data.result;
+        char *private = NULL;
+
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        finish(request_from(private), code);
+    }
+}
+
+static bool has_stillborn(const struct client *client)
+{
+    for (const struct client_request *request = client->requests; request; request = request->next)
+        if (!request->added)
+            return true;
+    return false;
+}
+
+void client_run(struct client *client, int64_t timeout_us)
+{
+    int64_t timeout_ms = timeout_us <= 0 ? 0 : (timeout_us + MSEC - 1) / MSEC;
+    int running;
+
+    if (has_stillborn(client))
+        timeout_ms = 0;
+    curl_multi_poll(client->multi, NULL, 0, timeout_ms > 60000 ? 60000 : (int)timeout_ms, NULL);
+    curl_multi_perform(client->multi, &running);
+    finish_done(client);
+    finish_stillborn(client);
+}
+
+void client_wakeup(struct client *client)
+{
+    curl_multi_wakeup(client->multi);
+}

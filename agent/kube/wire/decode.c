@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/wire/decode.h"
+
+#include <errno.h>
+
+#include "agent/kube/wire/decode_internal.h"
+#include "limits.h"
+
+#define LAST_SECOND                                                                                \
+    INT64_C(253402300799) /* 9999-12-31T23:59:59Z, as in google.protobuf.Timestamp                 \
+                           */
+
+/*
+ * protobuf-c says only that it failed. Whether it was the memory is seen by its allocator alone.
+ */
+struct arena_watcher {
+    struct arena *arena;
+    bool failed;
+};
+
+static void *watched_alloc(void *self, size_t size)
+{
+    struct arena_watcher *watcher = self;
+    void *memory = arena_alloc(watcher->arena, size ? size : 1);
+
+    watcher->failed |= !memory;
+    return memory;
+}
+
+/* The arena goes as a whole. */
+static void watched_free(void *self, void *memory)
+{
+    (void)self;
+    (void)memory;
+}
+
+void *decode_message(struct arena *arena, const ProtobufCMessageDescriptor *type, struct str raw,
+                     int *ret_error, struct err *err)
+{
+    struct arena_watcher watcher = { .arena = arena };
+    ProtobufCAllocator allocator = { .alloc = watched_alloc,
+                                     .free = watched_free,
+                                     .allocator_data = &watcher };
+    const uint8_t *bytes = (const uint8_t *)(raw.at ? raw.at : "");
+    ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, raw.len, bytes);
+
+    if (!message && watcher.failed)
+        *ret_error = err_set(err, -ENOMEM, "no memory to decode a %s of %zu bytes",
+                             type->short_name, raw.len);
+    else if (!message)
+        *ret_error = err_set(err, -EPROTO, "%zu bytes are no valid %s in protobuf", raw.len,
+                             type->short_name);
+    return message;
+}
+
+static int64_t wall_us(int64_t seconds, int32_t nanos)
+{
+    if (seconds <= 0 || seconds > LAST_SECOND || nanos < 0 || nanos > 999999999)
+        return 0;
+    return seconds * SEC + nanos / 1000;
+}
+
+int64_t decode_time(const K8s__Time *time)
+{
+    return time ? wall_us(time->seconds, time->nanos) : 0;
+}
+
+int64_t decode_micro_time(const K8s__MicroTime *time)
+{
+    return time ? wall_us(time->seconds, time->nanos) : 0;
+}
+
+struct str decode_annotation(const K8s__ObjectMeta *meta, struct str key, bool *ret_present)
+{
+    *ret_present = false;
+    for (size_t i = 0; i < meta->n_annotations; i++) {
+        const K8s__Pair *pair = meta->annotations[i];
+
+        if (str_eq(DECODE_TEXT(pair, key), key)) {
+            *ret_present = true;
+            return DECODE_TEXT(pair, value);
+        }
+    }
+    return (struct str){ 0 };
+}
+
+int kube_decode_meta(struct arena *arena, struct str raw, struct kube_meta *ret, struct err *err)
+{
+    const K8s__Object *object;
+    struct kube_meta meta = { 0 };
+    struct str value;
+    bool present;
+    int r;
+
+    object = decode_message(arena, &k8s__object__descriptor, raw, &r, err);
+    if (!object)
+        return r;
+    if (object->metadata) {
+        meta.resource_version = DECODE_TEXT(object->metadata, resourceversion);
+        value = decode_annotation(object->metadata, STR("k8s.io/initial-events-end"), &present);
+        meta.initial_events_end = present && str_eq(value, STR("true"));
+    }
+    *ret = meta;
+    return 0;
+}
+
+int kube_decode_status(struct arena *arena, struct str raw, struct kube_refusal *ret,
+                       struct err *err)
+{
+    const K8s__Status *status;
+    int r;
+
+    status = decode_message(arena, &k8s__status__descriptor, raw, &r, err);
+    if (!status)
+        return r;
+    *ret = (struct kube_refusal){
+        .code = status->code,
+        .reason = DECODE_TEXT(status, reason),
+        .message = DECODE_TEXT(status, message),
+    };
+    if (status->details && status->details->retryafterseconds > 0)
+        ret->retry_after_us = status->details->retryafterseconds * SEC;
+    return 0;
+}

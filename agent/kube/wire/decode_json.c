@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/wire/decode_json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "limits.h"
+
+/* What is being put together of one pod. The first error stays. */
+struct reader {
+    struct arena *arena;
+    struct kube_pod pod;
+    struct container_fact *containers;
+    size_t containers_max;
+    struct err err;
+};
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+/* NULL where it is not there or null, which is the same in Go. */
+static const json_t *member(struct reader *reader, const json_t *object, const char *key,
+                            json_type type)
+{
+    static const char *const names[] = { [JSON_OBJECT] = "object",
+                                         [JSON_ARRAY] = "list",
+                                         [JSON_STRING] = "text",
+                                         [JSON_INTEGER] = "number" };
+    const json_t *value = json_object_get(object, key);
+
+    if (!value || json_is_null(value))
+        return NULL;
+    if (json_typeof(value) == type)
+        return value;
+    err_set(&reader->err, -EPROTO, "pod '%.*s': its field '%s' is no %s",
+            STR_ARG(str_head(reader->pod.fact.name, LIMIT_NAME_TEXT)), key, names[type]);
+    return NULL;
+}
+
+static struct str text(struct reader *reader, const json_t *object, const char *key)
+{
+    const json_t *value = member(reader, object, key, JSON_STRING);
+
+    return (struct str){ .at = value ? json_string_value(value) : NULL,
+                         .len = value ? json_string_length(value) : 0 };
+}
+
+static const json_t *object(struct reader *reader, const json_t *from, const char *key)
+{
+    return member(reader, from, key, JSON_OBJECT);
+}
+
+static const json_t *list(struct reader *reader, const json_t *from, const char *key)
+{
+    return member(reader, from, key, JSON_ARRAY);
+}
+
+/* An item of a list of objects. */
+static const json_t *item(struct reader *reader, const json_t *from, size_t i)
+{
+    const json_t *value = json_array_get(from, i);
+
+    if (!json_is_object(value))
+        err_set(&reader->err, -EPROTO, "pod '%.*s': a list in it holds what is no object",
+                STR_ARG(str_head(reader->pod.fact.name, LIMIT_NAME_TEXT)));
+    return value;
+}
+
+/* meta/v1 Time: RFC 3339 in UTC and whole seconds. 0 where it is not that, or absurd. */
+static int64_t wall_us(struct str rfc3339)
+{
+    struct tm tm = { 0 };
+    char copy[32];
+    const char *end;
+    time_t seconds;
+
+    if (rfc3339.len == 0 || rfc3339.len >= sizeof(copy))
+        return 0;
+    snprintf(copy, sizeof(copy), "%.*s", STR_ARG(rfc3339));
+    end = strptime(copy, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (!end || *end)
+        return 0;
+    seconds = timegm(&tm);
+    return seconds > 0 ? seconds * SEC : 0;
+}
+
+static void *array_of(struct reader *reader, size_t n, size_t size)
+{
+    void *array = arena_alloc(reader->arena, n * size);
+
+    if (!array)
+        err_set(&reader->err, -ENOMEM, "no memory for the containers of pod '%.*s'",
+                STR_ARG(str_head(reader->pod.fact.name, LIMIT_NAME_TEXT)));
+    return array;
+}
+
+static size_t at_most(size_t n, size_t limit, bool *cut)
+{
+    *cut |= n > limit;
+    return n < limit ? n : limit;
+}
+
+/* --- containers ------------------------------------------------------------------------------- */
+
+static const json_t *find_status(struct reader *reader, const json_t *statuses, struct str name)
+{
+    for (size_t i = 0; i < json_array_size(statuses) && i < LIMIT_CONTAINERS_PER_POD; i++) {
+        const json_t *status = item(reader, statuses, i);
+
+        if (str_eq(text(reader, status, "name"), name))
+            return status;
+    }
+    return NULL;
+}
+
+static int32_t small_number(struct reader *reader, const json_t *from, const char *key)
+{
+    const json_int_t number = json_integer_value(member(reader, from, key, JSON_INTEGER));
+
+    return number < 0 || number > INT32_MAX ? 0 : (int32_t)number;
+}
+
+/* core/v1 ContainerState: "If none of them is specified, the default one is waiting." */
+static void read_state(struct reader *reader, const json_t *state, struct container_fact *fact)
+{
+    const json_t *terminated = object(reader, state, "terminated");
+
+    if (object(reader, state, "running")) {
+        fact->phase = PHASE_RUNNING;
+    } else if (terminated) {
+        fact->phase = PHASE_TERMINATED;
+        fact->exit_code = small_number(reader, terminated, "exitCode");
+    } else {
+        const json_t *waiting = object(reader, state, "waiting");
+
+        fact->phase = PHASE_WAITING;
+        fact->waiting_reason = text(reader, waiting, "reason");
+        fact->waiting_message = text(reader, waiting, "message");
+    }
+}
+
+static void add_container(struct reader *reader, const json_t *container, enum container_kind kind,
+                          const json_t *statuses)
+{
+    struct pod_fact *pod = &reader->pod.fact;
+    struct container_fact *fact;
+    const json_t *status;
+
+    if (pod->n_containers == reader->containers_max)
+        return;
+    if (kind == CONTAINER_INIT && str_eq(text(reader, container, "restartPolicy"), STR("Always")))
+        kind = CONTAINER_SIDECAR;
+    fact = &reader->containers[pod->n_containers++];
+    *fact = (struct container_fact){
+        .name = text(reader, container, "name"),
+        .kind = kind,
+        .image = text(reader, container, "image"),
+        .pull_policy = text(reader, container, "imagePullPolicy"),
+    };
+    status = find_status(reader, statuses, fact->name);
+    if (!status)
+        return;
+    fact->restart_count = small_number(reader, status, "restartCount");
+    read_state(reader, object(reader, status, "state"), fact);
+}
+
+static void read_containers(struct reader *reader, const json_t *spec, const json_t *status)
+{
+    static const struct {
+        const char *spec, *status;
+        enum container_kind kind;
+    } groups[] = {
+        { "initContainers", "initContainerStatuses", CONTAINER_INIT },
+        { "containers", "containerStatuses", CONTAINER_APP },
+        { "ephemeralContainers", "ephemeralContainerStatuses", CONTAINER_EPHEMERAL },
+    };
+    const json_t *lists[ARRAY_SIZE(groups)];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        lists[i] = list(reader, spec, groups[i].spec);
+        n += json_array_size(lists[i]);
+    }
+    n = at_most(n, LIMIT_CONTAINERS_PER_POD, &reader->pod.cut);
+    reader->containers = array_of(reader, n, sizeof(*reader->containers));
+    if (!reader->containers)
+        return;
+    reader->containers_max = n;
+    reader->pod.fact.containers = reader->containers;
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        const json_t *statuses = list(reader, status, groups[i].status);
+
+        for (size_t j = 0; j < json_array_size(lists[i]) && j < n; j++)
+            add_container(reader, item(reader, lists[i], j), groups[i].kind, statuses);
+    }
+}
+
+/* --- the rest --------------------------------------------------------------------------------- */
+
+static void read_pull_secrets(struct reader *reader, const json_t *spec)
+{
+    const json_t *from = list(reader, spec, "imagePullSecrets");
+    const size_t n = at_most(json_array_size(from), LIMIT_PULL_SECRETS_PER_POD, &reader->pod.cut);
+    struct str *secrets = array_of(reader, n, sizeof(*secrets));
+
+    if (!secrets)
+        return;
+    for (size_t i = 0; i < n; i++)
+        secrets[i] = text(reader, item(reader, from, i), "name");
+    reader->pod.fact.pull_secrets = secrets;
+    reader->pod.fact.n_pull_secrets = n;
+}
+
+static void read_image_volumes(struct reader *reader, const json_t *spec)
+{
+    const json_t *from = list(reader, spec, "volumes");
+    struct pod_fact *fact = &reader->pod.fact;
+    struct image_volume_fact *volumes;
+    size_t n = 0;
+
+    for (size_t i = 0; i < json_array_size(from); i++)
+        n += object(reader, item(reader, from, i), "image") != NULL;
+    n = at_most(n, LIMIT_CONTAINERS_PER_POD, &reader->pod.cut);
+    volumes = array_of(reader, n, sizeof(*volumes));
+    if (!volumes)
+        return;
+    for (size_t i = 0; i < json_array_size(from) && fact->n_image_volumes < n; i++) {
+        const json_t *volume = item(reader, from, i);
+        const json_t *image = object(reader, volume, "image");
+
+        if (image)
+            volumes[fact->n_image_volumes++] =
+                (struct image_volume_fact){ .volume = text(reader, volume, "name"),
+                                            .reference = text(reader, image, "reference") };
+    }
+    fact->image_volumes = volumes;
+}
+
+static void read_meta(struct reader *reader, const json_t *meta)
+{
+    struct kube_pod *pod = &reader->pod;
+    const json_t *notes;
+
+    pod->fact.name = text(reader, meta, "name"); /* first: errors name it */
+    pod->fact.namespace = text(reader, meta, "namespace");
+    pod->fact.uid = text(reader, meta, "uid");
+    pod->fact.deleting = member(reader, meta, "deletionTimestamp", JSON_STRING) != NULL;
+    pod->fact.created_us = wall_us(text(reader, meta, "creationTimestamp"));
+    pod->resource_version = text(reader, meta, "resourceVersion");
+
+    /* As in decode_pod.c. The kubelet itself shows static pods, not their mirrors: then the uid is
+     * the hash already. */
+    notes = object(reader, meta, "annotations");
+    if (json_object_get(notes, "kubernetes.io/config.mirror"))
+        pod->fact.mirror_uid = text(reader, notes, "kubernetes.io/config.hash");
+}
+
+int kube_decode_pod_json(struct arena *arena, const json_t *json, struct kube_pod *ret,
+                         struct err *err)
+{
+    struct reader reader = { .arena = arena };
+    const json_t *spec, *status;
+
+    if (!json_is_object(json))
+        return err_set(err, -EPROTO, "a pod that is no object");
+    read_meta(&reader, object(&reader, json, "metadata"));
+    if (!reader.err.code && reader.pod.fact.uid.len == 0)
+        err_set(&reader.err, -EPROTO, "a pod without a uid: '%.*s'",
+                STR_ARG(str_head(reader.pod.fact.name, LIMIT_NAME_TEXT)));
+    spec = object(&reader, json, "spec");
+    status = object(&reader, json, "status");
+    reader.pod.fact.phase = text(&reader, status, "phase");
+    read_containers(&reader, spec, status);
+    read_pull_secrets(&reader, spec);
+    read_image_volumes(&reader, spec);
+    if (reader.err.code)
+        return err_set(err, reader.err.code, "%s", reader.err.text);
+    *ret = reader.pod;
+    return 0;
+}

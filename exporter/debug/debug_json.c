@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter/debug/debug_json.h"
+
+#include <string.h>
+
+#include "buf.h"
+#include "exporter/debug/json.h"
+#include "snapshot.h"
+
+static json_t *evidence(const struct evidence_view *at, size_t n)
+{
+    json_t *array = json_array();
+    bool complete = true;
+
+    for (size_t i = 0; i < n; i++) {
+        struct json_object item = json_object_begin();
+
+        json_put(&item, "at", json_time(at[i].at_us));
+        json_put(&item, "source", json_string_nocheck(witness_name(at[i].witness)));
+        json_put(&item, "reason", json_known_text(at[i].reason));
+        json_put(&item, "text", json_known_text(at[i].text));
+        complete &= json_add(array, json_object_end(&item));
+    }
+    return json_array_end(array, complete);
+}
+
+static void put_verdict(struct json_object *object, const struct incident_view *incident)
+{
+    const struct verdict_view *verdict = &incident->verdict;
+
+    json_put(object, "cause", json_string_nocheck(cause_name(verdict->cause)));
+    json_put(object, "reason", json_string_nocheck(reason_name(verdict->reason)));
+    json_put(object, "stage", json_text(stage_name(verdict->stage)));
+    json_put(object, "http_status",
+             verdict->http_status ? json_integer(verdict->http_status) : json_null());
+    json_put(object, "ambiguous_with", json_causes(verdict->ambiguous_with));
+}
+
+static json_t *waiting_behind(const struct stall_view *stall)
+{
+    json_t *array = json_array();
+    bool complete = true;
+
+    for (size_t i = 0; i < stall->n_waiting_behind; i++) {
+        struct json_object item = json_object_begin();
+
+        json_put(&item, "namespace", json_text(stall->waiting_behind[i].namespace));
+        json_put(&item, "pod", json_text(stall->waiting_behind[i].pod));
+        json_put(&item, "container", json_text(stall->waiting_behind[i].container));
+        complete &= json_add(array, json_object_end(&item));
+    }
+    return json_array_end(array, complete);
+}
+
+static json_t *stall(const struct stall_view *stall)
+{
+    struct json_object object;
+
+    if (!stall)
+        return json_null();
+    object = json_object_begin();
+    json_put(&object, "layer", json_text(stall->layer));
+    json_put(&object, "bytes", json_integer((json_int_t)stall->bytes));
+    json_put(&object, "total", stall->total ? json_integer((json_int_t)stall->total) : json_null());
+    json_put(&object, "last_progress", json_time(stall->last_progress_us));
+    json_put(&object, "waiting_behind", waiting_behind(stall));
+    return json_object_end(&object);
+}
+
+static json_t *failure(const struct incident_view *incident)
+{
+    struct json_object object = json_object_begin();
+
+    json_put(&object, "namespace", json_text(incident->namespace));
+    json_put(&object, "pod", json_text(incident->pod));
+    json_put(&object, "pod_uid", json_text(incident->pod_uid));
+    json_put(&object, "container", json_text(incident->container));
+    json_put(&object, "kind", json_string_nocheck(container_kind_name(incident->kind)));
+    json_put(&object, "image", json_text(incident->image));
+    json_put(&object, "registry", json_text(incident->registry));
+    json_put(&object, "state", json_string_nocheck(incident_state_name(incident->state)));
+    put_verdict(&object, incident);
+    json_put(&object, "message", json_known_text(incident->message));
+    json_put(&object, "attempts", json_integer((json_int_t)incident->attempts));
+    json_put(&object, "first_failure", json_time(incident->first_failure_us));
+    json_put(&object, "first_failure_exact", json_boolean(incident->first_failure_exact));
+    json_put(&object, "last_failure", json_time(incident->last_failure_us));
+    json_put(&object, "next_retry", json_time(incident->next_retry_us));
+    json_put(&object, "pull_secrets", json_texts(incident->pull_secrets, incident->n_pull_secrets));
+    json_put(&object, "missing_pull_secrets",
+             json_texts(incident->missing_pull_secrets, incident->n_missing_pull_secrets));
+    json_put(&object, "image_present",
+             incident->image_present_known ? json_boolean(incident->image_present) : json_null());
+    json_put(&object, "stall", stall(incident->stall));
+    json_put(&object, "evidence", evidence(incident->evidence, incident->n_evidence));
+    json_put(&object, "advice", json_known_text(incident->advice));
+    json_put(&object, "ended", json_time(incident->ended_us));
+    return json_object_end(&object);
+}
+
+static json_t *runtime(const struct snapshot *snapshot)
+{
+    struct json_object object = json_object_begin();
+
+    json_put(&object, "name", json_text(snapshot->runtime_name));
+    json_put(&object, "version", json_text(snapshot->runtime_version));
+    return json_object_end(&object);
+}
+
+static bool selected(const struct incident_view *incident, const char *namespace, const char *pod)
+{
+    return (!namespace || strcmp(incident->namespace, namespace) == 0) &&
+           (!pod || strcmp(incident->pod, pod) == 0);
+}
+
+int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const char *namespace,
+                        const char *pod, size_t *ret_n, struct err *err)
+{
+    size_t n = 0;
+    int r;
+
+    buf_add(out, STR("{\"node\":"));
+    r = json_write(out, json_known_text(snapshot->node), err);
+    buf_add(out, STR(",\"runtime\":"));
+    if (r == 0)
+        r = json_write(out, runtime(snapshot), err);
+    buf_add(out, STR(",\"failures\":["));
+    for (size_t i = 0; i < snapshot->n_incidents && r == 0; i++)
+        if (selected(&snapshot->incidents[i], namespace, pod))
+            r = json_write_member(out, n++, failure(&snapshot->incidents[i]), err);
+    if (r < 0)
+        return r;
+    buf_add(out, STR("\n]}\n"));
+    r = json_check(out, err);
+    if (r == 0)
+        *ret_n = n;
+    return r;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The debug answers about the node as a whole: what is read from, and its images. */
+
+#include "exporter/debug/debug_json.h"
+
+#include "agent/classify/image_ref.h"
+#include "buf.h"
+#include "exporter/debug/json.h"
+#include "snapshot.h"
+
+static json_t *reconnects(const struct source_status *source)
+{
+    struct json_object object = json_object_begin();
+
+    for (enum reconnect why = 0; why < RECONNECT_MAX; why++)
+        json_put(&object, reconnect_name(why), json_integer((json_int_t)source->reconnects[why]));
+    return json_object_end(&object);
+}
+
+static const char *source_state(const struct source_status *source)
+{
+    if (!source->enabled)
+        return "off";
+    return source->up ? "up" : "down";
+}
+
+static json_t *source_json(enum source_id id, const struct source_status *source)
+{
+    struct json_object object = json_object_begin();
+
+    json_put(&object, "source", json_string_nocheck(source_name(id)));
+    json_put(&object, "state", json_string_nocheck(source_state(source)));
+    json_put(&object, "since", json_time(source->since_us));
+    json_put(&object, "last_success", json_time(source->last_success_us));
+    json_put(&object, "last_error", json_known_text(source->last_error));
+    json_put(&object, "last_error_at", json_time(source->last_error_us));
+    json_put(&object, "reconnects", reconnects(source));
+    json_put(&object, "received_bytes", json_integer((json_int_t)source->received_bytes));
+    json_put(&object, "resource_version", json_known_text(source->resource_version));
+    json_put(&object, "watches_open", json_integer((json_int_t)source->watches_open));
+    return json_object_end(&object);
+}
+
+int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct err *err)
+{
+    int r;
+
+    buf_add(out, STR("{\"node\":"));
+    r = json_write(out, json_known_text(snapshot->node), err);
+    buf_add(out, STR(",\"sources\":["));
+    for (enum source_id id = 0; id < SOURCE_MAX && r == 0; id++)
+        r = json_write_member(out, id, source_json(id, &snapshot->sources[id]), err);
+    buf_add(out, STR("\n]}\n"));
+    return r < 0 ? r : json_check(out, err);
+}
+
+/* A failure has the pod's words for its image. */
+static bool is_stalled(const struct snapshot *snapshot, const struct image_view *image)
+{
+    for (size_t i = 0; i < snapshot->n_incidents; i++) {
+        const struct incident_view *incident = &snapshot->incidents[i];
+
+        if (incident->state == INCIDENT_STALLED &&
+            image_same(str_from(incident->image), str_from(image->image)))
+            return true;
+    }
+    return false;
+}
+
+static json_t *image_json(const struct snapshot *snapshot, const struct image_view *image)
+{
+    struct json_object object = json_object_begin();
+
+    json_put(&object, "image", json_text(image->image));
+    json_put(&object, "registry", json_text(image->registry));
+    json_put(&object, "present", json_boolean(image->present));
+    json_put(&object, "size", image->size ? json_integer((json_int_t)image->size) : json_null());
+    json_put(&object, "digest", json_known_text(image->digest));
+    json_put(&object, "containers_waiting", json_integer((json_int_t)image->waiting));
+    json_put(&object, "containers_pulling", json_integer((json_int_t)image->pulling));
+    json_put(&object, "stalled", json_boolean(is_stalled(snapshot, image)));
+    json_put(&object, "since", json_time(image->since_us));
+    json_put(&object, "bytes", image->total ? json_integer((json_int_t)image->bytes) : json_null());
+    json_put(&object, "total", image->total ? json_integer((json_int_t)image->total) : json_null());
+    return json_object_end(&object);
+}
+
+/* 0 is: nobody knows. */
+static json_t *known(uint64_t number)
+{
+    return number ? json_integer((json_int_t)number) : json_null();
+}
+
+static json_t *image_fs_json(const struct image_fs_view *fs)
+{
+    struct json_object object;
+
+    if (!fs->mountpoint)
+        return json_null();
+    object = json_object_begin();
+    json_put(&object, "mountpoint", json_text(fs->mountpoint));
+    json_put(&object, "used_bytes", known(fs->used_bytes));
+    json_put(&object, "used_inodes", known(fs->used_inodes));
+    return json_object_end(&object);
+}
+
+int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err)
+{
+    int r;
+
+    buf_add(out, STR("{\"node\":"));
+    r = json_write(out, json_known_text(snapshot->node), err);
+    buf_add(out, STR(",\"image_filesystem\":"));
+    if (r == 0)
+        r = json_write(out, image_fs_json(&snapshot->image_fs), err);
+    buf_add(out, STR(",\"images\":["));
+    for (size_t i = 0; i < snapshot->n_images && r == 0; i++)
+        r = json_write_member(out, i, image_json(snapshot, &snapshot->images[i]), err);
+    buf_add(out, STR("\n]}\n"));
+    return r < 0 ? r : json_check(out, err);
+}
+
+static json_t *heard_json(const struct heard_view *heard)
+{
+    struct json_object object = json_object_begin();
+
+    json_put(&object, "number", json_integer((json_int_t)heard->number));
+    json_put(&object, "at", json_time(heard->at_us));
+    json_put(&object, "source", json_text(source_name(heard->source)));
+    json_put(&object, "kind", json_text(observation_kind_name(heard->kind)));
+    json_put(&object, "namespace", json_known_text(heard->namespace));
+    json_put(&object, "pod", json_known_text(heard->pod));
+    json_put(&object, "container", json_known_text(heard->container));
+    json_put(&object, "text", json_known_text(heard->text));
+    json_put(&object, "effect", json_text(effect_name(heard->effect)));
+    return json_object_end(&object);
+}
+
+int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err)
+{
+    int r;
+
+    buf_add(out, STR("{\"node\":"));
+    r = json_write(out, json_known_text(snapshot->node), err);
+    buf_add(out, STR(",\"events\":["));
+    for (size_t i = 0; i < snapshot->n_heard && r == 0; i++)
+        r = json_write_member(out, i, heard_json(&snapshot->heard[i]), err);
+    buf_add(out, STR("\n]}\n"));
+    return r < 0 ? r : json_check(out, err);
+}
+
+int debug_json_error(struct buf *out, const char *text, struct err *err)
+{
+    struct json_object object = json_object_begin();
+    int r;
+
+    json_put(&object, "error", json_text(text));
+    r = json_write(out, json_object_end(&object), err);
+    buf_add_byte(out, '\n');
+    return r < 0 ? r : json_check(out, err);
+}

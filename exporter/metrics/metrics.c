@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter/metrics/metrics.h"
+
+#include <errno.h>
+
+#include "buf.h"
+#include "exporter/metrics/blocked.h"
+#include "exporter/metrics/exposition.h"
+#include "exporter/metrics/process_metrics.h"
+#include "snapshot.h"
+
+/* What the writers below read from and write to. */
+struct scrape {
+    const struct metrics_input *input;
+    const struct snapshot *snapshot;
+    const struct blocked *blocked;
+    struct exposition out;
+};
+
+static void write_attempts(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].attempts);
+}
+
+static void write_failure(struct scrape *scrape, const struct registry_counters *registry,
+                          enum cause cause)
+{
+    const struct exemplar_view *newest = &registry->newest[cause];
+    const struct metric_exemplar exemplar = {
+        .labels = { "pod", "namespace" },
+        .values = { newest->pod, newest->namespace },
+        .at_us = newest->at_us,
+    };
+
+    exposition_count(&scrape->out, LABELS(registry->registry, cause_name(cause)),
+                     registry->failures[cause],
+                     newest->namespace && newest->pod ? &exemplar : NULL);
+}
+
+static void write_failures(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    /* Zeros too: increase() sees a first failure only where a zero stood before it. */
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+            write_failure(scrape, &snapshot->registries[i], cause);
+}
+
+static void write_failure_reasons(struct scrape *scrape)
+{
+    for (enum reason reason = 0; reason < REASON_MAX; reason++)
+        if (scrape->snapshot->reasons[reason])
+            exposition_uint(&scrape->out,
+                            LABELS(cause_name(reason_cause(reason)), reason_name(reason)),
+                            scrape->snapshot->reasons[reason]);
+}
+
+static void write_durations(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (snapshot->registries[i].pulls.count)
+            exposition_histogram(&scrape->out, LABELS(snapshot->registries[i].registry),
+                                 &snapshot->registries[i].pulls, &histogram_pull_bounds);
+}
+
+static void write_bytes(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].bytes);
+}
+
+static void write_recoveries(struct scrape *scrape)
+{
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+        if (scrape->snapshot->recoveries[cause].count)
+            exposition_histogram(&scrape->out, LABELS(cause_name(cause)),
+                                 &scrape->snapshot->recoveries[cause], &histogram_recovery_bounds);
+}
+
+static void write_in_progress(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].in_progress);
+}
+
+static void write_in_progress_bytes(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    if (!snapshot->tells_bytes)
+        return;
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                        snapshot->registries[i].in_progress_bytes);
+    if (snapshot->unowned_bytes)
+        exposition_uint(&scrape->out, LABELS("unknown"), snapshot->unowned_bytes);
+}
+
+static void write_in_progress_oldest(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (snapshot->registries[i].in_progress_since_us)
+            exposition_seconds(&scrape->out, LABELS(snapshot->registries[i].registry),
+                               snapshot->registries[i].in_progress_since_us);
+}
+
+static void write_call_durations(struct scrape *scrape)
+{
+    const struct runtime_calls *calls = &scrape->snapshot->calls;
+
+    for (enum runtime_method method = 0; method < METHOD_MAX; method++)
+        if (calls->durations[method].count)
+            exposition_histogram(&scrape->out, LABELS(runtime_method_name(method)),
+                                 &calls->durations[method], &histogram_call_bounds);
+}
+
+static void write_call_errors(struct scrape *scrape)
+{
+    const struct runtime_calls *calls = &scrape->snapshot->calls;
+
+    for (enum runtime_method method = 0; method < METHOD_MAX; method++)
+        for (unsigned code = 1; code < RUNTIME_CODES; code++)
+            if (calls->errors[method][code])
+                exposition_uint(&scrape->out,
+                                LABELS(runtime_method_name(method), runtime_code_name(code)),
+                                calls->errors[method][code]);
+}
+
+static void write_blocked(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->blocked->n_groups; i++) {
+        const struct blocked_group *group = &scrape->blocked->groups[i];
+
+        exposition_uint(&scrape->out,
+                        LABELS(group->namespace, group->registry, cause_name(group->cause),
+                               reason_name(group->reason)),
+                        group->containers);
+    }
+}
+
+static void write_blocked_info(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->blocked->n_containers; i++) {
+        const struct blocked_container *blocked = &scrape->blocked->containers[i];
+
+        exposition_uint(&scrape->out,
+                        LABELS(blocked->namespace, blocked->pod, blocked->container, blocked->image,
+                               blocked->registry, cause_name(blocked->cause),
+                               reason_name(blocked->reason)),
+                        1);
+    }
+}
+
+static void write_blocked_since(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->blocked->n_containers; i++) {
+        const struct blocked_container *blocked = &scrape->blocked->containers[i];
+
+        if (blocked->since_us)
+            exposition_seconds(
+                &scrape->out,
+                LABELS(blocked->namespace, blocked->pod, blocked->container, blocked->image),
+                blocked->since_us);
+    }
+}
+
+static void write_blocked_left_out(struct scrape *scrape)
+{
+    exposition_uint(&scrape->out, NULL, scrape->blocked->n_left_out);
+}
+
+/* Runs through the sources that are switched on; the others have no series. */
+static const struct source_status *next_source(const struct scrape *scrape, enum source_id *at)
+{
+    while (*at < SOURCE_MAX && !scrape->snapshot->sources[*at].enabled)
+        (*at)++;
+    return *at < SOURCE_MAX ? &scrape->snapshot->sources[*at] : NULL;
+}
+
+static void write_source_up(struct scrape *scrape)
+{
+    const struct source_status *source;
+
+    for (enum source_id id = 0; (source = next_source(scrape, &id)); id++)
+        exposition_uint(&scrape->out, LABELS(source_name(id)), source->up);
+}
+
+static void write_source_last_success(struct scrape *scrape)
+{
+    const struct source_status *source;
+
+    for (enum source_id id = 0; (source = next_source(scrape, &id)); id++)
+        if (source->last_success_us)
+            exposition_seconds(&scrape->out, LABELS(source_name(id)), source->last_success_us);
+}
+
+static void write_source_reconnects(struct scrape *scrape)
+{
+    const struct source_status *source;
+
+    for (enum source_id id = 0; (source = next_source(scrape, &id)); id++)
+        for (enum reconnect why = 0; why < RECONNECT_MAX; why++)
+            exposition_uint(&scrape->out, LABELS(source_name(id), reconnect_name(why)),
+                            source->reconnects[why]);
+}
+
+static void write_source_bytes(struct scrape *scrape)
+{
+    const struct source_status *source;
+
+    for (enum source_id id = 0; (source = next_source(scrape, &id)); id++)
+        exposition_uint(&scrape->out, LABELS(source_name(id)), source->received_bytes);
+}
+
+/* How many more than last time are left out of the info series. */
+static uint64_t newly_left_out(const struct scrape *scrape)
+{
+    size_t now = scrape->blocked->n_left_out, before = scrape->input->info_left_out_before;
+
+    return now > before ? now - before : 0;
+}
+
+static void write_limit_hits(struct scrape *scrape)
+{
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++) {
+        uint64_t hits = scrape->snapshot->limit_hits[limit];
+
+        if (limit == LIMIT_HIT_INFO_SERIES) /* a cap of ours, which the agent cannot see */
+            hits += scrape->input->info_left_out_total + newly_left_out(scrape);
+        exposition_uint(&scrape->out, LABELS(limit_name(limit)), hits);
+    }
+}
+
+static void write_runtime_info(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    if (snapshot->runtime_name)
+        exposition_uint(&scrape->out,
+                        LABELS(snapshot->runtime_name,
+                               snapshot->runtime_version ? snapshot->runtime_version : "unknown"),
+                        1);
+}
+
+static void write_build_info(struct scrape *scrape)
+{
+    exposition_uint(
+        &scrape->out,
+        LABELS(scrape->input->version, scrape->input->revision, scrape->input->compiler), 1);
+}
+
+static void write_process_cpu(struct scrape *scrape)
+{
+    if (scrape->input->process->cpu_us >= 0)
+        exposition_seconds(&scrape->out, NULL, scrape->input->process->cpu_us);
+}
+
+static void write_process_start(struct scrape *scrape)
+{
+    if (scrape->input->process->start_us >= 0)
+        exposition_seconds(&scrape->out, NULL, scrape->input->process->start_us);
+}
+
+static void write_known(struct scrape *scrape, int64_t value)
+{
+    if (value >= 0)
+        exposition_uint(&scrape->out, NULL, (uint64_t)value);
+}
+
+static void write_process_resident(struct scrape *scrape)
+{
+    write_known(scrape, scrape->input->process->resident_bytes);
+}
+
+static void write_process_virtual(struct scrape *scrape)
+{
+    write_known(scrape, scrape->input->process->virtual_bytes);
+}
+
+static void write_process_open_fds(struct scrape *scrape)
+{
+    write_known(scrape, scrape->input->process->open_fds);
+}
+
+static void write_process_max_fds(struct scrape *scrape)
+{
+    write_known(scrape, scrape->input->process->max_fds);
+}
+
+/* clang-format off */
+static const struct row {
+    struct metric_family family;
+    void (*write)(struct scrape *scrape);
+} rows[] = {
+    { { "imagepull_attempts_total", METRIC_COUNTER, NULL, METRIC_STABLE,
+        "Image pulls known to have been tried on this node, good and bad.",
+        { "registry" } }, write_attempts },
+    { { "imagepull_failures_total", METRIC_COUNTER, NULL, METRIC_STABLE,
+        "Failed image pulls, by the cause that imagepull-exporter found in the runtime's message.",
+        { "registry", "cause" } }, write_failures },
+    { { "imagepull_failure_reasons_total", METRIC_COUNTER, NULL, METRIC_STABLE,
+        "Failed image pulls by the finer reason within each cause; a reason appears with its first failure.",
+        { "cause", "reason" } }, write_failure_reasons },
+    { { "imagepull_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
+        "Good pulls, from when a container in its sandbox waited for the absent image until it was there; queueing included, exact to the poll interval of 1 to 5 s.",
+        { "registry" } }, write_durations },
+    { { "imagepull_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
+        "Size of the images that were pulled, as the runtime tells it.",
+        { "registry" } }, write_bytes },
+    { { "imagepull_recovery_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
+        "Blocked containers that got their image after all, from the first failure until then, by their last cause.",
+        { "cause" } }, write_recoveries },
+    { { "imagepull_in_progress", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Containers whose image is being pulled now: it is absent or pulled again, it is their turn, and no error is known.",
+        { "registry" } }, write_in_progress },
+    { { "imagepull_in_progress_bytes", METRIC_GAUGE, "bytes", METRIC_EXPERIMENTAL,
+        "Bytes so far of blobs in flight, where the runtime tells; the registry is unknown while several are pulled from at once.",
+        { "registry" } }, write_in_progress_bytes },
+    { { "imagepull_in_progress_oldest_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
+        "Since when the container that waits longest has waited for its image.",
+        { "registry" } }, write_in_progress_oldest },
+    { { "imagepull_blocked_containers", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Containers that cannot start now because an image they need cannot be pulled.",
+        { "namespace", "registry", "cause", "reason" } }, write_blocked },
+    { { "imagepull_container_blocked_info", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Always 1; names each container that is blocked now and why, up to a cap (see imagepull_container_blocked_left_out).",
+        { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
+    { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
+        "When the pull that blocks the container first failed; stays the same when the cause changes.",
+        { "namespace", "pod", "container", "image" } }, write_blocked_since },
+    { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
+        "Blocked containers without series of their own now, because the cap is reached; the oldest keep theirs.",
+        { NULL } }, write_blocked_left_out },
+    { { "imagepull_source_up", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "1 unless the last attempt to read from the source failed; a source that is switched off has no series.",
+        { "source" } }, write_source_up },
+    { { "imagepull_source_last_success_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
+        "When something was last read from the source.",
+        { "source" } }, write_source_last_success },
+    { { "imagepull_source_reconnects_total", METRIC_COUNTER, NULL, METRIC_STABLE,
+        "Unplanned new connections to the source, by what ended the one before.",
+        { "source", "reason" } }, write_source_reconnects },
+    { { "imagepull_source_received_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
+        "Bytes received from the source.",
+        { "source" } }, write_source_bytes },
+    { { "imagepull_cri_request_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
+        "Requests to the container runtime, failed ones too; a method appears with its first.",
+        { "method" } }, write_call_durations },
+    { { "imagepull_cri_request_errors_total", METRIC_COUNTER, NULL, METRIC_STABLE,
+        "Requests to the container runtime that failed, by gRPC status code; each appears with its first.",
+        { "method", "code" } }, write_call_errors },
+    { { "imagepull_limit_hits_total", METRIC_COUNTER, NULL, METRIC_STABLE,
+        "How often a cap of imagepull-exporter was reached, so that something was cut, dropped or merged.",
+        { "limit" } }, write_limit_hits },
+    { { "imagepull_runtime_info", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Always 1; names the container runtime that answered on this node.",
+        { "runtime", "version" } }, write_runtime_info },
+    { { "imagepull_exporter_build_info", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Always 1; names the build of imagepull-exporter.",
+        { "version", "revision", "compiler" } }, write_build_info },
+    { { "process_cpu_seconds_total", METRIC_COUNTER, "seconds", METRIC_STABLE,
+        "Total user and system CPU time spent in seconds.", { NULL } }, write_process_cpu },
+    { { "process_resident_memory_bytes", METRIC_GAUGE, "bytes", METRIC_STABLE,
+        "Resident memory size in bytes.", { NULL } }, write_process_resident },
+    { { "process_virtual_memory_bytes", METRIC_GAUGE, "bytes", METRIC_STABLE,
+        "Virtual memory size in bytes.", { NULL } }, write_process_virtual },
+    { { "process_start_time_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
+        "Start time of the process since unix epoch in seconds.", { NULL } }, write_process_start },
+    { { "process_open_fds", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Number of open file descriptors.", { NULL } }, write_process_open_fds },
+    { { "process_max_fds", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Maximum number of open file descriptors.", { NULL } }, write_process_max_fds },
+};
+/* clang-format on */
+
+const struct metric_family *metrics_family(size_t index)
+{
+    return index < ARRAY_SIZE(rows) ? &rows[index].family : NULL;
+}
+
+int metrics_write(struct buf *out, const struct metrics_input *input, size_t *ret_left_out,
+                  struct err *err)
+{
+    struct scrape scrape = { .input = input, .snapshot = input->snapshot };
+    CLEANUP(blocked_done) struct blocked blocked = { .n_groups = 0 };
+    int r;
+
+    r = blocked_collect(input->snapshot, &blocked, err);
+    if (r < 0)
+        return r;
+
+    scrape.blocked = &blocked;
+    exposition_begin(&scrape.out, out, input->format);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        exposition_family(&scrape.out, &rows[i].family);
+        rows[i].write(&scrape);
+    }
+    exposition_end(&scrape.out);
+    if (buf_error(out) == -E2BIG)
+        return err_set(err, -E2BIG, "metrics of %zu incidents are over %zu bytes",
+                       input->snapshot->n_incidents, out->max);
+    if (buf_error(out))
+        return err_set(err, buf_error(out), "no memory for metrics of %zu incidents",
+                       input->snapshot->n_incidents);
+    *ret_left_out = blocked.n_left_out;
+    return 0;
+}

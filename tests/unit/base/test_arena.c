@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arena.h"
+#include "tests/unit/support/fault_heap.h"
+
+static void memory_is_zeroed_aligned_and_freed_as_a_whole(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    for (size_t size = 1; size < 3000; size = size * 3 + 1) {
+        unsigned char *at = arena_alloc(&arena, size);
+
+        assert_non_null(at);
+        assert_int_equal((uintptr_t)at % _Alignof(max_align_t), 0);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(at[i], 0);
+        memset(at, 0xff, size);
+    }
+    arena_done(&arena);
+    assert_int_equal(fault_heap_live(), 0);
+}
+
+static void the_limit_holds(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 10000);
+    assert_null(arena_alloc(&arena, 10001));
+    assert_null(arena_alloc(&arena, SIZE_MAX));
+    assert_non_null(arena_alloc(&arena, 9000));
+    assert_null(arena_alloc(&arena, 2000));
+    assert_non_null(arena_alloc(&arena, 900));
+    arena_done(&arena);
+}
+
+static void a_reset_arena_serves_again_without_asking_the_heap(void **state)
+{
+    struct arena arena;
+    char *at;
+
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    assert_non_null(arena_alloc(&arena, 100000));
+    assert_non_null(arena_alloc(&arena, 100));
+    arena_reset(&arena);
+    assert_int_equal(arena.used, 0);
+    fault_heap_fail_at(0);
+    at = arena_str(&arena, str_from("text"));
+    assert_false(fault_heap_fired());
+    assert_string_equal(at, "text");
+    arena_done(&arena);
+    arena_reset(&arena); /* fine on an empty one */
+    assert_int_equal(fault_heap_live(), 0);
+}
+
+static void no_memory_is_told(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    fault_heap_fail_at(0);
+    assert_null(arena_alloc(&arena, 10));
+    assert_true(fault_heap_fired());
+    assert_non_null(arena_alloc(&arena, 10));
+    arena_done(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_zeroed_aligned_and_freed_as_a_whole),
+        cmocka_unit_test(the_limit_holds),
+        cmocka_unit_test(a_reset_arena_serves_again_without_asking_the_heap),
+        cmocka_unit_test(no_memory_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

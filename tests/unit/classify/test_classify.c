@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/classify/failure.h"
+#include "util.h"
+
+/*
+ * The traps, each by its name. The wordings of all components are in tests/corpus/, which
+ * `make check-corpus` judges.
+ */
+
+#define IMAGE "registry.example.com/team/app:v1"
+#define CONTAINERD "failed to pull and unpack image \"" IMAGE "\": "
+#define RESOLVE CONTAINERD "failed to resolve reference \"" IMAGE "\": "
+#define HEAD                                                                                       \
+    "failed to do request: Head \"https://registry.example.com/v2/team/app/manifests/v1\": "
+#define SOURCE "initializing source docker://" IMAGE ": "
+#define DAEMON "rpc error: code = Unknown desc = Error response from daemon: "
+
+static struct verdict judge(const char *waiting_reason, const char *message)
+{
+    static struct failure failure;
+
+    normalise(str_from(waiting_reason), str_from(message), &failure);
+    return classify(&failure);
+}
+
+static void says_with(const char *waiting_reason, const char *message, enum reason reason,
+                      enum stage stage)
+{
+    struct verdict v = judge(waiting_reason, message);
+
+    if (v.reason != reason || v.stage != stage)
+        fail_msg("%s, stage %s, by rule %s, for: %s", reason_name(v.reason),
+                 stage_name(v.stage) ? stage_name(v.stage) : "-", v.rule, message);
+    assert_int_equal(v.cause, reason_cause(reason));
+}
+
+static void says(const char *message, enum reason reason, enum stage stage)
+{
+    says_with("", message, reason, stage);
+}
+
+static void numbers_and_words_in_names_decide_nothing(void **state)
+{
+    (void)state;
+    says("failed to pull and unpack image \"docker.io/library/webserver:404\": failed to resolve "
+         "reference "
+         "\"docker.io/library/webserver:404\": failed to do request: Head "
+         "\"https://registry-1.docker.io/v2/library/webserver/manifests/404\": dial tcp "
+         "192.0.2.1:443: connect: "
+         "connection refused",
+         REASON_CONNECT_REFUSED, STAGE_RESOLVE);
+    says("Failed to pull image \"602401143452.dkr.ecr.us-west-2.amazonaws.com/a@sha256:"
+         "4290000000000000000000000000000000000000000000000000000000000429\": no basic auth "
+         "credentials",
+         REASON_NO_CREDENTIALS, STAGE_AUTH);
+    says("failed to resolve reference \"docker.io/not-found/unauthorized-401:timeout\": "
+         "docker.io/not-found/unauthorized-401:timeout: not found",
+         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+    says("reading manifest timeout in registry.example.com/denied: manifest unknown",
+         REASON_MANIFEST_UNKNOWN, STAGE_MANIFEST);
+    says("pulling from host registry.example.com failed with status code [manifests 404]: 401 "
+         "Unauthorized",
+         REASON_NO_CREDENTIALS, STAGE_AUTH);
+    says(DAEMON "manifest for unauthorized:429 not found: manifest unknown: manifest unknown",
+         REASON_MANIFEST_UNKNOWN, STAGE_MANIFEST);
+}
+
+static void an_image_that_is_no_reference_decides_nothing(void **state)
+{
+    (void)state;
+    says("Failed to pull image \"no space left on device\": " RESOLVE IMAGE ": not found",
+         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+    says("Failed to apply default image tag \"x509 denied: EOF\": couldn't parse image name "
+         "\"x509 denied: EOF\": invalid reference format",
+         REASON_INVALID_REFERENCE, STAGE_LOCAL);
+}
+
+static void log_prefixes_decide_nothing(void **state)
+{
+    (void)state;
+    says("E0429 17:39:31.404404   429 remote_image.go:403] \"PullImage from image service failed\" "
+         "err=\"rpc error: code = Unknown desc = " HEAD "EOF\" image=\"" IMAGE "\"",
+         REASON_UNEXPECTED_EOF, STAGE_RESOLVE);
+    says("Jan 07 05:55:22 node-404 kubelet[401]: E0107 05:55:22.523909  1375 x.go:500] pull QPS "
+         "exceeded",
+         REASON_PULL_QPS_EXCEEDED, STAGE_LOCAL);
+}
+
+static void no_match_for_platform_is_not_not_found(void **state)
+{
+    (void)state;
+    says("rpc error: code = NotFound desc = " CONTAINERD
+         "no match for platform in manifest: not found",
+         REASON_PLATFORM_MISMATCH, STAGE_MANIFEST);
+}
+
+static void not_found_behind_something_else_is_not_the_registrys(void **state)
+{
+    (void)state;
+    says("rpc error: code = NotFound desc = " CONTAINERD
+         "failed to unpack image on snapshotter overlayfs: "
+         "unexpected media type text/html for sha256:12: not found",
+         REASON_MALFORMED_RESPONSE, STAGE_UNPACK);
+    says("rpc error: code = NotFound desc = " CONTAINERD "failed to prepare extraction snapshot "
+         "\"extract-1 sha256:1\": parent snapshot sha256:2 does not exist: not found",
+         REASON_UNPACK_FAILED, STAGE_UNPACK);
+    says("rpc error: code = NotFound desc = " CONTAINERD "content digest sha256:3: not found",
+         REASON_RUNTIME_ERROR, STAGE_MAX);
+}
+
+static void a_page_decides_only_where_nothing_else_does(void **state)
+{
+    (void)state;
+    says(SOURCE "pinging container registry registry.example.com: StatusCode: 404, "
+                "\"<html>nginx 404 unauthorized</html>\"",
+         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+    says(DAEMON "error parsing HTTP 403 response body: invalid character '<' looking for beginning "
+                "of value: "
+                "\"<html><title>404 Not Found</title></html>\"",
+         REASON_FORBIDDEN, STAGE_AUTH);
+    says(DAEMON "toomanyrequests: <!DOCTYPE html> <title>Access denied</title>",
+         REASON_TOO_MANY_REQUESTS, STAGE_MAX);
+}
+
+static void a_rate_limit_inside_access_denied_is_a_rate_limit(void **state)
+{
+    (void)state;
+    says(RESOLVE "pull access denied, repository does not exist or may require authorization: "
+                 "server message: "
+                 "toomanyrequests: You have reached your pull rate limit",
+         REASON_TOO_MANY_REQUESTS, STAGE_RESOLVE);
+}
+
+static void denied_for_a_quota_is_the_registrys_fault(void **state)
+{
+    (void)state;
+    says(DAEMON "denied: Quota exceeded.", REASON_STORAGE_QUOTA, STAGE_MAX);
+    says(DAEMON "toomanyrequests: Quota exceeded for quota metric 'Requests per project'",
+         REASON_TOO_MANY_REQUESTS, STAGE_MAX);
+}
+
+static void a_token_server_that_fails_is_not_a_refusal(void **state)
+{
+    (void)state;
+    says(RESOLVE "failed to authorize: failed to fetch anonymous token: Get "
+                 "\"https://auth.example.com/token\": "
+                 "x509: certificate signed by unknown authority",
+         REASON_TLS_UNKNOWN_AUTHORITY, STAGE_AUTH);
+    says(RESOLVE
+         "failed to authorize: failed to fetch oauth token: unexpected status from POST request to "
+         "https://auth.example.com/token: 503 Service Unavailable",
+         REASON_SERVICE_UNAVAILABLE, STAGE_AUTH);
+    says(RESOLVE "failed to authorize: failed to fetch oauth token: Post "
+                 "\"https://auth.example.com/token\": dial "
+                 "tcp 192.0.2.1:443: connect: connection refused",
+         REASON_CONNECT_REFUSED, STAGE_AUTH);
+    says(RESOLVE
+         "failed to authorize: failed to fetch oauth token: unexpected status from POST request to "
+         "https://auth.example.com/token: 401 Unauthorized",
+         REASON_BAD_CREDENTIALS, STAGE_AUTH);
+}
+
+static void the_kubelets_guess_about_credentials_is_a_guess(void **state)
+{
+    (void)state;
+    says("image pull failed for gcr.io/a/b:1, this may be because there are no credentials on this "
+         "request.  "
+         "details: (Get https://gcr.io/v1/_ping: dial tcp 192.0.2.1:443: i/o timeout)",
+         REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
+    says("image pull failed for gcr.io/a/b:1, this may be because there are no credentials on this "
+         "request.  "
+         "details: (Error: image a/b:1 not found)",
+         REASON_NO_CREDENTIALS, STAGE_AUTH);
+}
+
+static void whose_connection_was_refused(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "proxyconnect tcp: dial tcp 192.0.2.3:3128: connect: connection refused",
+         REASON_PROXY_FAILED, STAGE_RESOLVE);
+    says(RESOLVE HEAD
+         "dial tcp: lookup registry.example.com on [::1]:53: read udp [::1]:382->[::1]:53: read: "
+         "connection refused",
+         REASON_DNS_FAILURE, STAGE_RESOLVE);
+    says("connection error: desc = \"transport: Error while dialing dial unix "
+         "/run/containerd/containerd.sock: connect: connection refused\"",
+         REASON_RUNTIME_UNAVAILABLE, STAGE_LOCAL);
+    says(RESOLVE HEAD "dial tcp: lookup registry.example.com on 192.0.2.53:53: server misbehaving",
+         REASON_DNS_FAILURE, STAGE_RESOLVE);
+}
+
+static void canceled_alone_is_a_stalled_pull(void **state)
+{
+    (void)state;
+    says("rpc error: code = Canceled desc = " CONTAINERD "context canceled", REASON_PULL_STALLED,
+         STAGE_RESOLVE);
+    says("rpc error: code = Canceled desc = writing blob: storing blob to file \"/var/tmp/1\": "
+         "happened "
+         "during read: context canceled",
+         REASON_PULL_STALLED, STAGE_BLOB);
+    says("rpc error: code = Canceled desc = " RESOLVE HEAD
+         "dial tcp 192.0.2.1:443: i/o timeout: context canceled",
+         REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
+}
+
+static void the_nodes_own_failures(void **state)
+{
+    (void)state;
+    says(CONTAINERD
+         "failed to extract layer sha256:1: write /usr/not-found/401: no space left on device",
+         REASON_DISK_FULL, STAGE_UNPACK);
+    says("failed to register layer: ApplyLayer exit status 1 stdout:  stderr: lchown /etc/x: "
+         "operation not "
+         "permitted",
+         REASON_UNPACK_FAILED, STAGE_UNPACK);
+    says("failed to extract layer sha256:4: exit status 1: unpigz: skipping: <stdin>: corrupted -- "
+         "crc32 mismatch",
+         REASON_CORRUPT_LAYER, STAGE_UNPACK);
+}
+
+static void what_is_cut_off_leaves_the_grpc_code_and_the_wrappers(void **state)
+{
+    (void)state;
+    says("Failed to pull image \"nginx:gone\": rpc error: code = NotFound desc = failed to pull "
+         "and unpack image "
+         "\"docker.io/library/nginx:go",
+         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+    says(RESOLVE "failed to do request: Head \"https://registry.exam", REASON_UNREACHABLE,
+         STAGE_RESOLVE);
+    says(RESOLVE "failed to authorize: failed to fetch oauth token: unexp", REASON_BAD_CREDENTIALS,
+         STAGE_AUTH);
+    says("rpc error: code = DeadlineExceeded desc = " CONTAINERD "failed to cop", REASON_DEADLINE,
+         STAGE_RESOLVE);
+}
+
+static void back_off_without_a_cause_says_so(void **state)
+{
+    (void)state;
+    says("Back-off pulling image \"" IMAGE "\"", REASON_BACK_OFF_ONLY, STAGE_MAX);
+    says("Error: ImagePullBackOff", REASON_BACK_OFF_ONLY, STAGE_MAX);
+    says_with("ImagePullBackOff", "", REASON_BACK_OFF_ONLY, STAGE_MAX);
+    says("Back-off pulling image \"" IMAGE "\": ErrImagePull: " RESOLVE IMAGE ": not found",
+         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+}
+
+static void a_waiting_reason_speaks_where_the_message_is_silent(void **state)
+{
+    (void)state;
+    says_with("ErrImageNeverPull", "", REASON_NEVER_PULL, STAGE_LOCAL);
+    says_with("InvalidImageName", "?", REASON_INVALID_REFERENCE, STAGE_LOCAL);
+    says_with("SignatureValidationFailed", "", REASON_SIGNATURE_REJECTED, STAGE_LOCAL);
+    says_with("RegistryUnavailable", "", REASON_UNREACHABLE, STAGE_MAX);
+    says_with("ErrImageNeverPull", "connection refused", REASON_CONNECT_REFUSED, STAGE_RESOLVE);
+}
+
+static void of_several_errors_the_one_that_got_further_counts(void **state)
+{
+    (void)state;
+    says("[writing blob: storing blob to file \"/var/tmp/1\": happened during read: unexpected "
+         "EOF, " SOURCE "reading manifest v1 in registry.example.com/team/app: unauthorized: "
+         "authentication required]",
+         REASON_UNEXPECTED_EOF, STAGE_BLOB);
+    says("[" RESOLVE
+         "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized, "
+         "rpc error: code = NotFound desc = " RESOLVE IMAGE ": not found]",
+         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+}
+
+static void of_several_errors_a_definite_answer_counts(void **state)
+{
+    (void)state;
+    says("[" RESOLVE "unexpected status from HEAD request to "
+         "https://r.example.com/v2/a/manifests/1: 500 Internal "
+         "Server Error, " RESOLVE HEAD "401 Unauthorized]",
+         REASON_BAD_CREDENTIALS, STAGE_AUTH);
+    says("[" RESOLVE HEAD "dial tcp 192.0.2.1:443: i/o timeout, " RESOLVE
+         "unexpected status from HEAD request to https://r.example.com/v2/a/manifests/1: 502 Bad "
+         "Gateway]",
+         REASON_BAD_GATEWAY, STAGE_MANIFEST);
+}
+
+static void a_mirror_without_the_image_is_no_news(void **state)
+{
+    (void)state;
+    says(
+        SOURCE
+        "(Mirrors also failed: [m.example.com/a:1: reading manifest 1 in m.example.com/a: manifest "
+        "unknown]): registry.example.com/team/app:v1: reading manifest v1 in "
+        "registry.example.com/team/app: "
+        "unauthorized: authentication required",
+        REASON_NO_CREDENTIALS, STAGE_AUTH);
+    says(
+        SOURCE
+        "(Mirrors also failed: [m.example.com/a:1: reading manifest 1 in m.example.com/a: manifest "
+        "unknown]): registry.example.com/team/app:v1: pinging container registry "
+        "registry.example.com: Get "
+        "\"https://registry.example.com/v2/\": dial tcp 192.0.2.1:443: i/o timeout",
+        REASON_MANIFEST_UNKNOWN, STAGE_MANIFEST);
+}
+
+static void denied_or_missing_cannot_be_told_apart(void **state)
+{
+    struct verdict v;
+
+    (void)state;
+    v = judge(
+        "", DAEMON
+        "pull access denied for app, repository does not exist or may require 'docker login'");
+    assert_int_equal(v.reason, REASON_DENIED_OR_MISSING);
+    assert_int_equal(v.ambiguous_with, 1u << CAUSE_NOT_FOUND);
+    v = judge("",
+              RESOLVE "pull access denied, repository does not exist or may require authorization: "
+                      "authorization failed: no basic auth credentials");
+    assert_int_equal(v.reason, REASON_NO_CREDENTIALS);
+    assert_int_equal(v.ambiguous_with, 0);
+}
+
+static void a_missing_digest_is_no_missing_tag(void **state)
+{
+    (void)state;
+    says("failed to pull and unpack image \"r.example.com/a@sha256:12\": failed to resolve image: "
+         "r.example.com/a@sha256:12: not found",
+         REASON_DIGEST_UNKNOWN, STAGE_MANIFEST);
+    says("failed to pull and unpack image \"r.example.com/a@sha256:12\": failed to copy: "
+         "httpReadSeeker: "
+         "failed open: content at https://r.example.com/v2/a/blobs/sha256:34 not found: not found",
+         REASON_BLOB_UNKNOWN, STAGE_BLOB);
+}
+
+static void the_status_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        judge("", RESOLVE
+              "unexpected status from HEAD request to https://r.example.com/v2/a: 403 Forbidden")
+            .http_status,
+        403);
+    assert_int_equal(judge("", RESOLVE IMAGE ": not found").http_status, 0);
+}
+
+static void what_nobody_knows_is_unclassified(void **state)
+{
+    (void)state;
+    says("the quick brown fox", REASON_UNCLASSIFIED, STAGE_MAX);
+    says("", REASON_UNCLASSIFIED, STAGE_MAX);
+    assert_string_equal(judge("", "the quick brown fox").rule, "unclassified");
+}
+
+static void a_status_in_json_is_a_status(void **state)
+{
+    (void)state;
+    says("{\"errors\":[{\"status\":403,\"message\":\"Artifact download request rejected\"}]}",
+         REASON_FORBIDDEN, STAGE_AUTH);
+    says("{\"level\":\"error\",\"path\":\"/v2/a/manifests/429\",\"status\":500,\"handler\":\"m\"}",
+         REASON_SERVER_ERROR, STAGE_MAX);
+    says("Failed to pull image \"webserver\":404", REASON_UNCLASSIFIED, STAGE_MAX);
+}
+
+static void the_tail_of_a_longer_wording_is_not_another_one(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "read tcp 192.0.2.7:40000->192.0.2.1:443: i/o timeout",
+         REASON_RESPONSE_TIMEOUT, STAGE_RESOLVE);
+    says(RESOLVE HEAD "dial tcp 192.0.2.1:443: i/o timeout", REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
+}
+
+static void a_page_without_any_known_word_is_no_answer(void **state)
+{
+    (void)state;
+    says("error pulling image configuration: download failed after attempts=6: unknown: <?xml "
+         "version=\"1.0\"?><Error><Code>InvalidRequest</Code></Error>",
+         REASON_MALFORMED_RESPONSE, STAGE_BLOB);
+}
+
+static void tls_through_a_proxy_is_the_proxys(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "proxyconnect tcp: tls: first record does not look like a TLS handshake",
+         REASON_PROXY_FAILED, STAGE_RESOLVE);
+    says(RESOLVE HEAD "tls: first record does not look like a TLS handshake", REASON_HTTP_TO_HTTPS,
+         STAGE_RESOLVE);
+    says(RESOLVE HEAD "http: error connecting to proxy http://proxy.example.com:3128: dial tcp: "
+                      "lookup proxy.example.com: no such host",
+         REASON_PROXY_FAILED, STAGE_RESOLVE);
+}
+
+static void what_tls_says_in_detail_counts_more_than_that_it_failed(void **state)
+{
+    (void)state;
+    says(RESOLVE HEAD "x509: certificate signed by unknown authority (possibly because of \"x509: "
+                      "invalid signature\" while trying to verify candidate authority)",
+         REASON_TLS_UNKNOWN_AUTHORITY, STAGE_RESOLVE);
+    says(RESOLVE HEAD "tls: failed to verify certificate: x509: certificate is not authorized to "
+                      "sign other certificates",
+         REASON_TLS_HANDSHAKE_FAILED, STAGE_RESOLVE);
+    says(RESOLVE HEAD "x509: a wording of tomorrow", REASON_TLS_HANDSHAKE_FAILED, STAGE_RESOLVE);
+    says("received unexpected HTTP status: 502 Bad Gateway: x509: certificate has expired",
+         REASON_BAD_GATEWAY, STAGE_MAX);
+}
+
+static void a_windows_node_has_its_own_words(void **state)
+{
+    (void)state;
+    says(CONTAINERD "failed to extract layer sha256:12: hcsshim::ImportLayer failed in Win32: The "
+                    "system cannot find the path specified. (0x3): unknown",
+         REASON_UNPACK_FAILED, STAGE_UNPACK);
+    says("error during connect: open //./pipe/docker_engine: The system cannot find the file "
+         "specified.",
+         REASON_RUNTIME_UNAVAILABLE, STAGE_LOCAL);
+}
+
+static void a_token_server_may_refuse_with_400(void **state)
+{
+    (void)state;
+    says(RESOLVE "failed to authorize: failed to fetch oauth token: unexpected status: 400 Bad "
+                 "Request",
+         REASON_BAD_CREDENTIALS, STAGE_AUTH);
+    says(CONTAINERD "unexpected status: 400 Bad Request", REASON_UNEXPECTED_STATUS, STAGE_MAX);
+}
+
+static void to_inspect_asks_no_registry(void **state)
+{
+    (void)state;
+    says("Failed to inspect image \"" IMAGE "\": rpc error: code = Unknown desc = readlink "
+         "/var/lib/docker/overlay2: invalid argument",
+         REASON_RUNTIME_ERROR, STAGE_LOCAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_and_words_in_names_decide_nothing),
+        cmocka_unit_test(an_image_that_is_no_reference_decides_nothing),
+        cmocka_unit_test(log_prefixes_decide_nothing),
+        cmocka_unit_test(no_match_for_platform_is_not_not_found),
+        cmocka_unit_test(not_found_behind_something_else_is_not_the_registrys),
+        cmocka_unit_test(a_page_decides_only_where_nothing_else_does),
+        cmocka_unit_test(a_rate_limit_inside_access_denied_is_a_rate_limit),
+        cmocka_unit_test(denied_for_a_quota_is_the_registrys_fault),
+        cmocka_unit_test(a_token_server_that_fails_is_not_a_refusal),
+        cmocka_unit_test(the_kubelets_guess_about_credentials_is_a_guess),
+        cmocka_unit_test(whose_connection_was_refused),
+        cmocka_unit_test(canceled_alone_is_a_stalled_pull),
+        cmocka_unit_test(the_nodes_own_failures),
+        cmocka_unit_test(what_is_cut_off_leaves_the_grpc_code_and_the_wrappers),
+        cmocka_unit_test(back_off_without_a_cause_says_so),
+        cmocka_unit_test(a_waiting_reason_speaks_where_the_message_is_silent),
+        cmocka_unit_test(of_several_errors_the_one_that_got_further_counts),
+        cmocka_unit_test(of_several_errors_a_definite_answer_counts),
+        cmocka_unit_test(a_mirror_without_the_image_is_no_news),
+        cmocka_unit_test(denied_or_missing_cannot_be_told_apart),
+        cmocka_unit_test(a_missing_digest_is_no_missing_tag),
+        cmocka_unit_test(the_status_is_told),
+        cmocka_unit_test(what_nobody_knows_is_unclassified),
+        cmocka_unit_test(a_status_in_json_is_a_status),
+        cmocka_unit_test(the_tail_of_a_longer_wording_is_not_another_one),
+        cmocka_unit_test(a_page_without_any_known_word_is_no_answer),
+        cmocka_unit_test(tls_through_a_proxy_is_the_proxys),
+        cmocka_unit_test(what_tls_says_in_detail_counts_more_than_that_it_failed),
+        cmocka_unit_test(a_windows_node_has_its_own_words),
+        cmocka_unit_test(a_token_server_may_refuse_with_400),
+        cmocka_unit_test(to_inspect_asks_no_registry),
+    };
+
+    return cmocka_run_group_tests_name("classify", tests, NULL, NULL);
+}

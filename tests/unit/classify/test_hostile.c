@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/classify/failure.h"
+#include "limits.h"
+#include "util.h"
+
+/*
+ * A tenant or a registry writes messages that cost as much as they can: classifying has
+ * to stay linear. How long it takes says nothing on a busy machine, so two lengths are
+ * compared: eight times the text may take eight times as long, and quadratic work would
+ * take 64 times. The quickest of many runs each, in turns, and several tries.
+ */
+
+#define SHORT (2u << 10)
+#define LONG (8u * SHORT)
+#define RATIO_MAX 24
+#define RUNS 20
+#define TRIES 5
+
+_Static_assert(LONG <= LIMIT_CLASSIFY_TEXT, "all of it has to be read");
+
+static char text[1u << 20];
+static struct failure failure;
+
+static void fill(const char *part)
+{
+    size_t n = strlen(part);
+
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = part[i % n];
+}
+
+static void classify_text(size_t size)
+{
+    normalise((struct str){ 0 }, (struct str){ .at = text, .len = size }, &failure);
+    classify(&failure);
+}
+
+static int64_t cpu_time_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t quicker(int64_t best, size_t size)
+{
+    int64_t start = cpu_time_ns();
+    int64_t took;
+
+    classify_text(size);
+    took = cpu_time_ns() - start;
+    return took < best ? took : best;
+}
+
+static bool is_linear(void)
+{
+    int64_t little = INT64_MAX;
+    int64_t much = INT64_MAX;
+
+    for (int i = 0; i < RUNS; i++) {
+        little = quicker(little, SHORT);
+        much = quicker(much, LONG);
+    }
+    return much <= little * RATIO_MAX;
+}
+
+/* Each of these would be slow if a scan began again at each byte. */
+static const char *const parts[] = {
+    "\"",
+    "\\",
+    "\\\"",
+    "\\\\\\\"",
+    "[",
+    "]",
+    ":",
+    "(",
+    "image \"",
+    "a:",
+    "://",
+    "?a=",
+    "@",
+    "<html ",
+    "x509 ",
+    "failed to ",
+    "lookup ",
+    "401 ",
+    "rpc error: code = ",
+    "bearer ",
+    "\xe2",
+    "\xe2\x80",
+    "; artifact err: EOF ",
+    "Mirrors also failed: [EOF] ",
+    "https://a?b=",
+    "rate limit, ",
+    "({[\"'`;|*=",
+    "token=\"",
+    "ghp_eyJ.",
+    "eyJa.",
+    "--p ",
+    "--password \"",
+};
+
+static void eight_times_the_text_takes_no_more_than_its_share(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        bool linear = false;
+
+        fill(parts[i]);
+        for (int try = 0; try < TRIES && !linear; try++)
+            linear = is_linear();
+        if (!linear)
+            fail_msg("more than linear: \"%s\" again and again", parts[i]);
+    }
+}
+
+/* Only a head and a tail of it are read. */
+static void a_megabyte_ends_like_the_limit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        size_t hits;
+
+        fill(parts[i]);
+        classify_text(LIMIT_CLASSIFY_TEXT);
+        hits = failure.n_hits;
+        classify_text(sizeof(text));
+        assert_true(failure.truncated);
+        assert_true(failure.message.len <= LIMIT_MESSAGE_TEXT);
+        assert_true(failure.n_attempts <= FAILURE_ATTEMPTS_MAX);
+        assert_true(failure.n_hits <= FAILURE_HITS_MAX && failure.n_hits + 2 >= hits);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eight_times_the_text_takes_no_more_than_its_share),
+        cmocka_unit_test(a_megabyte_ends_like_the_limit),
+    };
+
+    return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+}

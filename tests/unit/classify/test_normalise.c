@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "agent/classify/failure.h"
+#include "agent/classify/wrappers.h"
+#include "mem.h"
+#include "util.h"
+
+static struct failure failure;
+
+static const struct failure *read_text(struct str message)
+{
+    normalise((struct str){ 0 }, message, &failure);
+    return &failure;
+}
+
+static const struct failure *read_message(const char *message)
+{
+    return read_text(str_from(message));
+}
+
+static void assert_str(struct str got, const char *want)
+{
+    if (!str_eq(got, str_from(want)))
+        fail_msg("\"%.*s\", not \"%s\"", STR_ARG(got), want);
+}
+
+static void assert_image(const char *message, const char *want)
+{
+    assert_str(read_message(message)->image, want);
+}
+
+static void assert_message(const char *message, const char *want)
+{
+    assert_str(read_message(message)->message, want);
+}
+
+static void assert_terminal(const char *message, const char *want)
+{
+    const struct failure *f = read_message(message);
+
+    assert_int_equal(f->n_attempts, 1);
+    assert_str(f->attempts[0].terminal, want);
+}
+
+static void quotes_are_undone_however_deep(void **state)
+{
+    (void)state;
+    assert_message("a \\\"b\\\" c", "a \"b\" c");
+    assert_message("a \\\\\\\"b\\\\\\\" c", "a \"b\" c");
+    assert_message("{\\\"a\\\":\\\"\\u003chtml\\u003e\\\"}", "{\"a\":\"<html>\"}");
+    assert_message("line\\nbreak\\\\ttab \\", "line break tab");
+    assert_message("\xe2\x80\x9cq\xe2\x80\x9d \xe2\x80\x98r\xe2\x80\x99", "\"q\" 'r'");
+    assert_message("mkdir C:\\ProgramData\\containerd\\root\\new: busy",
+                   "mkdir C:\\ProgramData\\containerd\\root\\new: busy");
+}
+
+static void the_message_is_one_line_of_valid_utf8(void **state)
+{
+    (void)state;
+    assert_message("a\tb\r\nc\x01\x7f", "a b  c");
+    assert_message("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xb3",
+                   "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xb3");
+    assert_message("a\xff"
+                   "b\xc3",
+                   "a?b?");
+    assert_message("\xc0\xaf\xe0\x80\xaf\xed\xa0\x80\xf4\x90\x80\x80.", "????????????.");
+    assert_str(read_text(STR("a\0b"))->message, "a b");
+}
+
+static void secrets_are_redacted_everywhere(void **state)
+{
+    const struct failure *f =
+        read_message("Failed to pull image \"https://user:hunter2hunter2@r.example.com/a:1\": "
+                     "failed to do request: Get "
+                     "\"https://cdn.example.com/x?X-Amz-Signature=0123456789abcdef\": EOF");
+
+    (void)state;
+    assert_null(memmem(f->text, sizeof(f->text), "hunter2", 7));
+    assert_null(memmem(f->text, sizeof(f->text), "0123456789abcdef", 16));
+    assert_str(f->image, "https://REDACTED@r.example.com/a:1");
+    assert_str(f->attempts[0].terminal, "EOF");
+}
+
+static void a_long_message_is_cut_with_a_mark(void **state)
+{
+    char text[3000];
+    const struct failure *f;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    f = read_text((struct str){ .at = text, .len = sizeof(text) });
+    assert_int_equal(f->message.len, LIMIT_MESSAGE_TEXT);
+    assert_memory_equal(f->message.at + f->message.len - 4, "x...", 4);
+    assert_false(f->truncated);
+    /* Two bytes each: the cut falls between characters. */
+    for (size_t i = 0; i < sizeof(text); i += 2)
+        memcpy(text + i, "\xc3\xbc", 2);
+    f = read_text((struct str){ .at = text, .len = sizeof(text) });
+    assert_int_equal(f->message.len, LIMIT_MESSAGE_TEXT - 1);
+    assert_memory_equal(f->message.at + f->message.len - 5, "\xc3\xbc...", 5);
+}
+
+static void of_a_huge_message_head_and_tail_are_read(void **state)
+{
+    const size_t size = 1u << 20;
+    char *text = mem_alloc(size);
+    static const char head[] = "Failed to pull image \"a/b:1\": ";
+    static const char tail[] = " no space left on device";
+    const struct failure *f;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', size);
+    memcpy(text, head, sizeof(head) - 1);
+    memcpy(text + size - (sizeof(tail) - 1), tail, sizeof(tail) - 1);
+    f = read_text((struct str){ .at = text, .len = size });
+    assert_true(f->truncated);
+    assert_str(f->image, "a/b:1");
+    assert_int_equal(classify(f).reason, REASON_DISK_FULL);
+    mem_free(text);
+}
+
+static void the_image_is_the_kubelets_word_for_it(void **state)
+{
+    (void)state;
+    assert_image("Failed to pull image \"busybox\": failed to pull and unpack image "
+                 "\"docker.io/library/busybox:latest\": EOF",
+                 "busybox");
+    assert_image("Back-off pulling image \"busybox:1\"", "busybox:1");
+    assert_image("Container image \"a:b\" is not present with pull policy of Never", "a:b");
+    assert_image("image pull failed for r.example.com/a:1 because the registry is unavailable.",
+                 "r.example.com/a:1");
+    assert_image(
+        "Failed to apply default image tag \"a b\": couldn't parse image name \"a b\": bad", "a b");
+}
+
+static void without_it_the_runtimes_word(void **state)
+{
+    (void)state;
+    assert_image("rpc error: code = NotFound desc = failed to pull and unpack image "
+                 "\"docker.io/library/busybox:latest\": not found",
+                 "docker.io/library/busybox:latest");
+    assert_image("initializing source docker://r.example.com/a:1: EOF", "r.example.com/a:1");
+    assert_image(
+        "level=error msg=\"cancel pulling image r.example.com/a:1 because of no progress in 5m\"",
+        "r.example.com/a:1");
+    assert_image("\"PullImage from image service failed\" err=\"EOF\" image=\"nginx\"", "nginx");
+    assert_image("manifest for r.example.com/a:1 not found: manifest unknown", "r.example.com/a:1");
+    assert_image("dial tcp 192.0.2.1:443: i/o timeout", "");
+}
+
+static void wrappers_are_peeled_down_to_the_error(void **state)
+{
+    (void)state;
+    assert_terminal("Failed to pull image \"a\": rpc error: code = Unknown desc = failed to pull "
+                    "and unpack image "
+                    "\"docker.io/library/a:latest\": failed to resolve reference "
+                    "\"docker.io/library/a:latest\": "
+                    "failed to do request: Head \"https://registry-1.docker.io/v2/\": EOF",
+                    "EOF");
+}
+
+static void the_grpc_code_and_the_status_are_lifted_out(void **state)
+{
+    const struct failure *f;
+
+    (void)state;
+    f = read_message("rpc error: code = NotFound desc = x");
+    assert_int_equal(f->attempts[0].grpc_code, 5);
+    assert_int_equal(f->attempts[0].http_status, 0);
+    f = read_message(
+        "rpc error: code=Unknown desc=unexpected status code [manifests 404]: 401 Unauthorized");
+    assert_int_equal(f->attempts[0].grpc_code, 2);
+    assert_int_equal(f->attempts[0].http_status, 401);
+    f = read_message("unexpected status from GET request to https://r.example.com/403?x=404: 520 ");
+    assert_int_equal(f->attempts[0].http_status, 520);
+    f = read_message("exit status 137: stream ID 429; at line 404 of 500");
+    assert_int_equal(f->attempts[0].http_status, 0);
+    assert_int_equal(f->attempts[0].grpc_code, -1);
+}
+
+static void the_place_in_the_pull_is_kept(void **state)
+{
+    const struct failure *f;
+
+    (void)state;
+    f = read_message("failed to copy: httpReadSeeker: failed open: failed to do request: Get "
+                     "\"https://r.example.com/v2/a/blobs/sha256:1\": EOF");
+    assert_int_equal(f->attempts[0].wrappers, W_BLOB | W_REQUEST);
+    f = read_message("failed to authorize: failed to fetch anonymous token: EOF");
+    assert_int_equal(f->attempts[0].wrappers, W_AUTH | W_ANONYMOUS);
+    f = read_message("Get \"https://r.example.com/v2/manifests/manifests/blobs\": EOF");
+    assert_int_equal(f->attempts[0].wrappers, W_MANIFEST | W_REQUEST);
+}
+
+static void each_error_of_a_list_is_an_attempt(void **state)
+{
+    const struct failure *f;
+
+    (void)state;
+    f = read_message("[rpc error: code = Unknown desc = a: EOF, rpc error: code = NotFound desc = "
+                     "b: not found]");
+    assert_int_equal(f->n_attempts, 2);
+    assert_str(f->attempts[0].terminal, "a: EOF");
+    assert_int_equal(f->attempts[1].grpc_code, 5);
+    f = read_message("pull image err: EOF; artifact err: manifest unknown");
+    assert_int_equal(f->n_attempts, 2);
+    assert_int_equal(f->attempts[1].wrappers, W_ARTIFACT);
+    f = read_message("(Mirrors also failed: [m.example.com/a:1: EOF]\n[n.example.com/a:1: EOF]): "
+                     "r.example.com/a:1: manifest unknown");
+    assert_int_equal(f->n_attempts, 3);
+    assert_int_equal(f->attempts[0].wrappers, W_MIRROR);
+    assert_int_equal(f->attempts[1].wrappers, W_MIRROR);
+    assert_int_equal(f->attempts[2].wrappers, 0);
+}
+
+static void of_too_many_attempts_the_last_is_kept(void **state)
+{
+    char text[2048] = "";
+    const struct failure *f;
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        strcat(text, "rpc error: code = Unknown desc = EOF, ");
+    strcat(text, "rpc error: code = NotFound desc = no space left on device");
+    f = read_message(text);
+    assert_int_equal(f->n_attempts, FAILURE_ATTEMPTS_MAX);
+    assert_int_equal(f->attempts[FAILURE_ATTEMPTS_MAX - 1].grpc_code, 5);
+    assert_int_equal(f->attempts[0].n_hits, 1);
+}
+
+static void a_back_off_without_a_cause_has_no_attempt(void **state)
+{
+    const struct failure *f = read_message("Back-off pulling image \"a\"");
+
+    (void)state;
+    assert_true(f->back_off);
+    assert_int_equal(f->n_attempts, 0);
+    f = read_message("failed to \"StartContainer\" for \"a\" with ImagePullBackOff: \"Back-off "
+                     "pulling image \\\"a\\\"\"");
+    assert_true(f->back_off);
+    assert_int_equal(f->n_attempts, 0);
+    f = read_message("Back-off pulling image \"a\": ErrImagePull: EOF");
+    assert_true(f->back_off);
+    assert_int_equal(f->n_attempts, 1);
+    assert_false(read_message("EOF")->back_off);
+    assert_int_equal(read_message("")->n_attempts, 0);
+}
+
+/* normalise() looks for secrets only where the tokens hint at one: no shape may slip by. */
+static void no_shape_of_a_secret_is_shown(void **state)
+{
+    static const char *const shapes[] = {
+        "Get \"https://user:SECRETsecret0123456789@r.example.com/v2/\": EOF",
+        "Get \\\"https://u:SECRETsecret0123456789@r.example.com/v2/\\\": EOF",
+        "docker://user:SECRETsecret0123456789@r.example.com/a:1: EOF",
+        "Failed to pull image \"user:SECRETsecret0123456789@r.example.com/a:1\": EOF",
+        "Get \"https://b.s3.example.com/a?X-Amz-Credential=SECRETsecret0123456789%2F2026\": EOF",
+        "https://a.blob.example.com/x?sv=2020&sr=b&sig=SECRETsecret0123456789%3D: EOF",
+        "https://a.blob.example.com/x?sv=2020\\u0026sig=SECRETsecret0123456789 EOF",
+        "https://a.blob.example.com/x\\u0026sig=SECRETsecret0123456789",
+        "https://cdn.example.com/x?Expires=1&Signature=SECRETsecret0123456789__&Key-Pair-Id=K",
+        "https://cdn.example.com/x/data?verify=1577462404-SECRETsecret0123456789: EOF",
+        "Authorization: Bearer SECRETsecret0123456789",
+        "Authorization:Bearer SECRETsecret0123456789",
+        "authorization: Basic SECRETsecret0123456789",
+        "header=\"Bearer SECRETsecret0123456789\"",
+        "{\\\"Authorization\\\":\\\"Bearer SECRETsecret0123456789\\\"}",
+        "{\"auths\":{\"r.example.com\":{\"auth\":\"SECRETsecret0123456789\"}}}",
+        "{\"refresh_token\" : \"SECRETsecret0123456789\"}",
+        "{\"access_token\":\"SECRETsecret0123456789\",\"expires_in\":300}",
+        "username=AWS password=SECRETsecret0123456789",
+        "password: SECRETsecret0123456789",
+        "X-Amz-Security-Token: SECRETsecret0123456789",
+        "X-Registry-Auth: SECRETsecret0123456789",
+        "apikey: \"SECRETsecret0123456789\"",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+
+        normalise((struct str){ 0 }, str_from(shapes[i]), &failure);
+        if (str_find(failure.message, STR("SECRETsecret")))
+            fail_msg("shown: %.*s", STR_ARG(failure.message));
+        if (str_find(failure.image, STR("SECRETsecret")))
+            fail_msg("shown as image: %.*s", STR_ARG(failure.image));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_shape_of_a_secret_is_shown),
+        cmocka_unit_test(quotes_are_undone_however_deep),
+        cmocka_unit_test(the_message_is_one_line_of_valid_utf8),
+        cmocka_unit_test(secrets_are_redacted_everywhere),
+        cmocka_unit_test(a_long_message_is_cut_with_a_mark),
+        cmocka_unit_test(of_a_huge_message_head_and_tail_are_read),
+        cmocka_unit_test(the_image_is_the_kubelets_word_for_it),
+        cmocka_unit_test(without_it_the_runtimes_word),
+        cmocka_unit_test(wrappers_are_peeled_down_to_the_error),
+        cmocka_unit_test(the_grpc_code_and_the_status_are_lifted_out),
+        cmocka_unit_test(the_place_in_the_pull_is_kept),
+        cmocka_unit_test(each_error_of_a_list_is_an_attempt),
+        cmocka_unit_test(of_too_many_attempts_the_last_is_kept),
+        cmocka_unit_test(a_back_off_without_a_cause_has_no_attempt),
+    };
+
+    return cmocka_run_group_tests_name("normalise", tests, NULL, NULL);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "agent/classify/normalise_phrases.h"
+#include "agent/classify/normalise_tokens.h"
+#include "util.h"
+
+static struct tokens tokens;
+static char padded[1024];
+
+static bool split(const char *text)
+{
+    size_t len = strlen(text);
+
+    assert_true(len + TEXT_PADDING < sizeof(padded));
+    memcpy(padded, text, len);
+    memset(padded + len, ' ', TEXT_PADDING);
+    return tokens_split((struct str){ .at = padded, .len = len }, &tokens);
+}
+
+/* Words as they are, "$" for a value, "@" for a URL, "#" for what may be a status. */
+static void assert_tokens(const char *text, const char *want)
+{
+    char got[1024];
+    size_t n = 0;
+
+    split(text);
+    for (size_t i = 0; i < tokens.n; i++) {
+        const struct token *t = &tokens.at[i];
+
+        got[n++] = ' ';
+        if (t->word == WORD_VALUE || t->word == WORD_URL || t->word == WORD_NUMBER) {
+            got[n++] = t->word == WORD_VALUE ? '$' : t->word == WORD_URL ? '@' : '#';
+            continue;
+        }
+        memcpy(got + n, padded + t->at, t->len);
+        n += t->len;
+    }
+    got[n] = '\0';
+    assert_string_equal(n > 0 ? got + 1 : got, want);
+}
+
+static void what_others_chose_is_a_value(void **state)
+{
+    (void)state;
+    assert_tokens("dial tcp 10.0.0.1:443: i/o timeout", "dial tcp $ i/o timeout");
+    assert_tokens("Head \"https://r.example.com/v2/denied/manifests/404\": EOF", "Head @ EOF");
+    assert_tokens("Get https://r.example.com/v2/: x509: bad", "Get @ x509 bad");
+    assert_tokens("r.example.com/not-found:429 gone", "$ gone");
+    assert_tokens("the \"denied\" one", "the $ one");
+    assert_tokens("image \"a denied b\": EOF", "image $ EOF");
+    assert_tokens("open /etc/timeout: denied", "open $ denied");
+}
+
+static void numbers_of_three_digits_may_be_a_status(void **state)
+{
+    (void)state;
+    assert_tokens("status 404, 99, 600, 1500, 503.", "status # 99 600 1500 #");
+}
+
+static void text_of_other_scripts_parts_words(void **state)
+{
+    (void)state;
+    assert_tokens("\xe6\x8f\x90\xe7\xa4\xba"
+                  "401 Unauthorized\xef\xbc\x9a"
+                  "EOF",
+                  "# Unauthorized EOF");
+}
+
+static void keys_and_messages_of_json_are_words(void **state)
+{
+    (void)state;
+    assert_tokens("{\"code\":\"DENIED\",\"message\":\"no\"}", "code DENIED message no");
+}
+
+static void brackets_are_remembered(void **state)
+{
+    (void)state;
+    split("[one two] three (x [four])five");
+    assert_true(tokens.at[0].flags & TOKEN_OPEN);
+    assert_false(tokens.at[1].flags & TOKEN_OPEN);
+    assert_true(tokens.at[2].flags & TOKEN_BREAK);
+    assert_true(tokens.at[4].flags & TOKEN_OPEN);
+    assert_true(tokens.at[5].flags & TOKEN_MIRRORS_END);
+}
+
+static void what_may_be_secret_is_told(void **state)
+{
+    (void)state;
+    assert_false(split("failed to resolve reference \"r.example.com/a:v1\": not found"));
+    assert_false(split("one - two -- three"));
+    assert_true(split("https://b.example.com/x?sig=abc"));
+    assert_true(split("https://u:p@r.example.com/"));
+    assert_true(split("docker login -p x"));
+    assert_true(split("token=abcdef"));
+    assert_true(split("Bearer abcdefghijklmnop1"));
+    assert_true(split("AK"
+                      "IAIOSFODNN7EXAMPLE"));
+}
+
+static void more_tokens_than_fit_are_not_read(void **state)
+{
+    static char many[3 * TOKENS_MAX + TEXT_PADDING];
+
+    (void)state;
+    for (size_t i = 0; i + 1 < sizeof(many); i += 2) {
+        many[i] = 'x';
+        many[i + 1] = ' ';
+    }
+    memset(many + 3 * TOKENS_MAX, ' ', TEXT_PADDING);
+    tokens_split((struct str){ .at = many, .len = 3 * TOKENS_MAX }, &tokens);
+    assert_int_equal(tokens.n, TOKENS_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_others_chose_is_a_value),
+        cmocka_unit_test(numbers_of_three_digits_may_be_a_status),
+        cmocka_unit_test(text_of_other_scripts_parts_words),
+        cmocka_unit_test(keys_and_messages_of_json_are_words),
+        cmocka_unit_test(brackets_are_remembered),
+        cmocka_unit_test(what_may_be_secret_is_told),
+        cmocka_unit_test(more_tokens_than_fit_are_not_read),
+    };
+
+    return cmocka_run_group_tests_name("normalise_tokens", tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "agent/classify/redact.h"
+#include "str.h"
+#include "util.h"
+
+static void assert_redacted(const char *text, const char *want)
+{
+    char copy[1024];
+    size_t len = strlen(text);
+
+    assert_true(len < sizeof(copy));
+    memcpy(copy, text, len);
+    len = redact(copy, len);
+    copy[len] = '\0';
+    assert_string_equal(copy, want);
+}
+
+static void user_and_password_of_a_url_go(void **state)
+{
+    (void)state;
+    assert_redacted("Get \"https://user:s3cr3t-pass@r.example.com/v2/\": EOF",
+                    "Get \"https://REDACTED@r.example.com/v2/\": EOF");
+    assert_redacted("https://robot$ci:p@ss@w0rd@r.example.com/v2/",
+                    "https://REDACTED@r.example.com/v2/");
+    assert_redacted("login admin:hunter2hunter2@r.example.com/a failed",
+                    "login REDACTED@r.example.com/a failed");
+}
+
+static void a_digest_is_no_password(void **state)
+{
+    (void)state;
+    assert_redacted("docker://r.example.com/a:v1@sha256:0123 not found",
+                    "docker://r.example.com/a:v1@sha256:0123 not found");
+    assert_redacted("library/a:v1@sha256:0123: not found", "library/a:v1@sha256:0123: not found");
+    assert_redacted("mail ops@example.com about it", "mail ops@example.com about it");
+}
+
+static void the_query_of_a_presigned_url_goes(void **state)
+{
+    (void)state;
+    assert_redacted(
+        "Get \"https://b.s3.example.com/x?X-Amz-Credential=AKIA0123456&X-Amz-Signature=0123456789ab"
+        "&region=eu-west-1\": EOF",
+        "Get \"https://b.s3.example.com/x?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED"
+        "&region=REDACTED\": EOF");
+    assert_redacted("https://a.blob.example.com/x?se=2026&sig=abcdefghijkl: 403 Forbidden",
+                    "https://a.blob.example.com/x?se=****&sig=REDACTED: 403 Forbidden");
+}
+
+static void the_token_requests_public_part_stays(void **state)
+{
+    (void)state;
+    assert_redacted("https://auth.example.com/token?scope=repository%3Aa%3Apull&service=r: 401",
+                    "https://auth.example.com/token?scope=repository%3Aa%3Apull&service=r: 401");
+    assert_redacted("https://m.example.com/v2/a/manifests/1?ns=docker.io: 500",
+                    "https://m.example.com/v2/a/manifests/1?ns=docker.io: 500");
+    assert_redacted("https://auth.example.com/token?account=alice&offline_token=true",
+                    "https://auth.example.com/token?account=*****&offline_token=****");
+}
+
+static void values_of_secret_keys_go(void **state)
+{
+    (void)state;
+    assert_redacted("level=error token=abcdefghijkl msg=x", "level=error token=REDACTED msg=x");
+    assert_redacted("{\"auth\":\"dXNlcjpwYXNzd29yZA==\",\"x\":1}",
+                    "{\"auth\":\"REDACTED\",\"x\":1}");
+    assert_redacted("{\"password\": \"abc\"}", "{\"password\": \"***\"}");
+    assert_redacted("AWS_SECRET_ACCESS_KEY=0123456789", "AWS_SECRET_ACCESS_KEY=REDACTED");
+    assert_redacted("rpc error: code = Unknown desc = failed to fetch oauth token: 401",
+                    "rpc error: code = Unknown desc = failed to fetch oauth token: 401");
+}
+
+static void bearer_and_basic_tokens_go(void **state)
+{
+    (void)state;
+    assert_redacted("Authorization: Bearer eyJhbGciOiJSUzI1NiIsInR5cCI6.x.y, next",
+                    "Authorization: Bearer REDACTED, next");
+    assert_redacted("authorization: basic dXNlcjpwYXNzd29yZA== end",
+                    "authorization: basic REDACTED end");
+    assert_redacted("no basic auth credentials", "no basic auth credentials");
+    assert_redacted("Requesting bearer token: invalid", "Requesting bearer token: invalid");
+    assert_redacted("Basic", "Basic");
+}
+
+static void it_never_grows(void **state)
+{
+    static const char *const texts[] = {
+        "",       "?",   "@",       "=",    "://",    "a://@",        "x?a=b",
+        "?=&=&=", "\":", "bearer ", "a:b@", "token=", "https://u:p@", "https://u@h?sig="
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        char copy[64];
+        size_t len = strlen(texts[i]);
+
+        memcpy(copy, texts[i], len);
+        assert_true(redact(copy, len) <= len);
+    }
+}
+
+static void headers_with_tokens_go_prose_with_such_words_stays(void **state)
+{
+    (void)state;
+    assert_redacted("X-Registry-Auth: eyJ1c2VybmFtZSI6ImEifQ==", "X-Registry-Auth: REDACTED");
+    assert_redacted("X-Amz-Security-Token: IQoJb3JpZ2luX2VjEJr1x, next",
+                    "X-Amz-Security-Token: REDACTED, next");
+    assert_redacted("failed to fetch anonymous token: Get \"https://r.example.com/\": EOF",
+                    "failed to fetch anonymous token: Get \"https://r.example.com/\": EOF");
+    assert_redacted("unauthorized: authentication required",
+                    "unauthorized: authentication required");
+    assert_redacted("failed to authorize: registry1.example.com/team/app1 refused",
+                    "failed to authorize: registry1.example.com/team/app1 refused");
+}
+
+static void json_may_be_written_for_people(void **state)
+{
+    (void)state;
+    assert_redacted("{ \"refresh_token\" : \"abcdefgh1234\" }",
+                    "{ \"refresh_token\" : \"REDACTED\" }");
+    assert_redacted("{\"private_key\":\"-----BEGIN PRIVATE KEY----- MIIE\"}",
+                    "{\"private_key\":\"REDACTED\"}");
+    assert_redacted("{\"password\":\"two words\"} EOF", "{\"password\":\"REDACTED\"} EOF");
+    assert_redacted("{\"Authorization\":\"Bearer abcdefghijklmnop1\"}",
+                    "{\"Authorization\":\"Bearer REDACTED\"}");
+    assert_redacted("{\"token\":\"never closed 123", "{\"token\":\"REDACTED");
+}
+
+static void only_what_json_quotes_is_a_value_there(void **state)
+{
+    (void)state;
+    assert_redacted("exec: \"docker-credential-desktop\": executable file not found in $PATH",
+                    "exec: \"docker-credential-desktop\": executable file not found in $PATH");
+    assert_redacted("{\"token_expired\":true,\"token\":\"abcdefgh\"}",
+                    "{\"token_expired\":true,\"token\":\"REDACTED\"}");
+    assert_redacted("{\"identitytoken\":\"abcdefghijk\",\"auth\":\"dTpw\"}",
+                    "{\"identitytoken\":\"REDACTED\",\"auth\":\"****\"}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(headers_with_tokens_go_prose_with_such_words_stays),
+        cmocka_unit_test(json_may_be_written_for_people),
+        cmocka_unit_test(only_what_json_quotes_is_a_value_there),
+        cmocka_unit_test(user_and_password_of_a_url_go),
+        cmocka_unit_test(a_digest_is_no_password),
+        cmocka_unit_test(the_query_of_a_presigned_url_goes),
+        cmocka_unit_test(the_token_requests_public_part_stays),
+        cmocka_unit_test(values_of_secret_keys_go),
+        cmocka_unit_test(bearer_and_basic_tokens_go),
+        cmocka_unit_test(it_never_grows),
+    };
+
+    return cmocka_run_group_tests_name("redact", tests, NULL, NULL);
+}

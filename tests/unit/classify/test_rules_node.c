@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/classify/wordings.h"
+#include "util.h"
+
+static void the_disk_is_full(void **state)
+{
+    static const struct wording wordings[] = {
+        { "write /var/lib/docker/tmp/GetImageBlob1: no space left on device", REASON_DISK_FULL },
+        { "failed to extract layer sha256:1: mount callback failed on /tmp/x: write /tmp/x/y: disk "
+          "quota exceeded: unknown",
+          REASON_DISK_FULL },
+        { "failed to register layer: devmapper: Thin Pool has 100 free data blocks which is less "
+          "than minimum required 200 free data blocks",
+          REASON_DISK_FULL },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void a_layer_cannot_be_written_out(void **state)
+{
+    static const struct wording wordings[] = {
+        { "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: lchown /home: "
+          "operation not permitted",
+          REASON_UNPACK_FAILED },
+        { "failed to prepare extraction snapshot \"extract-1 sha256:1\": parent snapshot sha256:2 "
+          "does not exist: not found",
+          REASON_UNPACK_FAILED },
+        { "failed to register layer: re-exec error: exit status 1: output: ProcessBaseLayer "
+          "C:\\ProgramData\\Docker\\windowsfilter\\55: The parameter is incorrect.",
+          REASON_UNPACK_FAILED },
+        { "Failed to decode layer data stream: Failed to unpack layer: Failed to set ownership for "
+          "path: /tmp/x",
+          REASON_UNPACK_FAILED },
+        { "failed to extract layer sha256:1: mount layer type must be erofs-layer: not implemented",
+          REASON_UNPACK_FAILED },
+        { "failed to register layer: unshare: operation not permitted", REASON_UNPACK_FAILED },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void the_runtime_is_not_there(void **state)
+{
+    static const struct wording wordings[] = {
+        { "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker "
+          "daemon running?",
+          REASON_RUNTIME_UNAVAILABLE },
+        { "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while "
+          "dialing: dial unix /run/containerd/containerd.sock: connect: no such file or "
+          "directory\"",
+          REASON_RUNTIME_UNAVAILABLE },
+        { "dial unix /var/run/docker.sock: connect: permission denied",
+          REASON_RUNTIME_UNAVAILABLE },
+        { "rpc error: code = Unknown desc = server is not initialized yet",
+          REASON_RUNTIME_UNAVAILABLE },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void the_runtime_failed(void **state)
+{
+    static const struct wording wordings[] = {
+        { "failed to get reader: content digest sha256:1: not found", REASON_RUNTIME_ERROR },
+        { "(HTTP code 500) server error - error creating temporary lease: write "
+          "/var/lib/x/meta.db: input/output error",
+          REASON_RUNTIME_ERROR },
+        { "failed to decode hosts.toml: toml: line 3: expected value", REASON_RUNTIME_ERROR },
+        { "Error response from daemon: Bad response from Docker engine", REASON_RUNTIME_ERROR },
+        { "Failed to inspect image \"\": rpc error: code = Unknown desc = unable to convert a nil "
+          "pointer to a runtime API image",
+          REASON_RUNTIME_ERROR },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_disk_is_full),
+        cmocka_unit_test(a_layer_cannot_be_written_out),
+        cmocka_unit_test(the_runtime_is_not_there),
+        cmocka_unit_test(the_runtime_failed),
+    };
+
+    return cmocka_run_group_tests_name("rules_node", tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "agent/classify/failure.h"
+#include "agent/classify/wrappers.h"
+#include "util.h"
+
+static struct failure failure;
+
+static wrapper_set wrappers_of(const char *message)
+{
+    normalise((struct str){ 0 }, str_from(message), &failure);
+    return failure.attempts[0].wrappers;
+}
+
+static void assert_in(const char *message, wrapper_set want)
+{
+    if ((wrappers_of(message) & want) != want)
+        fail_msg("%x, not %x: %s", (unsigned)wrappers_of(message), (unsigned)want, message);
+}
+
+static void they_say_where_an_error_comes_from(void **state)
+{
+    (void)state;
+    assert_in("failed to resolve reference \"a:b\": failed to authorize: x", W_RESOLVE | W_AUTH);
+    assert_in("failed to fetch anonymous token: x", W_AUTH | W_ANONYMOUS);
+    assert_in("failed to copy: httpReadSeeker: failed open: x", W_BLOB);
+    assert_in("failed to extract layer sha256:1: x", W_UNPACK);
+    assert_in("error unpacking image: x", W_UNPACK);
+    assert_in("dial tcp: lookup r.example.com on 10.0.0.1:53: x", W_LOOKUP);
+    assert_in("proxyconnect tcp: x", W_PROXY);
+    assert_in("dial unix /run/x.sock: x", W_SOCKET);
+    assert_in("Failed to inspect image \"a:b\": x", W_INSPECT);
+    assert_in("failed to get sandbox image \"pause:3\": x", W_SANDBOX);
+    assert_in("reading manifest v1 in r.example.com/a: x", W_MANIFEST);
+}
+
+static void a_wording_that_people_cut_still_counts(void **state)
+{
+    (void)state;
+    assert_in("failed to pull and unpack image: failed to resolve reference: x",
+              W_PULL | W_RESOLVE);
+    assert_in("failed to resolve reference ...: i/o timeout", W_RESOLVE);
+    assert_int_equal(failure.image.len, 0);
+}
+
+static void what_stands_before_a_back_off_is_a_log_lines_head(void **state)
+{
+    static const char *const silent[] = {
+        "FailedSync Error syncing pod, skipping: failed to \"StartContainer\" for \"web\" with "
+        "ImagePullBackOff: \"Back-off pulling image \\\"web\\\"\"",
+        "Error from server: container \"a\" in pod \"b\" is waiting to start: trying and failing "
+        "to pull image",
+        "Warning  Failed  2m (x6 over 4m)  kubelet  Error: ImagePullBackOff",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
+        normalise((struct str){ 0 }, str_from(silent[i]), &failure);
+        assert_int_equal(failure.n_attempts, 0);
+        assert_int_equal(classify(&failure).reason, REASON_BACK_OFF_ONLY);
+    }
+}
+
+static void the_daemons_own_status_is_not_the_registrys(void **state)
+{
+    (void)state;
+    wrappers_of("(HTTP code 500) server error - Get https://r.example.com/v2/: EOF");
+    assert_int_equal(failure.attempts[0].http_status, 0);
+    wrappers_of("500 Server Error for http+docker://localhost/v1.41/images/create: Internal Server "
+                "Error (\"manifest unknown\")");
+    assert_int_equal(failure.attempts[0].http_status, 0);
+    wrappers_of("API error (404): x");
+    assert_int_equal(failure.attempts[0].http_status, 0);
+    wrappers_of("received unexpected HTTP status: 500 Internal Server Error");
+    assert_int_equal(failure.attempts[0].http_status, 500);
+}
+
+static void each_phrase_stands_once_and_its_flags_need_a_slot(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_wrappers; i++) {
+        bool slot = strpbrk(wrappers[i].phrase, "*$#") != NULL;
+
+        if (wrappers[i].flags & (WRAPPER_IMAGE | WRAPPER_INNER_IMAGE | WRAPPER_GRPC))
+            assert_true(slot);
+        if (wrappers[i].flags & WRAPPER_STATUS)
+            assert_non_null(strchr(wrappers[i].phrase, '#'));
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(wrappers[i].phrase, wrappers[k].phrase);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(they_say_where_an_error_comes_from),
+        cmocka_unit_test(a_wording_that_people_cut_still_counts),
+        cmocka_unit_test(what_stands_before_a_back_off_is_a_log_lines_head),
+        cmocka_unit_test(the_daemons_own_status_is_not_the_registrys),
+        cmocka_unit_test(each_phrase_stands_once_and_its_flags_need_a_slot),
+    };
+
+    return cmocka_run_group_tests_name("wrappers", tests, NULL, NULL);
+}

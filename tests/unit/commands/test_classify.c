@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/commands/classify.h"
+#include "util.h"
+
+#define OUTPUT_SIZE 65536u
+
+/* The command's own standard output and error, redirected into files while it runs. */
+struct run {
+    int status;
+    char out[OUTPUT_SIZE];
+    char err[OUTPUT_SIZE];
+};
+
+static struct run result;
+
+static int temporary_file(const char *content, size_t len)
+{
+    int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, len), len);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    return fd;
+}
+
+static void read_back(int fd, char ret[OUTPUT_SIZE])
+{
+    ssize_t n = pread(fd, ret, OUTPUT_SIZE - 1, 0);
+
+    assert_true(n >= 0);
+    ret[n] = '\0';
+    close(fd);
+}
+
+static const struct run *run_with(const char *input, size_t len, int argc, const char *const *argv)
+{
+    int given[3] = { temporary_file(input, len), temporary_file("", 0), temporary_file("", 0) };
+    int saved[3];
+    char *arguments[8] = { (char *)(uintptr_t) "classify" };
+
+    assert_true(argc < 7);
+    for (int i = 0; i < argc; i++)
+        arguments[i + 1] = (char *)(uintptr_t)argv[i];
+    fflush(NULL);
+    for (int i = 0; i < 3; i++) {
+        saved[i] = dup(i);
+        assert_int_equal(dup2(given[i], i), i);
+    }
+    result.status = classify_command(argc + 1, arguments);
+    fflush(NULL);
+    for (int i = 0; i < 3; i++) {
+        dup2(saved[i], i);
+        close(saved[i]);
+    }
+    close(given[0]);
+    read_back(given[1], result.out);
+    read_back(given[2], result.err);
+    return &result;
+}
+
+#define RUN(input, ...)                                                                            \
+    run_with(input, sizeof(input) - 1, (int)ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })),    \
+             (const char *const[]){ __VA_ARGS__ })
+
+#define UNKNOWN_LINE                                                                               \
+    "{\"cause\":\"unknown\",\"reason\":\"unclassified\",\"stage\":null,\"http_status\":null,"      \
+    "\"image\":null,\"registry\":null,\"ambiguous_with\":[],\"advice\":\"No rule knows this "      \
+    "message: read it as it is, and please report it so that one is written.\"}\n"
+
+static void json_is_one_object_a_line_in_input_order(void **state)
+{
+    const struct run *r =
+        RUN("Failed to pull image \"r.example.com/a:1\": unexpected status from HEAD request to "
+            "https://r.example.com/v2/a/manifests/1: 403 Forbidden\n\nx",
+            "--output=json");
+
+    (void)state;
+    assert_int_equal(r->status, 0);
+    assert_string_equal(
+        r->out,
+        "{\"cause\":\"unauthorized\",\"reason\":\"forbidden\",\"stage\":\"auth\","
+        "\"http_status\":403,\"image\":\"r.example.com/a:1\",\"registry\":\"r.example.com\","
+        "\"ambiguous_with\":[],\"advice\":\"r.example.com knows who asks and says no: grant the "
+        "account pull access to this repository, and check address rules and pull policies of the "
+        "registry.\"}\n" UNKNOWN_LINE UNKNOWN_LINE);
+}
+
+static void what_is_ambiguous_is_named(void **state)
+{
+    const struct run *r =
+        RUN("pull access denied for a, repository does not exist or may require 'docker login'",
+            "--output=json");
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"ambiguous_with\":[\"not_found\"]"));
+}
+
+static void with_null_a_message_may_have_line_breaks(void **state)
+{
+    const struct run *r =
+        RUN("errors:\ndenied: requested access to the resource is denied\n\0EOF\0", "--null",
+            "--output=json");
+    const char *second;
+
+    (void)state;
+    second = strchr(r->out, '\n');
+    assert_non_null(second);
+    assert_non_null(strstr(r->out, "\"reason\":\"denied_or_missing\""));
+    assert_non_null(strstr(second, "\"reason\":\"unexpected_eof\""));
+    assert_string_equal(strrchr(r->out, '}'), "}\n");
+}
+
+static void quotes_in_names_do_not_break_the_json(void **state)
+{
+    const struct run *r =
+        RUN("Failed to apply default image tag \"a\\b c\": invalid reference format",
+            "--output=json", "--explain");
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"image\":\"a\\\\b c\""));
+    assert_non_null(
+        strstr(r->out, "\"message\":\"Failed to apply default image tag \\\"a\\\\b c\\\": "));
+    assert_non_null(strstr(r->out, "\"rule\":\"reference-format\""));
+}
+
+static void the_table_is_for_people(void **state)
+{
+    const struct run *r = RUN("dial tcp 192.0.2.1:443: connect: connection refused\n", "--explain");
+
+    (void)state;
+    assert_int_equal(r->status, 0);
+    assert_int_equal(strncmp(r->out, "CAUSE          REASON", 21), 0);
+    assert_non_null(
+        strstr(r->out, "\nnetwork        connect_refused            resolve  -    -\n"));
+    assert_non_null(strstr(r->out, "\n    rule: refused\n"));
+    assert_non_null(strstr(r->out, "\n    attempt 1, which decided\n"));
+}
+
+static void an_explanation_has_chain_error_and_runners_up(void **state)
+{
+    const struct run *r =
+        RUN("failed to resolve reference \"r.example.com/a:1\": unexpected status: "
+            "401 Unauthorized\n",
+            "--output=json", "--explain");
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"rule\":\"status-401\",\"attempt\":0,"));
+    assert_non_null(strstr(r->out, "[{\"chain\":[\"failed to resolve reference "
+                                   "\\\"r.example.com/a:1\\\"\"],\"terminal\":"));
+    assert_non_null(strstr(r->out, "\"runners_up\":[{\"rule\":\"unauthorized\",\"cause\":"
+                                   "\"unauthorized\",\"reason\":\"bad_credentials\","));
+}
+
+/* The same as the debug listener says: what is not known is null. */
+static void what_an_explanation_does_not_know_is_null(void **state)
+{
+    const struct run *r = RUN("what is this\n\n", "--output=json", "--explain");
+    const char *second = strchr(r->out, '\n');
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"grpc_code\":null,\"http_status\":null}"));
+    assert_non_null(strstr(r->out, "\"truncated\":false"));
+    assert_non_null(second);
+    assert_non_null(strstr(second, "\"attempt\":null,\"message\":null,"));
+    RUN("what is this\n", "--explain");
+    assert_non_null(strstr(r->out, "\n    attempt 1\n"));
+    assert_non_null(strstr(r->out, "\n      HTTP: none\n"));
+}
+
+/* A terminal obeys U+009B as it does ESC [, and turns what follows U+202E. */
+static void no_text_of_others_reaches_a_terminal_raw(void **state)
+{
+#define HOSTILE                                                                                    \
+    "Failed to pull image \"r.example.com/a\xc2\x9b"                                               \
+    "31m\xe2\x80\xae\xf0\x9f\x90\xb3:1\": "                                                        \
+    "\x1b[2J\xc2\x9b"                                                                              \
+    "5m\xff 403 Forbidden\n"
+    static const char *const formats[] = { "--output=json", "--output=table" };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(formats); i++) {
+        const struct run *r = RUN(HOSTILE, formats[i / 2], i % 2 ? "--explain" : formats[i / 2]);
+
+        assert_int_equal(r->status, 0);
+        for (const char *at = r->out; *at; at++)
+            if (*at != '\n' && (*at < 0x20 || *at > 0x7e))
+                fail_msg("byte %02x in %s", (unsigned char)*at, r->out);
+    }
+    RUN(HOSTILE, "--output=json", "--explain");
+    assert_non_null(strstr(result.out, "\\u009B5m"));
+    RUN("Failed to pull image \"a b\xc2\x9b\xf0\x9f\x90\xb3\": 403 Forbidden\n", "--output=json");
+    assert_non_null(strstr(result.out, "\"image\":\"a b\\u009B\\uD83D\\uDC33\""));
+}
+
+/* Of a name that is none, there is no host to give advice about. */
+static void no_registry_is_called_invalid(void **state)
+{
+    const struct run *r = RUN("Failed to pull image \"a b\": 403 Forbidden\n", "--output=json");
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"registry\":\"invalid\""));
+    assert_non_null(strstr(r->out, "\"advice\":\"The registry knows who asks"));
+}
+
+/* What follows the image is kept from line to line: it must be that of the line. */
+static void each_line_has_its_own_registry(void **state)
+{
+    const struct run *r = RUN("Failed to pull image \"one.example.com/a:1\": 403 Forbidden\n"
+                              "Failed to pull image \"two.example.com/a:1\": 403 Forbidden\n"
+                              "403 Forbidden\n"
+                              "Failed to pull image \"two.example.com/a:1\": 403 Forbidden\n",
+                              "--output=json");
+    const char *second = strchr(r->out, '\n') + 1;
+    const char *third = strchr(second, '\n') + 1;
+    const char *fourth = strchr(third, '\n') + 1;
+
+    (void)state;
+    assert_non_null(strstr(r->out, "\"advice\":\"one.example.com knows"));
+    assert_true(strstr(second, "\"registry\":\"two.example.com\"") < third);
+    assert_true(strstr(third, "\"registry\":null") < fourth);
+    assert_non_null(strstr(fourth, "\"advice\":\"two.example.com knows"));
+}
+
+static void a_line_without_end_is_cut_not_kept(void **state)
+{
+    static char text[(3u << 20) + 8];
+    const struct run *r;
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 8);
+    memcpy(text + sizeof(text) - 8, "\nEOF\n\n\n\n", 8);
+    r = run_with(text, sizeof(text), 1, (const char *const[]){ "--output=json" });
+    assert_int_equal(r->status, 0);
+    assert_int_equal(strncmp(r->out, UNKNOWN_LINE, sizeof(UNKNOWN_LINE) - 1), 0);
+    assert_non_null(strstr(r->out, "\"reason\":\"unexpected_eof\""));
+}
+
+static void bad_flags_and_files_are_named(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("", "--frob")->status, 2);
+    assert_string_equal(result.err,
+                        "imagepull-exporter classify: unknown flag --frob; --help lists them\n");
+    assert_int_equal(RUN("", "--output=xml")->status, 2);
+    assert_non_null(strstr(result.err, "--output=xml"));
+    assert_int_equal(RUN("", "/nonexistent/file")->status, 2);
+    assert_string_equal(result.err, "imagepull-exporter classify: open /nonexistent/file: No such "
+                                    "file or directory\n");
+    assert_int_equal(RUN("", "/")->status, 2);
+    assert_non_null(strstr(result.err, "read /: Is a directory"));
+    assert_int_equal(RUN("", "a", "b")->status, 2);
+    assert_non_null(strstr(result.err, "b is the second"));
+    assert_string_equal(result.out, "");
+}
+
+static void help_is_no_error(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("", "--help")->status, 0);
+    assert_int_equal(strncmp(result.out, "Usage: imagepull-exporter classify", 34), 0);
+    assert_string_equal(result.err, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_is_one_object_a_line_in_input_order),
+        cmocka_unit_test(what_is_ambiguous_is_named),
+        cmocka_unit_test(with_null_a_message_may_have_line_breaks),
+        cmocka_unit_test(quotes_in_names_do_not_break_the_json),
+        cmocka_unit_test(the_table_is_for_people),
+        cmocka_unit_test(an_explanation_has_chain_error_and_runners_up),
+        cmocka_unit_test(what_an_explanation_does_not_know_is_null),
+        cmocka_unit_test(no_text_of_others_reaches_a_terminal_raw),
+        cmocka_unit_test(no_registry_is_called_invalid),
+        cmocka_unit_test(each_line_has_its_own_registry),
+        cmocka_unit_test(a_line_without_end_is_cut_not_kept),
+        cmocka_unit_test(bad_flags_and_files_are_named),
+        cmocka_unit_test(help_is_no_error),
+    };
+
+    return cmocka_run_group_tests_name("classify_command", tests, NULL, NULL);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The command against a debug listener in this process, over TCP and a unix socket. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+
+#include "agent/commands/status.h"
+#include "agent/config.h"
+#include "exporter/exporter.h"
+#include "tests/unit/support/snapshot_fixture.h"
+#include "util.h"
+
+#define OUTPUT_SIZE 65536u
+
+static struct fixture node;
+static struct exporter *exporter;
+static char folder[64];
+static char address[128]; /* of the listener, as status wants it */
+
+/* The command's own standard output and error, redirected into files while it runs. */
+static char out[OUTPUT_SIZE];
+static char err[OUTPUT_SIZE];
+
+static int temporary_file(void)
+{
+    int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void read_back(int fd, char ret[OUTPUT_SIZE])
+{
+    ssize_t n = pread(fd, ret, OUTPUT_SIZE - 1, 0);
+
+    assert_true(n >= 0);
+    ret[n] = '\0';
+    close(fd);
+}
+
+static int run_with(const char *const *argv, int out_fd)
+{
+    int given[2] = { out_fd >= 0 ? out_fd : temporary_file(), temporary_file() };
+    char *arguments[8] = { (char *)(uintptr_t) "status" };
+    int saved[2];
+    int argc = 1;
+    int status;
+
+    for (; argv[argc - 1]; argc++)
+        arguments[argc] = (char *)(uintptr_t)argv[argc - 1];
+    fflush(NULL);
+    for (int i = 0; i < 2; i++) {
+        saved[i] = dup(i + 1);
+        dup2(given[i], i + 1);
+    }
+    status = status_command(argc, arguments);
+    fflush(NULL);
+    for (int i = 0; i < 2; i++) {
+        dup2(saved[i], i + 1);
+        close(saved[i]);
+    }
+    if (out_fd < 0)
+        read_back(given[0], out);
+    read_back(given[1], err);
+    return status;
+}
+
+#define RUN(...) run_with((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL }, -1)
+
+static int begin(void **state)
+{
+    struct snapshot_source source = fixture_source(&node);
+    struct exporter_config config = { .web_listen = "127.0.0.1:0",
+                                      .debug_listen = "127.0.0.1:0",
+                                      .version = "test",
+                                      .revision = "test" };
+    struct err error = ERR_INIT;
+
+    (void)state;
+    fixture_golden(&node);
+    if (exporter_new(&config, &source, &exporter, &error) < 0)
+        return -1;
+    snprintf(address, sizeof(address), "127.0.0.1:%u", exporter_debug_port(exporter));
+    setenv(DEBUG_LISTEN_ENV, address, 1);
+    setenv("http_proxy", "http://127.0.0.1:1", 1); /* nobody's business here */
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    exporter_free(exporter);
+    exporter = NULL;
+    unsetenv(DEBUG_LISTEN_ENV);
+    unsetenv("COLUMNS");
+    return 0;
+}
+
+static void what_is_blocked_is_shown_and_is_1(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN(), 1);
+    assert_non_null(strstr(out, "node-1 (containerd 2.1.9): 4 containers blocked"));
+    assert_non_null(strstr(out, "default/web-0"));
+    assert_string_equal(err, "");
+    assert_null(strchr(out, '\033')); /* a file is no terminal */
+}
+
+static void nothing_blocked_is_0(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    assert_int_equal(RUN(), 0);
+    assert_string_equal(err, "");
+    assert_int_equal(RUN("--output=json"), 0);
+}
+
+static void what_is_not_selected_does_not_count(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("--cause=rate_limited"), 0);
+    assert_int_equal(RUN("--namespace", "default"), 1);
+    assert_int_equal(RUN("--namespace=default", "--cause", "network"), 0);
+    assert_int_equal(RUN("--namespace=team-a", "--cause=network", "--output", "json"), 1);
+    assert_non_null(strstr(out, "web-6"));
+    assert_null(strstr(out, "web-0"));
+}
+
+static void nothing_known_yet_is_2(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    node.snapshot.sources[SOURCE_PODS].last_success_us = 0;
+    assert_int_equal(RUN(), 2);
+    assert_non_null(strstr(out, "not known yet"));
+}
+
+/* A pipe has no width; whoever wants another one says so. */
+static void the_width_of_a_file_is_80_or_as_told(void **state)
+{
+    (void)state;
+    RUN();
+    assert_null(strstr(out, "IMAGE"));
+    setenv("COLUMNS", "170", 1);
+    RUN();
+    assert_non_null(strstr(out, "IMAGE"));
+    setenv("COLUMNS", "wide", 1);
+    RUN();
+    assert_null(strstr(out, "IMAGE"));
+}
+
+static void the_flag_wins_over_the_environment(void **state)
+{
+    char flag[256];
+
+    (void)state;
+    setenv(DEBUG_LISTEN_ENV, "127.0.0.1:1", 1);
+    assert_int_equal(RUN(), 2);
+    assert_non_null(strstr(err, "no agent answers at 127.0.0.1:1: Connection refused"));
+    snprintf(flag, sizeof(flag), "%s=%s", DEBUG_LISTEN_FLAG, address);
+    assert_int_equal(RUN(flag), 1);
+}
+
+/* The listener's own words for every address are no place to connect to, and are understood. */
+static void every_address_means_this_machine(void **state)
+{
+    static const char *const hosts[] = { "", "0.0.0.0", "localhost", "127.0.0.1" };
+    char told[64];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+        snprintf(told, sizeof(told), "%s:%u", hosts[i], exporter_debug_port(exporter));
+        assert_int_equal(RUN(DEBUG_LISTEN_FLAG, told), 1);
+    }
+}
+
+static void a_unix_socket_is_asked(void **state)
+{
+    struct snapshot_source source = fixture_source(&node);
+    struct exporter_config config = { .web_listen = "127.0.0.1:0", .version = "", .revision = "" };
+    struct exporter *other = NULL;
+    struct err error = ERR_INIT;
+
+    (void)state;
+    strcpy(folder, "/tmp/status-test-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(address, sizeof(address), "unix:%s/debug.sock", folder);
+    config.debug_listen = address;
+    assert_int_equal(exporter_new(&config, &source, &other, &error), 0);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, address), 1);
+    exporter_free(other);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, address), 2);
+    assert_non_null(strstr(err, address));
+    assert_non_null(strstr(err, "No such file or directory"));
+    rmdir(folder);
+}
+
+static void addresses_nobody_can_ask_are_refused(void **state)
+{
+    static const struct {
+        const char *address;
+        const char *sentence;
+    } rows[] = {
+        { "off", "nobody to ask" },          { "unix:relative", "whole path" },
+        { "unix:", "whole path" },           { "localhost", "no HOST:PORT" },
+        { "127.0.0.1:0", "kernel chose" },   { "127.0.0.1:", "kernel chose" },
+        { "127.0.0.1:http", "HOST:PORT" },   { "http://127.0.0.1:9918", "HOST:PORT" },
+        { "user@127.0.0.1:1", "HOST:PORT" }, { "127.0.0.1:999999", "HOST:PORT" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(RUN(DEBUG_LISTEN_FLAG, rows[i].address), 2);
+        if (!strstr(err, rows[i].sentence) || !strstr(err, rows[i].address))
+            fail_msg("'%s': %s", rows[i].address, err);
+        assert_string_equal(out, "");
+    }
+}
+
+static void what_is_no_agent_is_said(void **state)
+{
+    char told[64];
+
+    (void)state;
+    snprintf(told, sizeof(told), "127.0.0.1:%u", exporter_web_port(exporter));
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, told), 2);
+    assert_non_null(strstr(err, "this is not the debug listener of an agent"));
+    node.error = -12;
+    assert_int_equal(RUN(), 2);
+    assert_non_null(strstr(err, "answers 503 to /debug/failures"));
+    node.error = 0;
+}
+
+static void bad_flags_are_named(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("--cause=bad"), 2);
+    assert_non_null(strstr(err, "--cause is 'bad'"));
+    assert_non_null(strstr(err, "rate_limited"));
+    assert_int_equal(RUN("--cause="), 2);
+    assert_int_equal(RUN("--namespace"), 2);
+    assert_non_null(strstr(err, "--namespace needs a value"));
+    assert_int_equal(RUN("--output=xml"), 2);
+    assert_non_null(strstr(err, "table or json"));
+    assert_int_equal(RUN("--nonsense"), 2);
+    assert_non_null(strstr(err, "unknown flag '--nonsense'"));
+    assert_int_equal(RUN("--outputs=json"), 2);
+    assert_int_equal(RUN("word"), 2);
+    assert_non_null(strstr(err, "unknown argument 'word'"));
+    assert_string_equal(out, "");
+    assert_int_equal(RUN("--help"), 0);
+    assert_non_null(strstr(out, "Exit status"));
+}
+
+/* A script must not take half a table for a whole one. */
+static void a_full_disk_is_an_error(void **state)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    assert_true(full >= 0);
+    assert_int_equal(run_with((const char *const[]){ NULL }, full), 2);
+    assert_non_null(strstr(err, "No space left"));
+    close(full);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_blocked_is_shown_and_is_1),
+        TEST(nothing_blocked_is_0),
+        TEST(what_is_not_selected_does_not_count),
+        TEST(nothing_known_yet_is_2),
+        TEST(the_width_of_a_file_is_80_or_as_told),
+        TEST(the_flag_wins_over_the_environment),
+        TEST(every_address_means_this_machine),
+        TEST(a_unix_socket_is_asked),
+        TEST(addresses_nobody_can_ask_are_refused),
+        TEST(what_is_no_agent_is_said),
+        TEST(bad_flags_are_named),
+        TEST(a_full_disk_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/commands/status_table.h"
+#include "buf.h"
+#include "exporter/debug/debug_json.h"
+#include "tests/unit/support/golden.h"
+#include "tests/unit/support/snapshot_fixture.h"
+
+static struct fixture node;
+static struct status_answers answers;
+static struct status_view view;
+static struct buf text;
+
+static json_t *parsed(void)
+{
+    json_t *json = json_loadb(text.at, text.len, 0, NULL);
+
+    assert_non_null(json);
+    buf_reset(&text);
+    return json;
+}
+
+/* What the agent says of `node`. */
+static void ask(void)
+{
+    struct err err = ERR_INIT;
+    size_t n;
+
+    status_answers_done(&answers);
+    buf_reset(&text);
+    assert_int_equal(debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, &err), 0);
+    answers.failures = parsed();
+    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    answers.images = parsed();
+    assert_int_equal(debug_json_sources(&text, &node.snapshot, &err), 0);
+    answers.sources = parsed();
+}
+
+static const char *table(void)
+{
+    buf_reset(&text);
+    status_write_table(&text, &answers, &view);
+    assert_int_equal(buf_error(&text), 0);
+    return text.at;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    buf_init(&text, LIMIT_DEBUG_BODY);
+    view = (struct status_view){ .width = 80, .now_us = FIXTURE_NOW };
+    ask();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    status_answers_done(&answers);
+    buf_done(&text);
+    return 0;
+}
+
+static unsigned count(const char *part)
+{
+    unsigned n = 0;
+
+    for (const char *at = text.at; (at = strstr(at, part)); at++)
+        n++;
+    return n;
+}
+
+static void golden_tables(void **state)
+{
+    (void)state;
+    table();
+    assert_golden(&text, "tests/data/status/80.txt");
+    view.width = 170;
+    table();
+    assert_golden(&text, "tests/data/status/170.txt");
+}
+
+/* Also where names are endless, or obey nobody. */
+static void no_line_is_too_wide(void **state)
+{
+    static char endless[5001];
+    struct incident_view *incident;
+
+    (void)state;
+    memset(endless, 'x', sizeof(endless) - 1);
+    incident = fixture_incident(&node, endless, endless, endless, endless);
+    incident->advice = endless;
+    incident = fixture_incident(&node, "\x1b]0;owned\a", "\r\n\xe2\x80\xae", "\xff\x01", "\x7f");
+    incident->advice = "go\non \x1b[2J";
+    node.snapshot.node = endless;
+    memset(node.snapshot.sources[SOURCE_CRI].last_error, '\t', 200);
+    ask();
+    for (view.width = -1; view.width < 220; view.width++) {
+        const size_t most =
+            view.width > STATUS_WIDTH_LEAST ? (size_t)view.width : STATUS_WIDTH_LEAST;
+
+        table();
+        for (const char *line = text.at; *line;) {
+            size_t length = strcspn(line, "\n");
+
+            if (length > most)
+                fail_msg("width %d: %zu columns in '%.*s'", view.width, length, (int)length, line);
+            for (size_t i = 0; i < length; i++)
+                assert_in_range(line[i], 0x20, 0x7e);
+            assert_true(length == 0 || line[length - 1] != ' ');
+            line += length + 1;
+        }
+    }
+}
+
+static void only_a_terminal_gets_colours(void **state)
+{
+    (void)state;
+    table();
+    assert_null(strchr(text.at, '\033'));
+    view.colour = true;
+    table();
+    assert_non_null(strstr(text.at, "\033[1;31munauthorized"));
+    assert_non_null(strstr(text.at, "\033[1;33mnetwork")); /* stalled */
+    assert_string_equal(strrchr(text.at, '\033'), strstr(strrchr(text.at, '\033'), "\033[0m"));
+}
+
+static void what_is_selected_is_shown(void **state)
+{
+    (void)state;
+    assert_int_equal(status_blocked(&answers, &view), 4);
+    view.namespace = "team-a";
+    assert_int_equal(status_blocked(&answers, &view), 2);
+    table();
+    assert_non_null(strstr(text.at, "team-a/job-x"));
+    assert_null(strstr(text.at, "default/web-0"));
+    assert_null(strstr(text.at, "PULLING"));
+    view.cause = "network";
+    assert_int_equal(status_blocked(&answers, &view), 1);
+    table();
+    assert_null(strstr(text.at, "team-a/job-x"));
+    assert_non_null(strstr(text.at, "team-a/web-6"));
+    assert_non_null(strstr(text.at, ": 1 of 4 blocked containers match"));
+    view.namespace = "no-such";
+    assert_int_equal(status_blocked(&answers, &view), 0);
+    table();
+    assert_non_null(strstr(text.at, ": 0 of 4 blocked containers match\n"));
+    assert_null(strstr(text.at, "nothing is blocked")); /* for something is */
+    assert_null(strstr(text.at, "CAUSE"));
+}
+
+static void a_healthy_node_says_so(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    ask();
+    assert_true(status_known(&answers));
+    assert_string_equal(table(), "node-1 (containerd 2.1.9): nothing is blocked\n\n"
+                                 "Sources: pods up, events off, cri up\n");
+}
+
+static void before_the_first_list_nothing_is_known(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    node.snapshot.sources[SOURCE_PODS].last_success_us = 0;
+    ask();
+    assert_false(status_known(&answers));
+    assert_non_null(strstr(table(), "not known yet"));
+}
+
+/* What cannot be seen is not said to be well. */
+static void without_pods_nothing_is_known(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    node.snapshot.sources[SOURCE_PODS].up = false;
+    ask();
+    assert_false(status_known(&answers));
+    assert_non_null(strstr(table(), "not known, the pods cannot be read now"));
+    assert_null(strstr(text.at, "nothing is blocked"));
+    node.snapshot.sources[SOURCE_PODS].enabled = false; /* --kube.source=none */
+    ask();
+    assert_false(status_known(&answers));
+    assert_non_null(strstr(table(), "not known, this agent reads no pods"));
+}
+
+static void a_pull_that_stands_still_says_so(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(table(), "for 3m, 2 containers waiting, stalled\n"));
+}
+
+/* A window shows as much as it has lines for, and the last says what there is more. */
+static void a_window_has_so_many_lines(void **state)
+{
+    unsigned all;
+
+    (void)state;
+    table();
+    all = count("\n");
+    view.height = 10;
+    table();
+    assert_int_equal(count("\n"), 10);
+    assert_non_null(strstr(text.at, "\n... and "));
+    view.height = (int)all;
+    table();
+    assert_int_equal(count("\n"), all);
+    assert_null(strstr(text.at, "... and "));
+}
+
+static void json_holds_what_is_selected(void **state)
+{
+    json_t *json;
+
+    (void)state;
+    view.cause = "unauthorized";
+    buf_reset(&text);
+    assert_int_equal(status_write_json(&text, &answers, &view), 0);
+    assert_int_equal(count("\n"), 1);
+    json = parsed();
+    assert_int_equal(json_object_size(json), 5);
+    assert_int_equal(json_array_size(json_object_get(json, "failures")), 2);
+    assert_int_equal(json_array_size(json_object_get(json, "images")), 2);
+    assert_int_equal(json_array_size(json_object_get(json, "sources")), SOURCE_MAX);
+    assert_true(
+        json_equal(json_object_get(json, "runtime"), json_object_get(answers.failures, "runtime")));
+    json_decref(json);
+}
+
+/* A terminal obeys more than ASCII's control bytes. */
+static void json_is_ascii(void **state)
+{
+    (void)state;
+    fixture_incident(&node,
+                     "\xc2\x9b"
+                     "31m",
+                     "\xe2\x80\xae", "\x1b[2J", "\xff");
+    ask();
+    buf_reset(&text);
+    assert_int_equal(status_write_json(&text, &answers, &view), 0);
+    for (size_t i = 0; i + 1 < text.len; i++)
+        assert_in_range(text.at[i], 0x20, 0x7e);
+    assert_non_null(strstr(text.at, "\\u009B31m"));
+}
+
+/* Whoever listens there may say anything. */
+static void answers_of_other_shapes_do_no_harm(void **state)
+{
+    static const char *const lists[] = {
+        "[]",
+        "[null, 1, \"x\", [], {}]",
+        "[{\"namespace\": 1, \"state\": [], \"cause\": {}, \"attempts\": \"many\"}]",
+        "[{\"cause\": \"network\", \"first_failure\": \"soon\", \"attempts\": -4}]",
+        "[{\"containers_pulling\": 9, \"total\": 1, \"bytes\": 9223372036854775807}]",
+        "[{\"state\": \"down\", \"since\": 5}]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        status_answers_done(&answers);
+        answers.failures = json_pack("{s:o}", "failures", json_loads(lists[i], 0, NULL));
+        answers.images = json_pack("{s:o}", "images", json_loads(lists[i], 0, NULL));
+        answers.sources = json_pack("{s:o}", "sources", json_loads(lists[i], 0, NULL));
+        table();
+        assert_int_equal(count("blocked"), 1);
+        buf_reset(&text);
+        assert_int_equal(status_write_json(&text, &answers, &view), 0);
+        json_decref(parsed());
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(golden_tables),
+        TEST(no_line_is_too_wide),
+        TEST(only_a_terminal_gets_colours),
+        TEST(what_is_selected_is_shown),
+        TEST(a_healthy_node_says_so),
+        TEST(before_the_first_list_nothing_is_known),
+        TEST(without_pods_nothing_is_known),
+        TEST(a_pull_that_stands_still_says_so),
+        TEST(a_window_has_so_many_lines),
+        TEST(json_holds_what_is_selected),
+        TEST(json_is_ascii),
+        TEST(answers_of_other_shapes_do_no_harm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

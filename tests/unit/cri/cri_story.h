@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Stories of the CRI loop, in which time is a number: the runtime is a real gRPC server,
+ * the agent and the clock are fakes. A story is a list of what happens when; sink->wait()
+ * moves the clock to it. The loop runs in the test's own thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "buf.h"
+#include "cri/cri.h"
+#include "tests/unit/cri/cri_double.h"
+
+/* VersionResponse: runtime_name (2), runtime_version (3). */
+#define CONTAINERD_1                                                                               \
+    STR("\x12\x0a"                                                                                 \
+        "containerd\x1a\x03"                                                                       \
+        "1.6")
+#define CONTAINERD_2                                                                               \
+    STR("\x12\x0a"                                                                                 \
+        "containerd\x1a\x03"                                                                       \
+        "2.1")
+/* StatusResponse: one condition, true and false. */
+#define RUNTIME_READY STR("\x0a\x12\x0a\x10\x0a\x0cRuntimeReady\x10\x01")
+#define RUNTIME_BROKEN STR("\x0a\x10\x0a\x0e\x0a\x0cRuntimeReady")
+/* ImageStatusResponse: an image of 5 bytes. */
+#define PRESENT STR("\x0a\x02\x20\x05")
+#define ABSENT STR("")
+/* One ready sandbox "s" of pod "u"; one container "c" in it, made at 1 s, attempt 2. */
+#define SANDBOXES STR("\x0a\x08\x0a\x01s\x12\x03\x12\x01u")
+#define CONTAINERS                                                                                 \
+    STR("\x0a\x10\x12\x01s\x1a\x05\x0a\x01"                                                        \
+        "c\x10\x02\x38\x80\x94\xeb\xdc\x03")
+/* ImageFsInfoResponse: 7 bytes in "/i". */
+#define IMAGE_FS STR("\x0a\x0a\x12\x04\x0a\x02/i\x1a\x02\x08\x07")
+
+#define HEX32 "0123456789abcdef0123456789abcdef"
+#define LAYER STR("sha256:" HEX32)
+/* ListStatusesResponse: LAYER, 2 of 4 bytes. ListContentResponse: "h"/"r" has a manifest with it.
+ */
+#define IN_FLIGHT STR("\x0a\x33\x1a\x2dlayer-sha256:" HEX32 "\x20\x02\x28\x04")
+#define OWNER                                                                                      \
+    STR("\x0a\x79\x2a\x4d\x0a\x22"                                                                 \
+        "containerd.io/gc.ref.content.l.000"                                                       \
+        "\x12\x27sha256:" HEX32 "\x2a\x28\x0a\x23"                                                 \
+        "containerd.io/distribution.source.h\x12\x01r")
+
+#define START (1000 * SEC)
+
+struct world;
+
+struct moment {
+    int64_t at_us;
+    void (*happens)(struct world *world); /* NULL: the agent stops */
+};
+
+struct world {
+    char folder[32];
+    char path[64];
+    struct cri_double *runtime;
+    struct rude_socket *rude;
+    struct sink sink;
+    struct clock clock;
+    struct cri *cri;
+    _Atomic(struct cri *) playing; /* for the double's thread: TSan sees no order through gRPC */
+
+    int64_t now_us;
+    const struct moment *next;
+    bool waiting;        /* a container waits */
+    const char *another; /* image that a second one waits for; NULL: none */
+    bool pulling;        /* the core would like to know what is in flight */
+    bool stalled;        /* ... and whose LAYER is */
+    bool woken;          /* what just happened makes the agent end a wait() */
+
+    struct buf told; /* every observation, with its second */
+    struct source_status status;
+    unsigned status_flips;
+    unsigned limit_hits;
+    enum limit limit_hit; /* the last one */
+    unsigned image_fs_told;
+    uint64_t image_fs_bytes;
+    struct runtime_calls calls;
+    unsigned calls_told;
+    int64_t ticked_us, longest_silence_us;
+    FILE *log;
+    int real_stderr;
+};
+
+/* For cmocka: a world without a runtime, and its end. */
+int story_new(void **state);
+int story_free(void **state);
+
+/* Runs the loop from START until the story's last moment; its log lines are kept. */
+void story_play(struct world *world, const struct moment *story);
+
+/* Moments: a runtime in its best of health appears at world->path, and goes. */
+void story_start_runtime(struct world *world);
+void story_stop_runtime(struct world *world);
+
+/* All that was observed, a line each: "15 busybox absent 0". */
+void story_assert_told(struct world *world, const char *expected);
+
+/* Log lines that hold `text`. */
+unsigned story_logged(struct world *world, const char *text);
+
+/* How often the runtime was asked this. */
+unsigned story_calls(struct world *world, const char *method);

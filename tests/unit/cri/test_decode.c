@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/decode.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "proto/cri.pb-c.h"
+#include "tests/unit/support/fault_heap.h"
+
+#define RECORDED "tests/data/cri/containerd-1.6/"
+#define RECORDED_1_7 "tests/data/cri/containerd-1.7/"
+#define RECORDED_2_1 "tests/data/cri/containerd-2.1/"
+
+struct world {
+    struct arena arena;
+    struct err err;
+    char file[8192];
+};
+
+static int world_new(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    if (!world)
+        return -1;
+    arena_init(&world->arena, LIMIT_DECODE_ARENA);
+    *state = world;
+    return 0;
+}
+
+static int world_free(void **state)
+{
+    struct world *world = *state;
+
+    arena_done(&world->arena);
+    free(world);
+    return 0;
+}
+
+static struct str recorded(struct world *world, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    struct str bytes = { .at = world->file };
+
+    assert_non_null(file);
+    bytes.len = fread(world->file, 1, sizeof(world->file), file);
+    assert_true(bytes.len < sizeof(world->file));
+    fclose(file);
+    return bytes;
+}
+
+static ProtobufCBinaryData binary(struct str text)
+{
+    return (ProtobufCBinaryData){ .data = (uint8_t *)text.at, .len = text.len };
+}
+
+static void assert_text(struct str text, const char *expected)
+{
+    if (!str_eq(text, str_from(expected)))
+        fail_msg("\"%.*s\" is not \"%s\"", STR_ARG(text), expected);
+}
+
+/* --- real bytes ------------------------------------------------------------------------------- */
+
+static void containerd_tells_its_version(void **state)
+{
+    struct world *world = *state;
+    struct runtime_fact runtime;
+
+    assert_int_equal(decode_version(recorded(world, RECORDED "version.pb"), &world->arena, &runtime,
+                                    &world->err),
+                     0);
+    assert_text(runtime.name, "containerd");
+    assert_text(runtime.version, "1.6.20~ds1");
+}
+
+static void newer_containerds_tell_theirs(void **state)
+{
+    static const struct {
+        const char *path, *version;
+    } rows[] = {
+        { RECORDED_1_7 "version.pb", "1.7.24~ds1" },
+        { RECORDED_2_1 "version.pb", "2.1.9+unknown" },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct runtime_fact runtime;
+
+        assert_int_equal(
+            decode_version(recorded(world, rows[i].path), &world->arena, &runtime, &world->err), 0);
+        assert_text(runtime.name, "containerd");
+        assert_text(runtime.version, rows[i].version);
+    }
+}
+
+static void containerd_tells_its_conditions(void **state)
+{
+    struct world *world = *state;
+    const struct cri_condition *conditions;
+    size_t n;
+
+    assert_int_equal(decode_status(recorded(world, RECORDED "status.pb"), &world->arena,
+                                   &conditions, &n, &world->err),
+                     0);
+    assert_int_equal(n, 2);
+    assert_text(conditions[0].type, "RuntimeReady");
+    assert_true(conditions[0].status);
+    assert_text(conditions[1].type, "NetworkReady");
+    assert_false(conditions[1].status);
+    assert_text(conditions[1].reason, "NetworkPluginNotReady");
+    assert_text(conditions[1].message, "Network plugin returns error: cni plugin not initialized");
+}
+
+/* A third one is no news of pods: ContainerdHasNoDeprecationWarnings. */
+static void newer_containerds_have_one_more_condition(void **state)
+{
+    static const char *const paths[] = { RECORDED_1_7 "status.pb", RECORDED_2_1 "status.pb" };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        const struct cri_condition *conditions;
+        size_t n;
+
+        assert_int_equal(
+            decode_status(recorded(world, paths[i]), &world->arena, &conditions, &n, &world->err),
+            0);
+        assert_int_equal(n, 3);
+        assert_text(conditions[0].type, "RuntimeReady");
+        assert_text(conditions[1].type, "NetworkReady");
+        assert_text(conditions[2].type, "ContainerdHasNoDeprecationWarnings");
+    }
+}
+
+static void an_image_that_was_pulled_has_a_digest(void **state)
+{
+    static const char *const paths[] = { RECORDED "image-pulled.pb", RECORDED_1_7 "image-pulled.pb",
+                                         RECORDED_2_1 "image-pulled.pb" };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct image_fact image = { .size = 1 };
+
+        assert_int_equal(
+            decode_image_status(recorded(world, paths[i]), &world->arena, &image, &world->err), 0);
+        assert_true(image.present);
+        assert_int_equal(image.size, 6309222);
+        assert_text(image.digest,
+                    "sha256:"
+                    "24a21339a614b297747d585adfdcc8b87b9bcf1e201f6ccf492e1b36aa6bd94b");
+    }
+}
+
+static void of_an_image_with_many_names_the_first_is_taken(void **state)
+{
+    /* Image: repo_digests "a@b", "c@d"; and one without a digest. */
+    static const struct {
+        struct str bytes;
+        const char *digest;
+    } rows[] = {
+        { { "\x0a\x0a\x1a\x03"
+            "a@b"
+            "\x1a\x03"
+            "c@d",
+            12 },
+          "b" },
+        { { "\x0a\x05\x1a\x03"
+            "abc",
+            7 },
+          "" },
+        { { "\x0a\x02\x1a\x00", 4 }, "" },
+        { { "\x0a\x03\x1a\x01"
+            "@",
+            5 },
+          "" },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct image_fact image;
+
+        assert_int_equal(decode_image_status(rows[i].bytes, &world->arena, &image, &world->err), 0);
+        assert_text(image.digest, rows[i].digest);
+    }
+}
+
+static void an_image_is_there_or_not(void **state)
+{
+    struct world *world = *state;
+    struct image_fact image = { .size = 1 };
+
+    assert_int_equal(decode_image_status(recorded(world, RECORDED "image-present.pb"),
+                                         &world->arena, &image, &world->err),
+                     0);
+    assert_true(image.present);
+    assert_int_equal(image.size, 686771);
+    assert_text(image.digest, "");
+    assert_int_equal(decode_image_status(recorded(world, RECORDED "image-absent.pb"), &world->arena,
+                                         &image, &world->err),
+                     0);
+    assert_false(image.present);
+    assert_int_equal(image.size, 0);
+}
+
+static void containerd_lists_sandboxes(void **state)
+{
+    struct world *world = *state;
+    const struct cri_sandbox *sandboxes;
+    unsigned ready = 0, of_second_pod = 0;
+    size_t n;
+
+    assert_int_equal(decode_sandboxes(recorded(world, RECORDED "sandboxes.pb"), &world->arena,
+                                      &sandboxes, &n, &world->err),
+                     0);
+    assert_int_equal(n, 4);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(sandboxes[i].id.len, 64);
+        ready += sandboxes[i].ready;
+        of_second_pod += str_eq(sandboxes[i].pod_uid, STR("22222222-2222-4222-8222-222222222222"));
+    }
+    assert_int_equal(ready, 2);
+    assert_int_equal(of_second_pod, 2);
+}
+
+static const struct cri_container *find(const struct cri_container *containers, size_t n,
+                                        const char *name, uint32_t attempt)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(containers[i].name, str_from(name)) && containers[i].attempt == attempt)
+            return &containers[i];
+    }
+    fail_msg("no container %s, attempt %u", name, attempt);
+    return NULL;
+}
+
+static void containerd_lists_containers(void **state)
+{
+    struct world *world = *state;
+    const struct cri_container *containers, *old, *new, *sidecar;
+    size_t n;
+
+    assert_int_equal(decode_containers(recorded(world, RECORDED "containers.pb"), &world->arena,
+                                       &containers, &n, &world->err),
+                     0);
+    assert_int_equal(n, 3);
+    old = find(containers, n, "app", 0);
+    new = find(containers, n, "app", 1);
+    sidecar = find(containers, n, "sidecar", 0);
+    assert_true(str_eq(old->sandbox_id, new->sandbox_id));
+    assert_true(new->created_us > old->created_us);
+    assert_true(new->created_us > INT64_C(1700000000) * SEC);
+    assert_text(new->image, ""); /* an ID says nothing about what the pod asked for */
+    assert_text(sidecar->image, "lab.local/pause:1");
+}
+
+/* --- made bytes ------------------------------------------------------------------------------- */
+
+/* Decodes a list of one container that is made with this image. */
+static struct str image_of(struct world *world, struct str image, struct str user_specified)
+{
+    Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
+    Runtime__V1__Container container = RUNTIME__V1__CONTAINER__INIT, *all = &container;
+    Runtime__V1__ListContainersResponse list = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
+    const struct cri_container *decoded;
+    struct str bytes = { .at = world->file };
+    size_t n;
+
+    spec.image = binary(image);
+    spec.user_specified_image = binary(user_specified);
+    container.image = &spec;
+    list.containers = &all;
+    list.n_containers = 1;
+    bytes.len = runtime__v1__list_containers_response__pack(&list, (uint8_t *)world->file);
+    assert_int_equal(decode_containers(bytes, &world->arena, &decoded, &n, &world->err), 0);
+    assert_int_equal(n, 1);
+    return decoded->image;
+}
+
+static void an_image_id_is_no_image_name(void **state)
+{
+#define HEX64 "5442a201ee65fd84a29cd3387ccde17e1d4175c3b34c6c025b351d4ba24fbf3c"
+    static const struct {
+        struct str image, user, expected;
+    } rows[] = {
+        { STR("busybox"), STR(""), STR("busybox") },
+        { STR("sha256:" HEX64), STR(""), STR("") },
+        { STR(HEX64), STR(""), STR("") },
+        { STR("sha256:" HEX64), STR("busybox:1"), STR("busybox:1") },
+        { STR("registry.test/" HEX64), STR(""), STR("registry.test/" HEX64) },
+        { STR("busybox@sha256:" HEX64), STR(""), STR("busybox@sha256:" HEX64) },
+        { STR(""), STR(""), STR("") },
+        { STR("nul\0inside"), STR(""), STR("nul\0inside") },
+        { STR("\xff\xfe"), STR(""), STR("\xff\xfe") },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct str image = image_of(world, rows[i].image, rows[i].user);
+
+        if (!str_eq(image, rows[i].expected))
+            fail_msg("row %zu: \"%.*s\"", i, STR_ARG(image));
+    }
+}
+
+static void no_bytes_are_an_empty_answer_of_any_kind(void **state)
+{
+    struct world *world = *state;
+    const struct cri_condition *conditions;
+    const struct cri_container *containers;
+    const struct cri_sandbox *sandboxes;
+    struct runtime_fact runtime;
+    size_t n = 1;
+
+    assert_int_equal(decode_version(STR(""), &world->arena, &runtime, &world->err), 0);
+    assert_text(runtime.name, "");
+    assert_int_equal(decode_status(STR(""), &world->arena, &conditions, &n, &world->err), 0);
+    assert_int_equal(n, 0);
+    n = 1;
+    assert_int_equal(decode_sandboxes(STR(""), &world->arena, &sandboxes, &n, &world->err), 0);
+    assert_int_equal(n, 0);
+    n = 1;
+    assert_int_equal(decode_containers(STR(""), &world->arena, &containers, &n, &world->err), 0);
+    assert_int_equal(n, 0);
+}
+
+static void absent_parts_and_absurd_numbers_are_taken_as_they_are(void **state)
+{
+    /* Two containers: an empty one; then attempt 4294967295, created_at -1. */
+    static const struct str containers_bytes = {
+        .at = "\x0a\x00"
+              "\x0a\x13\x1a\x06\x10\xff\xff\xff\xff\x0f"
+              "\x38\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        .len = 2 + 2 + 19,
+    };
+    /* One sandbox with a state that nobody has defined. */
+    static const struct str sandbox_bytes = { .at = "\x0a\x02\x18\x63", .len = 4 };
+    struct world *world = *state;
+    const struct cri_container *containers;
+    const struct cri_sandbox *sandboxes;
+    size_t n;
+
+    assert_int_equal(
+        decode_containers(containers_bytes, &world->arena, &containers, &n, &world->err), 0);
+    assert_int_equal(n, 2);
+    assert_text(containers[0].name, "");
+    assert_int_equal(containers[0].created_us, 0);
+    assert_int_equal(containers[1].attempt, UINT32_MAX);
+    assert_int_equal(containers[1].created_us, 0);
+
+    assert_int_equal(decode_sandboxes(sandbox_bytes, &world->arena, &sandboxes, &n, &world->err),
+                     0);
+    assert_false(sandboxes[0].ready);
+    assert_text(sandboxes[0].pod_uid, "");
+}
+
+/* --- bad bytes -------------------------------------------------------------------------------- */
+
+static void bytes_that_are_no_message_are_refused(void **state)
+{
+    static const struct str rows[] = {
+        { .at = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", .len = 11 }, /* an endless number */
+        { .at = "\x0a\x05"
+                "ab",
+          .len = 4 },                                   /* a text longer than what is left */
+        { .at = "\x0a\xff\xff\xff\xff\x0f", .len = 6 }, /* of 4 GiB */
+        { .at = "\x0b\x0c", .len = 2 },                 /* groups, which proto3 has not */
+        { .at = "\x10\x05", .len = 2 },                 /* a number where a text belongs */
+        { .at = "<html>", .len = 6 },
+    };
+    struct world *world = *state;
+    struct runtime_fact runtime = { .name = STR("before") };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        err_clear(&world->err);
+        if (decode_version(rows[i], &world->arena, &runtime, &world->err) != -EPROTO)
+            fail_msg("row %zu was accepted", i);
+        assert_non_null(strstr(world->err.text, "VersionResponse"));
+        assert_text(runtime.name, "before");
+    }
+}
+
+static void an_answer_cut_anywhere_is_decoded_or_refused(void **state)
+{
+    struct world *world = *state;
+    struct str whole = recorded(world, RECORDED "containers.pb");
+    unsigned refused = 0;
+
+    for (size_t len = 0; len < whole.len; len++) {
+        /* Memory of just that size, so that a sanitizer sees a byte read too far. */
+        char *cut = malloc(len ? len : 1);
+        const struct cri_container *containers = NULL;
+        size_t n = 99;
+        int r;
+
+        assert_non_null(cut);
+        memcpy(cut, whole.at, len);
+        err_clear(&world->err);
+        r = decode_containers((struct str){ .at = cut, .len = len }, &world->arena, &containers, &n,
+                              &world->err);
+        assert_true(r == 0 || r == -EPROTO);
+        assert_true(r == 0 ? n < 3 : n == 99 && !containers);
+        refused += r < 0;
+        free(cut);
+    }
+    assert_true(refused > whole.len / 2);
+}
+
+static void many_empty_items_end_at_the_arenas_limit(void **state)
+{
+    struct world *world = *state;
+    struct str bytes = { .at = world->file, .len = sizeof(world->file) };
+    const struct cri_sandbox *sandboxes;
+    size_t n;
+
+    /* "0a 00" is an item of two bytes, which becomes a struct of two hundred. */
+    for (size_t i = 0; i < sizeof(world->file); i++)
+        world->file[i] = i % 2 ? 0 : 0x0a;
+    world->arena.limit = 100000;
+    assert_int_equal(decode_sandboxes(bytes, &world->arena, &sandboxes, &n, &world->err), -ENOMEM);
+    assert_true(world->arena.used <= 100000);
+}
+
+static void every_failed_allocation_is_an_error_that_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+    struct str bytes = recorded(world, RECORDED "containers.pb");
+
+    for (size_t n = 0;; n++) {
+        const struct cri_container *containers;
+        struct arena arena;
+        size_t count;
+        int r;
+
+        arena_init(&arena, LIMIT_DECODE_ARENA);
+        err_clear(&world->err);
+        fault_heap_fail_at(n);
+        r = decode_containers(bytes, &arena, &containers, &count, &world->err);
+        arena_done(&arena);
+        assert_int_equal(fault_heap_live(), 0);
+        if (!fault_heap_fired()) {
+            assert_int_equal(r, 0);
+            return;
+        }
+        assert_int_equal(r, -ENOMEM);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
+    const struct CMUnitTest tests[] = {
+        TEST(containerd_tells_its_version),
+        TEST(newer_containerds_tell_theirs),
+        TEST(containerd_tells_its_conditions),
+        TEST(newer_containerds_have_one_more_condition),
+        TEST(an_image_that_was_pulled_has_a_digest),
+        TEST(of_an_image_with_many_names_the_first_is_taken),
+        TEST(an_image_is_there_or_not),
+        TEST(containerd_lists_sandboxes),
+        TEST(containerd_lists_containers),
+        TEST(an_image_id_is_no_image_name),
+        TEST(no_bytes_are_an_empty_answer_of_any_kind),
+        TEST(absent_parts_and_absurd_numbers_are_taken_as_they_are),
+        TEST(bytes_that_are_no_message_are_refused),
+        TEST(an_answer_cut_anywhere_is_decoded_or_refused),
+        TEST(many_empty_items_end_at_the_arenas_limit),
+        TEST(every_failed_allocation_is_an_error_that_leaves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/decode_content.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "proto/content.pb-c.h"
+#include "tests/unit/support/fault_heap.h"
+
+#define RECORDED_1_6 "tests/data/cri/containerd-1.6/"
+#define RECORDED_1_7 "tests/data/cri/containerd-1.7/"
+#define RECORDED_2_1 "tests/data/cri/containerd-2.1/"
+
+/* The layer that stalls in the recordings: of team/big, and shared by team/shared. */
+#define SHARED_LAYER "sha256:96fa39606a1d9abfbcff378405b59d4a90fb2418381e27ce0720b22e3ee04398"
+#define HEX32 "0123456789abcdef0123456789abcdef"
+
+struct world {
+    struct arena arena;
+    struct err err;
+    char file[65536];
+};
+
+static int world_new(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    if (!world)
+        return -1;
+    arena_init(&world->arena, LIMIT_DECODE_ARENA);
+    *state = world;
+    return 0;
+}
+
+static int world_free(void **state)
+{
+    struct world *world = *state;
+
+    arena_done(&world->arena);
+    free(world);
+    return 0;
+}
+
+static struct str recorded(struct world *world, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    struct str bytes = { .at = world->file };
+
+    assert_non_null(file);
+    bytes.len = fread(world->file, 1, sizeof(world->file), file);
+    assert_true(bytes.len > 0 && bytes.len < sizeof(world->file));
+    fclose(file);
+    return bytes;
+}
+
+static void assert_text(struct str text, const char *expected)
+{
+    if (!str_eq(text, str_from(expected)))
+        fail_msg("\"%.*s\" is not \"%s\"", STR_ARG(text), expected);
+}
+
+static ProtobufCBinaryData binary(const char *text)
+{
+    return (ProtobufCBinaryData){ .data = (uint8_t *)text, .len = strlen(text) };
+}
+
+/* --- real bytes ------------------------------------------------------------------------------- */
+
+static void containerd_tells_what_is_in_flight(void **state)
+{
+    static const char *const paths[] = { RECORDED_1_6 "ingests.pb", RECORDED_1_7 "ingests.pb",
+                                         RECORDED_2_1 "ingests.pb" };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct ingests_fact fact;
+        bool more = true;
+
+        assert_int_equal(
+            decode_ingests(recorded(world, paths[i]), &world->arena, &fact, &more, &world->err), 0);
+        assert_int_equal(fact.n, 1);
+        assert_false(more);
+        assert_text(fact.ingests[0].digest, SHARED_LAYER);
+        assert_int_equal(fact.ingests[0].bytes, 3145728);
+        assert_int_equal(fact.ingests[0].total, 6298103);
+        assert_true(fact.ingests[0].begun_us > INT64_C(1700000000) * SEC);
+        /* It stalled at once. */
+        assert_true(fact.ingests[0].moved_us > fact.ingests[0].begun_us);
+        assert_true(fact.ingests[0].moved_us < fact.ingests[0].begun_us + SEC);
+    }
+}
+
+static void containerd_tells_whose_a_layer_is(void **state)
+{
+    static const char *const paths[] = { RECORDED_1_6 "owners.pb", RECORDED_1_7 "owners.pb",
+                                         RECORDED_2_1 "owners.pb" };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct owners owners = { .arena = &world->arena, .digest = STR(SHARED_LAYER) };
+
+        assert_int_equal(decode_owners(recorded(world, paths[i]), &owners, &world->err), 0);
+        assert_int_equal(owners.n, 2);
+        assert_false(owners.more);
+        /* Without the registry's port. */
+        assert_text(owners.repositories[0], "127.0.0.1/team/big");
+        assert_text(owners.repositories[1], "127.0.0.1/team/shared");
+    }
+}
+
+static void a_blob_that_nobody_names_has_no_owner(void **state)
+{
+    struct world *world = *state;
+    struct owners owners = { .arena = &world->arena, .digest = STR("sha256:" HEX32) };
+
+    assert_int_equal(decode_owners(recorded(world, RECORDED_1_6 "owners.pb"), &owners, &world->err),
+                     0);
+    assert_int_equal(owners.n, 0);
+}
+
+/* --- digests ---------------------------------------------------------------------------------- */
+
+static void only_what_looks_like_a_digest_is_one(void **state)
+{
+    static const struct {
+        struct str digest;
+        bool valid;
+    } rows[] = {
+        { STR(SHARED_LAYER), true },
+        { STR("sha512:" HEX32 HEX32 HEX32 HEX32), true },
+        { STR("md5:" HEX32), true },
+        { STR("sha512:" HEX32 HEX32 HEX32 HEX32 "0"), false },
+        { STR("sha256:0123456789abcdef0123456789abcde"), false },
+        { STR("sha256:" HEX32 "G"), false },
+        { STR("sha256:" HEX32 "A"), false },
+        { STR("sha256:" HEX32 ",id==x"), false },
+        { STR("sha256:" HEX32 "\0"), false },
+        { STR("sha256" HEX32), false },
+        { STR(":" HEX32), false },
+        { STR("an-algorithm:" HEX32), false },
+        { STR("alongalgorithmname:" HEX32), false },
+        { STR("sha256:"), false },
+        { STR("sha256"), false },
+        { STR(""), false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (digest_valid(rows[i].digest) != rows[i].valid)
+            fail_msg("row %zu: %.*s", i, STR_ARG(rows[i].digest));
+    }
+}
+
+/* --- made bytes: what is in flight ------------------------------------------------------------ */
+
+static struct str pack(struct world *world, const ProtobufCMessage *message)
+{
+    assert_true(protobuf_c_message_get_packed_size(message) <= sizeof(world->file));
+    return (struct str){ .at = world->file,
+                         .len = protobuf_c_message_pack(message, (uint8_t *)world->file) };
+}
+
+/* Packs an answer of `n` times this status. */
+static struct str in_flight(struct world *world, Containerd__Content__V1__Status *status, size_t n)
+{
+    Containerd__Content__V1__ListStatusesResponse answer =
+        CONTAINERD__CONTENT__V1__LIST_STATUSES_RESPONSE__INIT;
+    Containerd__Content__V1__Status *all[LIMIT_INGESTS + 1];
+
+    for (size_t i = 0; i < n; i++)
+        all[i] = status;
+    answer.statuses = all;
+    answer.n_statuses = n;
+    return pack(world, &answer.base);
+}
+
+static void the_digest_is_in_the_name_or_beside_it(void **state)
+{
+    static const struct {
+        const char *ref, *expected, *digest;
+    } rows[] = {
+        { "layer-sha256:" HEX32, "", "sha256:" HEX32 },
+        { "manifest-sha256:" HEX32, "", "sha256:" HEX32 },
+        { "config-sha512:" HEX32 HEX32 HEX32 HEX32, "", "sha512:" HEX32 HEX32 HEX32 HEX32 },
+        { "some-thing-sha256:" HEX32, "", "sha256:" HEX32 },
+        { "upload", "sha256:" HEX32, "sha256:" HEX32 },
+        { "layer-sha256:" HEX32, "md5:" HEX32, "md5:" HEX32 },
+        { "layer-sha256:" HEX32, "nonsense", "sha256:" HEX32 },
+        { "import-1234", "", NULL },
+        { "sha256:" HEX32, "", NULL },
+        { "layer-", "", NULL },
+        { "", "", NULL },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        Containerd__Content__V1__Status status = CONTAINERD__CONTENT__V1__STATUS__INIT;
+        struct ingests_fact fact;
+        bool more;
+
+        status.ref = binary(rows[i].ref);
+        status.expected = binary(rows[i].expected);
+        assert_int_equal(
+            decode_ingests(in_flight(world, &status, 1), &world->arena, &fact, &more, &world->err),
+            0);
+        if (fact.n != (rows[i].digest ? 1 : 0))
+            fail_msg("row %zu: %zu ingests", i, fact.n);
+        if (rows[i].digest)
+            assert_text(fact.ingests[0].digest, rows[i].digest);
+    }
+}
+
+static void absurd_numbers_are_unknown(void **state)
+{
+    static const struct {
+        int64_t seconds;
+        int32_t nanos;
+        int64_t us;
+    } rows[] = {
+        { 1, 2000, SEC + 2 },        { 0, 0, 0 },  { -1, 0, 0 },         { INT64_MAX, 0, 0 },
+        { INT64_MAX / SEC, 0, 0 },   { 1, -1, 0 }, { 1, 1000000000, 0 }, { 1, 999999999, 1999999 },
+        { INT64_MIN, INT32_MIN, 0 },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        Containerd__Content__V1__Timestamp time = CONTAINERD__CONTENT__V1__TIMESTAMP__INIT;
+        Containerd__Content__V1__Status status = CONTAINERD__CONTENT__V1__STATUS__INIT;
+        struct ingests_fact fact;
+        bool more;
+
+        time.seconds = rows[i].seconds;
+        time.nanos = rows[i].nanos;
+        status.ref = binary("layer-sha256:" HEX32);
+        status.updated_at = &time;
+        status.offset = -5;
+        status.total = INT64_MIN;
+        assert_int_equal(
+            decode_ingests(in_flight(world, &status, 1), &world->arena, &fact, &more, &world->err),
+            0);
+        assert_int_equal(fact.ingests[0].moved_us, rows[i].us);
+        assert_int_equal(fact.ingests[0].begun_us, 0);
+        assert_int_equal(fact.ingests[0].bytes, 0);
+        assert_int_equal(fact.ingests[0].total, 0);
+    }
+}
+
+static void more_in_flight_than_we_keep_is_said(void **state)
+{
+    Containerd__Content__V1__Status status = CONTAINERD__CONTENT__V1__STATUS__INIT;
+    struct world *world = *state;
+    struct ingests_fact fact;
+    bool more = true;
+
+    status.ref = binary("layer-sha256:" HEX32);
+    assert_int_equal(decode_ingests(in_flight(world, &status, LIMIT_INGESTS), &world->arena, &fact,
+                                    &more, &world->err),
+                     0);
+    assert_int_equal(fact.n, LIMIT_INGESTS);
+    assert_false(more);
+    assert_int_equal(decode_ingests(in_flight(world, &status, LIMIT_INGESTS + 1), &world->arena,
+                                    &fact, &more, &world->err),
+                     0);
+    assert_int_equal(fact.n, LIMIT_INGESTS);
+    assert_true(more);
+}
+
+static void nothing_in_flight_is_an_answer(void **state)
+{
+    struct world *world = *state;
+    struct ingests_fact fact = { .n = 7 };
+    bool more = true;
+
+    assert_int_equal(decode_ingests(STR(""), &world->arena, &fact, &more, &world->err), 0);
+    assert_int_equal(fact.n, 0);
+    assert_false(more);
+}
+
+/* --- made bytes: whose it is ------------------------------------------------------------------ */
+
+struct label {
+    const char *key, *value;
+};
+
+#define NAMED                                                                                      \
+    {                                                                                              \
+        "containerd.io/gc.ref.content.l.7", "sha256:" HEX32                                        \
+    }
+#define SOURCE "containerd.io/distribution.source."
+
+/* Adds one content entry with these labels, up to the first without a key, to `owners`. */
+static int add_entry(struct world *world, struct owners *owners, const struct label *labels)
+{
+    Containerd__Content__V1__Label each[4], *all[4];
+    Containerd__Content__V1__Info info = CONTAINERD__CONTENT__V1__INFO__INIT, *infos = &info;
+    Containerd__Content__V1__ListContentResponse answer =
+        CONTAINERD__CONTENT__V1__LIST_CONTENT_RESPONSE__INIT;
+
+    for (; info.n_labels < 4 && labels[info.n_labels].key; info.n_labels++) {
+        Containerd__Content__V1__Label *label = &each[info.n_labels];
+
+        containerd__content__v1__label__init(label);
+        label->key = binary(labels[info.n_labels].key);
+        label->value = binary(labels[info.n_labels].value);
+        all[info.n_labels] = label;
+    }
+    info.labels = all;
+    answer.info = &infos;
+    answer.n_info = 1;
+    return decode_owners(pack(world, &answer.base), owners, &world->err);
+}
+
+static void repositories_are_told_each_once(void **state)
+{
+    static const struct {
+        struct label labels[4];
+        const char *told; /* all of them so far, each with a blank behind it */
+    } rows[] = {
+        { { NAMED, { SOURCE "docker.io", "library/busybox" } }, "docker.io/library/busybox " },
+        { { NAMED, { SOURCE "docker.io", "library/busybox,a/b" } },
+          "docker.io/library/busybox docker.io/a/b " },
+        /* Two registries, and a name that is the end of another. */
+        { { NAMED, { SOURCE "quay.io", "a/b" }, { SOURCE "docker.io", "b" } },
+          "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b " },
+        /* Nothing, empty names, a key that is cut short: nobody's. */
+        { { NAMED, { SOURCE "x", "" }, { SOURCE, "r" }, { "containerd.io/distribution", "r" } },
+          "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b " },
+        { { NAMED, { SOURCE "x", ",,a,," } },
+          "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b x/a " },
+        /* Another blob's owner, and one that names ours as something else. */
+        { { { "containerd.io/gc.ref.content.config", "sha256:" HEX32 HEX32 }, { SOURCE "y", "r" } },
+          "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b x/a " },
+        { { { "containerd.io/uncompressed", "sha256:" HEX32 }, { SOURCE "y", "r" } },
+          "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b x/a " },
+    };
+    struct world *world = *state;
+    struct owners owners = { .arena = &world->arena, .digest = STR("sha256:" HEX32) };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char told[256] = "";
+
+        assert_int_equal(add_entry(world, &owners, rows[i].labels), 0);
+        for (size_t k = 0; k < owners.n; k++)
+            snprintf(told + strlen(told), sizeof(told) - strlen(told), "%.*s ",
+                     STR_ARG(owners.repositories[k]));
+        assert_string_equal(told, rows[i].told);
+    }
+    assert_false(owners.more);
+}
+
+static void more_repositories_than_we_keep_is_said(void **state)
+{
+    struct world *world = *state;
+    struct owners owners = { .arena = &world->arena, .digest = STR("sha256:" HEX32) };
+    char names[1024] = "";
+
+    for (size_t i = 0; i < LIMIT_BLOB_REPOSITORIES; i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "team/%zu,", i);
+    assert_int_equal(add_entry(world, &owners, (struct label[4]){ NAMED, { SOURCE "x", names } }),
+                     0);
+    assert_int_equal(owners.n, LIMIT_BLOB_REPOSITORIES);
+    assert_false(owners.more);
+    assert_int_equal(
+        add_entry(world, &owners, (struct label[4]){ NAMED, { SOURCE "x", "one/more" } }), 0);
+    assert_int_equal(owners.n, LIMIT_BLOB_REPOSITORIES);
+    assert_true(owners.more);
+}
+
+/* --- bad bytes -------------------------------------------------------------------------------- */
+
+static void bytes_that_are_no_message_are_refused(void **state)
+{
+    struct world *world = *state;
+    struct owners owners = { .arena = &world->arena };
+    struct ingests_fact fact = { .n = 7 };
+    bool more = true;
+
+    assert_int_equal(decode_ingests(STR("<html>"), &world->arena, &fact, &more, &world->err),
+                     -EPROTO);
+    assert_non_null(strstr(world->err.text, "ListStatusesResponse"));
+    assert_int_equal(fact.n, 7);
+    assert_true(more);
+    err_clear(&world->err);
+    assert_int_equal(decode_owners(STR("\x0a\xff\xff\xff\xff\x0f"), &owners, &world->err), -EPROTO);
+    assert_non_null(strstr(world->err.text, "ListContentResponse"));
+}
+
+static void an_answer_cut_anywhere_is_decoded_or_refused(void **state)
+{
+    struct world *world = *state;
+    struct str whole = recorded(world, RECORDED_1_6 "owners.pb");
+    unsigned refused = 0;
+
+    for (size_t len = 0; len < whole.len; len++) {
+        /* Memory of just that size, so that a sanitizer sees a byte read too far. */
+        struct owners owners = { .arena = &world->arena, .digest = STR(SHARED_LAYER) };
+        char *cut = malloc(len ? len : 1);
+        int r;
+
+        assert_non_null(cut);
+        memcpy(cut, whole.at, len);
+        r = decode_owners((struct str){ .at = cut, .len = len }, &owners, NULL);
+        assert_true(r == 0 || r == -EPROTO);
+        assert_true(owners.n < 2);
+        refused += r < 0;
+        free(cut);
+    }
+    assert_true(refused > whole.len / 2);
+}
+
+static void every_failed_allocation_is_an_error_that_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+    struct str bytes = recorded(world, RECORDED_1_6 "owners.pb");
+
+    for (size_t n = 0;; n++) {
+        struct arena arena;
+        struct owners owners = { .arena = &arena, .digest = STR(SHARED_LAYER) };
+        int r;
+
+        arena_init(&arena, LIMIT_DECODE_ARENA);
+        fault_heap_fail_at(n);
+        r = decode_owners(bytes, &owners, NULL);
+        arena_done(&arena);
+        assert_int_equal(fault_heap_live(), 0);
+        if (!fault_heap_fired()) {
+            assert_int_equal(r, 0);
+            return;
+        }
+        assert_int_equal(r, -ENOMEM);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
+    const struct CMUnitTest tests[] = {
+        TEST(containerd_tells_what_is_in_flight),
+        TEST(containerd_tells_whose_a_layer_is),
+        TEST(a_blob_that_nobody_names_has_no_owner),
+        TEST(only_what_looks_like_a_digest_is_one),
+        TEST(the_digest_is_in_the_name_or_beside_it),
+        TEST(absurd_numbers_are_unknown),
+        TEST(more_in_flight_than_we_keep_is_said),
+        TEST(nothing_in_flight_is_an_answer),
+        TEST(repositories_are_told_each_once),
+        TEST(more_repositories_than_we_keep_is_said),
+        TEST(bytes_that_are_no_message_are_refused),
+        TEST(an_answer_cut_anywhere_is_decoded_or_refused),
+        TEST(every_failed_allocation_is_an_error_that_leaves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories of what runtimes have beyond the plain CRI: containerd's content service, CRI-O's ways.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/cri/cri_story.h"
+
+#define CRIO_VERSION                                                                               \
+    STR("\x0a\x05"                                                                                 \
+        "0.1.0\x12\x05"                                                                            \
+        "cri-o\x1a\x06"                                                                            \
+        "1.37.0\x22\x02v1")
+/* CRI-O without a network yet: server/runtime_status.go. */
+#define CRIO_STATUS                                                                                \
+    STR("\x0a\x81\x01\x0a\x10\x0a\x0cRuntimeReady\x10\x01"                                         \
+        "\x0a\x6d\x0a\x0cNetworkReady\x1a\x15NetworkPluginNotReady"                                \
+        "\x22\x46Network plugin returns error: No CNI configuration file in /etc/cni/n/")
+/* A container of an image that CRI-O names by its bare ID; the kubelet's own words stand beside it
+ * where they are kept. */
+#define HEX64 HEX32 HEX32
+#define CRIO_CONTAINERS                                                                            \
+    STR("\x0a\x59\x12\x01s\x1a\x05\x0a\x01"                                                        \
+        "c\x10\x02\x22\x47\x0a\x40" HEX64 "\x92\x01\x02"                                           \
+        "bb\x38\x80\x94\xeb\xdc\x03")
+
+/* --- what happens ----------------------------------------------------------------------------- */
+
+static void a_pull_begins(struct world *world)
+{
+    world->pulling = world->woken = true;
+}
+
+static void it_stalls(struct world *world)
+{
+    world->stalled = true;
+}
+
+static void it_moves_again(struct world *world)
+{
+    world->stalled = false;
+}
+
+static void nothing_is_pulled(struct world *world)
+{
+    world->pulling = world->stalled = false;
+}
+
+static void the_runtime_is_upgraded(struct world *world)
+{
+    story_stop_runtime(world);
+    story_start_runtime(world);
+    double_answers(world->runtime, "Version", CONTAINERD_2);
+}
+
+/* --- what is in flight ------------------------------------------------------------------------ */
+
+/* It begins just as a slice of sleep ends, so that the wake-up cannot be told from the end. */
+static void a_pull_is_looked_at_while_it_lasts(void **state)
+{
+    static const struct moment story[] = {
+        { START + 10 * SEC, a_pull_begins },
+        { START + 20 * SEC, nothing_is_pulled },
+        { START + 70 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n"
+                             "10 1 in flight sha256:01\n11 1 in flight sha256:01\n"
+                             "13 1 in flight sha256:01\n17 1 in flight sha256:01\n");
+    assert_int_equal(story_calls(world, "List"), 0);
+    assert_string_equal(world->status.last_error, "");
+}
+
+static void nothing_in_flight_is_told_too(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListStatuses", STR(""));
+    world->pulling = true;
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n0 0 in flight\n");
+}
+
+static void the_owners_of_a_blob_are_asked_for_at_most_every_30_seconds(void **state)
+{
+    static const struct moment story[] = {
+        { START + 2 * SEC, it_stalls },  { START + 41 * SEC, it_moves_again },
+        { START + 46 * SEC, it_stalls }, { START + 48 * SEC, nothing_is_pulled },
+        { START + 100 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListStatuses", STR(""));
+    world->pulling = true;
+    story_play(world, story);
+    /* Looked at after 3, 7, 12, 17 and so on; anew as soon as it is wanted anew. */
+    story_assert_told(world, "0 runtime 1.6\n0 0 in flight\n1 0 in flight\n"
+                             "3 0 in flight\n3 sha256:01 is of h/r\n"
+                             "7 0 in flight\n12 0 in flight\n17 0 in flight\n22 0 in flight\n"
+                             "27 0 in flight\n32 0 in flight\n"
+                             "37 0 in flight\n37 sha256:01 is of h/r\n"
+                             "42 0 in flight\n47 0 in flight\n47 sha256:01 is of h/r\n");
+}
+
+static void a_blob_that_is_nobodys_is_told_so(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "List", &(struct double_answer){ .no_message = true });
+    world->stalled = true;
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n0 sha256:01 is of\n");
+}
+
+static void more_in_flight_than_we_keep_is_counted(void **state)
+{
+    static const struct moment story[] = { { START + 20 * SEC, NULL } };
+    struct world *world = *state;
+    struct str one = IN_FLIGHT;
+    char *many = malloc(one.len * (LIMIT_INGESTS + 1));
+
+    assert_non_null(many);
+    for (size_t i = 0; i <= LIMIT_INGESTS; i++)
+        memcpy(many + i * one.len, one.at, one.len);
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListStatuses",
+                   (struct str){ .at = many, .len = one.len * (LIMIT_INGESTS + 1) });
+    world->pulling = true;
+    story_play(world, story);
+    assert_non_null(strstr(world->told.at, "0 256 in flight"));
+    assert_true(story_calls(world, "ListStatuses") > 5); /* once, not with each look */
+    assert_int_equal(world->limit_hits, 1);
+    assert_int_equal(world->limit_hit, LIMIT_HIT_INGESTS);
+    free(many);
+}
+
+static void more_owners_than_we_keep_are_counted_once_a_blob(void **state)
+{
+    static const struct moment story[] = { { START + 100 * SEC, NULL } };
+    static char texts[LIMIT_BLOB_REPOSITORIES + 1][256];
+    struct str messages[LIMIT_BLOB_REPOSITORIES + 1];
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+        messages[i] = (struct str){ .at = texts[i], .len = OWNER.len };
+        memcpy(texts[i], OWNER.at, OWNER.len);
+        texts[i][OWNER.len - 1] = (char)('0' + i); /* the repository's name */
+    }
+    story_start_runtime(world);
+    double_set(world->runtime, "List",
+               &(struct double_answer){ .messages = messages, .n_messages = ARRAY_SIZE(messages) });
+    world->pulling = world->stalled = true;
+    story_play(world, story);
+    assert_true(story_calls(world, "List") > 2);
+    assert_int_equal(world->limit_hits, 1);
+    assert_int_equal(world->limit_hit, LIMIT_HIT_BLOB_REPOSITORIES);
+}
+
+/* --- a content service that is not there, or does not do its work ------------------------------
+ */
+
+static void a_content_service_that_is_refused_is_not_asked_again(void **state)
+{
+    static const struct moment story[] = {
+        { START + 60 * SEC, NULL },
+    };
+    static const int statuses[] = { 12, 7, 16 }; /* Unimplemented, denied, unauthenticated */
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+        const struct double_answer refusal = { .status = statuses[i], .details = "no" };
+
+        story_start_runtime(world);
+        double_set(world->runtime, "ListStatuses", &refusal);
+        world->pulling = world->stalled = true;
+        story_play(world, story);
+        assert_int_equal(story_calls(world, "ListStatuses"), 1);
+        assert_int_equal(story_calls(world, "List"), 0);
+        assert_true(world->status.up);
+        assert_string_equal(world->status.last_error, "");
+        assert_int_equal(story_logged(world, "not asked again"), 1);
+        assert_int_equal(story_logged(world, "level=warn"), 0);
+        story_free(state);
+        assert_int_equal(story_new(state), 0);
+        world = *state;
+    }
+}
+
+static void another_connection_may_have_it(void **state)
+{
+    static const struct moment story[] = {
+        { START + 2 * SEC, the_runtime_is_upgraded },
+        { START + 33 * SEC, NULL },
+    };
+    const struct double_answer refusal = { .status = 12 };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ListStatuses", &refusal);
+    world->pulling = true;
+    story_play(world, story);
+    /* gRPC may notice the restart in time and connect again by itself; then the version tells, at
+     * 32 at the latest. */
+    assert_non_null(strstr(world->told.at, "runtime 2.1\n"));
+    assert_non_null(strstr(world->told.at, "1 in flight sha256:01\n"));
+}
+
+static void a_content_service_that_fails_is_left_alone_for_a_while(void **state)
+{
+    static const struct moment story[] = { { START + 45 * SEC, NULL } };
+    static const struct {
+        struct double_answer answer;
+        const char *told;
+    } rows[] = {
+        { { .status = 13, .details = "bolt is broken" }, "Internal: bolt is broken" },
+        { { .status = 4, .details = "too slow" }, "DeadlineExceeded: too slow" },
+        { { .message = STR("<html>") }, "6 bytes are no ListStatusesResponse" },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        story_start_runtime(world);
+        double_set(world->runtime, "ListStatuses", &rows[i].answer);
+        world->pulling = world->stalled = true;
+        story_play(world, story);
+        /* Tried at 0 and, since looks are at 27 and 32, at 32. */
+        assert_int_equal(story_calls(world, "ListStatuses"), 2);
+        assert_int_equal(story_calls(world, "List"), 0);
+        assert_true(world->status.up);
+        assert_int_equal(world->status_flips, 0);
+        assert_non_null(strstr(world->status.last_error, rows[i].told));
+        story_free(state);
+        assert_int_equal(story_new(state), 0);
+        world = *state;
+    }
+}
+
+static void a_stream_of_owners_that_fails_tells_nothing_of_the_blob(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    static const struct str messages[] = { OWNER, STR("<html>") };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "List",
+               &(struct double_answer){ .messages = messages, .n_messages = 2, .endless = true });
+    world->stalled = true;
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n");
+    assert_true(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "are no ListContentResponse"));
+}
+
+static void a_connection_that_ends_in_the_content_service_has_ended(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer unavailable = { .status = 14, .details = "bye" };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "List", &unavailable);
+    world->stalled = true;
+    story_play(world, story);
+    assert_false(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "Content/List: Unavailable: bye"));
+    assert_int_equal(story_calls(world, "List"),
+                     1); /* the first connection is no reason to retry */
+}
+
+/* --- the image file system -------------------------------------------------------------------- */
+
+static void a_runtime_that_refuses_its_image_file_system_is_well(void **state)
+{
+    static const struct moment story[] = { { START + 100 * SEC, NULL } };
+    const struct double_answer refusal = { .status = 12 };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ImageFsInfo", &refusal);
+    story_play(world, story);
+    assert_int_equal(story_calls(world, "ImageFsInfo"), 1);
+    assert_int_equal(story_calls(world, "Version"), 4);
+    assert_int_equal(world->image_fs_told, 0);
+    assert_true(world->status.up);
+    assert_string_equal(world->status.last_error, "");
+}
+
+static void an_image_file_system_that_cannot_be_measured_is_a_remark(void **state)
+{
+    static const struct moment story[] = { { START + 40 * SEC, NULL } };
+    const struct double_answer failure = { .status = 2, .details = "disk is gone" };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ImageFsInfo", &failure);
+    story_play(world, story);
+    assert_int_equal(story_calls(world, "ImageFsInfo"), 2);
+    assert_int_equal(world->image_fs_told, 0);
+    assert_true(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "Unknown: disk is gone"));
+}
+
+/* --- CRI-O ------------------------------------------------------------------------------------ */
+
+static void cri_o_is_asked_what_cri_has_and_nothing_else(void **state)
+{
+    static const struct moment story[] = { { START + 20 * SEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "Version", CRIO_VERSION);
+    double_answers(world->runtime, "Status", CRIO_STATUS);
+    double_answers(world->runtime, "ListContainers", CRIO_CONTAINERS);
+    double_answers(world->runtime, "ImageFsInfo", IMAGE_FS);
+    world->waiting = world->pulling = world->stalled = true;
+    story_play(world, story);
+    assert_non_null(strstr(world->told.at, "0 runtime 1.37.0\n0 busybox absent 0\n"
+                                           "0 sandbox u 1\n0 created u/c of bb #2\n"
+                                           "0 no more sandboxes\n1 busybox absent 0\n"));
+    assert_int_equal(story_calls(world, "ListStatuses"), 0);
+    assert_int_equal(story_calls(world, "List"), 0);
+    assert_int_equal(double_unknown_calls(world->runtime), 0);
+    /* Where the images are is told, but not that of the metadata only. */
+    assert_int_equal(world->image_fs_told, 1);
+    assert_int_equal(world->image_fs_bytes, 0);
+    /* The network is not ready: the runtime is up, and says so. */
+    assert_true(world->status.up);
+    assert_non_null(strstr(world->status.last_error,
+                           "NetworkReady=false: NetworkPluginNotReady: Network plugin returns"));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, story_new, story_free)
+    const struct CMUnitTest tests[] = {
+        TEST(a_pull_is_looked_at_while_it_lasts),
+        TEST(nothing_in_flight_is_told_too),
+        TEST(the_owners_of_a_blob_are_asked_for_at_most_every_30_seconds),
+        TEST(a_blob_that_is_nobodys_is_told_so),
+        TEST(more_in_flight_than_we_keep_is_counted),
+        TEST(more_owners_than_we_keep_are_counted_once_a_blob),
+        TEST(a_content_service_that_is_refused_is_not_asked_again),
+        TEST(another_connection_may_have_it),
+        TEST(a_content_service_that_fails_is_left_alone_for_a_while),
+        TEST(a_stream_of_owners_that_fails_tells_nothing_of_the_blob),
+        TEST(a_connection_that_ends_in_the_content_service_has_ended),
+        TEST(a_runtime_that_refuses_its_image_file_system_is_well),
+        TEST(an_image_file_system_that_cannot_be_measured_is_a_remark),
+        TEST(cri_o_is_asked_what_cri_has_and_nothing_else),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

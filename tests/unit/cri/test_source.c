@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/cri.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/cri/cri_story.h"
+#include "tests/unit/support/fault_heap.h"
+
+/* --- what happens ----------------------------------------------------------------------------- */
+
+static void upgrade_runtime(struct world *world)
+{
+    story_stop_runtime(world);
+    story_start_runtime(world);
+    double_answers(world->runtime, "Version", CONTAINERD_2);
+}
+
+static void a_container_waits(struct world *world)
+{
+    world->waiting = true;
+    world->woken = true;
+}
+
+static void one_of_another_image_waits(struct world *world)
+{
+    world->another = "other";
+    world->woken = true;
+}
+
+static void nothing_waits(struct world *world)
+{
+    world->waiting = false;
+}
+
+static void the_image_arrives(struct world *world)
+{
+    double_answers(world->runtime, "ImageStatus", PRESENT);
+}
+
+static void the_runtime_is_broken(struct world *world)
+{
+    double_answers(world->runtime, "Status", RUNTIME_BROKEN);
+}
+
+static void the_runtime_is_mended(struct world *world)
+{
+    double_answers(world->runtime, "Status", RUNTIME_READY);
+}
+
+/* --- stories ---------------------------------------------------------------------------------- */
+
+static void an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else(void **state)
+{
+    static const struct moment story[] = { { START + 601 * SEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n");
+    assert_int_equal(story_calls(world, "Version"), 21);
+    assert_int_equal(story_calls(world, "Status"), 21);
+    assert_int_equal(story_calls(world, "ImageFsInfo"), 21);
+    assert_int_equal(world->image_fs_told, 21);
+    assert_int_equal(story_calls(world, "ListPodSandbox"), 0);
+    assert_int_equal(story_calls(world, "ListContainers"), 0);
+    assert_int_equal(story_calls(world, "ImageStatus"), 0);
+    assert_int_equal(story_calls(world, "ListStatuses"), 0);
+    assert_int_equal(story_calls(world, "List"), 0);
+    assert_int_equal(double_unknown_calls(world->runtime), 0);
+    assert_true(world->status.up);
+    assert_int_equal(world->status_flips, 0);
+    assert_int_equal(world->status.since_us, START + 50 * SEC);
+    assert_int_equal(world->status.last_success_us, START + 650 * SEC);
+    assert_true(world->status.received_bytes >= 21 * CONTAINERD_1.len);
+    assert_string_equal(world->status.last_error, "");
+}
+
+#define LOOK(second, image)                                                                        \
+    second " busybox " image "\n" second " sandbox u 1\n" second " created u/c #2\n" second        \
+           " no more sandboxes\n"
+
+static void a_waiting_container_is_looked_after_at_once_and_then_ever_less_often(void **state)
+{
+    static const struct moment story[] = {
+        { START + 15 * SEC, a_container_waits },
+        { START + 24 * SEC, the_image_arrives },
+        { START + 31 * SEC, nothing_waits },
+        { START + 59 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n" LOOK("15", "absent 0") LOOK("16", "absent 0") LOOK(
+                                 "18", "absent 0") LOOK("22", "absent 0") LOOK("27", "present 5"));
+}
+
+static void another_container_that_waits_quickens_the_looks(void **state)
+{
+    static const struct moment story[] = {
+        { START + 1 * SEC, a_container_waits },
+        { START + 14 * SEC, a_container_waits },
+        { START + 16 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n" LOOK("1", "absent 0") LOOK("2", "absent 0")
+                                 LOOK("4", "absent 0") LOOK("8", "absent 0") LOOK("13", "absent 0")
+                                     LOOK("14", "absent 0") LOOK("15", "absent 0"));
+}
+
+static void a_new_image_is_asked_for_soon_and_nothing_else(void **state)
+{
+    static const struct moment story[] = {
+        { START + 1000 * MSEC, a_container_waits },
+        { START + 1010 * MSEC, a_container_waits },
+        { START + 1020 * MSEC, one_of_another_image_waits },
+        { START + 1500 * MSEC, one_of_another_image_waits },
+        { START + 2200 * MSEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    story_assert_told(world,
+                      "0 runtime 1.6\n" LOOK(
+                          "1", "absent 0") "1.25 other absent 0\n"
+                                           "2 busybox absent 0\n2 other absent 0\n2 sandbox u 1\n"
+                                           "2 created u/c #2\n2 no more sandboxes\n");
+}
+
+static void however_many_come_and_go_the_runtime_is_asked_once_a_second(void **state)
+{
+    static struct moment story[401];
+    struct world *world = *state;
+
+    for (int i = 0; i < 400; i++)
+        story[i] = (struct moment){ START + SEC + i * 50 * MSEC,
+                                    i % 2 ? one_of_another_image_waits : a_container_waits };
+    story[400] = (struct moment){ START + 21 * SEC, NULL };
+    story_start_runtime(world);
+    world->pulling = true;
+    story_play(world, story);
+    assert_int_equal(story_calls(world, "ListContainers"), 20);
+    assert_int_equal(story_calls(world, "ListPodSandbox"), 20);
+    assert_int_equal(story_calls(world, "ListStatuses"), 21);
+    assert_int_equal(story_calls(world, "ImageStatus"), 40); /* two images */
+}
+
+static void a_restart_of_the_runtime_is_no_failure(void **state)
+{
+    static const struct moment story[] = {
+        { START + 10 * SEC, upgrade_runtime },
+        { START + 31 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n30 runtime 2.1\n");
+    assert_int_equal(world->status_flips, 0);
+    assert_int_equal(story_logged(world, "retrying"), 0);
+    /* CLOSED is counted or not: gRPC may notice in time and connect again by itself. */
+    assert_int_equal(world->status.reconnects[RECONNECT_NETWORK], 0);
+}
+
+static void an_outage_is_told_once_and_retried_ever_less_often(void **state)
+{
+    static const struct moment story[] = {
+        { START + 1 * SEC, story_stop_runtime },
+        { START + 70 * SEC, story_start_runtime },
+        { START + 95 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    /* Found out at 30; tried at 31, 33, 37, 45, 60 and 75. */
+    story_assert_told(world, "0 runtime 1.6\n75 runtime 1.6\n");
+    assert_int_equal(world->status_flips, 2);
+    assert_true(world->status.up);
+    assert_int_equal(world->status.since_us, START + 125 * SEC);
+    assert_non_null(strstr(world->status.last_error, world->path)); /* kept after recovery */
+    assert_int_equal(world->status.last_error_us, START + 110 * SEC);
+    assert_int_equal(world->status.reconnects[RECONNECT_CLOSED], 1);
+    assert_int_equal(story_logged(world, "retrying"), 1);
+    assert_int_equal(story_logged(world, "answers again"), 1);
+}
+
+static void a_socket_that_is_not_there_is_told_once_and_found_when_it_is(void **state)
+{
+    static const struct moment story[] = {
+        { START + 100 * SEC, story_start_runtime },
+        { START + 106 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_play(world, story);
+    story_assert_told(world, "105 runtime 1.6\n");
+    assert_int_equal(world->status_flips, 2);
+    assert_int_equal(story_logged(world, "No such file"), 1);
+    assert_int_equal(story_logged(world, "level=warn"), 1);
+    for (size_t i = 0; i < RECONNECT_MAX; i++)
+        assert_int_equal(world->status.reconnects[i], 0);
+}
+
+static void a_container_that_begins_to_wait_does_not_shorten_a_back_off(void **state)
+{
+    static const struct moment story[] = {
+        { START + 20 * SEC, a_container_waits },
+        { START + 29 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    world->rude = rude_new(world->path, RUDE_CLOSES);
+    story_play(world, story);
+    /* Tried at 0, 1, 3, 7, 15 and not yet at 30. */
+    assert_int_equal(world->status.reconnects[RECONNECT_NETWORK], 5);
+    assert_false(world->status.up);
+}
+
+static void a_runtime_in_trouble_is_up_and_its_trouble_is_told(void **state)
+{
+    static const struct moment story[] = {
+        { START + 1 * SEC, the_runtime_is_broken },
+        { START + 100 * SEC, the_runtime_is_mended },
+        { START + 130 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    assert_true(world->status.up);
+    assert_int_equal(world->status_flips, 0);
+    assert_string_equal(world->status.last_error,
+                        "the container runtime reports RuntimeReady=false");
+    assert_int_equal(world->status.last_error_us, START + 140 * SEC); /* at 30, 60 and 90 */
+    assert_int_equal(story_logged(world, "RuntimeReady=false"), 1);
+    assert_int_equal(story_logged(world, "no trouble any more"), 1);
+}
+
+static void an_image_that_is_refused_does_not_end_the_round(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer refusal = {
+        .status = 3,
+        .details = "invalid reference 'https://user:secret@x'",
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ImageStatus", &refusal);
+    world->waiting = true;
+    story_play(world, story);
+    story_assert_told(world,
+                      "0 runtime 1.6\n0 sandbox u 1\n0 created u/c #2\n0 no more sandboxes\n");
+    assert_true(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "ImageStatus is refused"));
+    assert_null(strstr(world->status.last_error, "secret"));
+    assert_int_equal(story_logged(world, "secret"), 0);
+}
+
+static void a_list_over_the_limit_is_counted(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer refusal = {
+        .status = 8,
+        .details = "grpc: trying to send message larger than max (17 vs. 16)",
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ListContainers", &refusal);
+    world->waiting = true;
+    story_play(world, story);
+    story_assert_told(world, "0 runtime 1.6\n0 busybox absent 0\n");
+    assert_int_equal(world->limit_hits, 1);
+    assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
+    assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
+    assert_false(world->status.up);
+}
+
+static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer refusal = {
+        .status = 8,
+        .details = "grpc: trying to send message larger than max (17 vs. 16)",
+    };
+    static const struct {
+        const char *method;
+        bool is_fatal; /* to the round */
+    } rows[] = {
+        { "Version", true },       { "Status", true },         { "ImageFsInfo", false },
+        { "ImageStatus", false },  { "ListContainers", true }, { "ListPodSandbox", true },
+        { "ListStatuses", false },
+    };
+    void *each = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct world *world;
+
+        assert_int_equal(story_new(&each), 0);
+        world = each;
+        story_start_runtime(world);
+        double_set(world->runtime, rows[i].method, &refusal);
+        world->waiting = world->pulling = true;
+        story_play(world, story);
+        assert_int_equal(world->limit_hits, 1);
+        assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
+        assert_int_equal(world->status.up, !rows[i].is_fatal);
+        assert_non_null(strstr(world->status.last_error, rows[i].method));
+        story_free(&each);
+    }
+}
+
+static void a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    const struct double_answer not_found = { .status = 5, .details = "not found" };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ListContainers", &not_found);
+    world->waiting = true;
+    story_play(world, story);
+    assert_false(world->status.up);
+    assert_int_equal(world->status.reconnects[RECONNECT_REFUSED], 1);
+}
+
+static void what_is_no_cri_is_told_with_its_likely_reason(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    world->runtime = double_new(world->path); /* answers Unimplemented */
+    story_play(world, story);
+    story_assert_told(world, "");
+    assert_false(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "its CRI plugin is off"));
+    assert_int_equal(world->status.reconnects[RECONNECT_REFUSED], 1);
+}
+
+static void an_answer_that_is_no_message_is_an_error(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "Version", STR("<html>"));
+    story_play(world, story);
+    story_assert_told(world, "");
+    assert_false(world->status.up);
+    assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
+}
+
+/* --- what is told of the calls ---------------------------------------------------------------- */
+
+static void each_round_tells_how_the_calls_go(void **state)
+{
+    static const struct moment story[] = {
+        { START + 1 * SEC, a_container_waits },
+        { START + 1500 * MSEC, story_stop_runtime },
+        { START + 2500 * MSEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    /* At 0 and at 1 in good health, at 2 it was gone. */
+    assert_int_equal(world->calls_told, 3);
+    assert_int_equal(world->calls.durations[METHOD_VERSION].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_STATUS].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_IMAGE_FS_INFO].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_IMAGE_STATUS].count, 2);
+    assert_int_equal(world->calls.errors[METHOD_IMAGE_STATUS][14], 1);
+    assert_int_equal(world->calls.durations[METHOD_LIST_CONTAINERS].count, 1);
+    assert_int_equal(world->calls.durations[METHOD_LIST_POD_SANDBOX].count, 1);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+static void stop_it(void *arg)
+{
+    struct world *world = arg;
+
+    cri_stop(world->playing);
+}
+
+static void stopping_does_not_wait_for_a_runtime_that_hangs(void **state)
+{
+    static const struct moment story[] = { { START + 3600 * SEC, NULL } };
+    const struct double_answer silence = { .hangs = true };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_set(world->runtime, "ListContainers", &silence);
+    double_set(world->runtime, "Version", &silence);
+    double_on_call(world->runtime, stop_it, world);
+    story_play(world, story);
+    assert_int_equal(world->now_us, START); /* it slept no more either */
+    assert_true(world->status.up);          /* and called nothing a failure */
+    assert_int_equal(story_logged(world, "retrying"), 0);
+}
+
+static void a_stop_before_the_start_is_one(void **state)
+{
+    const struct cri_config config = { .endpoint = "unix:///nonexistent/x.sock" };
+    struct world *world = *state;
+
+    assert_int_equal(cri_new(&config, &world->sink, &world->clock, &world->cri, NULL), 0);
+    cri_stop(world->cri);
+    cri_run(world->cri);
+    story_assert_told(world, "");
+}
+
+/* --- making it -------------------------------------------------------------------------------- */
+
+static void a_malformed_endpoint_is_refused_by_name(void **state)
+{
+    const struct cri_config config = { .endpoint = "tcp://127.0.0.1:1" };
+    struct world *world = *state;
+    struct err err = ERR_INIT;
+
+    assert_int_equal(cri_new(&config, &world->sink, &world->clock, &world->cri, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "tcp://127.0.0.1:1"));
+    assert_null(world->cri);
+}
+
+static void no_memory_is_an_error_that_leaves_nothing(void **state)
+{
+    const struct cri_config config = { .endpoint = "/run/x.sock" };
+    struct world *world = *state;
+    size_t before = fault_heap_live();
+
+    for (size_t n = 0;; n++) {
+        struct err err = ERR_INIT;
+        int r;
+
+        fault_heap_fail_at(n);
+        r = cri_new(&config, &world->sink, &world->clock, &world->cri, &err);
+        if (!fault_heap_fired()) {
+            assert_int_equal(r, 0);
+            return;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_null(world->cri);
+        assert_int_equal(fault_heap_live(), before);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, story_new, story_free)
+    const struct CMUnitTest tests[] = {
+        TEST(an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else),
+        TEST(a_waiting_container_is_looked_after_at_once_and_then_ever_less_often),
+        TEST(another_container_that_waits_quickens_the_looks),
+        TEST(a_new_image_is_asked_for_soon_and_nothing_else),
+        TEST(however_many_come_and_go_the_runtime_is_asked_once_a_second),
+        TEST(a_restart_of_the_runtime_is_no_failure),
+        TEST(an_outage_is_told_once_and_retried_ever_less_often),
+        TEST(a_socket_that_is_not_there_is_told_once_and_found_when_it_is),
+        TEST(a_container_that_begins_to_wait_does_not_shorten_a_back_off),
+        TEST(a_runtime_in_trouble_is_up_and_its_trouble_is_told),
+        TEST(an_image_that_is_refused_does_not_end_the_round),
+        TEST(a_list_over_the_limit_is_counted),
+        cmocka_unit_test(an_answer_of_any_method_over_the_limit_is_counted),
+        TEST(a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses),
+        TEST(what_is_no_cri_is_told_with_its_likely_reason),
+        TEST(an_answer_that_is_no_message_is_an_error),
+        TEST(each_round_tells_how_the_calls_go),
+        TEST(stopping_does_not_wait_for_a_runtime_that_hangs),
+        TEST(a_stop_before_the_start_is_one),
+        TEST(a_malformed_endpoint_is_refused_by_name),
+        TEST(no_memory_is_an_error_that_leaves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channel_stream(): one call, many messages. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "buf.h"
+#include "cri/channel.h"
+#include "limits.h"
+#include "tests/unit/cri/cri_double.h"
+
+#define METHOD "/containerd.services.content.v1.Content/List"
+
+struct world {
+    char folder[32];
+    char path[96];
+    struct cri_double *runtime;
+    struct rude_socket *rude;
+    atomic_bool stop;
+    struct channel *channel;
+    struct buf told; /* the messages, each in brackets */
+    size_t n_told;
+    size_t refuse_at; /* the message that the reader does not take; 0: takes all */
+    struct err err;
+};
+
+static int world_new(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    if (!world)
+        return -1;
+    strcpy(world->folder, "/tmp/cri-XXXXXX");
+    if (!mkdtemp(world->folder))
+        return -1;
+    snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
+    buf_init(&world->told, 1 << 16);
+    channel_library_init();
+    *state = world;
+    return 0;
+}
+
+static int world_free(void **state)
+{
+    struct world *world = *state;
+
+    channel_free(world->channel);
+    double_free(world->runtime);
+    rude_free(world->rude);
+    buf_done(&world->told);
+    channel_library_done();
+    rmdir(world->folder);
+    free(world);
+    return 0;
+}
+
+static int take(void *self, struct str message, struct err *err)
+{
+    struct world *world = self;
+
+    world->n_told++;
+    if (message.len < 100)
+        buf_printf(&world->told, "[%.*s]", STR_ARG(message));
+    if (world->n_told == world->refuse_at)
+        return err_set(err, -EPROTO, "%s: the reader does not like it", METHOD);
+    return 0;
+}
+
+static void answer(struct world *world, const struct double_answer *how)
+{
+    if (!world->runtime)
+        world->runtime = double_new(world->path);
+    double_set(world->runtime, "List", how);
+}
+
+static int stream(struct world *world, int64_t timeout_us)
+{
+    const struct channel_request request = { .method = METHOD, .timeout_us = timeout_us };
+    const struct channel_reader reader = { .self = world, .take = take };
+
+    if (!world->channel)
+        assert_int_equal(channel_new(world->path, &world->stop, &world->channel, NULL), 0);
+    buf_reset(&world->told);
+    world->n_told = 0;
+    err_clear(&world->err);
+    return channel_stream(world->channel, &request, &reader, &world->err);
+}
+
+static void assert_told(const struct world *world, const char *messages)
+{
+    assert_string_equal(world->told.at && world->told.len ? world->told.at : "", messages);
+}
+
+static void assert_error(const struct world *world, const char *text)
+{
+    if (!strstr(world->err.text, text) || !strstr(world->err.text, METHOD))
+        fail_msg("expected the method and \"%s\" in \"%s\"", text, world->err.text);
+}
+
+static const struct str three[] = { STR("a"), STR(""), STR("ccc") };
+
+static void messages_are_handed_out_one_by_one(void **state)
+{
+    struct world *world = *state;
+
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 3 });
+    assert_int_equal(stream(world, 5 * SEC), 0);
+    assert_told(world, "[a][][ccc]");
+    assert_int_equal(channel_status(world->channel), 0);
+    assert_int_equal(channel_received_bytes(world->channel), 4);
+}
+
+static void a_stream_without_messages_is_an_answer(void **state)
+{
+    struct world *world = *state;
+
+    answer(world, &(struct double_answer){ .no_message = true });
+    assert_int_equal(stream(world, 5 * SEC), 0);
+    assert_told(world, "");
+}
+
+static void a_stream_that_breaks_off_is_an_error_after_its_messages(void **state)
+{
+    struct world *world = *state;
+
+    answer(world, &(struct double_answer){
+                      .messages = three, .n_messages = 3, .status = 13, .details = "why" });
+    assert_int_equal(stream(world, 5 * SEC), -EIO);
+    assert_told(world, "[a][][ccc]");
+    assert_error(world, "Internal: why");
+    assert_int_equal(channel_status(world->channel), 13);
+}
+
+static void a_stream_that_goes_silent_ends_at_the_deadline(void **state)
+{
+    struct world *world = *state;
+
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 3, .hangs = true });
+    assert_int_equal(stream(world, 120 * MSEC), -ETIMEDOUT);
+    assert_told(world, "[a][][ccc]");
+    assert_error(world, "no answer within 120 ms");
+    assert_int_equal(channel_status(world->channel), 4);
+
+    /* The channel is not harmed by it. */
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 1 });
+    assert_int_equal(stream(world, 5 * SEC), 0);
+    assert_told(world, "[a]");
+}
+
+static void an_endless_stream_ends_at_the_limit(void **state)
+{
+    static char bytes[1 << 20];
+    const struct str large = { .at = bytes, .len = sizeof(bytes) };
+    struct world *world = *state;
+
+    answer(world, &(struct double_answer){ .messages = &large, .n_messages = 1, .endless = true });
+    assert_int_equal(stream(world, 60 * SEC), -EMSGSIZE);
+    assert_error(world, "more than 16777216 bytes");
+    assert_int_equal(world->n_told, LIMIT_CRI_MESSAGE / sizeof(bytes));
+    assert_int_equal(channel_status(world->channel), 8);
+
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 1 });
+    assert_int_equal(stream(world, 5 * SEC), 0);
+}
+
+static void an_endless_stream_of_nothing_ends_at_the_deadline(void **state)
+{
+    static const struct str nothing = STR("");
+    struct world *world = *state;
+
+    answer(world,
+           &(struct double_answer){ .messages = &nothing, .n_messages = 1, .endless = true });
+    assert_int_equal(stream(world, 120 * MSEC), -ETIMEDOUT);
+    assert_error(world, "DeadlineExceeded");
+}
+
+static void a_message_that_the_reader_refuses_ends_the_call(void **state)
+{
+    struct world *world = *state;
+
+    world->refuse_at = 2;
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 3, .endless = true });
+    assert_int_equal(stream(world, 60 * SEC), -EPROTO);
+    assert_told(world, "[a][]");
+    assert_error(world, "the reader does not like it");
+    assert_int_equal(channel_status(world->channel), 13);
+}
+
+static void a_method_that_is_not_there_is_told_so(void **state)
+{
+    struct world *world = *state;
+
+    world->runtime = double_new(world->path);
+    assert_int_equal(stream(world, 5 * SEC), -ENOSYS);
+    assert_int_equal(double_unknown_calls(world->runtime), 1);
+}
+
+static void a_connection_that_breaks_within_a_message_is_unavailable(void **state)
+{
+    struct world *world = *state;
+
+    world->rude = rude_new(world->path, RUDE_REPLY);
+    assert_int_equal(stream(world, 5 * SEC), -ECONNREFUSED);
+    assert_told(world, "");
+    assert_error(world, "Unavailable");
+}
+
+static void two_messages_are_no_answer_to_a_single_question(void **state)
+{
+    const struct channel_request request = { .method = METHOD, .timeout_us = 5 * SEC };
+    struct world *world = *state;
+    struct str message = STR("before");
+    struct arena arena;
+
+    arena_init(&arena, 1 << 20);
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 2 });
+    assert_int_equal(channel_new(world->path, &world->stop, &world->channel, NULL), 0);
+    assert_int_equal(channel_call(world->channel, &request, &arena, &message, &world->err),
+                     -EPROTO);
+    assert_error(world, "more than one message");
+    assert_true(str_eq(message, STR("before")));
+    arena_done(&arena);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+static void set_flag(void *flag)
+{
+    atomic_store((atomic_bool *)flag, true);
+}
+
+static void stopping_ends_a_stream_in_flight(void **state)
+{
+    struct world *world = *state;
+
+    answer(world, &(struct double_answer){ .messages = three, .n_messages = 3, .hangs = true });
+    double_on_call(world->runtime, set_flag, &world->stop);
+    assert_int_equal(stream(world, 60 * SEC), -ECANCELED);
+    assert_error(world, "the agent stops");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
+    const struct CMUnitTest tests[] = {
+        TEST(messages_are_handed_out_one_by_one),
+        TEST(a_stream_without_messages_is_an_answer),
+        TEST(a_stream_that_breaks_off_is_an_error_after_its_messages),
+        TEST(a_stream_that_goes_silent_ends_at_the_deadline),
+        TEST(an_endless_stream_ends_at_the_limit),
+        TEST(an_endless_stream_of_nothing_ends_at_the_deadline),
+        TEST(a_message_that_the_reader_refuses_ends_the_call),
+        TEST(a_method_that_is_not_there_is_told_so),
+        TEST(a_connection_that_breaks_within_a_message_is_unavailable),
+        TEST(two_messages_are_no_answer_to_a_single_question),
+        TEST(stopping_ends_a_stream_in_flight),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

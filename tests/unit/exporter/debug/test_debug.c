@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "exporter/debug/debug.h"
+#include "tests/unit/support/snapshot_fixture.h"
+
+static struct fixture node;
+static struct debug debug;
+static struct http_response response;
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    debug.source = fixture_source(&node);
+    memset(&response, 0, sizeof(response));
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    buf_done(&response.body);
+    return 0;
+}
+
+static const char *send_body(const char *method, const char *path, const char *host,
+                             struct str body)
+{
+    const struct http_request request = {
+        .method = method,
+        .path = path,
+        .host = host,
+        .body = body,
+    };
+
+    buf_done(&response.body);
+    response = (struct http_response){ .status = HTTP_OK };
+    buf_init(&response.body, LIMIT_DEBUG_BODY);
+    debug_handle(&debug, &request, &response);
+    assert_int_equal(buf_error(&response.body), 0);
+    assert_non_null(response.content_type);
+    assert_true(response.no_store);
+    return response.body.at;
+}
+
+static const char *ask_as(const char *method, const char *path, const char *host)
+{
+    return send_body(method, path, host, STR(""));
+}
+
+static const char *ask(const char *path)
+{
+    return ask_as("GET", path, "localhost");
+}
+
+static void assert_refused(const char *path, enum http_status status)
+{
+    ask(path);
+    if (response.status != status)
+        fail_msg("%s: %d, not %d", path, response.status, status);
+    assert_string_equal(response.content_type, HTTP_JSON);
+    assert_true(str_starts(buf_str(&response.body), STR("{\"error\":\"")));
+}
+
+static unsigned count(const char *part)
+{
+    unsigned n = 0;
+
+    for (const char *at = response.body.at; (at = strstr(at, part)); at++)
+        n++;
+    return n;
+}
+
+static void all_failures(void **state)
+{
+    (void)state;
+    ask("/debug/failures");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_string_equal(response.content_type, HTTP_JSON);
+    assert_int_equal(count("\"pod_uid\":"), 5);
+    assert_int_equal(node.taken, 1);
+    assert_int_equal(node.detail, SNAPSHOT_DETAIL);
+}
+
+static void the_failures_of_one_pod(void **state)
+{
+    (void)state;
+    ask("/debug/failures/default/web-0");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"namespace\":"), 1);
+    assert_non_null(strstr(response.body.at, "\"pod\":\"web-0\""));
+}
+
+static void escapes_in_the_path_are_understood(void **state)
+{
+    (void)state;
+    fixture_incident(&node, "a/b", "100%", "c", "i");
+    ask("/debug/failures/a%2fb/100%25");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"namespace\":"), 1);
+    ask("/debug/failures/%64efault/web%2D0");
+    assert_int_equal(response.status, HTTP_OK);
+}
+
+static void a_pod_without_failures_is_404(void **state)
+{
+    (void)state;
+    assert_refused("/debug/failures/default/web-9", HTTP_NOT_FOUND);
+    assert_non_null(strstr(response.body.at, "default/web-9"));
+    assert_refused("/debug/failures/default/%3Cscript%3E%22%0a", HTTP_NOT_FOUND);
+    assert_non_null(strstr(response.body.at, "<script>\\\"\\n"));
+    assert_refused("/debug/failures/default/%ff", HTTP_NOT_FOUND);
+}
+
+static void paths_that_name_no_pod_are_refused(void **state)
+{
+    static char endless[2000] = "/debug/failures/default/";
+
+    (void)state;
+    memset(endless + strlen(endless), 'x', sizeof(endless) - 1 - strlen(endless));
+    assert_refused("/debug/failures/", HTTP_NOT_FOUND);
+    assert_refused("/debug/failures/default", HTTP_NOT_FOUND);
+    assert_refused("/debug/failures/default/", HTTP_NOT_FOUND);
+    assert_refused("/debug/failures//web-0", HTTP_NOT_FOUND);
+    assert_refused("/debug/failures/default/web-0/app", HTTP_NOT_FOUND);
+    assert_refused("/debug/failures/default/%zz", HTTP_BAD_REQUEST);
+    assert_refused("/debug/failures/default/a%00b", HTTP_BAD_REQUEST);
+    assert_refused(endless, HTTP_BAD_REQUEST);
+    assert_int_equal(node.taken, 0);
+}
+
+static void sources_are_told(void **state)
+{
+    (void)state;
+    ask("/debug/sources");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"source\":"), SOURCE_MAX);
+}
+
+static void the_first_page_lists_what_there_is(void **state)
+{
+    static const char *const parts[] = {
+        "<a href=\"/debug/failures\">", "/debug/failures/{namespace}/{pod}",
+        "<a href=\"/debug/sources\">",  "<a href=\"/debug/images\">",
+        "<a href=\"/debug/events\">",
+    };
+
+    (void)state;
+    ask("/");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_string_equal(response.content_type, HTTP_HTML);
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        if (!strstr(response.body.at, parts[i]))
+            fail_msg("the page has no %s", parts[i]);
+    assert_int_equal(node.taken, 0); /* it asks for its data itself */
+}
+
+static void images_and_events_are_told(void **state)
+{
+    (void)state;
+    ask("/debug/images");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"image\":"), 2);
+    ask("/debug/events");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"number\":"), 3);
+    assert_int_equal(node.detail, SNAPSHOT_DETAIL);
+}
+
+static const char *classify_body(struct str body)
+{
+    return send_body("POST", "/debug/classify", "localhost:9918", body);
+}
+
+static void a_message_is_classified(void **state)
+{
+    (void)state;
+    classify_body(STR("dial tcp: lookup registry.example.com: no such host\r\n"));
+    assert_int_equal(response.status, HTTP_OK);
+    assert_string_equal(response.content_type, HTTP_JSON);
+    assert_int_equal(count("{\"cause\":\"network\",\"reason\":\"dns_not_found\""), 1);
+    assert_int_equal(count("no such host\""), count("no such host")); /* the line break is gone */
+    assert_int_equal(node.taken, 0);
+}
+
+static void what_is_no_message_is_refused(void **state)
+{
+    static const struct str bodies[] = { STR(""), STR("\n"), STR("\r\n") };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+        classify_body(bodies[i]);
+        assert_int_equal(response.status, HTTP_BAD_REQUEST);
+        assert_non_null(strstr(response.body.at, "{\"error\":\"there is no message"));
+    }
+}
+
+static void any_bytes_are_classified(void **state)
+{
+    static char endless[LIMIT_CLASSIFY_BODY];
+
+    (void)state;
+    memset(endless, '"', sizeof(endless));
+    classify_body((struct str){ .at = endless, .len = sizeof(endless) });
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"truncated\":true"), 1);
+    classify_body(STR("\xff\0<script>\x80\x01"));
+    assert_int_equal(response.status, HTTP_OK);
+    assert_int_equal(count("\"reason\":\"unclassified\""), 1);
+}
+
+static void classify_takes_post_only(void **state)
+{
+    (void)state;
+    ask("/debug/classify");
+    assert_int_equal(response.status, HTTP_METHOD_NOT_ALLOWED);
+    assert_string_equal(response.allow, "POST");
+    send_body("PUT", "/debug/classify", "localhost", STR("x"));
+    assert_int_equal(response.status, HTTP_METHOD_NOT_ALLOWED);
+    send_body("POST", "/debug/classify", "rebound.example", STR("x"));
+    assert_int_equal(response.status, HTTP_FORBIDDEN);
+}
+
+static void other_paths_and_methods_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("/metrics", HTTP_NOT_FOUND);
+    assert_refused("/debug", HTTP_NOT_FOUND);
+    assert_refused("/debug/sources/", HTTP_NOT_FOUND);
+    ask_as("POST", "/debug/failures", NULL);
+    assert_int_equal(response.status, HTTP_METHOD_NOT_ALLOWED);
+    assert_string_equal(response.allow, "GET, HEAD");
+}
+
+static void no_snapshot_is_said(void **state)
+{
+    (void)state;
+    node.error = -ENOMEM;
+    assert_refused("/debug/failures", HTTP_UNAVAILABLE);
+    assert_refused("/debug/failures/a/b", HTTP_UNAVAILABLE);
+    assert_refused("/debug/sources", HTTP_UNAVAILABLE);
+}
+
+/* --- the Host header ---------------------------------------------------------------------------
+ */
+
+static void this_machines_names_are_allowed(void **state)
+{
+    static const char *const hosts[] = {
+        "localhost",   "LocalHost", "localhost:9918", "127.0.0.1",  "127.0.0.1:9918",
+        "127.9.8.7:1", "[::1]",     "[::1]:9918",     "localhost:",
+    };
+
+    (void)state;
+    assert_true(debug_host_allowed(NULL));
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+        if (!debug_host_allowed(hosts[i]))
+            fail_msg("'%s' was refused", hosts[i]);
+}
+
+static void other_names_are_refused(void **state)
+{
+    static const char *const hosts[] = {
+        "",
+        ":",
+        ":9918",
+        "rebound.example",
+        "rebound.example:9918",
+        "127.rebound.example",
+        "127.0.0.1.rebound.example",
+        "localhost.rebound.example",
+        "localhostx",
+        "xlocalhost",
+        "127.1",
+        "127.0.0.1x",
+        "127.0.0.1:9918:1",
+        "127.0.0.1:evil",
+        "127.0.0.1:999999",
+        "127.0.0.256",
+        "10.0.0.1",
+        "0.0.0.0",
+        "[::1",
+        "::1",
+        "[::1]x",
+        "[::1]x:80",
+        "[::2]",
+        "[::ffff:10.0.0.1]",
+        "[",
+        "]",
+        "localhost@rebound.example",
+        "localhost, rebound.example",
+        " localhost",
+        "127.000000000000000000000000000000.0.1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+        if (debug_host_allowed(hosts[i]))
+            fail_msg("'%s' was let in", hosts[i]);
+        ask_as("GET", "/debug/failures", hosts[i]);
+        assert_int_equal(response.status, HTTP_FORBIDDEN);
+        assert_null(strstr(response.body.at, "regcred"));
+    }
+    assert_int_equal(node.taken, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(all_failures),
+        TEST(the_failures_of_one_pod),
+        TEST(escapes_in_the_path_are_understood),
+        TEST(a_pod_without_failures_is_404),
+        TEST(paths_that_name_no_pod_are_refused),
+        TEST(sources_are_told),
+        TEST(the_first_page_lists_what_there_is),
+        TEST(images_and_events_are_told),
+        TEST(a_message_is_classified),
+        TEST(what_is_no_message_is_refused),
+        TEST(any_bytes_are_classified),
+        TEST(classify_takes_post_only),
+        TEST(other_paths_and_methods_are_refused),
+        TEST(no_snapshot_is_said),
+        TEST(this_machines_names_are_allowed),
+        TEST(other_names_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "buf.h"
+#include "exporter/debug/debug_json.h"
+#include "mem.h"
+#include "tests/unit/support/fault_heap.h"
+#include "tests/unit/support/golden.h"
+#include "tests/unit/support/snapshot_fixture.h"
+
+static struct fixture node;
+static struct buf text;
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    buf_init(&text, LIMIT_DEBUG_BODY);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    buf_done(&text);
+    return fault_heap_live() == 0 ? 0 : -1;
+}
+
+static size_t write_failures(const char *namespace, const char *pod)
+{
+    struct err err = ERR_INIT;
+    size_t n = SIZE_MAX;
+
+    buf_reset(&text);
+    assert_int_equal(debug_json_failures(&text, &node.snapshot, namespace, pod, &n, &err), 0);
+    return n;
+}
+
+/* What another reader makes of it; the caller releases it. */
+static json_t *parsed(void)
+{
+    json_error_t error;
+    json_t *json = json_loadb(text.at, text.len, JSON_REJECT_DUPLICATES, &error);
+
+    if (!json)
+        fail_msg("no JSON: %s in %s", error.text, text.at);
+    return json;
+}
+
+static const char *first_failure_text(const json_t *json, const char *key)
+{
+    const json_t *failure = json_array_get(json_object_get(json, "failures"), 0);
+
+    return json_string_value(json_object_get(failure, key));
+}
+
+static void golden_failures(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(write_failures(NULL, NULL), 5);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/failures.json");
+}
+
+static void golden_sources(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(debug_json_sources(&text, &node.snapshot, &err), 0);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/sources.json");
+}
+
+static void golden_images(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/images.json");
+}
+
+/* A failure has the pod's words for its image, a pull the canonical name. */
+static void a_pull_that_stands_still_is_told(void **state)
+{
+#define DIGEST "@sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
+    static const struct {
+        const char *failure, *pull;
+        bool stalled;
+    } rows[] = {
+        { "quay.io/team/big:1", "quay.io/team/big:1", true },
+        { "busybox", "docker.io/library/busybox:latest", true },
+        { "quay.io/team/big:1" DIGEST, "quay.io/team/big" DIGEST, true },
+        { "busybox:1" DIGEST, "docker.io/library/busybox" DIGEST, true },
+        { "app", "docker.io/team/app:latest", false },
+        { "quay.io/team/big:1", "quay.io/team/big:2", false },
+    };
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct image_view image = {
+            .image = rows[i].pull, .registry = "", .digest = "", .waiting = 1, .pulling = 1
+        };
+
+        for (int ended = 0; ended <= 1; ended++) {
+            const bool stalled = rows[i].stalled && !ended;
+
+            fixture_init(&node);
+            fixture_incident(&node, "ns", "pod", "app", rows[i].failure)->state =
+                ended ? INCIDENT_RECOVERED : INCIDENT_STALLED;
+            node.snapshot.images = &image;
+            node.snapshot.n_images = 1;
+            buf_reset(&text);
+            assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+            if (!strstr(text.at, stalled ? "\"stalled\":true" : "\"stalled\":false"))
+                fail_msg("%s: %s", rows[i].failure, text.at);
+        }
+    }
+}
+
+static void golden_events(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    fixture_golden(&node);
+    assert_int_equal(debug_json_events(&text, &node.snapshot, &err), 0);
+    json_decref(parsed());
+    assert_golden(&text, "tests/data/exporter/events.json");
+}
+
+/* Two credentials were tried; one of the two answers decides, both are shown. */
+static void a_message_is_explained(void **state)
+{
+    const struct str message =
+        STR("Failed to pull image \"registry.example.com/team/app:v1\": [rpc error: code = Unknown "
+            "desc = failed to resolve reference \"registry.example.com/team/app:v1\": unexpected "
+            "status from HEAD request to "
+            "https://user:hunter2@registry.example.com/v2/team/app/manifests"
+            "/v1: 401 Unauthorized, rpc error: code = Unknown desc = dial tcp: lookup "
+            "registry.example.com: no such host]");
+    const char *cause, *registry, *first_wrapper, *terminal, *other;
+    int attempt, grpc_code, http_status;
+    struct err err = ERR_INIT;
+    json_t *json;
+
+    (void)state;
+    assert_int_equal(debug_json_explain(&text, message, &err), 0);
+    assert_null(strstr(text.at, "hunter2"));
+    json = parsed();
+    assert_int_equal(json_unpack(json, "{s:s, s:s, s:i, s:[{s:[s*], s:s, s:i, s:i}, {}]}", "cause",
+                                 &cause, "registry", &registry, "attempt", &attempt, "attempts",
+                                 "chain", &first_wrapper, "terminal", &terminal, "grpc_code",
+                                 &grpc_code, "http_status", &http_status),
+                     0);
+    assert_string_equal(cause, "unauthorized");
+    assert_string_equal(registry, "registry.example.com");
+    assert_int_equal(attempt, 0);
+    assert_string_equal(first_wrapper, "Failed to pull image \"registry.example.com/team/app:v1\"");
+    assert_true(str_ends(str_from(terminal), STR(": 401 Unauthorized")));
+    assert_int_equal(grpc_code, 2);
+    assert_int_equal(http_status, 401);
+    assert_int_equal(json_unpack(json, "{s:[*]}", "runners_up"), 0);
+    other = json_string_value(
+        json_object_get(json_array_get(json_object_get(json, "runners_up"), 1), "cause"));
+    assert_string_equal(other, "network");
+    json_decref(json);
+}
+
+static void what_is_not_known_of_a_message_is_null(void **state)
+{
+    static const char *const nulls[] = { "stage",    "http_status", "image",
+                                         "registry", "attempt",     "message" };
+    struct err err = ERR_INIT;
+    json_t *json;
+
+    (void)state;
+    assert_int_equal(debug_json_explain(&text, STR(""), &err), 0);
+    json = parsed();
+    assert_int_equal(json_object_size(json), 15);
+    for (size_t i = 0; i < ARRAY_SIZE(nulls); i++)
+        if (!json_is_null(json_object_get(json, nulls[i])))
+            fail_msg("'%s' is not null in %s", nulls[i], text.at);
+    assert_string_equal(json_string_value(json_object_get(json, "cause")), "unknown");
+    json_decref(json);
+}
+
+static void a_healthy_node_has_an_empty_list(void **state)
+{
+    (void)state;
+    node.snapshot.runtime_name = NULL;
+    node.snapshot.runtime_version = NULL;
+    assert_int_equal(write_failures(NULL, NULL), 0);
+    assert_string_equal(text.at,
+                        "{\"node\":\"node-1\",\"runtime\":{\"name\":null,\"version\":null},"
+                        "\"failures\":[\n]}\n");
+    json_decref(parsed());
+}
+
+static void one_pod_is_picked(void **state)
+{
+    (void)state;
+    fixture_incident(&node, "a", "web-0", "app", "i");
+    fixture_incident(&node, "b", "web-0", "app", "i");
+    fixture_incident(&node, "b", "web-0", "init", "i");
+    fixture_incident(&node, "b", "web-01", "app", "i");
+    assert_int_equal(write_failures("b", "web-0"), 2);
+    json_decref(parsed());
+    assert_int_equal(write_failures("b", "web"), 0);
+    assert_int_equal(write_failures("", ""), 0);
+}
+
+/* In each state, of each kind, whatever is known: no reader needs to ask whether a key is there. */
+static void all_keys_are_always_there(void **state)
+{
+    static const char *const keys[] = {
+        "namespace",     "pod",          "pod_uid",        "container",    "kind",
+        "image",         "registry",     "state",          "cause",        "reason",
+        "stage",         "http_status",  "ambiguous_with", "message",      "attempts",
+        "first_failure", "last_failure", "next_retry",     "pull_secrets", "missing_pull_secrets",
+        "image_present", "stall",        "evidence",       "advice",       "first_failure_exact",
+        "ended",
+    };
+    const json_t *failures, *failure;
+    json_t *json;
+    size_t i;
+
+    (void)state;
+    fixture_golden(&node);
+    for (unsigned n = 0; n < INCIDENT_STATE_MAX * CONTAINER_KIND_MAX; n++) {
+        struct incident_view *incident = fixture_incident(&node, "ns", "pod", "", "");
+
+        incident->state = (enum incident_state)(n % INCIDENT_STATE_MAX);
+        incident->kind = (enum container_kind)(n / INCIDENT_STATE_MAX);
+        incident->ended_us = incident_state_open(incident->state) ? 0 : FIXTURE_NOW;
+    }
+    write_failures(NULL, NULL);
+    json = parsed();
+    failures = json_object_get(json, "failures");
+    json_array_foreach(failures, i, failure)
+    {
+        const json_t *ended = json_object_get(failure, "ended");
+
+        for (size_t key = 0; key < ARRAY_SIZE(keys); key++)
+            if (!json_object_get(failure, keys[key]))
+                fail_msg("failure %zu has no '%s'", i, keys[key]);
+        assert_int_equal(json_object_size(failure), ARRAY_SIZE(keys));
+        assert_true(node.incidents[i].ended_us ? json_is_string(ended) : json_is_null(ended));
+        assert_true(json_is_string(json_object_get(failure, "container")));
+    }
+    json_decref(json);
+}
+
+static void hostile_texts_come_back_whole(void **state)
+{
+    static const char *const hostile[] = {
+        "say \"no\"\\",
+        "two\nlines\r\n\ttab",
+        "</script><script>alert(1)</script>",
+        "\x01\x02\x7f",
+        "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+        json_t *json;
+
+        node.snapshot.n_incidents = 0;
+        fixture_incident(&node, hostile[i], hostile[i], hostile[i], hostile[i])->message =
+            hostile[i];
+        assert_int_equal(write_failures(hostile[i], hostile[i]), 1);
+        json = parsed();
+        assert_string_equal(first_failure_text(json, "namespace"), hostile[i]);
+        assert_string_equal(first_failure_text(json, "image"), hostile[i]);
+        assert_string_equal(first_failure_text(json, "message"), hostile[i]);
+        json_decref(json);
+    }
+}
+
+static void bytes_that_are_no_utf8_are_replaced(void **state)
+{
+    json_t *json;
+
+    (void)state;
+    fixture_incident(&node, "ns", "p", "c", "a\xff/b")->message = "\xc3";
+    node.snapshot.node = "n\xff";
+    write_failures(NULL, NULL);
+    json = parsed();
+    assert_string_equal(first_failure_text(json, "image"), "a\xef\xbf\xbd/b");
+    assert_string_equal(first_failure_text(json, "message"), "\xef\xbf\xbd");
+    json_decref(json);
+}
+
+static void a_text_of_100_kb_is_whole(void **state)
+{
+    static char endless[100001];
+    json_t *json;
+
+    (void)state;
+    memset(endless, '"', sizeof(endless) - 1);
+    fixture_incident(&node, "ns", "p", "c", "i")->message = endless;
+    write_failures(NULL, NULL);
+    json = parsed();
+    assert_string_equal(first_failure_text(json, "message"), endless);
+    json_decref(json);
+}
+
+static void an_error_is_an_object(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(debug_json_error(&text, "no \"such\" pod\xff", &err), 0);
+    assert_string_equal(text.at, "{\"error\":\"no \\\"such\\\" pod\\uFFFD\"}\n");
+}
+
+static void a_document_over_its_limit_is_an_error(void **state)
+{
+    struct err err = ERR_INIT;
+    size_t n = 99;
+
+    (void)state;
+    fixture_golden(&node);
+    for (size_t max = 0; max < 2000; max += 7) {
+        err_clear(&err);
+        buf_done(&text);
+        buf_init(&text, max);
+        assert_int_equal(debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, &err), -E2BIG);
+        assert_non_null(strstr(err.text, "bytes"));
+        assert_int_equal(n, 99);
+    }
+}
+
+static int write_all_failures(struct err *err)
+{
+    size_t n = 99;
+    int r = debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, err);
+
+    assert_int_equal(n, r == 0 ? 5 : 99);
+    return r;
+}
+
+static int write_events(struct err *err)
+{
+    return debug_json_events(&text, &node.snapshot, err);
+}
+
+static int write_explanation(struct err *err)
+{
+    return debug_json_explain(
+        &text,
+        STR("failed to resolve reference \"a.example/b:1\": a.example/b:1: not found \xff, 429"),
+        err);
+}
+
+/* jansson on our heap, so that each of its allocations fails once too. */
+static void fails_wherever_memory_ends(int (*write)(struct err *err), size_t least)
+{
+    for (size_t n = 0;; n++) {
+        struct err err = ERR_INIT;
+        int r;
+
+        buf_done(&text);
+        buf_init(&text, LIMIT_DEBUG_BODY);
+        fault_heap_fail_at(n);
+        r = write(&err);
+        if (!fault_heap_fired()) {
+            assert_int_equal(r, 0);
+            assert_true(n > least);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        buf_done(&text);
+        assert_int_equal(fault_heap_live(), 0);
+    }
+}
+
+static void running_out_of_memory_is_an_error(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    node.incidents[0].message = "broken \xff";
+    json_set_alloc_funcs(mem_alloc, mem_free);
+    fails_wherever_memory_ends(write_all_failures, 100);
+    fails_wherever_memory_ends(write_events, 20);
+    fails_wherever_memory_ends(write_explanation, 20);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(golden_failures),
+        TEST(golden_sources),
+        TEST(golden_images),
+        TEST(golden_events),
+        TEST(a_pull_that_stands_still_is_told),
+        TEST(a_message_is_explained),
+        TEST(what_is_not_known_of_a_message_is_null),
+        TEST(a_healthy_node_has_an_empty_list),
+        TEST(one_pod_is_picked),
+        TEST(all_keys_are_always_there),
+        TEST(hostile_texts_come_back_whole),
+        TEST(bytes_that_are_no_utf8_are_replaced),
+        TEST(a_text_of_100_kb_is_whole),
+        TEST(an_error_is_an_object),
+        TEST(a_document_over_its_limit_is_an_error),
+        TEST(running_out_of_memory_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "exporter/http/http.h"
+#include "exporter/http/http_server.h"
+#include "exporter/http/listen.h"
+#include "tests/unit/support/http_probe.h"
+
+/* A handler that tells what it was asked. */
+static char asked[1024];
+static atomic_uint n_asked;
+static size_t body_size;
+
+static void echo(void *self, const struct http_request *request, struct http_response *response)
+{
+    char part[65536];
+
+    (void)self;
+    snprintf(asked, sizeof(asked), "%s %s host=%s", request->method, request->path,
+             request->host ? request->host : "none");
+    atomic_fetch_add(&n_asked, 1);
+    response->content_type = HTTP_TEXT;
+    if (strcmp(request->path, "/big") == 0) {
+        memset(part, 'b', sizeof(part));
+        for (size_t i = 0; i < body_size; i += sizeof(part))
+            buf_add(&response->body, (struct str){ .at = part, .len = sizeof(part) });
+    } else if (strcmp(request->path, "/failed") == 0) {
+        response->body.error = -ENOMEM;
+    } else if (strcmp(request->path, "/empty") != 0) {
+        buf_add_text(&response->body, asked);
+    }
+    if (!http_reads(request)) {
+        http_text(response, HTTP_METHOD_NOT_ALLOWED, "only reading");
+        response->allow = HTTP_READ_METHODS;
+    }
+    response->no_store = strcmp(request->path, "/secret") == 0;
+}
+
+static const struct http_server_config config = {
+    .name = "test",
+    .connections = 8,
+    .timeout_s = 1,
+};
+
+static struct http_server *server;
+static struct listener listener;
+static struct buf answer;
+
+static void serve(const struct http_server_config *with)
+{
+    static const struct http_handler handler = { .handle = echo };
+    struct err err = ERR_INIT;
+
+    assert_int_equal(listener_open("127.0.0.1:0", &listener, &err), 0);
+    assert_int_equal(http_server_new(with, listener.fd, &handler, &server, &err), 0);
+    listener.fd = -1;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    atomic_store(&n_asked, 0);
+    buf_init(&answer, 64 << 20);
+    serve(&config);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    http_server_free(server);
+    server = NULL;
+    buf_done(&answer);
+    return 0;
+}
+
+/* The whole answer to one request on a connection of its own. */
+static const char *exchange(const char *request)
+{
+    int fd = probe_tcp(listener.port);
+
+    buf_reset(&answer);
+    probe_send_text(fd, request);
+    probe_read_all(fd, &answer);
+    close(fd);
+    return answer.at;
+}
+
+static void assert_answer(const char *request, const char *start, const char *part)
+{
+    const char *text = exchange(request);
+
+    if (!text || strncmp(text, start, strlen(start)) != 0 || !strstr(text, part))
+        fail_msg("'%s' was answered with '%s'", request, text ? text : "nothing");
+}
+
+#define CLOSE "Connection: close\r\n\r\n"
+
+static void a_request_is_answered(void **state)
+{
+    (void)state;
+    assert_answer("GET /a?b=c HTTP/1.1\r\nHost: here:1\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "\r\n\r\nGET /a host=here:1");
+    assert_non_null(strstr(answer.at, "X-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(answer.at, "Content-Type: text/plain; charset=utf-8\r\n"));
+    assert_null(strstr(answer.at, "Cache-Control"));
+    assert_null(strstr(answer.at, "Allow"));
+}
+
+static void an_old_client_is_answered(void **state)
+{
+    (void)state;
+    assert_answer("GET /a HTTP/1.0\r\n\r\n", "HTTP/1.", "GET /a host=none");
+}
+
+/* RFC 9112, 3.2.2: as to a proxy, and every server has to take it. */
+static void a_whole_url_is_a_path(void **state)
+{
+    (void)state;
+    assert_answer("GET http://there:2/a?b=c HTTP/1.1\r\nHost: here\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "\r\n\r\nGET /a host=here");
+}
+
+static void escapes_reach_the_handler(void **state)
+{
+    (void)state;
+    assert_answer("GET /a%2Fb%00/%zz HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "GET /a%2Fb%00/%zz host=h");
+}
+
+static void head_has_the_length_and_no_body(void **state)
+{
+    (void)state;
+    assert_answer("HEAD /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "Content-Length: 14\r\n");
+    assert_string_equal(strstr(answer.at, "\r\n\r\n"), "\r\n\r\n");
+}
+
+static void an_empty_body_is_an_answer(void **state)
+{
+    (void)state;
+    assert_answer("GET /empty HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "Content-Length: 0\r\n");
+}
+
+static void no_store_and_allow_become_headers(void **state)
+{
+    (void)state;
+    assert_answer("GET /secret HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "Cache-Control: no-store\r\n");
+    assert_answer("DELETE /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 405 ",
+                  "Allow: GET, HEAD\r\n");
+}
+
+static void a_body_that_failed_is_a_500(void **state)
+{
+    (void)state;
+    assert_answer("GET /failed HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 500 ",
+                  "the answer is too large or memory ran out");
+}
+
+static void one_connection_takes_many_requests(void **state)
+{
+    int fd = probe_tcp(listener.port);
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        char request[64], part[64];
+
+        snprintf(request, sizeof(request), "GET /%d HTTP/1.1\r\nHost: h\r\n\r\n", i);
+        snprintf(part, sizeof(part), "GET /%d host=h", i);
+        buf_reset(&answer);
+        probe_send_text(fd, request);
+        probe_read_until(fd, &answer, part);
+    }
+    close(fd);
+    assert_int_equal(n_asked, 100);
+}
+
+static void a_large_body_comes_whole(void **state)
+{
+    (void)state;
+    body_size = 5 << 20;
+    exchange("GET /big HTTP/1.1\r\nHost: h\r\n" CLOSE);
+    assert_int_equal(answer.len - (size_t)(strstr(answer.at, "\r\n\r\n") + 4 - answer.at),
+                     body_size);
+}
+
+/* --- what is too much --------------------------------------------------------------------------
+ */
+
+static void a_head_that_is_too_large_is_refused(void **state)
+{
+    static char request[40000];
+    size_t len;
+
+    (void)state;
+    len = (size_t)snprintf(request, sizeof(request), "GET /a HTTP/1.1\r\nHost: h\r\nX-Long: ");
+    memset(request + len, 'x', 20000);
+    strcpy(request + len + 20000, "\r\n" CLOSE);
+    assert_answer(request, "HTTP/1.1 431 ", "too big");
+
+    len = (size_t)snprintf(request, sizeof(request), "GET /");
+    memset(request + len, 'x', 20000);
+    strcpy(request + len + 20000, " HTTP/1.1\r\nHost: h\r\n" CLOSE);
+    assert_answer(request, "HTTP/1.1 414 ", "too big");
+    assert_int_equal(n_asked, 0);
+}
+
+/* Answered at once: the body is not waited for, and no memory is spent on it. */
+static void bodies_are_not_read(void **state)
+{
+    (void)state;
+    assert_answer("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nabc",
+                  "HTTP/1.1 405 ", "only reading");
+    assert_answer("GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nabc",
+                  "HTTP/1.1 413 ", "GET takes no body");
+    assert_answer("GET /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+                  "HTTP/1.1 413 ", "GET takes no body");
+    assert_answer("GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n" CLOSE, "HTTP/1.1 200 ",
+                  "GET /a");
+}
+
+static void what_is_no_http_is_refused(void **state)
+{
+    static const char *const requests[] = {
+        "\r\n\r\n\r\n",
+        "GET\r\n\r\n",
+        "\x16\x03\x01\x02\x01 a TLS client\r\n\r\n",
+        "GET /a HTTP/9.9\r\nHost: h\r\n\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+        exchange(requests[i]); /* comes back: answered, or cut after the timeout */
+        assert_null(strstr(answer.at ? answer.at : "", " 200 "));
+    }
+    assert_answer("GET /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ", "GET /a");
+}
+
+static void a_silent_client_is_cut(void **state)
+{
+    static const char *const starts[] = { "", "G", "GET /a HTTP/1.1\r\nHost: h\r\n" };
+    int fds[ARRAY_SIZE(starts)];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+        fds[i] = probe_tcp(listener.port);
+        probe_send_text(fds[i], starts[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+        assert_true(probe_wait_closed(fds[i]) < 5 * SEC);
+        close(fds[i]);
+    }
+    assert_int_equal(n_asked, 0);
+}
+
+static void a_client_that_takes_nothing_is_cut(void **state)
+{
+    int fd = probe_tcp(listener.port), silent = probe_tcp(listener.port);
+
+    (void)state;
+    body_size = 31 << 20; /* far over what the kernel buffers */
+    probe_send_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+
+    /* Meanwhile, and on the same thread, others are served. */
+    assert_answer("GET /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ", "GET /a");
+
+    /* Two that say nothing, one after the other, tell when its time is over. */
+    probe_wait_closed(silent);
+    close(silent);
+    silent = probe_tcp(listener.port);
+    probe_wait_closed(silent);
+    close(silent);
+
+    buf_reset(&answer);
+    probe_read_all(fd, &answer);
+    assert_true(answer.len > 0 && answer.len < body_size);
+    close(fd);
+}
+
+static void restart_with(const struct http_server_config *with)
+{
+    http_server_free(server);
+    serve(with);
+}
+
+/* One that takes a byte now and then is not silent: it loses its place when others come. */
+static void a_client_that_drips_is_cut(void **state)
+{
+    const struct http_server_config strict = {
+        .name = "test", .connections = 8, .timeout_s = 60, .patience_s = 1
+    };
+    int64_t start_us = clock_now(clock_system()).mono_us;
+    unsigned turns = 0;
+    char byte;
+    int fd;
+
+    (void)state;
+    restart_with(&strict);
+    body_size = 31 << 20; /* far over what the kernel buffers */
+    fd = probe_tcp(listener.port);
+    probe_send_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (recv(fd, &byte, 1, 0) == 1) {
+        assert_true(clock_now(clock_system()).mono_us - start_us < 10 * SEC);
+        assert_answer("GET /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ", "GET /a");
+        turns++;
+        if (clock_now(clock_system()).mono_us - start_us > 2 * SEC)
+            break; /* cut by now, though what the kernel holds may still be read */
+    }
+    assert_true(turns > 1);
+    buf_reset(&answer);
+    probe_read_all(fd, &answer);
+    assert_true(answer.len < body_size);
+    close(fd);
+}
+
+/* A timeout that would not help: who holds a connection must lose it to who wants one. */
+static const struct http_server_config patient = { .name = "test",
+                                                   .connections = 8,
+                                                   .timeout_s = 60 };
+
+static void those_who_hold_connections_lose_them(void **state)
+{
+    int holding[200];
+
+    (void)state;
+    restart_with(&patient);
+    body_size = 8 << 20;
+    for (size_t i = 0; i < ARRAY_SIZE(holding); i++) {
+        holding[i] = probe_tcp(listener.port);
+        if (i % 20 == 0) /* one that asks for much and takes nothing */
+            probe_send_text(holding[i], "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+        else if (i % 2)
+            probe_send_text(holding[i], "GET /drip");
+    }
+    for (int i = 0; i < 20; i++)
+        assert_answer("GET /a HTTP/1.1\r\nHost: h\r\n" CLOSE, "HTTP/1.1 200 ", "GET /a");
+    for (size_t i = 0; i < ARRAY_SIZE(holding); i++) {
+        if (i < ARRAY_SIZE(holding) - patient.connections)
+            assert_true(probe_wait_closed(holding[i]) < 5 * SEC);
+        close(holding[i]);
+    }
+}
+
+/* The connection that asks keeps its place before those that do not, however old it is. */
+static void who_asks_keeps_the_connection(void **state)
+{
+    int asking, holding[100];
+
+    (void)state;
+    restart_with(&patient);
+    asking = probe_tcp(listener.port);
+    for (size_t i = 0; i < ARRAY_SIZE(holding); i++) {
+        char request[64], part[64];
+
+        holding[i] = probe_tcp(listener.port);
+        probe_send_text(holding[i], "GET /slow");
+        snprintf(request, sizeof(request), "GET /%zu HTTP/1.1\r\nHost: h\r\n\r\n", i);
+        snprintf(part, sizeof(part), "GET /%zu host=h", i);
+        buf_reset(&answer);
+        probe_send_text(asking, request);
+        probe_read_until(asking, &answer, part);
+    }
+    close(asking);
+    for (size_t i = 0; i < ARRAY_SIZE(holding); i++)
+        close(holding[i]);
+}
+
+static void one_address_does_not_get_all_connections(void **state)
+{
+    const struct http_server_config shared = {
+        .name = "test", .connections = 100, .connections_of_ip = 4, .timeout_s = 30
+    };
+    int fds[5];
+
+    (void)state;
+    restart_with(&shared);
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = probe_tcp(listener.port);
+    assert_true(probe_wait_closed(fds[4]) < 5 * SEC); /* at once, long before the timeout */
+    buf_reset(&answer);
+    probe_send_text(fds[0], "GET /a HTTP/1.1\r\nHost: h\r\n" CLOSE);
+    probe_read_until(fds[0], &answer, "GET /a");
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+static void stopping_cuts_everybody_at_once(void **state)
+{
+    int64_t begin_us;
+    int fds[8];
+
+    (void)state;
+    restart_with(&patient);
+    body_size = 8 << 20;
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = probe_tcp(listener.port);
+        probe_send_text(fds[i], i % 2 ? "GET /big HTTP/1.1\r\nHost: h\r\n\r\n" : "GET /a");
+    }
+    begin_us = clock_now(clock_system()).mono_us;
+    http_server_free(server);
+    server = NULL;
+    assert_true(clock_now(clock_system()).mono_us - begin_us < SEC);
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        probe_wait_closed(fds[i]);
+        close(fds[i]);
+    }
+}
+
+/* No descriptors left for it: an error, and the socket still the caller's. */
+static void starting_can_fail(void **state)
+{
+    static const struct http_handler handler = { .handle = echo };
+    struct http_server *unset = NULL;
+    struct err err = ERR_INIT;
+    struct rlimit limit, none;
+    struct listener own;
+    int r;
+
+    (void)state;
+    assert_int_equal(listener_open("127.0.0.1:0", &own, &err), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = (rlim_t)own.fd + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    r = http_server_new(&config, own.fd, &handler, &unset, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(r, -EMFILE);
+    assert_null(unset);
+    assert_string_equal(err.text, "start the HTTP server: Too many open files");
+    assert_int_equal(close(own.fd), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_is_answered),
+        TEST(an_old_client_is_answered),
+        TEST(a_whole_url_is_a_path),
+        TEST(escapes_reach_the_handler),
+        TEST(head_has_the_length_and_no_body),
+        TEST(an_empty_body_is_an_answer),
+        TEST(no_store_and_allow_become_headers),
+        TEST(a_body_that_failed_is_a_500),
+        TEST(one_connection_takes_many_requests),
+        TEST(a_large_body_comes_whole),
+        TEST(a_head_that_is_too_large_is_refused),
+        TEST(bodies_are_not_read),
+        TEST(what_is_no_http_is_refused),
+        TEST(a_silent_client_is_cut),
+        TEST(a_client_that_takes_nothing_is_cut),
+        TEST(a_client_that_drips_is_cut),
+        TEST(those_who_hold_connections_lose_them),
+        TEST(who_asks_keeps_the_connection),
+        TEST(one_address_does_not_get_all_connections),
+        TEST(stopping_cuts_everybody_at_once),
+        TEST(starting_can_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "exporter/http/listen.h"
+#include "tests/unit/support/http_probe.h"
+#include "util.h"
+
+static char folder[32];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/test-listen-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder); /* fails where a test left something behind */
+}
+
+static void open_ok(const char *address, struct listener *ret)
+{
+    struct err err = ERR_INIT;
+
+    if (listener_open(address, ret, &err) < 0)
+        fail_msg("'%s': %s", address, err.text);
+}
+
+static void assert_refused(const char *address, int code, const char *text)
+{
+    struct listener listener = { .fd = -7 };
+    struct err err = ERR_INIT;
+
+    int r = listener_open(address, &listener, &err);
+
+    if (r != code)
+        fail_msg("'%s' gave %d, not %d", address, r, code);
+    if (!strstr(err.text, text))
+        fail_msg("'%s': '%s' does not say '%s'", address, err.text, text);
+    assert_int_equal(listener.fd, -7);
+}
+
+static void addresses_that_are_none_are_refused(void **state)
+{
+    char endless[600];
+
+    (void)state;
+    memset(endless, '1', sizeof(endless));
+    memcpy(endless + sizeof(endless) - 6, ":9917", 6);
+    assert_refused("", -EINVAL, "has no port");
+    assert_refused("9917", -EINVAL, "has no port");
+    assert_refused("127.0.0.1", -EINVAL, "has no port");
+    assert_refused("[::1]", -EINVAL, "has no port");
+    assert_refused(":", -EINVAL, "not between");
+    assert_refused(":x", -EINVAL, "'x' is no port number");
+    assert_refused(":-1", -EINVAL, "'-1' is no port number");
+    assert_refused(":+80", -EINVAL, "'+80' is no port number");
+    assert_refused(": 80", -EINVAL, "' 80' is no port number");
+    assert_refused(":65536", -EINVAL, "not between");
+    assert_refused(":99999999999999999999", -EINVAL, "no port number");
+    assert_refused("127.0.0.1:", -EINVAL, "not between");
+    assert_refused("::1:9917", -EINVAL, "needs brackets");
+    assert_refused("[::1:9917", -EINVAL, "needs brackets");
+    assert_refused("[]:9917", -EINVAL, "no IP address");
+    assert_refused("[:9917", -EINVAL, "no IP address");
+    assert_refused("127.0.0.256:9917", -EINVAL, "no IP address");
+    assert_refused("127.0.1:9917", -EINVAL, "'127.0.1' is no IP address");
+    assert_refused("2130706433:9917", -EINVAL, "no IP address");
+    assert_refused("0x7f.0.0.1:9917", -EINVAL, "no IP address");
+    assert_refused("registry.example.com:9917", -EINVAL, "no IP address");
+    assert_refused(endless, -EINVAL, "more than an IP address");
+    assert_refused("unix:", -EINVAL, "no absolute path");
+    assert_refused("unix:debug.sock", -EINVAL, "no absolute path");
+    assert_refused("unix:/1234567890123456789012345678901234567890123456789012345678901234567890123"
+                   "4567890123456789012345678901234567890",
+                   -EINVAL, "107 at most");
+    assert_refused("unix:/no/such/folder/debug.sock", -ENOENT, "/no/such/folder");
+}
+
+/* What the words alone tell is told without binding anything. */
+static void checking_finds_what_is_no_address(void **state)
+{
+    static const char *const bad[] = { "",      "9917",       ":x",          "::1:9917",
+                                       "[]:1",  "1.2.3:9917", "a.example:1", "unix:a.sock",
+                                       ":65536" };
+    static const char *const good[] = { ":1",          "127.0.0.1:0",     "[::]:9917",
+                                        "localhost:1", "unix:/no/a.sock", "0.0.0.0:65535" };
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        err_clear(&err);
+        if (listener_check(bad[i], &err) != -EINVAL || !err.text[0])
+            fail_msg("'%s' was taken for an address", bad[i]);
+    }
+    err_clear(&err);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        if (listener_check(good[i], &err) != 0)
+            fail_msg("'%s': %s", good[i], err.text);
+}
+
+static void addresses_of_all_kinds_listen(void **state)
+{
+    static const char *const addresses[] = { "127.0.0.1:0", "localhost:0", ":0", "0.0.0.0:0" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+        struct listener listener;
+
+        open_ok(addresses[i], &listener);
+        assert_int_not_equal(listener.port, 0);
+        assert_true(fcntl(listener.fd, F_GETFL) & O_NONBLOCK);
+        assert_true(fcntl(listener.fd, F_GETFD) & FD_CLOEXEC);
+        close(probe_tcp(listener.port));
+        listener_close(&listener);
+        assert_int_equal(listener.fd, -1);
+    }
+}
+
+static void ipv6_listens_where_there_is_ipv6(void **state)
+{
+    struct err err = ERR_INIT;
+    struct listener listener;
+    int r = listener_open("[::1]:0", &listener, &err);
+
+    (void)state;
+    if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
+        skip();
+    assert_int_equal(r, 0);
+    assert_int_not_equal(listener.port, 0);
+    listener_close(&listener);
+}
+
+static void a_port_in_use_is_an_error(void **state)
+{
+    struct listener first, again;
+    char address[32];
+
+    (void)state;
+    open_ok("127.0.0.1:0", &first);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", first.port);
+    assert_refused(address, -EADDRINUSE, "another process listens there");
+    snprintf(address, sizeof(address), ":%u", first.port);
+    assert_refused(address, -EADDRINUSE, "another process listens there");
+    listener_close(&first);
+    open_ok(address, &again);
+    listener_close(&again);
+}
+
+/* The side that closes first keeps the port in TIME_WAIT: a restart must not wait for that. */
+static void a_port_that_was_just_served_is_free(void **state)
+{
+    struct listener first, again;
+    char address[32];
+    int client, served;
+
+    (void)state;
+    open_ok("127.0.0.1:0", &first);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", first.port);
+    client = probe_tcp(first.port);
+    served = accept(first.fd, NULL, NULL);
+    assert_true(served >= 0);
+    close(served);
+    listener_close(&first);
+    probe_wait_closed(client);
+    close(client);
+    open_ok(address, &again);
+    listener_close(&again);
+}
+
+static void a_unix_socket_is_private_and_goes_away(void **state)
+{
+    char address[80], path[64];
+    struct listener listener;
+    struct stat file;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/new/debug.sock", folder);
+    snprintf(address, sizeof(address), "unix:%s", path);
+    open_ok(address, &listener);
+    assert_int_equal(listener.port, 0);
+    assert_int_equal(stat(path, &file), 0);
+    assert_true(S_ISSOCK(file.st_mode));
+    assert_int_equal(file.st_mode & 0777, 0600);
+    close(probe_unix(path));
+    assert_refused(address, -EADDRINUSE, "somebody listens on");
+    close(probe_unix(path)); /* and the attempt did not hurt it */
+    listener_close(&listener);
+    assert_int_equal(access(path, F_OK), -1);
+
+    snprintf(path, sizeof(path), "%s/new", folder);
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0700);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void a_stale_socket_is_replaced(void **state)
+{
+    struct listener killed, again;
+    char address[64];
+
+    (void)state;
+    snprintf(address, sizeof(address), "unix:%s/debug.sock", folder);
+    open_ok(address, &killed);
+    close(killed.fd); /* as a killed process does: the file stays */
+    open_ok(address, &again);
+    close(probe_unix(again.path));
+
+    /* The first one's end must not take the second one's file away. */
+    killed.fd = -1;
+    listener_close(&killed);
+    close(probe_unix(again.path));
+    listener_close(&again);
+}
+
+static void a_file_in_the_way_is_left_alone(void **state)
+{
+    char address[80], path[64];
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/precious", folder);
+    snprintf(address, sizeof(address), "unix:%s", path);
+    fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_refused(address, -EEXIST, "is no socket");
+    assert_int_equal(unlink(path), 0);
+
+    assert_int_equal(symlink("/tmp", path), 0); /* nor is anything followed */
+    assert_refused(address, -EEXIST, "is no socket");
+    assert_int_equal(unlink(path), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_that_are_none_are_refused),
+        cmocka_unit_test(checking_finds_what_is_no_address),
+        cmocka_unit_test(addresses_of_all_kinds_listen),
+        cmocka_unit_test(ipv6_listens_where_there_is_ipv6),
+        cmocka_unit_test(a_port_in_use_is_an_error),
+        cmocka_unit_test(a_port_that_was_just_served_is_free),
+        TEST(a_unix_socket_is_private_and_goes_away),
+        TEST(a_stale_socket_is_replaced),
+        TEST(a_file_in_the_way_is_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "buf.h"
+#include "exporter/metrics/exposition.h"
+#include "exporter/metrics/metrics.h"
+#include "exporter/metrics/process_metrics.h"
+#include "tests/unit/support/golden.h"
+#include "tests/unit/support/snapshot_fixture.h"
+#include "utf8.h"
+
+static struct fixture node;
+static struct buf text;
+static size_t left_out;
+
+static const struct process_stats process = {
+    .cpu_us = 1250 * MSEC,
+    .resident_bytes = 12345678,
+    .virtual_bytes = 234567890,
+    .start_us = FIXTURE_NOW - HOUR,
+    .open_fds = 17,
+    .max_fds = 1024,
+};
+
+static struct metrics_input input;
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    buf_init(&text, LIMIT_METRICS_BODY);
+    left_out = 0;
+    input = (struct metrics_input){
+        .snapshot = &node.snapshot,
+        .process = &process,
+        .version = "0.1.0",
+        .revision = "0123abcd",
+        .compiler = "cc 1",
+    };
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    buf_done(&text);
+    return 0;
+}
+
+static const char *scrape(void)
+{
+    struct err err = ERR_INIT;
+
+    buf_reset(&text);
+    assert_int_equal(metrics_write(&text, &input, &left_out, &err), 0);
+    return text.at;
+}
+
+static void assert_line(const char *line)
+{
+    char whole[512];
+
+    snprintf(whole, sizeof(whole), "\n%s\n", line);
+    if (!strstr(text.at, whole))
+        fail_msg("no line '%s' in\n%s", line, text.at);
+}
+
+static void assert_no(const char *part)
+{
+    if (strstr(text.at, part))
+        fail_msg("'%s' is in\n%s", part, text.at);
+}
+
+static unsigned count(const char *line_start)
+{
+    size_t len = strlen(line_start);
+    unsigned n = 0;
+
+    for (const char *at = text.at; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        n += strncmp(at, line_start, len) == 0;
+    }
+    return n;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Prometheus drops a whole scrape that has the same series twice. */
+static void assert_no_series_twice(void)
+{
+    char *copy = strdup(text.at), *save = NULL, **lines;
+    size_t n = 0;
+
+    lines = calloc(text.len, sizeof(*lines));
+    assert_non_null(copy);
+    assert_non_null(lines);
+    for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (line[0] == '#')
+            continue;
+        *strrchr(line, ' ') = '\0';
+        lines[n++] = line;
+    }
+    qsort(lines, n, sizeof(*lines), compare_lines);
+    for (size_t i = 1; i < n; i++)
+        assert_string_not_equal(lines[i - 1], lines[i]);
+    free(lines);
+    free(copy);
+}
+
+static void golden_node(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    scrape();
+    assert_golden(&text, "tests/data/exporter/metrics.txt");
+    assert_no_series_twice();
+}
+
+static void golden_openmetrics(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    input.format = EXPOSITION_OPENMETRICS;
+    scrape();
+    assert_golden(&text, "tests/data/exporter/metrics-openmetrics.txt");
+    assert_no("_created");
+}
+
+static void golden_healthy_node(void **state)
+{
+    (void)state;
+    scrape();
+    assert_golden(&text, "tests/data/exporter/metrics-healthy.txt");
+}
+
+/* --- the table ---------------------------------------------------------------------------------
+ */
+
+static void assert_name(const char *name)
+{
+    assert_true(islower((unsigned char)name[0]));
+    for (; *name; name++)
+        assert_true(islower((unsigned char)*name) || isdigit((unsigned char)*name) || *name == '_');
+}
+
+static bool ends(const char *text_, const char *end_)
+{
+    return str_ends(str_from(text_), str_from(end_));
+}
+
+static void names_follow_the_rules(void **state)
+{
+    const struct metric_family *family;
+
+    (void)state;
+    for (size_t i = 0; (family = metrics_family(i)); i++) {
+        assert_name(family->name);
+        if (!str_starts(str_from(family->name), STR("imagepull_")) &&
+            !str_starts(str_from(family->name), STR("process_")))
+            fail_msg("%s has no prefix of ours", family->name);
+        if ((family->type == METRIC_COUNTER) != ends(family->name, "_total"))
+            fail_msg("%s: counters end in _total, and nothing else does", family->name);
+        if (strstr(family->name, "timestamp") && !ends(family->name, "_timestamp_seconds"))
+            fail_msg("%s: timestamps are in seconds", family->name);
+        for (size_t label = 0; family->labels[label]; label++) {
+            assert_name(family->labels[label]);
+            assert_string_not_equal(family->labels[label], "node"); /* a target label */
+        }
+    }
+    assert_true(family == NULL);
+}
+
+/* OpenMetrics: a family with a unit has it as its name's end. */
+static void units_are_what_names_end_in(void **state)
+{
+    static const char *const units[] = { "_seconds", "_bytes" };
+    const struct metric_family *family;
+
+    (void)state;
+    for (size_t i = 0; (family = metrics_family(i)); i++) {
+        struct str name = str_from(family->name);
+        const char *unit = NULL;
+
+        if (family->type == METRIC_COUNTER)
+            name.len -= strlen("_total");
+        for (size_t u = 0; u < ARRAY_SIZE(units); u++)
+            if (str_ends(name, str_from(units[u])))
+                unit = units[u] + 1;
+        assert_string_equal(unit ? unit : "", family->unit ? family->unit : "");
+    }
+}
+
+/* --- the documentation -------------------------------------------------------------------------
+ */
+
+static void add_family(struct buf *page, const struct metric_family *family)
+{
+    buf_printf(page, "| `%s` | %s | %s | ", family->name, metric_type_name(family->type),
+               family->unit ? family->unit : "");
+    for (size_t i = 0; family->labels[i]; i++)
+        buf_printf(page, "%s`%s`", i ? ", " : "", family->labels[i]);
+    buf_printf(page, " | %s | %s |\n",
+               family->stability == METRIC_STABLE ? "stable" : "experimental", family->help);
+}
+
+/* docs/metrics.md says what the table says; UPDATE_GOLDEN=1 writes it anew. */
+static void the_documentation_is_true(void **state)
+{
+    const struct metric_family *family;
+    struct buf page;
+
+    (void)state;
+    buf_init(&page, 1 << 20);
+    buf_add_text(
+        &page,
+        "# Metrics\n\n"
+        "Made from the table in `exporter/metrics/metrics.c`; `UPDATE_GOLDEN=1` and the test of it "
+        "write "
+        "this "
+        "page.\n\n"
+        "Prometheus gets text 0.0.4 or, where it asks for it, OpenMetrics 1.0, in which "
+        "`imagepull_failures_total`\nhas exemplars: pod and namespace of each series' newest "
+        "failure. A stable metric keeps its name, labels and\nmeaning; an experimental one may "
+        "change or go.\n\n"
+        "| metric | type | unit | labels | stability | help |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; (family = metrics_family(i)); i++)
+        add_family(&page, family);
+    assert_golden(&page, "docs/metrics.md");
+    buf_done(&page);
+}
+
+static void helps_are_sentences(void **state)
+{
+    const struct metric_family *family;
+
+    (void)state;
+    for (size_t i = 0; (family = metrics_family(i)); i++) {
+        unsigned char first = (unsigned char)family->help[0];
+
+        if (!(isupper(first) || isdigit(first)) || !ends(family->help, "."))
+            fail_msg("%s: '%s' is no sentence", family->name, family->help);
+        if (strpbrk(family->help, "\\\"\n")) /* they are written without escaping */
+            fail_msg("%s: its help would need escapes", family->name);
+    }
+}
+
+static void no_family_is_there_twice(void **state)
+{
+    const struct metric_family *one, *other;
+
+    (void)state;
+    for (size_t i = 0; (one = metrics_family(i)); i++)
+        for (size_t j = 0; j < i && (other = metrics_family(j)); j++)
+            assert_string_not_equal(one->name, other->name);
+}
+
+/* --- what the samples say ----------------------------------------------------------------------
+ */
+
+static void a_known_registry_has_all_causes(void **state)
+{
+    (void)state;
+    fixture_registry(&node, "registry.example.com");
+    scrape();
+    assert_int_equal(count("imagepull_failures_total{registry=\"registry.example.com\""),
+                     CAUSE_MAX);
+    assert_line("imagepull_failures_total{registry=\"registry.example.com\",cause=\"unknown\"} 0");
+    assert_line("imagepull_attempts_total{registry=\"registry.example.com\"} 0");
+}
+
+static void reasons_appear_with_their_first_failure(void **state)
+{
+    (void)state;
+    scrape();
+    assert_no("imagepull_failure_reasons_total");
+    node.snapshot.reasons[REASON_DNS_NOT_FOUND] = 7;
+    scrape();
+    assert_line("imagepull_failure_reasons_total{cause=\"network\",reason=\"dns_not_found\"} 7");
+    assert_int_equal(count("imagepull_failure_reasons_total"), 1);
+}
+
+static void a_source_that_is_off_has_no_series(void **state)
+{
+    (void)state;
+    scrape();
+    assert_no("{source=\"events\"");
+    node.snapshot.sources[SOURCE_EVENTS].enabled = true;
+    scrape();
+    assert_line("imagepull_source_up{source=\"events\"} 0");
+    assert_line("imagepull_source_reconnects_total{source=\"events\",reason=\"refused\"} 0");
+    /* It never succeeded: 0 would be a success in 1970. */
+    assert_no("imagepull_source_last_success_timestamp_seconds{source=\"events\"}");
+}
+
+static void a_runtime_that_never_answered_is_left_out(void **state)
+{
+    (void)state;
+    node.snapshot.runtime_name = NULL;
+    node.snapshot.runtime_version = NULL;
+    scrape();
+    assert_no("imagepull_runtime_info");
+    node.snapshot.runtime_name = "cri-o";
+    scrape();
+    assert_line("imagepull_runtime_info{runtime=\"cri-o\",version=\"unknown\"} 1");
+}
+
+static void what_the_system_does_not_tell_is_left_out(void **state)
+{
+    static const struct process_stats nothing = { -1, -1, -1, -1, -1, -1 };
+
+    (void)state;
+    input.process = &nothing;
+    scrape();
+    assert_no("process_");
+}
+
+static void no_series_is_written_twice(void **state)
+{
+    struct incident_view *incident;
+
+    (void)state;
+    fixture_registry(&node, "registry.example.com");
+    fixture_incident(&node, "ns", "web-0", "app", "image");
+    fixture_incident(&node, "ns", "web-0", "app", "image")->pod_uid = "another";
+    incident = fixture_incident(&node, "ns", "web-0", "app", "image");
+    incident->kind = CONTAINER_IMAGE_VOLUME;
+    incident->verdict.cause = CAUSE_NETWORK;
+    incident->verdict.reason = REASON_DEADLINE;
+    incident = fixture_incident(&node, "ns", "web-0", "app", "other-image");
+    incident->registry = "not.counted.example";
+    fixture_incident(&node, "ns", "web-0", "app", "other-image")->registry = "other";
+    fixture_incident(&node, "n\xff", "web-0", "app", "image");
+    fixture_incident(&node, "n\xfe", "web-0", "app", "image");
+    scrape();
+    assert_no_series_twice();
+    assert_int_equal(count("imagepull_container_blocked_info"), 3);
+    assert_int_equal(count("imagepull_container_blocked_since_timestamp_seconds"), 3);
+}
+
+static void fill(unsigned n)
+{
+    static char pods[FIXTURE_INCIDENTS][16];
+
+    node.snapshot.n_incidents = 0;
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(pods[i], sizeof(pods[i]), "pod-%u", i);
+        fixture_incident(&node, "ns", pods[i], "app", "image");
+    }
+}
+
+/* The agent's own count and ours are one series; ours grows by what is newly left out, however
+ * often anybody asks. */
+static void series_over_the_cap_are_counted_once(void **state)
+{
+    (void)state;
+    node.snapshot.limit_hits[LIMIT_HIT_INFO_SERIES] = 1000;
+    fill(LIMIT_INFO_SERIES);
+    scrape();
+    assert_int_equal(left_out, 0);
+    assert_line("imagepull_container_blocked_left_out 0");
+    assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1000");
+
+    fill(LIMIT_INFO_SERIES + 7);
+    scrape();
+    assert_int_equal(left_out, 7);
+    assert_line("imagepull_container_blocked_left_out 7");
+    assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
+    assert_int_equal(count("imagepull_container_blocked_info"), LIMIT_INFO_SERIES);
+    assert_int_equal(count("imagepull_container_blocked_since_timestamp_seconds"),
+                     LIMIT_INFO_SERIES);
+
+    input.info_left_out_before = 7;
+    input.info_left_out_total = 7;
+    scrape();
+    assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
+
+    fill(LIMIT_INFO_SERIES + 2);
+    scrape();
+    assert_line("imagepull_container_blocked_left_out 2");
+    assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
+}
+
+static void hostile_names_do_no_harm(void **state)
+{
+    static char endless[100001];
+    static const char *const names[] = {
+        "\"} 1\nforged{a=\"",
+        "a\\",
+        "\xff\xfe\xc0\x80",
+        "<script>alert(1)</script>",
+        "# HELP x\n# TYPE x counter\nx 1",
+        "not-found/unauthorized-401:timeout",
+        endless,
+    };
+
+    (void)state;
+    memset(endless, 'e', sizeof(endless) - 1);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        fixture_incident(&node, names[i], names[i], names[i], names[i])->registry = names[i];
+        fixture_registry(&node, names[i]);
+    }
+    scrape();
+    assert_no_series_twice();
+    assert_no("\nforged");
+    assert_no("\nx 1");
+    assert_int_equal(utf8_prefix(buf_str(&text)), text.len);
+}
+
+static void hostile_names_do_no_harm_to_openmetrics(void **state)
+{
+    (void)state;
+    input.format = EXPOSITION_OPENMETRICS;
+    hostile_names_do_no_harm(state);
+    assert_true(str_ends(buf_str(&text), STR("\n# EOF\n")));
+    assert_ptr_equal(strstr(text.at, "# EOF"), text.at + text.len - strlen("# EOF\n"));
+}
+
+static void a_document_over_its_limit_is_an_error(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    buf_done(&text);
+    buf_init(&text, 1000);
+    assert_int_equal(metrics_write(&text, &input, &left_out, &err), -E2BIG);
+    assert_string_equal(err.text, "metrics of 0 incidents are over 1000 bytes");
+}
+
+/* --- another reader ----------------------------------------------------------------------------
+ */
+
+#define PROMTOOL "/usr/bin/promtool"
+
+static void promtool_is_content(void **state)
+{
+    FILE *promtool;
+
+    if (access(PROMTOOL, X_OK) != 0)
+        skip();
+    hostile_names_do_no_harm(state);
+    fill(LIMIT_INFO_SERIES + 1);
+    node.snapshot.reasons[REASON_DNS_NOT_FOUND] = 7;
+    scrape();
+    promtool = popen(PROMTOOL " check metrics", "we");
+    assert_non_null(promtool);
+    assert_int_equal(fwrite(text.at, 1, text.len, promtool), text.len);
+    assert_int_equal(pclose(promtool), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(golden_node),
+        TEST(golden_openmetrics),
+        TEST(golden_healthy_node),
+        TEST(names_follow_the_rules),
+        TEST(units_are_what_names_end_in),
+        TEST(the_documentation_is_true),
+        TEST(helps_are_sentences),
+        TEST(no_family_is_there_twice),
+        TEST(a_known_registry_has_all_causes),
+        TEST(reasons_appear_with_their_first_failure),
+        TEST(a_source_that_is_off_has_no_series),
+        TEST(a_runtime_that_never_answered_is_left_out),
+        TEST(what_the_system_does_not_tell_is_left_out),
+        TEST(no_series_is_written_twice),
+        TEST(series_over_the_cap_are_counted_once),
+        TEST(hostile_names_do_no_harm),
+        TEST(hostile_names_do_no_harm_to_openmetrics),
+        TEST(a_document_over_its_limit_is_an_error),
+        TEST(promtool_is_content),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The whole of exporter/, asked over real sockets by libcurl. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <curl/curl.h>
+
+#include "buf.h"
+#include "exporter/exporter.h"
+#include "tests/unit/support/golden.h"
+#include "tests/unit/support/snapshot_fixture.h"
+
+static struct fixture node;
+static struct exporter *exporter;
+static char folder[32], socket_path[64];
+
+static const struct exporter_config tcp = {
+    .web_listen = "127.0.0.1:0",
+    .debug_listen = "127.0.0.1:0",
+    .version = "0.1.0",
+    .revision = "0123abcd",
+};
+
+static struct exporter_config with(const char *web_listen, const char *debug_listen)
+{
+    struct exporter_config config = tcp;
+
+    config.web_listen = web_listen;
+    config.debug_listen = debug_listen;
+    return config;
+}
+
+static void start(const struct exporter_config *config)
+{
+    struct snapshot_source source = fixture_source(&node);
+    struct err err = ERR_INIT;
+
+    if (exporter_new(config, &source, &exporter, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    strcpy(folder, "/tmp/test-exporter-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(socket_path, sizeof(socket_path), "%s/debug.sock", folder);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    exporter_free(exporter);
+    exporter = NULL;
+    return rmdir(folder);
+}
+
+/* --- asking ------------------------------------------------------------------------------------
+ */
+
+struct reply {
+    long status;
+    char type[64];
+    struct buf body;
+};
+
+static size_t keep(char *part, size_t one, size_t size, void *body)
+{
+    buf_add(body, (struct str){ .at = part, .len = one * size });
+    return size;
+}
+
+/* GET on 127.0.0.1:`port`, or on `unix_socket` where that is not NULL. */
+static void get(uint16_t port, const char *unix_socket, const char *path, struct reply *ret)
+{
+    CURL *curl = curl_easy_init();
+    char url[256];
+    const char *type;
+
+    assert_non_null(curl);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", port ? port : 80, path);
+    buf_init(&ret->body, 64 << 20);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &ret->body);
+    if (unix_socket)
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
+    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    snprintf(ret->type, sizeof(ret->type), "%s", type ? type : "");
+    curl_easy_cleanup(curl);
+    buf_add_byte(&ret->body, '\0');
+    ret->body.len--;
+}
+
+static void assert_get(uint16_t port, const char *unix_socket, const char *path, long status,
+                       const char *part)
+{
+    struct reply reply;
+
+    get(port, unix_socket, path, &reply);
+    if (reply.status != status || !strstr(reply.body.at, part))
+        fail_msg("%s: %ld %s", path, reply.status, reply.body.at);
+    buf_done(&reply.body);
+}
+
+/* --- tests -------------------------------------------------------------------------------------
+ */
+
+static void both_listeners_serve(void **state)
+{
+    uint16_t web, debug;
+
+    (void)state;
+    start(&tcp);
+    web = exporter_web_port(exporter);
+    debug = exporter_debug_port(exporter);
+    assert_int_not_equal(web, 0);
+    assert_int_not_equal(debug, 0);
+    assert_get(web, NULL, "/metrics", 200, "\nimagepull_container_blocked_info{");
+    assert_get(web, NULL, "/metrics", 200, "\nprocess_start_time_seconds ");
+    assert_get(web, NULL, "/-/healthy", 200, "healthy\n");
+    assert_get(web, NULL, "/-/ready", 200, "ready\n");
+    assert_get(web, NULL, "/", 200, "<h1>imagepull-exporter</h1>");
+    assert_get(web, NULL, "/nothing", 404, "nothing is served here");
+    assert_get(debug, NULL, "/", 200, "/debug/failures");
+    assert_get(debug, NULL, "/debug/failures/default/web-0", 200, "\"pod\":\"web-0\"");
+    assert_get(debug, NULL, "/debug/failures/default/web%2D9", 404, "{\"error\":");
+    assert_get(debug, NULL, "/debug/sources", 200, "\"source\":\"cri\"");
+}
+
+/* Whoever can scrape must not read messages and the names of Secrets. */
+static void the_listeners_do_not_share_routes(void **state)
+{
+    (void)state;
+    start(&tcp);
+    assert_get(exporter_web_port(exporter), NULL, "/debug/failures", 404, "nothing");
+    assert_get(exporter_debug_port(exporter), NULL, "/metrics", 404, "nothing");
+}
+
+static void answers_are_whole_and_typed(void **state)
+{
+    struct reply reply;
+
+    (void)state;
+    start(&tcp);
+    get(exporter_debug_port(exporter), NULL, "/debug/failures", &reply);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(reply.type, "application/json");
+    assert_golden(&reply.body, "tests/data/exporter/failures.json");
+    buf_done(&reply.body);
+
+    get(exporter_web_port(exporter), NULL, "/metrics", &reply);
+    assert_string_equal(reply.type, "text/plain; version=0.0.4; charset=utf-8");
+    buf_done(&reply.body);
+}
+
+static void debug_is_served_on_a_unix_socket(void **state)
+{
+    char listen[80];
+    struct exporter_config config = with("127.0.0.1:0", listen);
+
+    (void)state;
+    snprintf(listen, sizeof(listen), "unix:%s", socket_path);
+    start(&config);
+    assert_int_equal(exporter_debug_port(exporter), 0);
+    assert_get(0, socket_path, "/debug/failures", 200, "\"failures\":[");
+    exporter_free(exporter);
+    exporter = NULL;
+    assert_int_equal(access(socket_path, F_OK), -1);
+}
+
+static void metrics_are_served_on_each_address(void **state)
+{
+    struct exporter_config config = with(NULL, "off");
+    char addresses[64];
+    uint16_t other;
+
+    (void)state;
+    start(&tcp); /* to find a port that is free */
+    other = exporter_web_port(exporter);
+    exporter_free(exporter);
+    exporter = NULL;
+    snprintf(addresses, sizeof(addresses), "[::1]:0,127.0.0.1:%u", other);
+    config.web_listen = addresses;
+    start(&config);
+    assert_get(other, NULL, "/metrics", 200, "imagepull_");
+    assert_int_not_equal(exporter_web_port(exporter), other);
+}
+
+static void metrics_can_be_elsewhere(void **state)
+{
+    struct exporter_config config = with("127.0.0.1:0", "off");
+
+    (void)state;
+    config.telemetry_path = "/node/images";
+    start(&config);
+    assert_get(exporter_web_port(exporter), NULL, "/node/images", 200, "imagepull_");
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 404, "nothing");
+}
+
+static void debug_can_be_off(void **state)
+{
+    struct exporter_config config = with("127.0.0.1:0", "off");
+
+    (void)state;
+    start(&config);
+    assert_int_equal(exporter_debug_port(exporter), 0);
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 200, "imagepull_");
+}
+
+static void assert_start_refused(const struct exporter_config *config, int code, const char *text)
+{
+    struct snapshot_source source = fixture_source(&node);
+    struct exporter *unset = NULL;
+    struct err err = ERR_INIT;
+    int r = exporter_new(config, &source, &unset, &err);
+
+    if (r != code || strcmp(err.text, text) != 0)
+        fail_msg("%d, '%s'", r, err.text);
+    assert_null(unset);
+}
+
+static void a_refusal_names_the_flag(void **state)
+{
+    struct exporter_config config = with("nonsense", "off");
+
+    (void)state;
+    assert_start_refused(&config, -EINVAL,
+                         "--web.listen-address=nonsense: 'nonsense' has no port; it looks like "
+                         "127.0.0.1:9917 or :9917");
+    config = with("127.0.0.1:0", "unix:debug.sock");
+    assert_start_refused(
+        &config, -EINVAL,
+        "--debug.listen-address=unix:debug.sock: 'debug.sock' is no absolute path");
+    config = with("127.0.0.1:0,", "off");
+    assert_start_refused(&config, -EINVAL,
+                         "--web.listen-address=127.0.0.1:0,: '' has no port; it looks like "
+                         "127.0.0.1:9917 or :9917");
+    config = with("127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,"
+                  "127.0.0.1:0,127.0.0.1:0,:0",
+                  "off");
+    assert_start_refused(&config, -EINVAL,
+                         "--web.listen-address=127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,"
+                         "127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,:0: more than 8 "
+                         "addresses");
+    config = with("127.0.0.1:0", "off");
+    config.telemetry_path = "/healthz";
+    assert_start_refused(&config, -EINVAL,
+                         "--web.telemetry-path: '/healthz' has another answer already");
+    config = with("off", "off"); /* an exporter without /metrics is none */
+    assert_start_refused(&config, -EINVAL,
+                         "--web.listen-address=off: 'off' has no port; it looks like "
+                         "127.0.0.1:9917 or :9917");
+}
+
+static void a_port_in_use_is_refused(void **state)
+{
+    char taken[32], both[64], text[256];
+    struct exporter_config config = with(both, "off");
+
+    (void)state;
+    start(&tcp);
+    snprintf(taken, sizeof(taken), "127.0.0.1:%u", exporter_web_port(exporter));
+    snprintf(both, sizeof(both), "127.0.0.1:0,%s", taken); /* of several it names the one */
+    snprintf(text, sizeof(text),
+             "--web.listen-address=%s: '%s': another process listens there already: end it, or "
+             "take another port",
+             both, taken);
+    assert_start_refused(&config, -EADDRINUSE, text);
+
+    /* The other way round the web listener, which could start, must not stay. */
+    config = with("127.0.0.1:0", taken);
+    snprintf(text, sizeof(text),
+             "--debug.listen-address=%s: '%s': another process listens there already: end it, or "
+             "take another port",
+             taken, taken);
+    assert_start_refused(&config, -EADDRINUSE, text);
+    assert_get(exporter_web_port(exporter), NULL, "/-/healthy", 200, "healthy");
+}
+
+static void a_restart_gets_its_port_back(void **state)
+{
+    char address[32];
+    struct exporter_config config = with(address, "off");
+
+    (void)state;
+    start(&tcp);
+    snprintf(address, sizeof(address), "127.0.0.1:%u", exporter_web_port(exporter));
+    for (int i = 0; i < 5; i++) {
+        assert_get(exporter_web_port(exporter), NULL, "/metrics", 200, "imagepull_");
+        exporter_free(exporter);
+        exporter = NULL;
+        start(&config);
+    }
+}
+
+static void each_request_takes_one_snapshot(void **state)
+{
+    (void)state;
+    start(&tcp);
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 200, "");
+    assert_int_equal(node.taken, 1);
+    assert_get(exporter_debug_port(exporter), NULL, "/debug/failures", 200, "");
+    assert_int_equal(node.taken, 2);
+    assert_int_equal(node.detail, SNAPSHOT_DETAIL);
+}
+
+static void freeing_nothing_is_fine(void **state)
+{
+    (void)state;
+    exporter_free(NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(both_listeners_serve),
+        TEST(the_listeners_do_not_share_routes),
+        TEST(answers_are_whole_and_typed),
+        TEST(debug_is_served_on_a_unix_socket),
+        TEST(metrics_are_served_on_each_address),
+        TEST(metrics_can_be_elsewhere),
+        TEST(debug_can_be_off),
+        TEST(a_refusal_names_the_flag),
+        TEST(a_port_in_use_is_refused),
+        TEST(a_restart_gets_its_port_back),
+        TEST(each_request_takes_one_snapshot),
+        TEST(freeing_nothing_is_fine),
+    };
+    int failed;
+
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    curl_global_cleanup();
+    return failed;
+}

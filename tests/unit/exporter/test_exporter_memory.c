@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * exporter/ with each allocation failing once. A program of its own because the
+ * heap that fails is for one thread: no request goes over a socket here.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "exporter/debug/debug.h"
+#include "exporter/exporter.h"
+#include "exporter/metrics/web.h"
+#include "tests/unit/support/fault_heap.h"
+#include "tests/unit/support/snapshot_fixture.h"
+
+static struct fixture node;
+
+static int begin(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    fixture_incident(&node, "broken\xff", "p", "c", "i");
+    return 0;
+}
+
+static void a_start_fails_whole(void **state)
+{
+    const struct exporter_config config = {
+        .web_listen = "127.0.0.1:0",
+        .debug_listen = "127.0.0.1:0",
+        .version = "0.1.0",
+        .revision = "0123abcd",
+    };
+    struct snapshot_source source = fixture_source(&node);
+
+    (void)state;
+    for (size_t n = 0;; n++) {
+        struct exporter *exporter = NULL;
+        struct err err = ERR_INIT;
+        int r;
+
+        fault_heap_fail_at(n);
+        r = exporter_new(&config, &source, &exporter, &err);
+        if (!fault_heap_fired()) {
+            assert_int_equal(r, 0);
+            assert_true(n >= 3); /* the exporter and two servers */
+            exporter_free(exporter);
+            assert_int_equal(fault_heap_live(), 0);
+            return;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_null(exporter);
+        assert_int_equal(fault_heap_live(), 0);
+    }
+}
+
+/* Metrics that were written to their end: memory ran out when they were to be packed. */
+static bool ends_whole(const struct http_response *response)
+{
+    const struct str body = buf_str(&response->body);
+
+    return !buf_error(&response->body) && response->vary &&
+           (response->encoding || (body.len && str_find(body, STR("process_max_fds "))));
+}
+
+/* Each failed allocation makes an answer that says so, or a body whose error sticks, and the last
+ * round, in which none fails, the answer itself. */
+static void answer_fails_whole(const struct http_handler *handler, const char *path)
+{
+    const struct http_request request = { .method = "GET",
+                                          .path = path,
+                                          .accept_encoding = "gzip" };
+
+    for (size_t n = 0;; n++) {
+        struct http_response response = { .status = HTTP_OK };
+        bool fired;
+
+        buf_init(&response.body, LIMIT_DEBUG_BODY);
+        fault_heap_fail_at(n);
+        handler->handle(handler->self, &request, &response);
+        fired = fault_heap_fired();
+        if (!fired) {
+            assert_int_equal(response.status, HTTP_OK);
+            assert_int_equal(buf_error(&response.body), 0);
+            assert_true(n > 0);
+        } else if (response.status == HTTP_OK && ends_whole(&response)) {
+            assert_int_equal(buf_error(&response.body), 0); /* it did without */
+        } else if (response.status == HTTP_OK) {
+            assert_int_equal(buf_error(&response.body), -ENOMEM);
+        } else {
+            assert_int_equal(response.status, HTTP_SERVER_ERROR);
+            assert_int_equal(buf_error(&response.body), 0);
+        }
+        if (response.sent)
+            response.sent(response.sent_self);
+        buf_done(&response.body);
+        assert_int_equal(fault_heap_live(), 0);
+        if (!fired)
+            return;
+    }
+}
+
+static void web_answers_fail_whole(void **state)
+{
+    struct snapshot_source source = fixture_source(&node);
+    const struct web_config config = {
+        .metrics_path = "/metrics",
+        .version = "0.1.0",
+        .revision = "0123abcd",
+    };
+    struct web web;
+    struct http_handler handler = { .self = &web, .handle = web_handle };
+
+    (void)state;
+    web_init(&web, &source, &config);
+    answer_fails_whole(&handler, "/");
+    answer_fails_whole(&handler, "/metrics");
+    answer_fails_whole(&handler, "/healthz");
+}
+
+static void debug_answers_fail_whole(void **state)
+{
+    struct debug debug = { .source = fixture_source(&node) };
+    struct http_handler handler = { .self = &debug, .handle = debug_handle };
+
+    (void)state;
+    answer_fails_whole(&handler, "/");
+    answer_fails_whole(&handler, "/debug/failures");
+    answer_fails_whole(&handler, "/debug/failures/default/web-0");
+    answer_fails_whole(&handler, "/debug/sources");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_start_fails_whole, begin),
+        cmocka_unit_test_setup(web_answers_fail_whole, begin),
+        cmocka_unit_test_setup(debug_answers_fail_whole, begin),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

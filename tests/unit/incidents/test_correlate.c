@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/incidents/world.h"
+
+#include "tests/unit/support/fault_heap.h"
+
+/* A short history that goes through every file of the table. */
+static int tell_history(struct correlate *c, struct instant now)
+{
+    const struct container_fact app = { .name = STR("app"),
+                                        .image = STR(IMAGE),
+                                        .phase = PHASE_WAITING,
+                                        .waiting_reason = STR("ErrImagePull"),
+                                        .waiting_message = STR(UNAUTHORIZED_TEXT) };
+    const struct image_volume_fact volume = { .volume = STR("v"), .reference = STR("model:v1") };
+    const struct str secret = STR("regcred");
+    const struct observation history[] = {
+        { .kind = OBSERVE_RUNTIME, .runtime = { .name = STR("containerd"), .version = STR("1") } },
+        { .kind = OBSERVE_POD,
+          .pod = { .namespace = STR("default"),
+                   .name = STR("web-0"),
+                   .uid = STR("u"),
+                   .mirror_uid = STR("m"),
+                   .pull_secrets = &secret,
+                   .n_pull_secrets = 1,
+                   .containers = &app,
+                   .n_containers = 1,
+                   .image_volumes = &volume,
+                   .n_image_volumes = 1 } },
+        { .kind = OBSERVE_EVENT,
+          .event = { .event_uid = STR("e1"),
+                     .pod_uid = STR("u"),
+                     .reason = STR("FailedToRetrieveImagePullSecret"),
+                     .message = STR("Unable to retrieve some image pull secrets (regcred); x"),
+                     .count = 1 } },
+        { .kind = OBSERVE_EVENT,
+          .event = { .event_uid = STR("e2"),
+                     .pod_uid = STR("u"),
+                     .field_path = STR(APP_PATH),
+                     .reason = STR("Failed"),
+                     .message = STR("Failed to pull image \"" IMAGE "\": manifest unknown"),
+                     .count = 2 } },
+        { .kind = OBSERVE_IMAGE, .image = { .image = STR(IMAGE) } },
+        { .kind = OBSERVE_POD_DELETED, .pod = { .uid = STR("u") } },
+    };
+    struct snapshot snapshot = { .taken = now };
+    struct wanted wanted;
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(history); i++) {
+        int one = correlate_observe(c, &history[i], now);
+
+        correlate_wanted(c, now, &wanted);
+        wanted_done(&wanted);
+        r = one < 0 ? one : r;
+    }
+    arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
+    if (correlate_picture(c, SNAPSHOT_DETAIL, &snapshot) < 0 || correlate_advise(&snapshot) < 0)
+        r = -1;
+    snapshot_done(&snapshot);
+    return r;
+}
+
+static void the_table_survives_every_failed_allocation(void **state)
+{
+    const struct instant now = { .mono_us = HOUR, .wall_us = 1000 * HOUR };
+
+    (void)state;
+    for (size_t n = 0;; n++) {
+        struct correlate *c;
+
+        fault_heap_fail_at(n);
+        c = correlate_new(
+            &(struct correlate_config){ .max_registries = 2, .stall_after_us = 2 * MINUTE }, now);
+        if (c)
+            tell_history(c, now);
+        correlate_free(c);
+        assert_int_equal(fault_heap_live(), 0);
+        if (!fault_heap_fired())
+            break;
+    }
+}
+
+static void a_lost_observation_is_reported(void **state)
+{
+    const struct instant now = { .mono_us = HOUR, .wall_us = 1000 * HOUR };
+    struct correlate *c = correlate_new(
+        &(struct correlate_config){ .max_registries = 2, .stall_after_us = 2 * MINUTE }, now);
+
+    (void)state;
+    fault_heap_fail_at(0);
+    assert_true(tell_history(c, now) < 0);
+    assert_true(fault_heap_fired());
+    correlate_free(c);
+}
+
+static void words_about_unknown_things_are_no_error(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_event(w, "nobody", APP_PATH, "e", "Failed", "Failed to pull image", 1);
+    tell_created(w, "nobody", "app");
+    tell_deleted(w, "nobody");
+    tell_list_end(w);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 0);
+    world_look_done(&look);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_survives_every_failed_allocation),
+        cmocka_unit_test(a_lost_observation_is_reported),
+        WORLD_TEST(words_about_unknown_things_are_no_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/http/client.h"
+#include "clock.h"
+#include "tests/unit/support/fault_heap.h"
+#include "util.h"
+
+/*
+ * The client against a server on this machine that speaks plain HTTP from a script, one connection:
+ * it reads one request's head, says its piece and closes, or keeps the connection and is silent.
+ */
+
+struct server {
+    int listener;
+    int port;
+    pthread_t thread;
+    const char *answer;
+    bool stays; /* silent until the client goes */
+    char request[4096];
+};
+
+static void *serve(void *arg)
+{
+    struct server *server = arg;
+    int peer = accept(server->listener, NULL, NULL);
+    size_t len = 0;
+    ssize_t n;
+
+    if (peer < 0)
+        return NULL;
+    while (len + 1 < sizeof(server->request) && !strstr(server->request, "\r\n\r\n")) {
+        n = read(peer, server->request + len, sizeof(server->request) - 1 - len);
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    n = send(peer, server->answer, strlen(server->answer), MSG_NOSIGNAL);
+    while (n > 0 && server->stays) {
+        char rest[64];
+
+        if (read(peer, rest, sizeof(rest)) <= 0)
+            break;
+    }
+    close(peer);
+    return NULL;
+}
+
+static void server_start(struct server *server, const char *answer, bool stays)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
+    socklen_t len = sizeof(address);
+
+    *server = (struct server){ .answer = answer, .stays = stays };
+    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(server->listener, 1), 0);
+    assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &len), 0);
+    server->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void server_stop(struct server *server)
+{
+    shutdown(server->listener, SHUT_RDWR);
+    pthread_join(server->thread, NULL);
+    close(server->listener);
+}
+
+/* What came of one request, in the order in which it came: "A" answered, "R" received, "E" ended.
+ */
+struct result {
+    char order[8];
+    int status;
+    char content_type[100];
+    char body[1000];
+    int break_off; /* what `received` returns */
+    bool complete, by_peer;
+    char text[600];
+    int64_t retry_after_us;
+};
+
+static void note(struct result *result, char what)
+{
+    const size_t len = strlen(result->order);
+
+    if (len + 1 < sizeof(result->order) && (len == 0 || result->order[len - 1] != what))
+        result->order[len] = what;
+}
+
+static void on_answered(void *self, int status, const char *content_type)
+{
+    struct result *result = self;
+
+    note(result, 'A');
+    result->status = status;
+    snprintf(result->content_type, sizeof(result->content_type), "%s",
+             content_type ? content_type : "(none)");
+}
+
+static int on_received(void *self, struct str bytes)
+{
+    struct result *result = self;
+    const size_t len = strlen(result->body);
+
+    note(result, 'R');
+    snprintf(result->body + len, sizeof(result->body) - len, "%.*s", STR_ARG(bytes));
+    return result->break_off;
+}
+
+static void on_ended(void *self, const struct client_end *end)
+{
+    struct result *result = self;
+
+    note(result, 'E');
+    result->complete = end->complete;
+    result->by_peer = end->by_peer;
+    result->retry_after_us = end->retry_after_us;
+    snprintf(result->text, sizeof(result->text), "%s", end->text);
+}
+
+static struct client *new_client(int port, const char *scheme, const char *token_file)
+{
+    static char server[64];
+    static struct credentials credentials;
+    const struct client_config config = { .credentials = &credentials,
+                                          .user_agent = "imagepull-exporter/1.2" };
+    struct client *client = NULL;
+
+    snprintf(server, sizeof(server), "%s://127.0.0.1:%d", scheme, port);
+    credentials = (struct credentials){ .server = server, .token.file = (char *)token_file };
+    assert_int_equal(client_new(&config, &client, NULL), 0);
+    return client;
+}
+
+static struct client_request *get(struct client *client, bool watch, struct result *result)
+{
+    const struct client_handler handler = {
+        .self = result, .answered = on_answered, .received = on_received, .ended = on_ended
+    };
+
+    return client_get(client, STR("/api/v1/pods?x=y"), watch, &handler);
+}
+
+static void run_until(struct client *client, const struct result *result, char what)
+{
+    for (int turns = 0; turns < 1000 && !strchr(result->order, what); turns++)
+        client_run(client, 5 * SEC);
+    if (!strchr(result->order, what))
+        fail_msg("no '%c' came, only '%s'", what, result->order);
+}
+
+static void fetch(const char *answer, const char *token_file, struct result *result,
+                  struct server *server)
+{
+    struct client *client;
+
+    server_start(server, answer, false);
+    client = new_client(server->port, "http", token_file);
+    assert_non_null(get(client, true, result));
+    assert_string_equal(result->order, ""); /* never from within the call */
+    run_until(client, result, 'E');
+    client_free(client);
+    server_stop(server);
+}
+
+static void an_answer_comes_head_first(void **state)
+{
+    struct result result = { 0 };
+    struct server server;
+
+    (void)state;
+    fetch("HTTP/1.1 100 Continue\r\n\r\n"
+          "HTTP/1.1 200 OK\r\nContent-Type: application/x\r\nContent-Length: 5\r\n\r\nhello",
+          NULL, &result, &server);
+    assert_string_equal(result.order, "ARE");
+    assert_int_equal(result.status, 200);
+    assert_string_equal(result.content_type, "application/x");
+    assert_string_equal(result.body, "hello");
+    assert_true(result.complete);
+    assert_true(result.retry_after_us == 0);
+}
+
+static void a_request_says_who_asks_for_what(void **state)
+{
+    char path[] = "/tmp/test_kube_client.XXXXXX";
+    struct result result = { 0 };
+    struct server server;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(write(fd, " secret \n", 9), 9);
+    close(fd);
+    fetch("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", path, &result, &server);
+    unlink(path);
+    assert_string_equal(result.order, "AE");
+    assert_string_equal(result.content_type, "(none)");
+    assert_ptr_equal(strstr(server.request, "GET /api/v1/pods?x=y HTTP/1.1\r\n"), server.request);
+    assert_non_null(strstr(server.request, "\r\nUser-Agent: imagepull-exporter/1.2\r\n"));
+    assert_non_null(
+        strstr(server.request, "\r\nAccept: application/vnd.kubernetes.protobuf;stream=watch\r\n"));
+    assert_non_null(strstr(server.request, "\r\nAuthorization: Bearer secret\r\n"));
+}
+
+/* The kubelet replaces it every hour or so; what a 401 asks again with is what stands there now. */
+static void a_token_file_that_changed_counts_for_the_next_request(void **state)
+{
+    static const char *const tokens[] = { "first", "second" };
+    char path[] = "/tmp/test_kube_client.XXXXXX", header[64];
+    struct server server;
+
+    (void)state;
+    close(mkstemp(path));
+    for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+        struct result result = { 0 };
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        fputs(tokens[i], file);
+        assert_int_equal(fclose(file), 0);
+        fetch("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", path, &result, &server);
+        assert_int_equal(result.status, 401);
+        snprintf(header, sizeof(header), "\r\nAuthorization: Bearer %s\r\n", tokens[i]);
+        assert_non_null(strstr(server.request, header));
+    }
+    unlink(path);
+}
+
+static void a_redirect_is_an_answer_and_not_followed(void **state)
+{
+    struct result result = { 0 };
+    struct server server;
+
+    (void)state;
+    fetch("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", NULL,
+          &result, &server);
+    assert_string_equal(result.order, "AE");
+    assert_int_equal(result.status, 302);
+    assert_true(result.complete);
+}
+
+static void a_servers_wish_for_patience_is_told(void **state)
+{
+    struct result result = { 0 };
+    struct server server;
+
+    (void)state;
+    fetch("HTTP/1.1 429 Slow down\r\nRetry-After: 17\r\nContent-Length: 2\r\n\r\nno", NULL, &result,
+          &server);
+    assert_string_equal(result.order, "ARE");
+    assert_int_equal(result.status, 429);
+    assert_true(result.retry_after_us == 17 * SEC);
+}
+
+static void a_broken_answer_is_the_peers_doing(void **state)
+{
+    struct result cut = { 0 }, empty = { 0 };
+    struct server server;
+
+    (void)state;
+    fetch("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", NULL, &cut, &server);
+    assert_string_equal(cut.order, "ARE");
+    assert_false(cut.complete);
+    assert_true(cut.by_peer);
+    assert_true(cut.text[0] != '\0');
+
+    fetch("", NULL, &empty, &server);
+    assert_string_equal(empty.order, "E");
+    assert_false(empty.complete);
+}
+
+static void a_head_over_curls_limit_is_not_called_a_lack_of_memory(void **state)
+{
+    static char answer[(120 << 10) + 64] = "HTTP/1.1 200 OK\r\nX-Long: ";
+    struct result result = { 0 };
+    struct server server;
+    const size_t len = strlen(answer);
+
+    (void)state;
+    memset(answer + len, 'a', (120 << 10));
+    strcpy(answer + len + (120 << 10), "\r\n\r\n");
+    fetch(answer, NULL, &result, &server);
+    assert_string_equal(result.order, "E");
+    assert_false(result.complete);
+    if (!strstr(result.text, "a header of over 100 KiB"))
+        fail_msg("%s", result.text);
+}
+
+static void a_handler_can_break_off(void **state)
+{
+    struct result result = { .break_off = -EPROTO };
+    struct server server;
+
+    (void)state;
+    fetch("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", NULL, &result, &server);
+    assert_string_equal(result.order, "ARE");
+    assert_false(result.complete);
+    assert_false(result.by_peer);
+}
+
+static void nobody_there_is_told_as_such(void **state)
+{
+    struct result result = { 0 };
+    struct server server;
+    struct client *client;
+
+    (void)state;
+    server_start(&server, "", false);
+    server_stop(&server); /* its port is free again */
+    client = new_client(server.port, "http", NULL);
+    assert_non_null(get(client, false, &result));
+    run_until(client, &result, 'E');
+    assert_string_equal(result.order, "E");
+    assert_false(result.complete);
+    assert_false(result.by_peer);
+    assert_non_null(strstr(result.text, "Failed to connect to 127.0.0.1"));
+    client_free(client);
+}
+
+static void plain_http_is_no_tls(void **state)
+{
+    struct result result = { 0 };
+    struct server server;
+    struct client *client;
+
+    (void)state;
+    server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false);
+    client = new_client(server.port, "https", NULL);
+    assert_non_null(get(client, false, &result));
+    /* The server waits for the end of a head that never comes. */
+    for (int turns = 0; turns < 3; turns++)
+        client_run(client, 10 * MSEC);
+    client_free(client);
+    server_stop(&server);
+    assert_string_equal(result.body, "");
+    assert_int_equal(result.status, 0);
+}
+
+static void a_token_that_cannot_be_read_ends_the_request(void **state)
+{
+    struct result result = { 0 };
+    struct client *client = new_client(1, "http", "/nowhere/token");
+
+    (void)state;
+    assert_non_null(get(client, false, &result));
+    assert_string_equal(result.order, "");
+    client_run(client, 5 * SEC);
+    assert_string_equal(result.order, "E");
+    assert_false(result.complete);
+    assert_non_null(strstr(result.text, "'/nowhere/token': No such file or directory"));
+    client_free(client);
+}
+
+static void what_is_cancelled_says_nothing_more(void **state)
+{
+    struct result result = { 0 }, left_open = { 0 };
+    struct server server, other;
+    struct client_request *request;
+    struct client *client;
+
+    (void)state;
+    server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", true);
+    client = new_client(server.port, "http", NULL);
+    request = get(client, true, &result);
+    run_until(client, &result, 'R');
+    client_cancel(request);
+    client_run(client, 0);
+    assert_string_equal(result.order, "AR");
+    client_cancel(NULL);
+    client_free(client);
+    server_stop(&server);
+
+    /* Nor does what is still under way when the client goes. */
+    server_start(&other, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", true);
+    client = new_client(other.port, "http", NULL);
+    assert_non_null(get(client, true, &left_open));
+    run_until(client, &left_open, 'R');
+    client_free(client);
+    server_stop(&other);
+    assert_string_equal(left_open.order, "AR");
+    client_free(NULL);
+}
+
+static void a_wakeup_ends_the_waiting(void **state)
+{
+    struct client *client = new_client(1, "http", NULL);
+    const int64_t start_us = clock_now(clock_system()).mono_us;
+
+    (void)state;
+    client_wakeup(client);
+    client_run(client, 50 * SEC);
+    assert_true(clock_now(clock_system()).mono_us - start_us < 20 * SEC);
+    client_free(client);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    char path[] = "/tmp/test_kube_client.XXXXXX";
+    int fd = mkstemp(path);
+    size_t n;
+
+    (void)state;
+    assert_int_equal(write(fd, "secret", 6), 6);
+    close(fd);
+    for (n = 0;; n++) {
+        const size_t live = fault_heap_live();
+        const struct credentials credentials = { .server = (char *)"http://127.0.0.1:1",
+                                                 .token.file = path };
+        const struct client_config config = { .credentials = &credentials, .user_agent = "x" };
+        struct result result = { 0 };
+        struct client *client = NULL;
+        bool fired;
+
+        fault_heap_fail_at(n);
+        if (client_new(&config, &client, NULL) == 0 && get(client, false, &result)) {
+            run_until(client, &result, 'E');
+            assert_string_equal(result.order, "E");
+            assert_false(result.complete);
+        }
+        fired = fault_heap_fired();
+        client_free(client);
+        assert_int_equal(fault_heap_live(), live);
+        if (!fired)
+            break;
+    }
+    assert_true(n > 3);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_comes_head_first),
+        cmocka_unit_test(a_request_says_who_asks_for_what),
+        cmocka_unit_test(a_token_file_that_changed_counts_for_the_next_request),
+        cmocka_unit_test(a_redirect_is_an_answer_and_not_followed),
+        cmocka_unit_test(a_servers_wish_for_patience_is_told),
+        cmocka_unit_test(a_broken_answer_is_the_peers_doing),
+        cmocka_unit_test(a_head_over_curls_limit_is_not_called_a_lack_of_memory),
+        cmocka_unit_test(a_handler_can_break_off),
+        cmocka_unit_test(nobody_there_is_told_as_such),
+        cmocka_unit_test(plain_http_is_no_tls),
+        cmocka_unit_test(a_token_that_cannot_be_read_ends_the_request),
+        cmocka_unit_test(what_is_cancelled_says_nothing_more),
+        cmocka_unit_test(a_wakeup_ends_the_waiting),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/kube/kube_world.h"
+
+#define PROTOBUF "application/vnd.kubernetes.protobuf"
+
+void kube_world_begin(struct kube_world *w, enum kube_resource resource)
+{
+    const struct reflector_config config = { .resource = resource,
+                                             .node_name = "lab-node",
+                                             .namespace =
+                                                 resource == KUBE_EVENTS ? "default" : NULL,
+                                             .sink = &w->story.sink,
+                                             .report = &w->report,
+                                             .seed = 42 };
+
+    w->now = (struct instant){ .mono_us = START, .wall_us = 1795297282 * SEC };
+    report_init(&w->report, resource == KUBE_PODS ? SOURCE_PODS : SOURCE_EVENTS, &w->story.sink,
+                true, w->now);
+    reflector_init(&w->reflector, &config, w->now);
+}
+
+int kube_world_setup(void **state)
+{
+    struct kube_world *w = test_calloc(1, sizeof(*w));
+
+    story_init(&w->story);
+    buf_init(&w->target, 1 << 16);
+    recording_read("pods.list.pb", &w->list);
+    recording_read("pods.list.page1.pb", &w->page);
+    recording_read("pods.watch.pb", &w->watch);
+    recording_read("pods.watchlist.pb", &w->watchlist);
+    recording_read("watch.rv1.410.pb.http", &w->expired);
+    recording_read("anonymous403.http", &w->forbidden);
+    kube_world_begin(w, KUBE_PODS);
+    *state = w;
+    return 0;
+}
+
+int kube_world_teardown(void **state)
+{
+    struct kube_world *w = *state;
+    struct buf *const bufs[] = { &w->target,    &w->list,    &w->page,     &w->watch,
+                                 &w->watchlist, &w->expired, &w->forbidden };
+
+    reflector_done(&w->reflector, w->now);
+    for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
+        buf_done(bufs[i]);
+    story_done(&w->story);
+    test_free(w);
+    return 0;
+}
+
+/* --- the words of the tests ------------------------------------------------------------------- */
+
+void kube_world_advance(struct kube_world *w, int64_t us)
+{
+    w->now.mono_us += us;
+    w->now.wall_us += us;
+}
+
+static void wait_until_due(struct kube_world *w)
+{
+    const int64_t due_us = reflector_deadline_us(&w->reflector);
+
+    if (due_us > w->now.mono_us)
+        kube_world_advance(w, due_us - w->now.mono_us);
+    assert_true(reflector_due(&w->reflector, w->now));
+}
+
+/* How long the reflector wants to wait before it asks again. */
+int64_t kube_world_waits(const struct kube_world *w)
+{
+    return reflector_deadline_us(&w->reflector) - w->now.mono_us;
+}
+
+void kube_world_ask(struct kube_world *w)
+{
+    wait_until_due(w);
+    buf_reset(&w->target);
+    reflector_ask(&w->reflector, w->now, &w->target);
+    assert_false(reflector_due(&w->reflector, w->now));
+}
+
+void kube_world_assert_asked(const struct kube_world *w, const char *words)
+{
+    if (!str_find(buf_str(&w->target), str_from(words)))
+        fail_msg("'%s' does not ask for '%s'", w->target.at, words);
+}
+
+void kube_world_answer(struct kube_world *w, int status)
+{
+    reflector_answered(&w->reflector, w->now, status, status == 200 ? PROTOBUF : "text/plain");
+}
+
+int kube_world_receive(struct kube_world *w, struct str bytes)
+{
+    return reflector_received(&w->reflector, w->now, bytes);
+}
+
+void kube_world_end(struct kube_world *w)
+{
+    reflector_ended(&w->reflector, w->now, &(struct transfer_end){ .complete = true });
+}
+
+void kube_world_break_off(struct kube_world *w, bool by_peer, const char *text)
+{
+    reflector_ended(&w->reflector, w->now,
+                    &(struct transfer_end){ .by_peer = by_peer, .text = text });
+}
+
+void kube_world_refuse(struct kube_world *w, int status)
+{
+    kube_world_answer(w, status);
+    kube_world_end(w);
+}
+
+/* A server without streaming lists, up to the watch that follows the list. */
+void kube_world_list_and_watch(struct kube_world *w)
+{
+    kube_world_ask(w);
+    kube_world_refuse(w, 422);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+}
+
+void kube_world_assert_news(struct kube_world *w, int kind, const char *text)
+{
+    struct reflector_news news = { .kind = NEWS_NOTHING };
+
+    reflector_take_news(&w->reflector, &news);
+    assert_int_equal(news.kind, kind);
+    if (text && !str_find(str_from(news.text), str_from(text)))
+        fail_msg("'%s' does not tell '%s'", news.text, text);
+}
+
+void kube_world_assert_reconnects(const struct kube_world *w, enum reconnect reason, unsigned n)
+{
+    for (int i = 0; i < RECONNECT_MAX; i++)
+        assert_int_equal(w->report.status.reconnects[i], i == (int)reason ? n : 0);
+}

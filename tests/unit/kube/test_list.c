@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/list.h"
+#include "tests/unit/kube/kube_story.h"
+#include "tests/unit/support/fault_heap.h"
+
+#define NODE "lab-node"
+
+struct reader {
+    struct story story;
+    struct intake intake;
+};
+
+static void reader_init(struct reader *reader, enum kube_resource resource)
+{
+    story_init(&reader->story);
+    intake_init(&reader->intake, resource, &reader->story.sink, NODE);
+}
+
+static void reader_done(struct reader *reader)
+{
+    intake_done(&reader->intake);
+    story_done(&reader->story);
+}
+
+static void assert_list_says(enum kube_resource resource, const char *name, const char *expected,
+                             const char *version)
+{
+    struct str token = STR("untouched");
+    struct buf body, text;
+    struct reader reader;
+    struct err err = ERR_INIT;
+
+    reader_init(&reader, resource);
+    recording_read(name, &body);
+    recording_read(expected, &text);
+    if (list_take(&reader.intake, buf_str(&body), true, &token, &err) < 0)
+        fail_msg("%s: %s", name, err.text);
+    assert_int_equal(token.len, 0);
+    assert_string_equal(reader.story.text.at, text.at);
+    assert_string_equal(reader.intake.resource_version, version);
+    buf_done(&text);
+    buf_done(&body);
+    reader_done(&reader);
+}
+
+static void a_list_says_what_its_json_says(void **state)
+{
+    (void)state;
+    assert_list_says(KUBE_PODS, "pods.list.pb", "pods.list.expected", "3179");
+    assert_list_says(KUBE_PODS, "crio/pods.list.pb", "crio/pods.list.expected", "1248");
+}
+
+/* The JSON was asked for a moment later, at 3185: the two events that changed since may differ. */
+static void an_event_list_says_what_its_json_says(void **state)
+{
+    struct buf body, expected;
+    struct reader reader;
+    struct err err = ERR_INIT;
+    struct str token, rest;
+    size_t lines = 0, differ = 0;
+
+    (void)state;
+    reader_init(&reader, KUBE_EVENTS);
+    recording_read("events.list.pb", &body);
+    recording_read("events.list.expected", &expected);
+    assert_int_equal(list_take(&reader.intake, buf_str(&body), true, &token, &err), 0);
+    assert_string_equal(reader.intake.resource_version, "3183");
+    for (rest = buf_str(&expected); rest.len; lines++) {
+        const struct str line = str_span(rest.at, str_find(rest, STR("\n")));
+
+        differ += !story_has(&reader.story, line);
+        rest = str_skip(rest, line.len + 1);
+    }
+    assert_true(lines > 100);
+    assert_true(differ <= 2);
+    assert_true(story_count(&reader.story, "EVENT ") + 2 >= lines);
+    buf_done(&expected);
+    buf_done(&body);
+    reader_done(&reader);
+}
+
+static void a_page_does_not_end_the_list(void **state)
+{
+    struct str token = { 0 };
+    struct reader reader;
+    struct err err = ERR_INIT;
+    struct buf body;
+
+    (void)state;
+    reader_init(&reader, KUBE_PODS);
+    recording_read("pods.list.page1.pb", &body);
+    assert_int_equal(list_take(&reader.intake, buf_str(&body), true, &token, &err), 0);
+    assert_true(token.len > 20);
+    assert_int_equal(story_count(&reader.story, "PODS_BEGIN"), 1);
+    assert_int_equal(story_count(&reader.story, "POD "), 5);
+    assert_int_equal(story_count(&reader.story, "PODS_END"), 0);
+    assert_string_equal(reader.intake.resource_version, "");
+
+    /* Whatever follows is the same list. */
+    assert_int_equal(list_take(&reader.intake, buf_str(&body), false, &token, &err), 0);
+    assert_int_equal(story_count(&reader.story, "PODS_BEGIN"), 1);
+    buf_done(&body);
+    reader_done(&reader);
+}
+
+static void assert_refused(enum kube_resource resource, struct str body, const char *text)
+{
+    struct str token = STR("untouched");
+    struct reader reader;
+    struct err err = ERR_INIT;
+
+    reader_init(&reader, resource);
+    assert_int_equal(list_take(&reader.intake, body, true, &token, &err), -EPROTO);
+    if (!str_find(str_from(err.text), str_from(text)))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+    assert_true(str_eq(token, STR("untouched")));
+    assert_int_equal(story_count(&reader.story, "PODS_END"), 0);
+    reader_done(&reader);
+}
+
+static void what_is_no_list_is_refused_in_words(void **state)
+{
+    struct buf body, response;
+
+    (void)state;
+    recording_read("pods.list.pb", &body);
+    recording_read("anonymous403.http", &response);
+    assert_refused(KUBE_PODS, STR(""), "an empty object");
+    assert_refused(KUBE_PODS, STR("<html>hello"),
+                   "11 bytes that are no Kubernetes object in protobuf: '<html>hello'");
+    assert_refused(KUBE_PODS, recording_body(&response), "no Kubernetes object in protobuf: '{'");
+    assert_refused(KUBE_EVENTS, buf_str(&body), "a 'PodList' instead of a EventList");
+    assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x02\x0a\x09"),
+                   "a list is no valid protobuf");
+    assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x00"),
+                   "a resourceVersion of 0");
+    assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x1a\x04gzip"),
+                   "unknown encoding 'gzip'");
+    buf_done(&response);
+    buf_done(&body);
+}
+
+/* A list that is cut short must not make the pods vanish that it did not come to. */
+static void a_cut_list_never_ends(void **state)
+{
+    struct buf body;
+
+    (void)state;
+    recording_read("pods.list.pb", &body);
+    for (size_t len = 0; len < body.len; len += len < 300 ? 1 : 499)
+        assert_refused(KUBE_PODS, str_head(buf_str(&body), len), "");
+    buf_done(&body);
+}
+
+static void corrupt_bytes_never_break_the_reader(void **state)
+{
+    struct buf body;
+
+    (void)state;
+    recording_read("pods.list.page1.pb", &body);
+    for (size_t i = 0; i < body.len; i += 3) {
+        struct reader reader;
+        struct err err = ERR_INIT;
+        struct str token;
+
+        body.at[i] = (char)(body.at[i] ^ 0x2a);
+        reader_init(&reader, KUBE_PODS);
+        assert_true(list_take(&reader.intake, buf_str(&body), true, &token, &err) == 0 ||
+                    err.text[0] != '\0');
+        reader_done(&reader);
+        body.at[i] = (char)(body.at[i] ^ 0x2a);
+    }
+    buf_done(&body);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    struct buf body;
+    size_t n;
+
+    (void)state;
+    recording_read("pods.list.pb", &body);
+    for (n = 0;; n++) {
+        const size_t live = fault_heap_live();
+        struct err err = ERR_INIT;
+        struct reader reader;
+        struct str token;
+        bool fired;
+        int r;
+
+        reader_init(&reader, KUBE_PODS);
+        reader.story.text.max = 0; /* the story itself must not be what fails */
+        fault_heap_fail_at(n);
+        r = list_take(&reader.intake, buf_str(&body), true, &token, &err);
+        fired = fault_heap_fired();
+        reader_done(&reader);
+        assert_int_equal(fault_heap_live(), live);
+        if (!fired)
+            break;
+        assert_int_equal(r, -ENOMEM);
+    }
+    assert_true(n > 0);
+    buf_done(&body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_says_what_its_json_says),
+        cmocka_unit_test(an_event_list_says_what_its_json_says),
+        cmocka_unit_test(a_page_does_not_end_the_list),
+        cmocka_unit_test(what_is_no_list_is_refused_in_words),
+        cmocka_unit_test(a_cut_list_never_ends),
+        cmocka_unit_test(corrupt_bytes_never_break_the_reader),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/list_json.h"
+#include "limits.h"
+#include "tests/unit/kube/kube_story.h"
+#include "util.h"
+
+static void assert_says(const char *text, const char *words)
+{
+    if (!str_find(str_from(text), str_from(words)))
+        fail_msg("\"%s\" does not say \"%s\"", text, words);
+}
+
+static int take(struct story *story, struct str body, struct err *err)
+{
+    struct intake intake;
+    int r;
+
+    story_init(story);
+    intake_init(&intake, KUBE_PODS, &story->sink, "lab-node");
+    *err = ERR_INIT;
+    r = list_json_take(&intake, body, err);
+    intake_done(&intake);
+    return r;
+}
+
+#define POD(meta, rest) "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"" meta "}" rest "}"
+#define ONE(pod) "{\"kind\":\"PodList\",\"items\":[" pod "]}"
+
+static void what_a_pod_may_lack_is_empty(void **state)
+{
+    static const struct {
+        const char *body, *text;
+    } good[] = {
+        { "{\"kind\":\"PodList\",\"items\":null}", "PODS_BEGIN\nPODS_END\n" },
+        { "{\"kind\":\"PodList\",\"items\":[]}", "PODS_BEGIN\nPODS_END\n" },
+        { ONE(POD("", "")), " uid=u mirror= phase= deleting=0 created=0\n" },
+        { ONE(POD(",\"deletionTimestamp\":\"2026-11-21T21:41:22Z\"", ",\"spec\":null")),
+          "deleting=1" },
+        { ONE(POD(",\"creationTimestamp\":\"yesterday\"", "")), "created=0\n" },
+        { ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"}]}")),
+          " a|container|||unknown|" },
+        { ONE(POD("",
+                  ",\"spec\":{\"initContainers\":[{\"name\":\"a\",\"restartPolicy\":\"Always\"}]"
+                  "},\"status\":{\"initContainerStatuses\":[{\"name\":\"a\",\"state\":{}}]}")),
+          " a|sidecar|||waiting|0||" },
+        { ONE(POD("", ",\"spec\":{\"ephemeralContainers\":[{\"name\":\"a\"}]},\"status\":{"
+                      "\"ephemeralContainerStatuses\":[{\"name\":\"a\",\"restartCount\":7,"
+                      "\"state\":{\"terminated\":{}}}]}")),
+          " a|ephemeral|||terminated|7||" },
+        { ONE(POD(",\"annotations\":{\"kubernetes.io/config.hash\":\"h\"}", "")), "mirror= " },
+        { ONE(POD(",\"annotations\":{\"kubernetes.io/config.mirror\":\"m\","
+                  "\"kubernetes.io/config.hash\":\"h\"}",
+                  "")),
+          "mirror=h " },
+        { ONE(POD("", ",\"status\":{\"phase\":\"a\\u0000b\"}")), "phase=" },
+    };
+    struct story story;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        if (take(&story, str_from(good[i].body), &err) < 0)
+            fail_msg("%s: %s", good[i].body, err.text);
+        assert_says(story.text.at, good[i].text);
+        story_done(&story);
+    }
+}
+
+static void nonsense_is_refused_in_words_and_nothing_of_it_is_told(void **state)
+{
+    static const struct {
+        const char *body, *says;
+    } bad[] = {
+        { "", "0 bytes that are no JSON" },
+        { "<html>Hello", "at byte 1): '<html>Hello'" },
+        { "{\"kind\":\"PodList\",\"items\":[", "no JSON" },
+        { "[]", "a '' instead of a PodList" },
+        { "{\"kind\":7,\"items\":[]}", "a '' instead of a PodList" },
+        { "{\"kind\":\"Status\"}", "a 'Status' instead of a PodList" },
+        { "{\"kind\":\"PodList\"}", "whose items are no list" },
+        { "{\"kind\":\"PodList\",\"items\":{}}", "whose items are no list" },
+        { ONE("7"), "a pod that is no object" },
+        { ONE("{}"), "a pod without a uid: ''" },
+        { ONE(POD("", "") ",{\"metadata\":{\"name\":\"q\"}}"), "a pod without a uid: 'q'" },
+        { ONE(POD(",\"namespace\":7", "")), "pod 'p': its field 'namespace' is no text" },
+        { ONE(POD("", ",\"spec\":[]")), "its field 'spec' is no object" },
+        { ONE(POD("", ",\"spec\":{\"containers\":{}}")), "its field 'containers' is no list" },
+        { ONE(POD("", ",\"spec\":{\"containers\":[null]}")),
+          "a list in it holds what is no object" },
+        { ONE(POD("", ",\"spec\":{\"volumes\":[{\"image\":\"x\"}]}")), "'image' is no object" },
+        { ONE(POD("", ",\"spec\":{\"imagePullSecrets\":[\"x\"]}")), "holds what is no object" },
+        { ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"}]},\"status\":{"
+                      "\"containerStatuses\":[{\"name\":\"a\",\"restartCount\":\"many\"}]}")),
+          "'restartCount' is no number" },
+    };
+    struct story story;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(take(&story, str_from(bad[i].body), &err), -EPROTO);
+        assert_says(err.text, bad[i].says);
+        assert_int_equal(story.text.len, 0);
+        story_done(&story);
+    }
+}
+
+static void a_list_that_is_cut_anywhere_tells_nothing(void **state)
+{
+    struct story story;
+    struct buf json;
+    struct err err;
+
+    (void)state;
+    recording_read("kubelet.pods.json", &json);
+    for (size_t len = 0; len + 2 < json.len; len += 997) {
+        assert_int_equal(take(&story, str_head(buf_str(&json), len), &err), -EPROTO);
+        assert_int_equal(story.text.len, 0);
+        story_done(&story);
+    }
+    buf_done(&json);
+}
+
+static void too_many_containers_are_cut_and_counted(void **state)
+{
+    struct story story;
+    struct buf body;
+    struct err err;
+
+    (void)state;
+    buf_init(&body, 1 << 20);
+    buf_add_text(&body, "{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"uid\":\"u\"},\"spec\":{"
+                        "\"containers\":[{\"name\":\"first\"}");
+    for (size_t i = 0; i < LIMIT_CONTAINERS_PER_POD; i++)
+        buf_add_text(&body, ",{\"name\":\"more\"}");
+    buf_add_text(&body, "]}}]}");
+    assert_int_equal(take(&story, buf_str(&body), &err), 0);
+    assert_int_equal(story.limit_hits[LIMIT_HIT_CONTAINERS], 1);
+    assert_says(story.text.at, " first|");
+    story_done(&story);
+    buf_done(&body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_pod_may_lack_is_empty),
+        cmocka_unit_test(nonsense_is_refused_in_words_and_nothing_of_it_is_told),
+        cmocka_unit_test(a_list_that_is_cut_anywhere_tells_nothing),
+        cmocka_unit_test(too_many_containers_are_cut_and_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

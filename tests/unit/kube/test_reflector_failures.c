@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "tests/unit/kube/kube_world.h"
+
+/* --- what fails ------------------------------------------------------------------------------- */
+
+static void failures_back_off_and_are_told_once(void **state)
+{
+    struct kube_world *w = *state;
+    int64_t last = 0;
+
+    for (int i = 0; i < 12; i++) {
+        kube_world_ask(w);
+        kube_world_break_off(w, false, "Connection refused");
+        kube_world_assert_news(w, i == 0 ? NEWS_FAILED : NEWS_DETAIL, "Connection refused");
+        assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 30 * SEC);
+        assert_true(i > 4 || kube_world_waits(w) > last);
+        last = kube_world_waits(w);
+    }
+    assert_true(last >= 20 * SEC);
+    assert_false(w->report.status.up);
+    assert_string_equal(w->report.status.last_error, "Connection refused");
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 12);
+
+    /* Another kind of failure is news. */
+    kube_world_ask(w);
+    kube_world_answer(w, 503);
+    kube_world_end(w);
+    kube_world_assert_news(w, NEWS_FAILED, "the API server answered 503");
+}
+
+static void recovery_is_told_with_what_it_took(void **state)
+{
+    struct kube_world *w = *state;
+    struct reflector_news news;
+
+    for (int i = 0; i < 3; i++) {
+        kube_world_ask(w);
+        kube_world_break_off(w, false, "Connection refused");
+        assert_true(reflector_take_news(&w->reflector, &news));
+    }
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_false(w->report.status.up);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    assert_true(reflector_take_news(&w->reflector, &news));
+    assert_int_equal(news.kind, NEWS_RECOVERED);
+    assert_int_equal(news.failures, 3);
+    assert_true(news.failed_for_us == w->now.mono_us - START);
+    assert_true(w->report.status.up);
+    assert_true(w->report.status.since_us == w->now.wall_us);
+    assert_string_equal(w->report.status.last_error, "Connection refused");
+}
+
+static void a_quiet_watch_works_after_two_seconds(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_list_and_watch(w);
+    kube_world_break_off(w, false, "Connection reset");
+    kube_world_ask(w);
+    kube_world_break_off(w, false, "Connection refused");
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3179&");
+    kube_world_answer(w, 200);
+    assert_false(w->report.status.up);
+    assert_int_equal(kube_world_waits(w), 2 * SEC);
+    kube_world_advance(w, 2 * SEC);
+    assert_false(reflector_late(&w->reflector, w->now));
+    assert_true(w->report.status.up);
+}
+
+static void a_healthy_minute_resets_the_back_off(void **state)
+{
+    struct kube_world *w = *state;
+
+    for (int i = 0; i < 6; i++) {
+        kube_world_ask(w);
+        kube_world_break_off(w, false, "Connection refused");
+    }
+    assert_true(kube_world_waits(w) >= 20 * SEC);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_advance(w, MINUTE);
+    kube_world_break_off(w, true, "stream reset");
+    assert_true(kube_world_waits(w) < 2 * SEC);
+}
+
+static void a_watch_that_ends_too_soon_is_counted_and_resumed(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_advance(w, 4 * MINUTE);
+    kube_world_end(w);
+    kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
+    assert_true(w->report.status.up);
+    kube_world_assert_news(w, NEWS_DETAIL, "closed the watch after 240000ms");
+    assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 3 * SEC / 2);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3997&");
+}
+
+static void a_watch_that_is_cut_within_an_event_is_resumed_before_it(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_list_and_watch(w);
+    assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->watch), 5000)), 0);
+    kube_world_break_off(w, true, "stream reset");
+    kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    /* The half of an event must not be put before what comes now. */
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watch)), 0);
+}
+
+static void an_empty_watch_again_and_again_is_a_failure(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_list_and_watch(w);
+    kube_world_advance(w, 10 * MSEC);
+    kube_world_end(w);
+    kube_world_assert_news(w, NEWS_FAILED, "closed the watch after 10ms");
+    assert_false(w->report.status.up);
+    kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
+}
+
+static void a_refusal_is_told_in_its_own_words(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_refuse(w, 403); /* of the streaming list; the list will tell */
+    kube_world_ask(w);
+    kube_world_answer(w, 403);
+    assert_int_equal(kube_world_receive(w, recording_body(&w->forbidden)), 0);
+    kube_world_end(w);
+    kube_world_assert_news(
+        w, NEWS_FAILED,
+        "the API server answered 403: pods is forbidden: User \"system:anonymous\"");
+    kube_world_assert_reconnects(w, RECONNECT_REFUSED, 1);
+    assert_false(w->report.status.up);
+    assert_true(kube_world_waits(w) >= SEC);
+}
+
+static void an_endless_refusal_is_not_read(void **state)
+{
+    static const char junk[1000];
+    const struct str bytes = { .at = junk, .len = sizeof(junk) };
+    struct kube_world *w = *state;
+    size_t read = 0;
+
+    kube_world_ask(w);
+    kube_world_answer(w, 500);
+    while (kube_world_receive(w, bytes) == 0)
+        read += bytes.len;
+    assert_true(read < LIMIT_ERROR_BODY + bytes.len);
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_news(w, NEWS_FAILED, "the API server answered 500");
+}
+
+static void retry_after_is_honoured_within_reason(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_answer(w, 429);
+    reflector_ended(&w->reflector, w->now,
+                    &(struct transfer_end){ .complete = true, .retry_after_us = 17 * SEC });
+    assert_true(kube_world_waits(w) >= 17 * SEC && kube_world_waits(w) < 18 * SEC);
+    kube_world_ask(w);
+    kube_world_answer(w, 429);
+    reflector_ended(&w->reflector, w->now,
+                    &(struct transfer_end){ .complete = true, .retry_after_us = 24 * HOUR });
+    assert_true(kube_world_waits(w) >= 5 * MINUTE && kube_world_waits(w) <= 5 * MINUTE + SEC);
+}
+
+static void a_version_from_the_future_is_listed_anew(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_advance(w, 11 * MINUTE);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_refuse(w, 504); /* "Too large resource version": etcd was restored from a backup */
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "sendInitialEvents=true");
+}
+
+static void nonsense_in_a_watch_is_listed_anew(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
+    assert_false(w->report.status.up);
+    kube_world_ask(w);
+    assert_string_equal(w->target.at, PODS "&resourceVersion=0");
+}
+
+static void give_up_on_nonsense(struct kube_world *w)
+{
+    assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
+    kube_world_break_off(w, false, "given up");
+}
+
+/* What is in the server's cache may be older than what was seen. */
+static void what_is_listed_anew_is_not_older_than_what_was_seen(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_list_and_watch(w); /* up to 3179 */
+    give_up_on_nonsense(w);
+    for (int i = 0; i < 2; i++) { /* also after a list that failed */
+        kube_world_ask(w);
+        assert_string_equal(w->target.at,
+                            PODS "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+        kube_world_refuse(w, i == 0 ? 504 : 503);
+    }
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "watch=true");
+}
+
+static void refuse_version(struct kube_world *w, int status, struct str text)
+{
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+    kube_world_answer(w, status);
+    kube_world_receive(w, text);
+    kube_world_end(w);
+}
+
+static void a_server_that_has_not_got_so_far_is_asked_past_its_cache(void **state)
+{
+    static const struct {
+        int status;
+        struct str text;
+    } refusals[] = {
+        { 504, STR("{\"kind\":\"Status\",\"message\":\"Timeout: Too large resource version: 3179, "
+                   "current: 7\"}") },
+        { 400, STR("{\"message\":\"resourceVersion: Invalid value\"}") },
+        { 410, STR("{\"message\":\"too old resource version\"}") },
+    };
+    struct kube_world *w = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+        reflector_done(&w->reflector, w->now);
+        kube_world_begin(w, KUBE_PODS);
+        kube_world_list_and_watch(w);
+        give_up_on_nonsense(w);
+        refuse_version(w, refusals[i].status, refusals[i].text);
+        kube_world_ask(w);
+        assert_string_equal(w->target.at, PODS "&limit=500");
+        kube_world_answer(w, 200);
+        assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
+        kube_world_end(w);
+
+        /* And the next time from the cache again, which is cheaper. */
+        kube_world_ask(w);
+        kube_world_answer(w, 200);
+        kube_world_advance(w, 3 * SEC);
+        assert_false(reflector_late(&w->reflector, w->now)); /* it works */
+        give_up_on_nonsense(w);
+        kube_world_ask(w);
+        kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+        kube_world_refuse(w, 503);
+    }
+}
+
+static void a_page_of_html_is_no_list(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    reflector_answered(&w->reflector, w->now, 200, "text/html");
+    assert_true(kube_world_receive(w, STR("<html>")) < 0);
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_news(
+        w, NEWS_FAILED,
+        "answered with 'text/html' instead of 'application/vnd.kubernetes.protobuf'");
+    assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 0);
+    kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
+}
+
+static void a_list_over_the_limit_is_broken_off(void **state)
+{
+    static const char junk[1 << 20];
+    const struct str bytes = { .at = junk, .len = sizeof(junk) };
+    struct kube_world *w = *state;
+    size_t read = 0;
+
+    kube_world_ask(w);
+    kube_world_refuse(w, 422);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    while (kube_world_receive(w, bytes) == 0)
+        read += bytes.len;
+    assert_int_equal(read, LIMIT_LIST_BODY);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
+    kube_world_break_off(w, false, "given up");
+    kube_world_assert_news(w, NEWS_FAILED, "a list of over 67108864 bytes");
+    assert_int_equal(w->reflector.body.size, 0);
+}
+
+static void silence_is_noticed_everywhere(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    assert_int_equal(kube_world_waits(w), 30 * SEC);
+    kube_world_advance(w, 30 * SEC);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_break_off(w, false, "taking too long");
+    kube_world_assert_news(w, NEWS_FAILED, "no answer within 30s");
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
+
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    assert_int_equal(kube_world_waits(w), 200 * SEC); /* three bookmarks, about one a minute */
+    kube_world_advance(w, 200 * SEC);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_break_off(w, false, "taking too long");
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 2);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=3997&");
+    kube_world_refuse(w, 410);
+
+    reflector_done(&w->reflector, w->now);
+    kube_world_begin(w, KUBE_PODS);
+    kube_world_ask(w);
+    kube_world_refuse(w, 422);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->list), 100)), 0);
+    kube_world_advance(w, 2 * MINUTE);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_break_off(w, false, "taking too long");
+    assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* the first one's */
+}
+
+/* A server that does not know sendInitialEvents sends the pods and then, perhaps, their changes. */
+static void a_streaming_list_without_its_end_is_given_up(void **state)
+{
+    struct kube_world *w = *state;
+    struct str some = str_head(buf_str(&w->watch), 3000);
+
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, str_head(some, 1000)), 0);
+    assert_int_equal(kube_world_waits(w), 10 * SEC);
+    for (size_t i = 0; i < 4; i++) {
+        kube_world_advance(w, 9 * SEC - 1);
+        assert_int_equal(reflector_late(&w->reflector, w->now), i == 3);
+        if (i < 3)
+            assert_int_equal(kube_world_receive(w, str_head(str_skip(some, 1000 + i), 1)), 0);
+    }
+    kube_world_break_off(w, false, "taking too long");
+    assert_true(w->report.status.up);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&resourceVersion=0");
+}
+
+static void a_stream_that_is_given_up_leaves_the_source_up(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    kube_world_break_off(w, false, "Connection refused");
+    assert_false(w->report.status.up);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(w->report.status.watches_open, 1);
+    reflector_done(&w->reflector, w->now);
+    assert_true(w->report.status.up);
+    assert_int_equal(w->report.status.watches_open, 0);
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
+    kube_world_begin(w, KUBE_PODS); /* for the teardown */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        KUBE_WORLD_TEST(failures_back_off_and_are_told_once),
+        KUBE_WORLD_TEST(recovery_is_told_with_what_it_took),
+        KUBE_WORLD_TEST(a_quiet_watch_works_after_two_seconds),
+        KUBE_WORLD_TEST(a_healthy_minute_resets_the_back_off),
+        KUBE_WORLD_TEST(a_watch_that_ends_too_soon_is_counted_and_resumed),
+        KUBE_WORLD_TEST(a_watch_that_is_cut_within_an_event_is_resumed_before_it),
+        KUBE_WORLD_TEST(an_empty_watch_again_and_again_is_a_failure),
+        KUBE_WORLD_TEST(a_refusal_is_told_in_its_own_words),
+        KUBE_WORLD_TEST(an_endless_refusal_is_not_read),
+        KUBE_WORLD_TEST(retry_after_is_honoured_within_reason),
+        KUBE_WORLD_TEST(a_version_from_the_future_is_listed_anew),
+        KUBE_WORLD_TEST(nonsense_in_a_watch_is_listed_anew),
+        KUBE_WORLD_TEST(what_is_listed_anew_is_not_older_than_what_was_seen),
+        KUBE_WORLD_TEST(a_server_that_has_not_got_so_far_is_asked_past_its_cache),
+        KUBE_WORLD_TEST(a_page_of_html_is_no_list),
+        KUBE_WORLD_TEST(a_list_over_the_limit_is_broken_off),
+        KUBE_WORLD_TEST(silence_is_noticed_everywhere),
+        KUBE_WORLD_TEST(a_streaming_list_without_its_end_is_given_up),
+        KUBE_WORLD_TEST(a_stream_that_is_given_up_leaves_the_source_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/watch.h"
+#include "limits.h"
+#include "tests/unit/kube/kube_story.h"
+#include "tests/unit/support/fault_heap.h"
+
+#define NODE "lab-node"
+
+/* One stream of one resource, read into a story. */
+struct reader {
+    struct story story;
+    struct intake intake;
+    struct watch watch;
+};
+
+static void reader_init(struct reader *reader, enum kube_resource resource, bool initial)
+{
+    story_init(&reader->story);
+    intake_init(&reader->intake, resource, &reader->story.sink, NODE);
+    watch_init(&reader->watch, &reader->intake);
+    watch_begin(&reader->watch, initial);
+}
+
+static void reader_done(struct reader *reader)
+{
+    watch_done(&reader->watch);
+    intake_done(&reader->intake);
+    story_done(&reader->story);
+}
+
+/* A length for the next chunk; always the same sequence. */
+static size_t random_length(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % 9000 + 1;
+}
+
+/* `chunk` 0 means random lengths. Each chunk is a copy of its own, so that reading beyond it or
+ * keeping a pointer into it is seen by the sanitizers. */
+static int feed_in_chunks(struct watch *watch, struct str bytes, size_t chunk, struct err *err)
+{
+    uint32_t state = 7;
+    int r = 0;
+
+    while (bytes.len && r == 0) {
+        const struct str part = str_head(bytes, chunk ? chunk : random_length(&state));
+        char *copy = test_malloc(part.len);
+
+        memcpy(copy, part.at, part.len);
+        r = watch_feed(watch, (struct str){ .at = copy, .len = part.len }, err);
+        test_free(copy);
+        bytes = str_skip(bytes, part.len);
+    }
+    return r;
+}
+
+static void read_whole(struct reader *reader, const char *name)
+{
+    struct err err = ERR_INIT;
+    struct buf bytes;
+
+    recording_read(name, &bytes);
+    if (watch_feed(&reader->watch, buf_str(&bytes), &err) < 0)
+        fail_msg("%s: %s", name, err.text);
+    assert_false(watch_is_cut(&reader->watch));
+    buf_done(&bytes);
+}
+
+static void assert_same_story(const struct story *story, const char *expected_name)
+{
+    struct buf expected;
+
+    recording_read(expected_name, &expected);
+    buf_add(&expected, STR(""));
+    assert_string_equal(story->text.at, expected.at);
+    buf_done(&expected);
+}
+
+static void a_pod_watch_says_what_its_json_says(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    reader_init(&reader, KUBE_PODS, false);
+    read_whole(&reader, "pods.watch.pb");
+    assert_same_story(&reader.story, "pods.watch.expected");
+    assert_int_equal(reader.watch.changes, 24 + 7 + 1 + 241);
+    reader_done(&reader);
+}
+
+/* Every event that the list told of had come by in the watch, in the same words. */
+static void assert_watch_has_the_list(const char *watch, const char *list)
+{
+    struct reader reader;
+    struct buf expected;
+    struct str rest;
+    size_t lines = 0;
+
+    reader_init(&reader, KUBE_EVENTS, false);
+    read_whole(&reader, watch);
+    recording_read(list, &expected);
+    for (rest = buf_str(&expected); rest.len; lines++) {
+        const struct str line = str_span(rest.at, str_find(rest, STR("\n")));
+
+        if (!story_has(&reader.story, line))
+            fail_msg("%s lacks: %.*s", watch, STR_ARG(line));
+        rest = str_skip(rest, line.len + 1);
+    }
+    assert_true(lines > 50);
+    buf_done(&expected);
+    reader_done(&reader);
+}
+
+static void an_event_watch_has_all_that_the_list_has(void **state)
+{
+    (void)state;
+    assert_watch_has_the_list("events.watch.pb", "events.list.expected");
+    assert_watch_has_the_list("crio/events.watch.pb", "crio/events.list.expected");
+}
+
+static void any_chunking_gives_the_same_observations(void **state)
+{
+    static const struct recorded {
+        const char *name;
+        enum kube_resource resource;
+        bool initial;
+    } streams[] = {
+        { "pods.watch.pb", KUBE_PODS, false },          { "pods.watchlist.pb", KUBE_PODS, true },
+        { "events.watch.pb", KUBE_EVENTS, false },      { "crio/pods.watch.pb", KUBE_PODS, false },
+        { "crio/events.watch.pb", KUBE_EVENTS, false },
+    };
+    static const size_t chunks[] = { 1, 2, 3, 7, 4096, 0 };
+
+    (void)state;
+    for (size_t s = 0; s < ARRAY_SIZE(streams); s++) {
+        struct reader whole;
+        struct buf bytes;
+
+        reader_init(&whole, streams[s].resource, streams[s].initial);
+        read_whole(&whole, streams[s].name);
+        recording_read(streams[s].name, &bytes);
+        for (size_t c = 0; c < ARRAY_SIZE(chunks); c++) {
+            struct reader reader;
+            struct err err = ERR_INIT;
+
+            reader_init(&reader, streams[s].resource, streams[s].initial);
+            assert_int_equal(feed_in_chunks(&reader.watch, buf_str(&bytes), chunks[c], &err), 0);
+            assert_string_equal(reader.story.text.at, whole.story.text.at);
+            assert_string_equal(reader.intake.resource_version, whole.intake.resource_version);
+            reader_done(&reader);
+        }
+        buf_done(&bytes);
+        reader_done(&whole);
+    }
+}
+
+static void a_streaming_list_ends_with_its_bookmark(void **state)
+{
+    struct reader reader;
+    struct err err = ERR_INIT;
+    struct buf bytes;
+    struct str rest;
+
+    (void)state;
+    reader_init(&reader, KUBE_PODS, true);
+    recording_read("pods.watchlist.pb", &bytes);
+    assert_int_equal(story_count(&reader.story, "PODS_BEGIN"), 1);
+
+    /* Until then there is nothing to go on from: those first pods are sorted by name. */
+    for (rest = buf_str(&bytes); rest.len && reader.watch.initial; rest = str_skip(rest, 1)) {
+        assert_string_equal(reader.intake.resource_version, "");
+        assert_int_equal(story_count(&reader.story, "PODS_END"), 0);
+        assert_int_equal(watch_feed(&reader.watch, str_head(rest, 1), &err), 0);
+    }
+    assert_int_equal(story_count(&reader.story, "PODS_END"), 1);
+    assert_true(reader.intake.resource_version[0] != '\0');
+    assert_int_equal(watch_feed(&reader.watch, rest, &err), 0);
+    assert_int_equal(story_count(&reader.story, "PODS_END"), 1);
+    assert_int_equal(story_count(&reader.story, "DELETED"), 1);
+    buf_done(&bytes);
+    reader_done(&reader);
+}
+
+static void bookmarks_and_changes_move_the_resource_version(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    reader_init(&reader, KUBE_PODS, false);
+    read_whole(&reader, "pods.watch.pb");
+    assert_string_equal(reader.intake.resource_version, "3997");
+    reader_done(&reader);
+}
+
+static void a_too_old_version_is_told_with_its_code(void **state)
+{
+    struct reader reader;
+    struct err err = ERR_INIT;
+    struct buf response;
+
+    (void)state;
+    reader_init(&reader, KUBE_PODS, false);
+    recording_read("watch.rv1.410.pb.http", &response);
+    assert_int_equal(watch_feed(&reader.watch, recording_body(&response), &err), -EREMOTEIO);
+    assert_int_equal(reader.watch.refusal.code, 410);
+    assert_string_equal(err.text, "the API server ended the watch with 410: "
+                                  "too old resource version: 1 (2099)");
+    assert_int_equal(reader.story.text.len, 0);
+    buf_done(&response);
+    reader_done(&reader);
+}
+
+static void events_of_other_nodes_are_passed_over(void **state)
+{
+    struct reader reader;
+
+    (void)state;
+    reader_init(&reader, KUBE_EVENTS, false);
+    reader.intake.node_name = "another-node";
+    read_whole(&reader, "events.watch.pb");
+    assert_int_equal(reader.story.text.len, 0);
+    assert_true(reader.intake.resource_version[0] != '\0');
+    reader_done(&reader);
+}
+
+/* A real API server does not; a proxy that replays might, and a pull must not be counted twice. */
+static void changes_that_come_again_are_passed_over(void **state)
+{
+    struct reader reader;
+    size_t told;
+
+    (void)state;
+    reader_init(&reader, KUBE_PODS, false);
+    read_whole(&reader, "pods.watch.pb");
+    told = story_count(&reader.story, "POD ");
+    assert_true(told > 200);
+    read_whole(&reader, "pods.watch.pb");
+    assert_int_equal(story_count(&reader.story, "POD "), told);
+
+    /* A new list is the truth, whatever its versions are: etcd may have been restored. */
+    watch_begin(&reader.watch, true);
+    read_whole(&reader, "pods.watchlist.pb");
+    assert_true(story_count(&reader.story, "POD ") > told);
+    reader_done(&reader);
+}
+
+static void assert_refused(struct str bytes, int code, const char *text)
+{
+    struct reader reader;
+    struct err err = ERR_INIT;
+
+    reader_init(&reader, KUBE_PODS, false);
+    assert_int_equal(watch_feed(&reader.watch, bytes, &err), code);
+    if (!str_find(str_from(err.text), str_from(text)))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+    assert_int_equal(reader.story.text.len, 0);
+    assert_int_equal(reader.story.limit_hits[LIMIT_HIT_WATCH_FRAME], code == -EMSGSIZE);
+    reader_done(&reader);
+}
+
+/* A frame with a watch event of `type` whose object is `object`, both shorter than 100 bytes. */
+#define FRAME(n, type_len, type, ext_len, raw_len, object)                                         \
+    STR("\0\0\0" n "\x0a" type_len type "\x12" ext_len "\x0a" raw_len object)
+
+static void broken_streams_are_refused_in_words(void **state)
+{
+    (void)state;
+    assert_refused(STR("\xff\xff\xff\xff"), -EMSGSIZE, "4294967295 bytes is over the limit");
+    assert_refused(STR("\x00\x80\x00\x01"), -EMSGSIZE, "8388609 bytes is over the limit");
+    assert_refused(STR("{\"type\":\"ADDED\""), -EMSGSIZE, "over the limit");
+    assert_refused(STR("\0\0\0\0"), -EPROTO, "an empty object");
+    assert_refused(STR("\0\0\0\2\x0a\x7f"), -EPROTO, "no valid protobuf");
+    assert_refused(
+        FRAME("\x0f", "\5", "ADDED", "\6", "\4", "{\"a\""), -EPROTO,
+        "watch event 'ADDED': 4 bytes that are no Kubernetes object in protobuf: '{\"a\"'");
+    assert_refused(FRAME("\x0f", "\5", "ADDED", "\6", "\4", "k8s\0"), -EPROTO,
+                   "with a '' instead of a Pod");
+    assert_refused(FRAME("\x16", "\5", "ADDED", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
+                   "a pod without a uid");
+    assert_refused(FRAME("\x16", "\5", "BADLY", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
+                   "unknown type 'BADLY'");
+    assert_refused(FRAME("\x16", "\5", "ERROR", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
+                   "an ERROR event with a 'Pod'");
+    assert_refused(
+        FRAME("\x1b", "\5", "ADDED", "\x12", "\x10", "k8s\0\x0a\5\x12\3Pod\x12\3\x0a\x7f!"),
+        -EPROTO, "are no valid Pod");
+}
+
+static void a_cut_stream_is_noticed_everywhere(void **state)
+{
+    size_t boundary = 0, boundaries = 0;
+    struct buf bytes;
+
+    (void)state;
+    recording_read("pods.watch.pb", &bytes);
+    for (size_t len = 0; len < 12000; len++) {
+        struct reader reader;
+        struct err err = ERR_INIT;
+
+        reader_init(&reader, KUBE_PODS, false);
+        assert_int_equal(watch_feed(&reader.watch, str_head(buf_str(&bytes), len), &err), 0);
+        assert_int_equal(watch_is_cut(&reader.watch), len != boundary);
+        reader_done(&reader);
+        if (len == boundary) { /* these frames are shorter than 64 KiB */
+            boundary += 4u + ((size_t)(unsigned char)bytes.at[len + 2] << 8) +
+                        (unsigned char)bytes.at[len + 3];
+            boundaries++;
+        }
+    }
+    assert_true(boundaries > 3);
+    buf_done(&bytes);
+}
+
+/* Flips each byte of the first frames: whatever comes of it, it is an answer and nothing breaks. */
+static void corrupt_bytes_never_break_the_reader(void **state)
+{
+    struct buf bytes;
+
+    (void)state;
+    recording_read("pods.watch.pb", &bytes);
+    for (size_t i = 0; i < 6000; i++) {
+        struct reader reader;
+        struct err err = ERR_INIT;
+        int r;
+
+        bytes.at[i] = (char)(bytes.at[i] ^ 0x55);
+        reader_init(&reader, KUBE_PODS, false);
+        r = watch_feed(&reader.watch, str_head(buf_str(&bytes), 9000), &err);
+        assert_true(r == 0 || err.text[0] != '\0');
+        reader_done(&reader);
+        bytes.at[i] = (char)(bytes.at[i] ^ 0x55);
+    }
+    buf_done(&bytes);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    struct buf bytes;
+
+    (void)state;
+    recording_read("pods.watch.pb", &bytes);
+    for (size_t n = 0;; n++) {
+        const size_t live = fault_heap_live();
+        struct err err = ERR_INIT;
+        struct intake intake;
+        struct story story;
+        struct watch watch;
+        bool fired;
+        int r;
+
+        story_init(&story);
+        story.text.max = 0; /* the story itself must not be what fails */
+        intake_init(&intake, KUBE_PODS, &story.sink, NODE);
+        watch_init(&watch, &intake);
+        watch_begin(&watch, false);
+        fault_heap_fail_at(n);
+        r = feed_in_chunks(&watch, str_head(buf_str(&bytes), 100000), 1000, &err);
+        fired = fault_heap_fired();
+        watch_done(&watch);
+        intake_done(&intake);
+        story_done(&story);
+        assert_int_equal(fault_heap_live(), live);
+        if (!fired)
+            break;
+        assert_int_equal(r, -ENOMEM);
+        assert_true(n < 1000);
+    }
+    buf_done(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pod_watch_says_what_its_json_says),
+        cmocka_unit_test(an_event_watch_has_all_that_the_list_has),
+        cmocka_unit_test(any_chunking_gives_the_same_observations),
+        cmocka_unit_test(a_streaming_list_ends_with_its_bookmark),
+        cmocka_unit_test(bookmarks_and_changes_move_the_resource_version),
+        cmocka_unit_test(a_too_old_version_is_told_with_its_code),
+        cmocka_unit_test(events_of_other_nodes_are_passed_over),
+        cmocka_unit_test(changes_that_come_again_are_passed_over),
+        cmocka_unit_test(broken_streams_are_refused_in_words),
+        cmocka_unit_test(a_cut_stream_is_noticed_everywhere),
+        cmocka_unit_test(corrupt_bytes_never_break_the_reader),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/wire/frames.h"
+#include "agent/kube/wire/wire.h"
+#include "buf.h"
+#include "tests/unit/support/fault_heap.h"
+
+static void add_frame(struct buf *stream, size_t len, char fill)
+{
+    const char header[4] = { (char)(len >> 24), (char)(len >> 16), (char)(len >> 8), (char)len };
+
+    buf_add(stream, (struct str){ .at = header, .len = 4 });
+    for (size_t i = 0; i < len; i++)
+        buf_add_byte(stream, fill);
+}
+
+/* Frames of all the lengths where something could be off by one. */
+static const size_t lengths[] = { 0, 1, 3, 4, 5, 4091, 4092, 4093, 0, 70000, 2 };
+
+static void any_chunking_gives_the_same_frames(void **state)
+{
+    struct buf stream;
+
+    (void)state;
+    buf_init(&stream, 1 << 20);
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
+        add_frame(&stream, lengths[i], (char)('a' + i));
+
+    for (size_t chunk = 1; chunk < 5000; chunk = chunk * 3 / 2 + 1) {
+        struct frames frames;
+        struct err err = ERR_INIT;
+        size_t seen = 0;
+
+        frames_init(&frames, 70000);
+        for (struct str rest = buf_str(&stream); rest.len; rest = str_skip(rest, chunk)) {
+            struct str part = str_head(rest, chunk), frame;
+            int r;
+
+            while ((r = frames_next(&frames, &part, &frame, &err)) > 0) {
+                assert_true(seen < ARRAY_SIZE(lengths));
+                assert_int_equal(frame.len, lengths[seen]);
+                for (size_t i = 0; i < frame.len; i++)
+                    assert_int_equal(frame.at[i], 'a' + (int)seen);
+                seen++;
+            }
+            assert_int_equal(r, 0);
+            assert_int_equal(part.len, 0);
+        }
+        assert_int_equal(seen, ARRAY_SIZE(lengths));
+        assert_int_equal(frames_pending(&frames), 0);
+        frames_done(&frames);
+    }
+    buf_done(&stream);
+}
+
+static void a_frame_over_the_limit_is_refused_before_it_is_read(void **state)
+{
+    struct str whole = STR("\0\0\0\5hello"), part = STR("\0\0"), frame;
+    struct frames frames;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    frames_init(&frames, 4);
+    assert_int_equal(frames_next(&frames, &whole, &frame, &err), -EMSGSIZE);
+    assert_string_equal(err.text, "a watch frame of 5 bytes is over the limit of 4");
+
+    frames_restart(&frames);
+    assert_int_equal(frames_next(&frames, &part, &frame, &err), 0);
+    part = STR("\0\5");
+    assert_int_equal(frames_next(&frames, &part, &frame, &err), -EMSGSIZE);
+    frames_done(&frames);
+}
+
+static void a_promised_length_costs_nothing(void **state)
+{
+    struct str part = STR("\0\x7f\xff\xff"
+                          "x"),
+               frame;
+    struct frames frames;
+
+    (void)state;
+    frames_init(&frames, 8u << 20);
+    assert_int_equal(frames_next(&frames, &part, &frame, NULL), 0);
+    assert_true(frames.size < 10000);
+    frames_done(&frames);
+}
+
+static void a_restart_forgets_the_unfinished_frame(void **state)
+{
+    struct str part = STR("\0\0\0\5hel"), whole = STR("\0\0\0\2ok"), frame;
+    struct frames frames;
+
+    (void)state;
+    frames_init(&frames, 100);
+    assert_int_equal(frames_next(&frames, &part, &frame, NULL), 0);
+    assert_int_equal(frames_pending(&frames), 7);
+    frames_restart(&frames);
+    assert_int_equal(frames_pending(&frames), 0);
+    assert_int_equal(frames_next(&frames, &whole, &frame, NULL), 1);
+    assert_true(str_eq(frame, STR("ok")));
+    frames_done(&frames);
+}
+
+static void a_large_frame_does_not_pin_its_memory(void **state)
+{
+    struct frames frames;
+    struct buf stream;
+    struct str rest, frame;
+
+    (void)state;
+    buf_init(&stream, 2 << 20);
+    add_frame(&stream, 1 << 20, 'x');
+    frames_init(&frames, 8u << 20);
+    rest = str_head(buf_str(&stream), 1000);
+    assert_int_equal(frames_next(&frames, &rest, &frame, NULL), 0);
+    rest = str_skip(buf_str(&stream), 1000);
+    assert_int_equal(frames_next(&frames, &rest, &frame, NULL), 1);
+    assert_true(frames.size >= 1 << 20);
+    assert_int_equal(frames_next(&frames, &rest, &frame, NULL), 0);
+    assert_int_equal(frames.size, 0);
+    frames_done(&frames);
+    buf_done(&stream);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    const size_t live = fault_heap_live();
+
+    (void)state;
+    for (size_t n = 0;; n++) {
+        struct str rest = STR("\0\0\0\5hel"), frame;
+        struct frames frames;
+        int r;
+
+        frames_init(&frames, 100);
+        fault_heap_fail_at(n);
+        r = frames_next(&frames, &rest, &frame, NULL);
+        frames_done(&frames);
+        assert_int_equal(fault_heap_live(), live);
+        if (!fault_heap_fired())
+            break;
+        assert_int_equal(r, -ENOMEM);
+    }
+}
+
+static void every_kind_of_field_is_walked(void **state)
+{
+    struct str message = STR("\x08\x96\x01"
+                             "\x12\x02hi"
+                             "\x19"
+                             "12345678"
+                             "\x25"
+                             "1234");
+    static const struct wire_field expected[] = {
+        { .number = 1, .type = WIRE_VARINT, .varint = 150 },
+        { .number = 2, .type = WIRE_BYTES },
+        { .number = 3, .type = WIRE_FIXED64 },
+        { .number = 4, .type = WIRE_FIXED32 },
+    };
+    struct wire_field field;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+        assert_int_equal(wire_next(&message, &field), 1);
+        assert_int_equal(field.number, expected[i].number);
+        assert_int_equal(field.type, expected[i].type);
+        assert_int_equal(field.varint, expected[i].varint);
+        assert_true(str_eq(field.bytes, i == 1 ? STR("hi") : STR("")));
+    }
+    assert_int_equal(wire_next(&message, &field), 0);
+}
+
+static void what_is_no_protobuf_is_refused(void **state)
+{
+    static const struct str bad[] = {
+        STR("\x0a"),                                         /* no length */
+        STR("\x0a\x02x"),                                    /* shorter than it says */
+        STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), /* 2^64-1 bytes */
+        STR("\x08\x80"),                                     /* a varint without an end */
+        STR("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
+        STR("\x0b"),     /* a group */
+        STR("\x0f"),     /* a type that does not exist */
+        STR("\x02\x00"), /* field 0 */
+        STR("\x19"
+            "1234"),                             /* half of a fixed64 */
+        STR("\xfa\xff\xff\xff\xff\xff\x01\x00"), /* a field number over 2^29 */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct str rest = bad[i];
+        struct wire_field field = { .number = 77 };
+
+        assert_int_equal(wire_next(&rest, &field), -EPROTO);
+        assert_int_equal(field.number, 77);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_chunking_gives_the_same_frames),
+        cmocka_unit_test(a_frame_over_the_limit_is_refused_before_it_is_read),
+        cmocka_unit_test(a_promised_length_costs_nothing),
+        cmocka_unit_test(a_restart_forgets_the_unfinished_frame),
+        cmocka_unit_test(a_large_frame_does_not_pin_its_memory),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(every_kind_of_field_is_walked),
+        cmocka_unit_test(what_is_no_protobuf_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A network may cut a stream anywhere. test_kube_watch.c cuts whole recordings into pieces of one
+ * size; here parts of them are cut in two at every byte, so that each cut meets each place of a
+ * frame with the rest whole.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/watch.h"
+#include "tests/unit/kube/kube_story.h"
+#include "util.h"
+
+#define FRAMES                                                                                     \
+    2 /* of a part: a cut in the second one begins with the first one's rest in the buffer */
+
+struct part {
+    struct str bytes;
+    enum kube_resource resource;
+    bool initial;
+};
+
+static size_t frame_length(struct str bytes)
+{
+    const unsigned char *at = (const unsigned char *)bytes.at;
+
+    assert_true(bytes.len > 4);
+    return 4 + ((size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3]);
+}
+
+/* FRAMES frames from the one at `index` on. */
+static struct str frames_at(struct str bytes, size_t index)
+{
+    size_t len = 0;
+
+    while (index-- > 0)
+        bytes = str_skip(bytes, frame_length(bytes));
+    for (size_t i = 0; i < FRAMES; i++)
+        len += frame_length(str_skip(bytes, len));
+    return str_head(bytes, len);
+}
+
+/* Each piece is a copy, so that reading beyond it or keeping a pointer into it is seen. */
+static void feed(struct watch *watch, struct str piece)
+{
+    char *copy = test_malloc(piece.len + 1);
+    struct err err = ERR_INIT;
+
+    if (piece.len)
+        memcpy(copy, piece.at, piece.len);
+    if (watch_feed(watch, (struct str){ .at = copy, .len = piece.len }, &err) < 0)
+        fail_msg("%s", err.text);
+    test_free(copy);
+}
+
+static void read_cut(const struct part *part, size_t cut, struct story *story)
+{
+    struct intake intake;
+    struct watch watch;
+
+    story_init(story);
+    intake_init(&intake, part->resource, &story->sink, "lab-node");
+    watch_init(&watch, &intake);
+    watch_begin(&watch, part->initial);
+    feed(&watch, str_head(part->bytes, cut));
+    feed(&watch, str_skip(part->bytes, cut));
+    assert_false(watch_is_cut(&watch));
+    watch_done(&watch);
+    intake_done(&intake);
+}
+
+static void assert_same_at_every_cut(const struct part *part)
+{
+    struct story whole, story;
+
+    read_cut(part, 0, &whole);
+    for (size_t cut = 1; cut < part->bytes.len; cut++) {
+        read_cut(part, cut, &story);
+        if (strcmp(story.text.at ? story.text.at : "", whole.text.at ? whole.text.at : "") != 0)
+            fail_msg("cut at byte %zu of %zu it says '%s'", cut, part->bytes.len, story.text.at);
+        story_done(&story);
+    }
+    story_done(&whole);
+}
+
+static void a_recorded_stream_may_be_cut_at_any_byte(void **state)
+{
+    /* The first pods, a change and a bookmark, a change and a deletion; the bookmark that ends a
+     * streaming list and the pod after it; CRI-O's words; new events, and some that were counted
+     * up.
+     */
+    static const struct {
+        const char *name;
+        enum kube_resource resource;
+        bool initial;
+        size_t index;
+    } parts[] = {
+        { "pods.watch.pb", KUBE_PODS, false, 0 },
+        { "pods.watch.pb", KUBE_PODS, false, 152 },
+        { "pods.watch.pb", KUBE_PODS, false, 180 },
+        { "pods.watchlist.pb", KUBE_PODS, true, 0 },
+        { "crio/pods.watch.pb", KUBE_PODS, false, 120 },
+        { "events.watch.pb", KUBE_EVENTS, false, 40 },
+        { "events.watch.pb", KUBE_EVENTS, false, 500 },
+    };
+    struct buf bytes;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        recording_read(parts[i].name, &bytes);
+        assert_same_at_every_cut(
+            &(struct part){ .bytes = frames_at(buf_str(&bytes), parts[i].index),
+                            .resource = parts[i].resource,
+                            .initial = parts[i].initial });
+        buf_done(&bytes);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_recorded_stream_may_be_cut_at_any_byte),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
