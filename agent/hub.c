@@ -148,7 +148,7 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
     pthread_mutex_lock(&hub->mutex);
     correlate_tick(hub->correlate, now);
-    r = correlate_picture(hub->correlate, detail, &snapshot);
+    r = correlate_snapshot(hub->correlate, detail, &snapshot);
     for (size_t i = 0; i < SOURCE_MAX; i++)
         snapshot.sources[i] = hub->sources[i];
     snapshot.calls = hub->calls;

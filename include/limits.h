@@ -55,7 +55,7 @@
 #define LIMIT_DEBUG_BODY (32u << 20)
 #define LIMIT_SNAPSHOT (64u << 20)
 #define LIMIT_CLASSIFY_BODY (1u << 20) /* POST /debug/classify */
-#define LIMIT_HEARD 256u /* observations that GET /debug/events shows: the last ones */
+#define LIMIT_RECENT 256u /* observations that GET /debug/events shows: the last ones */
 
 /* The caps that are counted: enum name, label value. What is only looked at again counts when it is
  * left out, and not with each look; what is told again (a pod over the cap) counts again. */

@@ -48,31 +48,32 @@ enum witness { WITNESS_POD_STATUS, WITNESS_EVENT, WITNESS_CRI, WITNESS_MAX };
 
 const char *witness_name(enum witness witness);
 
-struct evidence_view {
+struct snapshot_evidence {
     int64_t at_us; /* wall */
     enum witness witness;
     const char *reason; /* the waiting reason or event reason */
     const char *text;   /* redacted */
 };
 
-struct waiter_view {
+struct snapshot_waiter {
     const char *namespace;
     const char *pod;
     const char *container;
 };
 
 /* What stands still while a pull is stalled. */
-struct stall_view {
+struct snapshot_stall {
     const char *layer; /* its digest */
     uint64_t bytes;    /* so far */
     uint64_t total;    /* 0: unknown */
     int64_t last_progress_us;
-    const struct waiter_view *waiting_behind; /* the other containers that this layer holds up */
+    const struct snapshot_waiter
+        *waiting_behind; /* the other containers that this layer holds up */
     size_t n_waiting_behind;
 };
 
 /* One incident. Texts are terminated, never NULL unless said. Times are wall; 0 means unknown. */
-struct incident_view {
+struct snapshot_incident {
     const char *namespace;
     const char *pod;
     const char *pod_uid;
@@ -81,7 +82,7 @@ struct incident_view {
     const char *image;
     const char *registry;
     enum incident_state state;
-    struct verdict_view {
+    struct snapshot_verdict {
         enum cause cause;
         enum reason reason;
         enum stage stage;
@@ -104,13 +105,13 @@ struct incident_view {
     size_t n_missing_pull_secrets;
     bool image_present_known;
     bool image_present;
-    const struct evidence_view *evidence; /* oldest first */
+    const struct snapshot_evidence *evidence; /* oldest first */
     size_t n_evidence;
-    const struct stall_view *stall; /* NULL: never stood still */
+    const struct snapshot_stall *stall; /* NULL: never stood still */
 };
 
 /* An image that a container of this node waits for, or did a minute ago. */
-struct image_view {
+struct snapshot_image {
     const char *image; /* its canonical name */
     const char *registry;
     bool present;
@@ -143,7 +144,7 @@ const char *effect_name(enum effect effect);
 
 /* An observation that was heard lately. Texts are terminated, never NULL, "" where there is none.
  */
-struct heard_view {
+struct snapshot_observation {
     uint64_t number; /* of this process's observations, from 1; what is left out shows as a gap */
     int64_t at_us;   /* wall; when it was heard */
     enum source_id source;
@@ -156,25 +157,25 @@ struct heard_view {
 };
 
 /* Where the runtime keeps its images. */
-struct image_fs_view {
+struct snapshot_image_fs {
     const char *mountpoint; /* NULL: not told */
     uint64_t used_bytes;
     uint64_t used_inodes;
 };
 
 /* Whom the newest failure of a registry and cause struck: an exemplar of that counter. */
-struct exemplar_view {
+struct snapshot_exemplar {
     const char *namespace; /* NULL: none is known */
     const char *pod;
     int64_t at_us; /* wall */
 };
 
 /* Counters of one registry; "other" stands for those over the cap. */
-struct registry_counters {
+struct snapshot_registry {
     const char *registry;
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
-    struct exemplar_view newest[CAUSE_MAX];
+    struct snapshot_exemplar newest[CAUSE_MAX];
     uint64_t bytes;         /* of images that were pulled */
     struct histogram pulls; /* good ones; histogram_pull_bounds */
     size_t in_progress;     /* containers whose image is being pulled now */
@@ -193,17 +194,17 @@ struct snapshot {
     const char *node;
     const char *runtime_name; /* NULL while no runtime has answered */
     const char *runtime_version;
-    const struct incident_view *incidents; /* open ones first, each group oldest first */
+    const struct snapshot_incident *incidents; /* open ones first, each group oldest first */
     size_t n_incidents;
-    const struct registry_counters *registries; /* in order of first sight; "other" last */
+    const struct snapshot_registry *registries; /* in order of first sight; "other" last */
     size_t n_registries;
-    uint64_t unowned_bytes;          /* in flight, for which of several registries nobody asked */
-    const struct image_view *images; /* oldest first */
+    uint64_t unowned_bytes; /* in flight, for which of several registries nobody asked */
+    const struct snapshot_image *images; /* oldest first */
     size_t n_images;
-    struct image_fs_view image_fs;
-    const struct heard_view
-        *heard; /* oldest first, at most LIMIT_HEARD; only with SNAPSHOT_DETAIL */
-    size_t n_heard;
+    struct snapshot_image_fs image_fs;
+    const struct snapshot_observation
+        *recent; /* oldest first, at most LIMIT_RECENT; only with SNAPSHOT_DETAIL */
+    size_t n_recent;
     bool tells_bytes;                       /* the runtime tells what is in flight */
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];

@@ -52,8 +52,8 @@ bool correlate_listed(const struct correlate *correlate);
  * Fills incidents, registries, reasons, limit hits and the runtime of `ret`, whose arena is
  * initialised. 0 or -ENOMEM (the caller gives up the snapshot).
  */
-int correlate_picture(struct correlate *correlate, enum snapshot_detail detail,
-                      struct snapshot *ret);
+int correlate_snapshot(struct correlate *correlate, enum snapshot_detail detail,
+                       struct snapshot *ret);
 
 /* Writes the advice into a picture with detail: text is formatted when the table is not locked any
  * more. 0 or -ENOMEM. */

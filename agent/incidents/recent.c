@@ -147,7 +147,7 @@ void heard_note(struct correlate *c, const struct observation *observation,
     struct heard *place = &c->heard[c->heard_next];
     char *texts;
 
-    c->n_heard++;
+    c->n_recent++;
     if (effect == EFFECT_NONE && is_polled(observation->kind))
         return;
     name_parts(c, observation, parts);
@@ -156,23 +156,23 @@ void heard_note(struct correlate *c, const struct observation *observation,
         return;
     mem_free(place->texts);
     *place = (struct heard){
-        .number = c->n_heard,
+        .number = c->n_recent,
         .at_us = now.wall_us,
         .source = source_of(observation->kind),
         .kind = observation->kind,
         .texts = texts,
         .effect = effect,
     };
-    c->heard_next = (c->heard_next + 1) % LIMIT_HEARD;
+    c->heard_next = (c->heard_next + 1) % LIMIT_RECENT;
 }
 
 void heard_free(struct correlate *c)
 {
-    for (size_t i = 0; i < LIMIT_HEARD; i++)
+    for (size_t i = 0; i < LIMIT_RECENT; i++)
         mem_free(c->heard[i].texts);
 }
 
-static int view_one(const struct heard *from, struct arena *arena, struct heard_view *to)
+static int view_one(const struct heard *from, struct arena *arena, struct snapshot_observation *to)
 {
     const char *texts[PART_MAX];
     const char *at = from->texts;
@@ -183,7 +183,7 @@ static int view_one(const struct heard *from, struct arena *arena, struct heard_
             return -ENOMEM;
         at += strlen(at) + 1;
     }
-    *to = (struct heard_view){
+    *to = (struct snapshot_observation){
         .number = from->number,
         .at_us = from->at_us,
         .source = from->source,
@@ -199,18 +199,18 @@ static int view_one(const struct heard *from, struct arena *arena, struct heard_
 
 int view_heard(const struct correlate *c, struct snapshot *ret)
 {
-    struct heard_view *list = arena_alloc(&ret->arena, LIMIT_HEARD * sizeof(*list));
+    struct snapshot_observation *list = arena_alloc(&ret->arena, LIMIT_RECENT * sizeof(*list));
     size_t n = 0;
 
     if (!list)
         return -ENOMEM;
-    for (size_t i = 0; i < LIMIT_HEARD; i++) {
-        const struct heard *from = &c->heard[(c->heard_next + i) % LIMIT_HEARD];
+    for (size_t i = 0; i < LIMIT_RECENT; i++) {
+        const struct heard *from = &c->heard[(c->heard_next + i) % LIMIT_RECENT];
 
         if (from->texts && view_one(from, &ret->arena, &list[n++]) < 0)
             return -ENOMEM;
     }
-    ret->heard = list;
-    ret->n_heard = n;
+    ret->recent = list;
+    ret->n_recent = n;
     return 0;
 }

@@ -55,7 +55,7 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
 }
 
 static void fill_image(const struct correlate *c, const struct incident *from,
-                       struct incident_view *to)
+                       struct snapshot_incident *to)
 {
     const struct image_state *image = image_find(c, str_from(from->image));
 
@@ -65,14 +65,16 @@ static void fill_image(const struct correlate *c, const struct incident *from,
     }
 }
 
-static int fill_evidence(struct arena *arena, const struct incident *from, struct incident_view *to)
+static int fill_evidence(struct arena *arena, const struct incident *from,
+                         struct snapshot_incident *to)
 {
-    struct evidence_view *list = arena_alloc(arena, LIMIT_EVIDENCE_PER_INCIDENT * sizeof(*list));
+    struct snapshot_evidence *list =
+        arena_alloc(arena, LIMIT_EVIDENCE_PER_INCIDENT * sizeof(*list));
 
     if (!list)
         return -ENOMEM;
     for (size_t i = 0; i < from->n_evidence; i++) {
-        list[i] = (struct evidence_view){
+        list[i] = (struct snapshot_evidence){
             .at_us = from->evidence[i].at_us,
             .witness = from->evidence[i].witness,
             .reason = copy(arena, from->evidence[i].reason),
@@ -83,7 +85,7 @@ static int fill_evidence(struct arena *arena, const struct incident *from, struc
     }
     for (size_t i = 1; i < from->n_evidence; i++)
         for (size_t j = i; j > 0 && list[j - 1].at_us > list[j].at_us; j--) {
-            struct evidence_view later = list[j - 1];
+            struct snapshot_evidence later = list[j - 1];
 
             list[j - 1] = list[j];
             list[j] = later;
@@ -94,7 +96,8 @@ static int fill_evidence(struct arena *arena, const struct incident *from, struc
 }
 
 static int fill_detail(const struct correlate *c, const struct incident *from,
-                       const struct pod *pod, struct snapshot *snapshot, struct incident_view *to)
+                       const struct pod *pod, struct snapshot *snapshot,
+                       struct snapshot_incident *to)
 {
     struct arena *arena = &snapshot->arena;
 
@@ -121,14 +124,14 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
 
 static int fill_incident(const struct correlate *c, const struct incident *from,
                          enum snapshot_detail detail, struct snapshot *snapshot,
-                         struct incident_view *to)
+                         struct snapshot_incident *to)
 {
     const struct pod *pod = pod_find(c, str_from(from->pod_uid));
     struct verdict verdict =
         incident_state_open(from->state) ? incident_verdict(from, pod) : from->verdict;
     struct arena *arena = &snapshot->arena;
 
-    *to = (struct incident_view){
+    *to = (struct snapshot_incident){
         .namespace = copy(arena, from->namespace),
         .pod = copy(arena, from->pod),
         .pod_uid = copy(arena, from->pod_uid),
@@ -155,7 +158,7 @@ static int fill_incident(const struct correlate *c, const struct incident *from,
 
 static int copy_incidents(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
 {
-    struct incident_view *list = arena_alloc(&ret->arena, (c->n_incidents + 1) * sizeof(*list));
+    struct snapshot_incident *list = arena_alloc(&ret->arena, (c->n_incidents + 1) * sizeof(*list));
     size_t n = 0;
 
     if (!list)
@@ -180,9 +183,9 @@ static int copy_incidents(struct correlate *c, enum snapshot_detail detail, stru
 }
 
 static int copy_registry(const struct registry *from, const char *name, struct snapshot *ret,
-                         struct registry_counters *to)
+                         struct snapshot_registry *to)
 {
-    *to = (struct registry_counters){
+    *to = (struct snapshot_registry){
         .registry = copy(&ret->arena, name),
         .attempts = from->attempts,
         .bytes = from->bytes,
@@ -191,7 +194,7 @@ static int copy_registry(const struct registry *from, const char *name, struct s
     memcpy(to->failures, from->failures, sizeof(from->failures));
     for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
         if (from->newest[cause].namespace)
-            to->newest[cause] = (struct exemplar_view){
+            to->newest[cause] = (struct snapshot_exemplar){
                 .namespace = copy(&ret->arena, from->newest[cause].namespace),
                 .pod = copy(&ret->arena, from->newest[cause].pod),
                 .at_us = from->newest[cause].at_us,
@@ -203,7 +206,7 @@ static int copy_registry(const struct registry *from, const char *name, struct s
 static int copy_registries(const struct correlate *c, struct snapshot *ret)
 {
     const struct registry *other = &c->registries[c->max_registries];
-    struct registry_counters *list =
+    struct snapshot_registry *list =
         arena_alloc(&ret->arena, (c->n_registries + 1) * sizeof(*list));
     size_t n = 0;
 
@@ -219,7 +222,7 @@ static int copy_registries(const struct correlate *c, struct snapshot *ret)
     return 0;
 }
 
-int correlate_picture(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
+int correlate_snapshot(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
 {
     memcpy(ret->reasons, c->reasons, sizeof(ret->reasons));
     memcpy(ret->recoveries, c->recoveries, sizeof(ret->recoveries));
@@ -237,7 +240,7 @@ int correlate_picture(struct correlate *c, enum snapshot_detail detail, struct s
     return copy_incidents(c, detail, ret);
 }
 
-static int advise(struct arena *arena, struct incident_view *incident)
+static int advise(struct arena *arena, struct snapshot_incident *incident)
 {
     const struct verdict verdict = { .cause = incident->verdict.cause,
                                      .reason = incident->verdict.reason };
@@ -261,7 +264,7 @@ static int advise(struct arena *arena, struct incident_view *incident)
 int correlate_advise(struct snapshot *snapshot)
 {
     /* Its own arena's, not handed out yet. */
-    struct incident_view *incidents = (struct incident_view *)snapshot->incidents;
+    struct snapshot_incident *incidents = (struct snapshot_incident *)snapshot->incidents;
 
     for (size_t i = 0; i < snapshot->n_incidents; i++)
         if (advise(&snapshot->arena, &incidents[i]) < 0)

@@ -34,14 +34,14 @@ static bool is_its(const struct ingest_state *ingest, const struct image_state *
 
 static int view_image(const struct correlate *c, const struct image_state *from,
                       const struct image_state *only, struct snapshot *snapshot,
-                      struct image_view *to)
+                      struct snapshot_image *to)
 {
     struct arena *arena = &snapshot->arena;
     const struct instant *now = &snapshot->taken;
     char registry[LIMIT_NAME_TEXT];
 
     image_registry(str_from(from->canonical), registry);
-    *to = (struct image_view){
+    *to = (struct snapshot_image){
         .image = arena_str(arena, str_from(from->canonical)),
         .registry = arena_str(arena, str_from(registry)),
         .present = from->present,
@@ -86,7 +86,7 @@ static bool is_in_flight(const struct correlate *c, const struct ingest_state *i
 /* Each blob is counted at one image, or, where several are being pulled and nobody asked whose it
  * is, at none. */
 static void share_out(const struct correlate *c, const struct image_state *only,
-                      struct image_view *list, size_t n, struct snapshot *ret)
+                      struct snapshot_image *list, size_t n, struct snapshot *ret)
 {
     for (size_t i = 0; i < c->n_ingests; i++) {
         const struct image_state *first = first_of(c, &c->ingests[i], only);
@@ -105,7 +105,7 @@ static void share_out(const struct correlate *c, const struct image_state *only,
 int view_images(struct correlate *c, struct snapshot *ret)
 {
     const struct image_state *only;
-    struct image_view *list;
+    struct snapshot_image *list;
     size_t n = 0;
     size_t at;
 
@@ -125,7 +125,7 @@ int view_images(struct correlate *c, struct snapshot *ret)
     ret->images = list;
     ret->tells_bytes = c->tells_ingests;
     if (c->fs_mountpoint) {
-        ret->image_fs = (struct image_fs_view){
+        ret->image_fs = (struct snapshot_image_fs){
             .mountpoint = arena_str(&ret->arena, str_from(c->fs_mountpoint)),
             .used_bytes = c->fs_used_bytes,
             .used_inodes = c->fs_used_inodes,
@@ -144,13 +144,13 @@ static bool has_row(const struct snapshot *snapshot, size_t n, const char *regis
     return false;
 }
 
-void view_in_progress(const struct snapshot *from, struct registry_counters *to)
+void view_in_progress(const struct snapshot *from, struct snapshot_registry *to)
 {
     size_t n_before = (size_t)(to - from->registries);
     bool other = strcmp(to->registry ? to->registry : "", "other") == 0;
 
     for (size_t i = 0; i < from->n_images && to->registry; i++) {
-        const struct image_view *image = &from->images[i];
+        const struct snapshot_image *image = &from->images[i];
 
         if (!image->pulling || (other ? has_row(from, n_before, image->registry)
                                       : strcmp(image->registry, to->registry) != 0))
@@ -172,8 +172,8 @@ static bool waits_behind(const struct incident *i, const struct incident *stalle
 /* The names are those of the incidents' own views, which stand in the same order. Returns whether
  * all are shown. */
 static bool fill_waiters(const struct correlate *c, const struct incident *incident,
-                         const struct incident_view *views, struct waiter_view *waiters,
-                         struct stall_view *to)
+                         const struct snapshot_incident *views, struct snapshot_waiter *waiters,
+                         struct snapshot_stall *to)
 {
     size_t at = 0;
 
@@ -184,20 +184,20 @@ static bool fill_waiters(const struct correlate *c, const struct incident *incid
             return false;
         if (waits_behind(i, incident))
             waiters[to->n_waiting_behind++] =
-                (struct waiter_view){ .namespace = views[at].namespace,
-                                      .pod = views[at].pod,
-                                      .container = views[at].container };
+                (struct snapshot_waiter){ .namespace = views[at].namespace,
+                                          .pod = views[at].pod,
+                                          .container = views[at].container };
         at++;
     }
     return true;
 }
 
-int view_stall(struct correlate *c, struct incident *incident, const struct incident_view *open,
-               struct arena *arena, const struct stall_view **ret)
+int view_stall(struct correlate *c, struct incident *incident, const struct snapshot_incident *open,
+               struct arena *arena, const struct snapshot_stall **ret)
 {
     struct stall *from = &incident->stall;
-    struct waiter_view *waiters;
-    struct stall_view *to;
+    struct snapshot_waiter *waiters;
+    struct snapshot_stall *to;
 
     *ret = NULL;
     if (!from->digest)
@@ -206,7 +206,7 @@ int view_stall(struct correlate *c, struct incident *incident, const struct inci
     waiters = arena_alloc(arena, LIMIT_WAITING_BEHIND * sizeof(*waiters));
     if (!to || !waiters)
         return -ENOMEM;
-    *to = (struct stall_view){
+    *to = (struct snapshot_stall){
         .layer = arena_str(arena, str_from(from->digest)),
         .bytes = from->bytes,
         .total = from->total,

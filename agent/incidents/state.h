@@ -264,9 +264,9 @@ struct correlate {
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
     struct changes changes;
-    struct heard heard[LIMIT_HEARD]; /* a ring */
+    struct heard heard[LIMIT_RECENT]; /* a ring */
     size_t heard_next;
-    uint64_t n_heard;
+    uint64_t n_recent;
     int64_t next_sweep_us; /* mono */
     char *runtime_name;
     char *runtime_version;
@@ -432,11 +432,11 @@ bool ingest_is_of(const struct ingest_state *ingest, const struct image_state *i
 int view_images(struct correlate *c, struct snapshot *ret);
 
 /* The same of one registry's pulls, out of ret->images. */
-void view_in_progress(const struct snapshot *from, struct registry_counters *to);
+void view_in_progress(const struct snapshot *from, struct snapshot_registry *to);
 
 /* `open`: the views of all open incidents. NULL and 0: no stall. -ENOMEM. */
-int view_stall(struct correlate *c, struct incident *incident, const struct incident_view *open,
-               struct arena *arena, const struct stall_view **ret);
+int view_stall(struct correlate *c, struct incident *incident, const struct snapshot_incident *open,
+               struct arena *arena, const struct snapshot_stall **ret);
 
 /* --- heard.c ---------------------------------------------------------------- */
 

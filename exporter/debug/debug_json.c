@@ -7,7 +7,7 @@
 #include "exporter/debug/json.h"
 #include "snapshot.h"
 
-static json_t *evidence(const struct evidence_view *at, size_t n)
+static json_t *evidence(const struct snapshot_evidence *at, size_t n)
 {
     json_t *array = json_array();
     bool complete = true;
@@ -24,9 +24,9 @@ static json_t *evidence(const struct evidence_view *at, size_t n)
     return json_array_end(array, complete);
 }
 
-static void put_verdict(struct json_object *object, const struct incident_view *incident)
+static void put_verdict(struct json_object *object, const struct snapshot_incident *incident)
 {
-    const struct verdict_view *verdict = &incident->verdict;
+    const struct snapshot_verdict *verdict = &incident->verdict;
 
     json_put(object, "cause", json_string_nocheck(cause_name(verdict->cause)));
     json_put(object, "reason", json_string_nocheck(reason_name(verdict->reason)));
@@ -36,7 +36,7 @@ static void put_verdict(struct json_object *object, const struct incident_view *
     json_put(object, "ambiguous_with", json_causes(verdict->ambiguous_with));
 }
 
-static json_t *waiting_behind(const struct stall_view *stall)
+static json_t *waiting_behind(const struct snapshot_stall *stall)
 {
     json_t *array = json_array();
     bool complete = true;
@@ -52,7 +52,7 @@ static json_t *waiting_behind(const struct stall_view *stall)
     return json_array_end(array, complete);
 }
 
-static json_t *stall(const struct stall_view *stall)
+static json_t *stall(const struct snapshot_stall *stall)
 {
     struct json_object object;
 
@@ -67,7 +67,7 @@ static json_t *stall(const struct stall_view *stall)
     return json_object_end(&object);
 }
 
-static json_t *failure(const struct incident_view *incident)
+static json_t *failure(const struct snapshot_incident *incident)
 {
     struct json_object object = json_object_begin();
 
@@ -107,7 +107,8 @@ static json_t *runtime(const struct snapshot *snapshot)
     return json_object_end(&object);
 }
 
-static bool selected(const struct incident_view *incident, const char *namespace, const char *pod)
+static bool selected(const struct snapshot_incident *incident, const char *namespace,
+                     const char *pod)
 {
     return (!namespace || strcmp(incident->namespace, namespace) == 0) &&
            (!pod || strcmp(incident->pod, pod) == 0);

@@ -56,10 +56,10 @@ int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct 
 }
 
 /* A failure has the pod's words for its image. */
-static bool is_stalled(const struct snapshot *snapshot, const struct image_view *image)
+static bool is_stalled(const struct snapshot *snapshot, const struct snapshot_image *image)
 {
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct incident_view *incident = &snapshot->incidents[i];
+        const struct snapshot_incident *incident = &snapshot->incidents[i];
 
         if (incident->state == INCIDENT_STALLED &&
             image_same(str_from(incident->image), str_from(image->image)))
@@ -68,7 +68,7 @@ static bool is_stalled(const struct snapshot *snapshot, const struct image_view 
     return false;
 }
 
-static json_t *image_json(const struct snapshot *snapshot, const struct image_view *image)
+static json_t *image_json(const struct snapshot *snapshot, const struct snapshot_image *image)
 {
     struct json_object object = json_object_begin();
 
@@ -92,7 +92,7 @@ static json_t *known(uint64_t number)
     return number ? json_integer((json_int_t)number) : json_null();
 }
 
-static json_t *image_fs_json(const struct image_fs_view *fs)
+static json_t *image_fs_json(const struct snapshot_image_fs *fs)
 {
     struct json_object object;
 
@@ -121,19 +121,19 @@ int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct e
     return r < 0 ? r : json_check(out, err);
 }
 
-static json_t *heard_json(const struct heard_view *heard)
+static json_t *observation_json(const struct snapshot_observation *observation)
 {
     struct json_object object = json_object_begin();
 
-    json_put(&object, "number", json_integer((json_int_t)heard->number));
-    json_put(&object, "at", json_time(heard->at_us));
-    json_put(&object, "source", json_text(source_name(heard->source)));
-    json_put(&object, "kind", json_text(observation_kind_name(heard->kind)));
-    json_put(&object, "namespace", json_known_text(heard->namespace));
-    json_put(&object, "pod", json_known_text(heard->pod));
-    json_put(&object, "container", json_known_text(heard->container));
-    json_put(&object, "text", json_known_text(heard->text));
-    json_put(&object, "effect", json_text(effect_name(heard->effect)));
+    json_put(&object, "number", json_integer((json_int_t)observation->number));
+    json_put(&object, "at", json_time(observation->at_us));
+    json_put(&object, "source", json_text(source_name(observation->source)));
+    json_put(&object, "kind", json_text(observation_kind_name(observation->kind)));
+    json_put(&object, "namespace", json_known_text(observation->namespace));
+    json_put(&object, "pod", json_known_text(observation->pod));
+    json_put(&object, "container", json_known_text(observation->container));
+    json_put(&object, "text", json_known_text(observation->text));
+    json_put(&object, "effect", json_text(effect_name(observation->effect)));
     return json_object_end(&object);
 }
 
@@ -144,8 +144,8 @@ int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct e
     buf_add(out, STR("{\"node\":"));
     r = json_write(out, json_known_text(snapshot->node), err);
     buf_add(out, STR(",\"events\":["));
-    for (size_t i = 0; i < snapshot->n_heard && r == 0; i++)
-        r = json_write_member(out, i, heard_json(&snapshot->heard[i]), err);
+    for (size_t i = 0; i < snapshot->n_recent && r == 0; i++)
+        r = json_write_member(out, i, observation_json(&snapshot->recent[i]), err);
     buf_add(out, STR("\n]}\n"));
     return r < 0 ? r : json_check(out, err);
 }

@@ -62,7 +62,7 @@ static size_t registry_index(const struct snapshot *snapshot, const char *regist
 }
 
 static bool row_init(struct row *row, const struct snapshot *snapshot,
-                     const struct incident_view *incident, struct arena *arena)
+                     const struct snapshot_incident *incident, struct arena *arena)
 {
     size_t index = registry_index(snapshot, incident->registry);
 

@@ -26,10 +26,10 @@ static void write_attempts(struct scrape *scrape)
                         snapshot->registries[i].attempts);
 }
 
-static void write_failure(struct scrape *scrape, const struct registry_counters *registry,
+static void write_failure(struct scrape *scrape, const struct snapshot_registry *registry,
                           enum cause cause)
 {
-    const struct exemplar_view *newest = &registry->newest[cause];
+    const struct snapshot_exemplar *newest = &registry->newest[cause];
     const struct metric_exemplar exemplar = {
         .labels = { "pod", "namespace" },
         .values = { newest->pod, newest->namespace },

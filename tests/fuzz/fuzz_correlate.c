@@ -186,7 +186,7 @@ static void balance(struct tale *t)
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
     correlate_wanted(t->correlate, t->now, &wanted);
     wanted_done(&wanted);
-    if (correlate_picture(t->correlate, SNAPSHOT_DETAIL, &snapshot) < 0)
+    if (correlate_snapshot(t->correlate, SNAPSHOT_DETAIL, &snapshot) < 0)
         abort();
     for (size_t i = 0; i < snapshot.n_incidents; i++)
         if (snapshot.incidents[i].state == INCIDENT_STALLED && !snapshot.incidents[i].stall)

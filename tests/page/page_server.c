@@ -35,7 +35,7 @@ static void draw_empty(struct fixture *fixture)
 
 static void draw_changed(struct fixture *fixture)
 {
-    static const struct evidence_view evidence[] = {
+    static const struct snapshot_evidence evidence[] = {
         { .at_us = FIXTURE_NOW,
           .witness = WITNESS_EVENT,
           .reason = "Failed",
@@ -57,14 +57,14 @@ static void draw_hostile(struct fixture *fixture)
 {
     static char endless[100001];
     static const char *const secrets[] = { PICTURE };
-    static const struct waiter_view behind[] = { { SCRIPT, PICTURE, "\"'>" } };
-    static const struct stall_view stall = { .layer = PICTURE,
-                                             .waiting_behind = behind,
-                                             .n_waiting_behind = 1 };
-    static const struct evidence_view evidence[] = {
+    static const struct snapshot_waiter behind[] = { { SCRIPT, PICTURE, "\"'>" } };
+    static const struct snapshot_stall stall = { .layer = PICTURE,
+                                                 .waiting_behind = behind,
+                                                 .n_waiting_behind = 1 };
+    static const struct snapshot_evidence evidence[] = {
         { .at_us = FIXTURE_NOW, .reason = SCRIPT, .text = PICTURE },
     };
-    static const struct image_view images[] = {
+    static const struct snapshot_image images[] = {
         { .image = SCRIPT,
           .registry = PICTURE,
           .digest = "",
@@ -73,7 +73,7 @@ static void draw_hostile(struct fixture *fixture)
           .bytes = 9,
           .total = 3 },
     };
-    struct incident_view *incident;
+    struct snapshot_incident *incident;
 
     memset(endless, 'A', sizeof(endless) - 1);
     fixture_init(fixture);
@@ -101,7 +101,7 @@ static void draw_many(struct fixture *fixture)
 
     fixture_init(fixture);
     for (unsigned i = 0; i < MANY; i++) {
-        struct incident_view *incident;
+        struct snapshot_incident *incident;
 
         snprintf(names[i], sizeof(names[i]), "web-%u", i);
         incident = fixture_incident(fixture, "default", names[i], "app", "quay.io/team/app:v1");
@@ -116,9 +116,9 @@ static void draw_moved(struct fixture *fixture)
     for (size_t i = 1; i < fixture->snapshot.n_incidents; i++)
         fixture->incidents[i - 1] = fixture->incidents[i];
     fixture->snapshot.n_incidents--;
-    fixture->incidents[0].verdict = (struct verdict_view){ .cause = CAUSE_NOT_FOUND,
-                                                           .reason = REASON_REPOSITORY_UNKNOWN,
-                                                           .stage = STAGE_RESOLVE };
+    fixture->incidents[0].verdict = (struct snapshot_verdict){ .cause = CAUSE_NOT_FOUND,
+                                                               .reason = REASON_REPOSITORY_UNKNOWN,
+                                                               .stage = STAGE_RESOLVE };
 }
 
 /* A reason of the cause that the picture is about. */
@@ -142,7 +142,7 @@ static void draw_thirty(struct fixture *fixture)
     memcpy(image, "registry.example.com:5000/", 26);
     for (unsigned i = 0; i < ARRAY_SIZE(pods); i++) {
         const enum cause cause = (enum cause)(i < CAUSE_MAX ? i : CAUSE_NETWORK);
-        struct incident_view *incident;
+        struct snapshot_incident *incident;
 
         memset(pods[i], 'a' + (int)(i % 26), sizeof(pods[i]) - 1);
         if (i % 5)
@@ -165,15 +165,15 @@ static void draw_thirty(struct fixture *fixture)
 
 static void draw_pulls(struct fixture *fixture)
 {
-    static const struct waiter_view behind[] = { { "shop", "cart-0", "app" },
-                                                 { "shop", "cart-1", "app" } };
-    static const struct stall_view stall = { .layer = "sha256:0f0f",
-                                             .bytes = 3u << 20,
-                                             .total = 90u << 20,
-                                             .last_progress_us = FIXTURE_NOW - 150 * SEC,
-                                             .waiting_behind = behind,
-                                             .n_waiting_behind = ARRAY_SIZE(behind) };
-    static const struct image_view images[] = {
+    static const struct snapshot_waiter behind[] = { { "shop", "cart-0", "app" },
+                                                     { "shop", "cart-1", "app" } };
+    static const struct snapshot_stall stall = { .layer = "sha256:0f0f",
+                                                 .bytes = 3u << 20,
+                                                 .total = 90u << 20,
+                                                 .last_progress_us = FIXTURE_NOW - 150 * SEC,
+                                                 .waiting_behind = behind,
+                                                 .n_waiting_behind = ARRAY_SIZE(behind) };
+    static const struct snapshot_image images[] = {
         { .image = "quay.io/team/big" DIGEST,
           .registry = "quay.io",
           .digest = "",
@@ -189,16 +189,16 @@ static void draw_pulls(struct fixture *fixture)
           .pulling = 1,
           .since_us = FIXTURE_NOW - 20 * SEC },
     };
-    struct incident_view *incident;
+    struct snapshot_incident *incident;
 
     fixture_init(fixture);
     incident = fixture_incident(fixture, "shop", "cart-2", "app", "quay.io/team/big:1" DIGEST);
 
     incident->registry = "quay.io";
     incident->state = INCIDENT_STALLED;
-    incident->verdict = (struct verdict_view){ .cause = CAUSE_NETWORK,
-                                               .reason = REASON_PULL_STALLED,
-                                               .stage = STAGE_BLOB };
+    incident->verdict = (struct snapshot_verdict){ .cause = CAUSE_NETWORK,
+                                                   .reason = REASON_PULL_STALLED,
+                                                   .stage = STAGE_BLOB };
     incident->attempts = 1;
     incident->stall = &stall;
     incident->advice = "No byte of a layer has come for minutes: check the path to quay.io.";

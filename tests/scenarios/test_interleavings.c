@@ -232,7 +232,7 @@ static void picture(struct teller *t, enum snapshot_detail detail, struct snapsh
     *ret = (struct snapshot){ .taken = t->now, .node = NODE };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
     correlate_tick(t->correlate, t->now);
-    assert_int_equal(correlate_picture(t->correlate, detail, ret), 0);
+    assert_int_equal(correlate_snapshot(t->correlate, detail, ret), 0);
 }
 
 /* How many containers are blocked: one that fails on two images is one. */
@@ -241,7 +241,7 @@ static size_t blocked_containers(const struct snapshot *snapshot)
     size_t n = 0;
 
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct incident_view *a = &snapshot->incidents[i];
+        const struct snapshot_incident *a = &snapshot->incidents[i];
         bool first = true;
 
         for (size_t j = 0; j < i && first; j++)
@@ -267,7 +267,7 @@ static void books_balance(struct teller *t)
     assert_int_equal(gauge, blocked_containers(&snapshot));
 
     for (size_t i = 0; i < snapshot.n_incidents; i++) {
-        const struct incident_view *incident = &snapshot.incidents[i];
+        const struct snapshot_incident *incident = &snapshot.incidents[i];
 
         assert_true(incident_state_open(incident->state));
         if (has(t->deleted, t->n_deleted, str_from(incident->pod_uid)))
@@ -365,11 +365,11 @@ static void tell_all(struct teller *t, const struct history *h, bool reliable)
     books_balance(t);
 }
 
-static const struct incident_view *same_in(const struct snapshot *snapshot,
-                                           const struct incident_view *like)
+static const struct snapshot_incident *same_in(const struct snapshot *snapshot,
+                                               const struct snapshot_incident *like)
 {
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct incident_view *view = &snapshot->incidents[i];
+        const struct snapshot_incident *view = &snapshot->incidents[i];
 
         if (strcmp(view->pod_uid, like->pod_uid) == 0 &&
             strcmp(view->container, like->container) == 0 && view->kind == like->kind &&
@@ -380,14 +380,15 @@ static const struct incident_view *same_in(const struct snapshot *snapshot,
 }
 
 /* An event that comes after its pod's deletion is about nobody any more. */
-static uint64_t came_too_late(const struct incident_view *in_time, const struct incident_view *late)
+static uint64_t came_too_late(const struct snapshot_incident *in_time,
+                              const struct snapshot_incident *late)
 {
     if (late->state != INCIDENT_GONE || late->attempts > in_time->attempts)
         return 0;
     return in_time->attempts - late->attempts;
 }
 
-static void same_incident(const struct incident_view *a, const struct incident_view *b,
+static void same_incident(const struct snapshot_incident *a, const struct snapshot_incident *b,
                           uint64_t seed)
 {
     if (a->state != b->state || a->verdict.cause != b->verdict.cause ||
@@ -403,7 +404,7 @@ static void same_incident(const struct incident_view *a, const struct incident_v
                  (unsigned long)a->attempts);
 }
 
-static uint64_t failures_of(const struct registry_counters *registry)
+static uint64_t failures_of(const struct snapshot_registry *registry)
 {
     uint64_t n = 0;
 
@@ -418,8 +419,8 @@ static void same_end(const struct snapshot *in_time, const struct snapshot *late
 
     assert_int_equal(late->n_incidents, in_time->n_incidents);
     for (size_t i = 0; i < in_time->n_incidents; i++) {
-        const struct incident_view *a = &in_time->incidents[i];
-        const struct incident_view *b = same_in(late, a);
+        const struct snapshot_incident *a = &in_time->incidents[i];
+        const struct snapshot_incident *b = same_in(late, a);
 
         if (!b)
             fail_msg("seed %lu: nothing is known of %s/%s", (unsigned long)seed, a->pod,

@@ -211,14 +211,14 @@ static void picture(struct replay *r, struct snapshot *ret)
 {
     *ret = (struct snapshot){ .taken = r->now, .node = NODE };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
-    assert_int_equal(correlate_picture(r->correlate, SNAPSHOT_DETAIL, ret), 0);
+    assert_int_equal(correlate_snapshot(r->correlate, SNAPSHOT_DETAIL, ret), 0);
 }
 
-static const struct incident_view *find(const struct snapshot *snapshot, const char *pod,
-                                        const char *container, bool open)
+static const struct snapshot_incident *find(const struct snapshot *snapshot, const char *pod,
+                                            const char *container, bool open)
 {
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct incident_view *view = &snapshot->incidents[i];
+        const struct snapshot_incident *view = &snapshot->incidents[i];
 
         if (incident_state_open(view->state) == open && strcmp(view->pod, pod) == 0 &&
             (!container || strcmp(view->container, container) == 0))
@@ -235,7 +235,7 @@ static const char *word(const json_t *line, const char *key)
 static void expect_line(const struct snapshot *snapshot, const json_t *line)
 {
     const char *pod = word(line, "pod");
-    const struct incident_view *view = find(snapshot, pod, word(line, "container"), true);
+    const struct snapshot_incident *view = find(snapshot, pod, word(line, "container"), true);
     const json_t *missing = json_object_get(line, "missing_pull_secrets");
 
     if (!word(line, "cause")) {
@@ -279,7 +279,7 @@ static void expect_all_lines(const struct snapshot *snapshot, const json_t *expe
 
 /* What the recorded Event objects themselves say of a pod's container (0 where they say nothing).
  */
-static uint64_t pulls_failed(const json_t *events, const struct incident_view *view)
+static uint64_t pulls_failed(const json_t *events, const struct snapshot_incident *view)
 {
     const json_t *items = json_object_get(events, "items");
     char path[128];
@@ -305,7 +305,7 @@ static uint64_t pulls_failed(const json_t *events, const struct incident_view *v
  * container of this pod could not be created and used them up, so its status tells of one more
  * attempt.
  */
-static bool lost_events(const struct incident_view *view, const char *folder)
+static bool lost_events(const struct snapshot_incident *view, const char *folder)
 {
     return strcmp(folder, "crio/") == 0 && strcmp(view->pod, "two-causes") == 0;
 }
@@ -321,7 +321,7 @@ static void expect_attempts_as_events_say(const struct snapshot *snapshot, const
     size_t checked = 0;
 
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct incident_view *view = &snapshot->incidents[i];
+        const struct snapshot_incident *view = &snapshot->incidents[i];
         uint64_t n = pulls_failed(events, view);
 
         if (n == 0)
@@ -396,7 +396,7 @@ static void metrics_text(struct replay *r, struct buf *out)
     size_t left_out;
 
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-    assert_int_equal(correlate_picture(r->correlate, SNAPSHOT_METRICS, &snapshot), 0);
+    assert_int_equal(correlate_snapshot(r->correlate, SNAPSHOT_METRICS, &snapshot), 0);
     buf_init(out, LIMIT_METRICS_BODY);
     const struct metrics_input input = {
         .snapshot = &snapshot, .process = &process, .version = "1", .revision = "r", .compiler = "c"

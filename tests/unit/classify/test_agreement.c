@@ -158,7 +158,7 @@ static void write_metrics(struct world *w, const struct source_status *sources,
     size_t left_out;
 
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-    assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_METRICS, &snapshot), 0);
+    assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_METRICS, &snapshot), 0);
     set_world(&snapshot, sources);
     buf_init(&answers->metrics, LIMIT_METRICS_BODY);
     assert_int_equal(metrics_write(&answers->metrics, &input, &left_out, &err), 0);

@@ -92,7 +92,7 @@ static void golden_tables(void **state)
 static void no_line_is_too_wide(void **state)
 {
     static char endless[5001];
-    struct incident_view *incident;
+    struct snapshot_incident *incident;
 
     (void)state;
     memset(endless, 'x', sizeof(endless) - 1);

@@ -254,7 +254,7 @@ static void what_is_never_pulled_counts_once(void **state)
 
 static void a_counters_newest_failure_is_remembered(void **state)
 {
-    const struct registry_counters *registry;
+    const struct snapshot_registry *registry;
     struct world *w = *state;
     struct look look;
     int64_t failed_us;

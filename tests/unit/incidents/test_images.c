@@ -10,7 +10,7 @@
 
 #include "tests/unit/incidents/world.h"
 
-static const struct registry_counters *registry(const struct look *look, const char *name)
+static const struct snapshot_registry *registry(const struct look *look, const char *name)
 {
     for (size_t i = 0; i < look->snapshot.n_registries; i++)
         if (strcmp(look->snapshot.registries[i].registry, name) == 0)

@@ -47,7 +47,7 @@ static void a_failure_found_in_the_first_list_has_no_exact_beginning(void **stat
 static void how_it_began_stays_in_the_evidence(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
     char text[64];
 

@@ -10,10 +10,10 @@
 
 #include "tests/unit/incidents/world.h"
 
-static const struct heard_view *last(const struct look *look)
+static const struct snapshot_observation *last(const struct look *look)
 {
-    assert_true(look->snapshot.n_heard > 0);
-    return &look->snapshot.heard[look->snapshot.n_heard - 1];
+    assert_true(look->snapshot.n_recent > 0);
+    return &look->snapshot.recent[look->snapshot.n_recent - 1];
 }
 
 static void expect_last(struct world *w, enum observation_kind kind, const char *text,
@@ -55,15 +55,15 @@ static void it_names_who_and_who_said_so(void **state)
     tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     tell_event(w, "web-0", APP_PATH, "e1", "Failed", "Failed to pull image \"" IMAGE "\": EOF", 1);
     world_look(w, &look);
-    assert_int_equal(look.snapshot.n_heard, 2);
-    assert_int_equal(look.snapshot.heard[0].source, SOURCE_PODS);
-    assert_int_equal(look.snapshot.heard[1].source, SOURCE_EVENTS);
+    assert_int_equal(look.snapshot.n_recent, 2);
+    assert_int_equal(look.snapshot.recent[0].source, SOURCE_PODS);
+    assert_int_equal(look.snapshot.recent[1].source, SOURCE_EVENTS);
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(look.snapshot.heard[i].number, i + 1);
-        assert_int_equal(look.snapshot.heard[i].at_us, w->now.wall_us);
-        assert_string_equal(look.snapshot.heard[i].namespace, "default");
-        assert_string_equal(look.snapshot.heard[i].pod, "web-0");
-        assert_string_equal(look.snapshot.heard[i].container, "app");
+        assert_int_equal(look.snapshot.recent[i].number, i + 1);
+        assert_int_equal(look.snapshot.recent[i].at_us, w->now.wall_us);
+        assert_string_equal(look.snapshot.recent[i].namespace, "default");
+        assert_string_equal(look.snapshot.recent[i].pod, "web-0");
+        assert_string_equal(look.snapshot.recent[i].container, "app");
     }
     world_look_done(&look);
 }
@@ -78,8 +78,8 @@ static void what_the_runtime_repeats_leaves_a_gap_only(void **state)
     tell_looked(w, "web-0");
     tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     world_look(w, &look);
-    assert_int_equal(look.snapshot.n_heard, 2);
-    assert_int_equal(look.snapshot.heard[1].number, 5);
+    assert_int_equal(look.snapshot.n_recent, 2);
+    assert_int_equal(look.snapshot.recent[1].number, 5);
     world_look_done(&look);
 }
 
@@ -89,13 +89,13 @@ static void the_oldest_goes_first(void **state)
     struct look look;
     char name[32];
 
-    for (unsigned i = 0; i < LIMIT_HEARD + 3; i++) {
+    for (unsigned i = 0; i < LIMIT_RECENT + 3; i++) {
         snprintf(name, sizeof(name), "web-%u", i);
         tell_waiting(w, name, "ContainerCreating", "");
     }
     world_look(w, &look);
-    assert_int_equal(look.snapshot.n_heard, LIMIT_HEARD);
-    assert_string_equal(look.snapshot.heard[0].pod, "web-3");
+    assert_int_equal(look.snapshot.n_recent, LIMIT_RECENT);
+    assert_string_equal(look.snapshot.recent[0].pod, "web-3");
     assert_string_equal(last(&look)->pod, name);
     world_look_done(&look);
 }

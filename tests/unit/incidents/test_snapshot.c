@@ -237,7 +237,7 @@ static void a_picture_for_metrics_leaves_out_texts_and_what_ended(void **state)
     tell_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
     tell_running(w, "web-1");
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-    assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_METRICS, &snapshot), 0);
+    assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_METRICS, &snapshot), 0);
     assert_int_equal(snapshot.n_incidents, 1);
     assert_string_equal(snapshot.incidents[0].pod, "web-0");
     assert_null(snapshot.incidents[0].message);

@@ -73,7 +73,7 @@ static void stand_still(struct world *w, int64_t for_us, uint64_t bytes, int64_t
 static void bytes_that_stay_away_are_a_stall(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
 
     pulling(w, "web-0");
@@ -160,7 +160,7 @@ static void a_pull_that_waits_for_its_turn_or_is_unpacked_has_nothing_in_flight(
 static void everything_that_shares_the_layer_waits_behind_it(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct pod_told told;
     struct look look;
     const struct str repositories[] = { STR(REPOSITORY), STR("docker.io/library/other") };

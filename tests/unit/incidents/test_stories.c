@@ -334,7 +334,7 @@ static void a_cause_that_comes_back_is_a_move(void **state)
     tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
     world_look(w, &look);
     assert_int_equal(look_one(&look, "web-0")->verdict.cause, CAUSE_UNAUTHORIZED);
-    assert_int_equal(look.snapshot.heard[look.snapshot.n_heard - 1].effect, EFFECT_MOVED);
+    assert_int_equal(look.snapshot.recent[look.snapshot.n_recent - 1].effect, EFFECT_MOVED);
     world_look_done(&look);
 }
 

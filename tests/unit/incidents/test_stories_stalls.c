@@ -356,7 +356,7 @@ static void a_picture_of_many_that_are_stalled(void **state)
     tell_blob_owner(w, LAYER, REPOSITORY);
     for (int i = 0; i < 3; i++) {
         arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-        assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_DETAIL, &snapshot), 0);
+        assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, &snapshot), 0);
         assert_int_equal(snapshot.n_incidents, 1000);
         arena_done(&snapshot.arena);
     }
@@ -450,7 +450,7 @@ static void repulling(struct world *w, const char *name)
     tell_looked(w, name);
 }
 
-static const struct image_view *image_of(const struct look *look, const char *image)
+static const struct snapshot_image *image_of(const struct look *look, const char *image)
 {
     for (size_t i = 0; i < look->snapshot.n_images; i++)
         if (strcmp(look->snapshot.images[i].image, image) == 0)

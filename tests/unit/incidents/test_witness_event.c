@@ -110,7 +110,7 @@ static void a_late_event_does_not_bring_back_an_older_cause(void **state)
 static void a_missing_pull_secret_explains_unauthorized(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct pod_told told;
     struct look look;
 
@@ -212,7 +212,7 @@ static void tell_sandbox(struct world *w, const char *name, bool ready)
 static void a_sandbox_image_that_cannot_be_pulled_is_an_incident_of_the_pod(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
 
     tell_waiting(w, "web-0", "ContainerCreating", "");
@@ -240,7 +240,7 @@ static void a_sandbox_image_that_cannot_be_pulled_is_an_incident_of_the_pod(void
 static void events_tell_what_happened_before_they_were_read(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
     int64_t began_us;
 

@@ -13,7 +13,7 @@
 static void a_pull_error_opens_an_incident_with_its_cause(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
 
     tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
@@ -47,7 +47,7 @@ static void a_container_that_only_starts_is_no_incident(void **state)
 static void back_off_joins_the_pull_error_before_it(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
 
     tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
@@ -65,7 +65,7 @@ static void back_off_joins_the_pull_error_before_it(void **state)
 static void a_back_off_without_a_cause_keeps_the_known_one(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
 
     tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
@@ -100,7 +100,7 @@ static void a_pod_that_moves_to_another_cause_is_shown_under_the_new_one(void **
 static void a_container_that_got_past_its_image_has_recovered(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct look look;
 
     tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
@@ -178,7 +178,7 @@ static void a_pod_that_succeeded_or_failed_waits_for_no_image(void **state)
 static void an_image_volume_is_blamed_and_not_the_containers_own_image(void **state)
 {
     struct world *w = *state;
-    const struct incident_view *incident;
+    const struct snapshot_incident *incident;
     struct pod_told told;
     struct look look;
 

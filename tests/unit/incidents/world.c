@@ -171,7 +171,7 @@ void world_look(struct world *w, struct look *look)
     look->snapshot = (struct snapshot){ .taken = w->now };
     arena_init(&look->snapshot.arena, LIMIT_SNAPSHOT);
     correlate_tick(w->correlate, w->now);
-    assert_int_equal(correlate_picture(w->correlate, SNAPSHOT_DETAIL, &look->snapshot), 0);
+    assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, &look->snapshot), 0);
     assert_int_equal(correlate_advise(&look->snapshot), 0);
 }
 
@@ -189,7 +189,7 @@ size_t look_count(const struct look *look, const char *name)
     return n;
 }
 
-const struct incident_view *look_one(const struct look *look, const char *name)
+const struct snapshot_incident *look_one(const struct look *look, const char *name)
 {
     assert_int_equal(look_count(look, name), 1);
     for (size_t i = 0; i < look->snapshot.n_incidents; i++)

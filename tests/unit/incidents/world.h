@@ -84,7 +84,7 @@ void world_look(struct world *w, struct look *look);
 void world_look_done(struct look *look);
 
 /* The only incident of pod `name`; fails the test where there is none or more. */
-const struct incident_view *look_one(const struct look *look, const char *name);
+const struct snapshot_incident *look_one(const struct look *look, const char *name);
 size_t look_count(const struct look *look, const char *name);
 
 /* Booked failures of all registries under a cause, and of one registry. */

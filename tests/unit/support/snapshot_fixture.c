@@ -37,13 +37,14 @@ void fixture_init(struct fixture *fixture)
     };
 }
 
-struct incident_view *fixture_incident(struct fixture *fixture, const char *namespace,
-                                       const char *pod, const char *container, const char *image)
+struct snapshot_incident *fixture_incident(struct fixture *fixture, const char *namespace,
+                                           const char *pod, const char *container,
+                                           const char *image)
 {
-    struct incident_view *incident = &fixture->incidents[fixture->snapshot.n_incidents++];
+    struct snapshot_incident *incident = &fixture->incidents[fixture->snapshot.n_incidents++];
 
     assert(fixture->snapshot.n_incidents <= FIXTURE_INCIDENTS);
-    *incident = (struct incident_view){
+    *incident = (struct snapshot_incident){
         .namespace = namespace,
         .pod = pod,
         .pod_uid = pod,
@@ -64,12 +65,12 @@ struct incident_view *fixture_incident(struct fixture *fixture, const char *name
     return incident;
 }
 
-struct registry_counters *fixture_registry(struct fixture *fixture, const char *registry)
+struct snapshot_registry *fixture_registry(struct fixture *fixture, const char *registry)
 {
-    struct registry_counters *counters = &fixture->registries[fixture->snapshot.n_registries++];
+    struct snapshot_registry *counters = &fixture->registries[fixture->snapshot.n_registries++];
 
     assert(fixture->snapshot.n_registries <= FIXTURE_REGISTRIES);
-    *counters = (struct registry_counters){ .registry = registry };
+    *counters = (struct snapshot_registry){ .registry = registry };
     return counters;
 }
 
@@ -98,7 +99,7 @@ static const char *const one_secret[] = { "regcred" };
 
 static void add_missing_secret(struct fixture *fixture)
 {
-    static const struct evidence_view evidence[] = {
+    static const struct snapshot_evidence evidence[] = {
         { .at_us = FIXTURE_NOW - 121 * SEC,
           .witness = WITNESS_EVENT,
           .reason = "FailedToRetrieveImagePullSecret",
@@ -108,14 +109,14 @@ static void add_missing_secret(struct fixture *fixture)
           .reason = "ErrImagePull",
           .text = "401 Unauthorized" },
     };
-    struct incident_view *incident =
+    struct snapshot_incident *incident =
         fixture_incident(fixture, "default", "web-0", "app", "registry.example.com/team/app:v1");
 
     incident->pod_uid = "6d1d9e2e-0001";
-    incident->verdict = (struct verdict_view){ .cause = CAUSE_UNAUTHORIZED,
-                                               .reason = REASON_PULL_SECRET_MISSING,
-                                               .stage = STAGE_AUTH,
-                                               .http_status = 401 };
+    incident->verdict = (struct snapshot_verdict){ .cause = CAUSE_UNAUTHORIZED,
+                                                   .reason = REASON_PULL_SECRET_MISSING,
+                                                   .stage = STAGE_AUTH,
+                                                   .http_status = 401 };
     incident->message = "failed to authorize: 401 Unauthorized";
     incident->advice = "Create the Secret regcred in namespace default.";
     incident->next_retry_us = FIXTURE_NOW + 10 * SEC;
@@ -130,16 +131,17 @@ static void add_missing_secret(struct fixture *fixture)
 
 static void add_ambiguous_init(struct fixture *fixture)
 {
-    struct incident_view *incident =
+    struct snapshot_incident *incident =
         fixture_incident(fixture, "team-a", "job-x", "fetch", "team/privat");
 
     incident->kind = CONTAINER_INIT;
     incident->registry = "docker.io";
     incident->state = INCIDENT_FAILING;
-    incident->verdict = (struct verdict_view){ .cause = CAUSE_UNAUTHORIZED,
-                                               .reason = REASON_DENIED_OR_MISSING,
-                                               .stage = STAGE_RESOLVE,
-                                               .ambiguous_with = UINT32_C(1) << CAUSE_NOT_FOUND };
+    incident->verdict =
+        (struct snapshot_verdict){ .cause = CAUSE_UNAUTHORIZED,
+                                   .reason = REASON_DENIED_OR_MISSING,
+                                   .stage = STAGE_RESOLVE,
+                                   .ambiguous_with = UINT32_C(1) << CAUSE_NOT_FOUND };
     incident->first_failure_exact = false;
     incident->message =
         "pull access denied, repository does not exist or may require authorization";
@@ -148,14 +150,14 @@ static void add_ambiguous_init(struct fixture *fixture)
 /* All that can be unknown is. */
 static void add_unknown_sandbox(struct fixture *fixture)
 {
-    struct incident_view *incident =
+    struct snapshot_incident *incident =
         fixture_incident(fixture, "kube-system", "agent-1", "", "pause.example.net/pause:3.10");
 
     incident->kind = CONTAINER_SANDBOX;
     incident->registry = "pause.example.net";
-    incident->verdict = (struct verdict_view){ .cause = CAUSE_UNKNOWN,
-                                               .reason = REASON_UNCLASSIFIED,
-                                               .stage = STAGE_MAX };
+    incident->verdict = (struct snapshot_verdict){ .cause = CAUSE_UNKNOWN,
+                                                   .reason = REASON_UNCLASSIFIED,
+                                                   .stage = STAGE_MAX };
     incident->attempts = 0;
     incident->first_failure_us = 0;
     incident->last_failure_us = 0;
@@ -163,7 +165,7 @@ static void add_unknown_sandbox(struct fixture *fixture)
 
 static void add_recovered(struct fixture *fixture)
 {
-    struct incident_view *incident =
+    struct snapshot_incident *incident =
         fixture_incident(fixture, "default", "web-1", "app", "docker.io/library/busybox:1");
 
     incident->registry = "docker.io";
@@ -175,28 +177,28 @@ static void add_recovered(struct fixture *fixture)
 
 static void add_stalled(struct fixture *fixture)
 {
-    static const struct waiter_view behind[] = { { "team-a", "web-7", "app" } };
-    static const struct stall_view stall = { .layer = "sha256:0f0f",
-                                             .bytes = 4096,
-                                             .total = 65536,
-                                             .last_progress_us = FIXTURE_NOW - 150 * SEC,
-                                             .waiting_behind = behind,
-                                             .n_waiting_behind = 1 };
-    struct incident_view *incident =
+    static const struct snapshot_waiter behind[] = { { "team-a", "web-7", "app" } };
+    static const struct snapshot_stall stall = { .layer = "sha256:0f0f",
+                                                 .bytes = 4096,
+                                                 .total = 65536,
+                                                 .last_progress_us = FIXTURE_NOW - 150 * SEC,
+                                                 .waiting_behind = behind,
+                                                 .n_waiting_behind = 1 };
+    struct snapshot_incident *incident =
         fixture_incident(fixture, "team-a", "web-6", "app", "quay.io/team/big:1");
 
     incident->registry = "quay.io";
     incident->state = INCIDENT_STALLED;
-    incident->verdict = (struct verdict_view){ .cause = CAUSE_NETWORK,
-                                               .reason = REASON_PULL_STALLED,
-                                               .stage = STAGE_BLOB };
+    incident->verdict = (struct snapshot_verdict){ .cause = CAUSE_NETWORK,
+                                                   .reason = REASON_PULL_STALLED,
+                                                   .stage = STAGE_BLOB };
     incident->attempts = 1;
     incident->stall = &stall;
 }
 
 static void add_images(struct fixture *fixture)
 {
-    static const struct image_view images[] = {
+    static const struct snapshot_image images[] = {
         { .image = "quay.io/team/big:1",
           .registry = "quay.io",
           .digest = "",
@@ -215,16 +217,16 @@ static void add_images(struct fixture *fixture)
 
     fixture->snapshot.images = images;
     fixture->snapshot.n_images = ARRAY_SIZE(images);
-    fixture->snapshot.image_fs = (struct image_fs_view){ .mountpoint = "/var/lib/containerd",
-                                                         .used_bytes = 123456789,
-                                                         .used_inodes = 4711 };
+    fixture->snapshot.image_fs = (struct snapshot_image_fs){ .mountpoint = "/var/lib/containerd",
+                                                             .used_bytes = 123456789,
+                                                             .used_inodes = 4711 };
     fixture->snapshot.tells_bytes = true;
     fixture->snapshot.unowned_bytes = 512;
 }
 
-static void add_heard(struct fixture *fixture)
+static void add_recent(struct fixture *fixture)
 {
-    static const struct heard_view heard[] = {
+    static const struct snapshot_observation recent[] = {
         { .number = 7,
           .at_us = FIXTURE_NOW - 121 * SEC,
           .source = SOURCE_EVENTS,
@@ -254,8 +256,8 @@ static void add_heard(struct fixture *fixture)
           .effect = EFFECT_ENDED },
     };
 
-    fixture->snapshot.heard = heard;
-    fixture->snapshot.n_heard = ARRAY_SIZE(heard);
+    fixture->snapshot.recent = recent;
+    fixture->snapshot.n_recent = ARRAY_SIZE(recent);
 }
 
 static void add_calls(struct fixture *fixture)
@@ -269,7 +271,7 @@ static void add_calls(struct fixture *fixture)
 
 void fixture_golden(struct fixture *fixture)
 {
-    struct registry_counters *counters;
+    struct snapshot_registry *counters;
 
     fixture_init(fixture);
     add_missing_secret(fixture);
@@ -278,14 +280,14 @@ void fixture_golden(struct fixture *fixture)
     add_recovered(fixture);
     add_stalled(fixture);
     add_images(fixture);
-    add_heard(fixture);
+    add_recent(fixture);
     add_calls(fixture);
 
     counters = fixture_registry(fixture, "registry.example.com");
     counters->attempts = 5;
     counters->failures[CAUSE_UNAUTHORIZED] = 4;
     counters->newest[CAUSE_UNAUTHORIZED] =
-        (struct exemplar_view){ "default", "web-0", FIXTURE_NOW - 31 * SEC + MSEC / 4 };
+        (struct snapshot_exemplar){ "default", "web-0", FIXTURE_NOW - 31 * SEC + MSEC / 4 };
     counters = fixture_registry(fixture, "docker.io");
     counters->attempts = 12;
     counters->failures[CAUSE_UNAUTHORIZED] = 1;

@@ -18,8 +18,8 @@
 
 struct fixture {
     struct snapshot snapshot;
-    struct incident_view incidents[FIXTURE_INCIDENTS];
-    struct registry_counters registries[FIXTURE_REGISTRIES];
+    struct snapshot_incident incidents[FIXTURE_INCIDENTS];
+    struct snapshot_registry registries[FIXTURE_REGISTRIES];
     atomic_uint taken; /* how many pictures were taken ... */
     atomic_int detail; /* ... and with which detail the last one */
     int error;         /* what take() returns, if not 0 */
@@ -32,11 +32,12 @@ void fixture_init(struct fixture *fixture);
 
 /* One more incident, blocked for two minutes by a missing manifest; change what a test needs other.
  * The texts are kept, not copied. */
-struct incident_view *fixture_incident(struct fixture *fixture, const char *namespace,
-                                       const char *pod, const char *container, const char *image);
+struct snapshot_incident *fixture_incident(struct fixture *fixture, const char *namespace,
+                                           const char *pod, const char *container,
+                                           const char *image);
 
 /* One more registry, all counters 0. */
-struct registry_counters *fixture_registry(struct fixture *fixture, const char *registry);
+struct snapshot_registry *fixture_registry(struct fixture *fixture, const char *registry);
 
 /* Points at `fixture`. */
 struct snapshot_source fixture_source(struct fixture *fixture);

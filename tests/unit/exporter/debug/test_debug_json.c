@@ -113,7 +113,7 @@ static void a_pull_that_stands_still_is_told(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct image_view image = {
+        const struct snapshot_image image = {
             .image = rows[i].pull, .registry = "", .digest = "", .waiting = 1, .pulling = 1
         };
 
@@ -243,7 +243,7 @@ static void all_keys_are_always_there(void **state)
     (void)state;
     fixture_golden(&node);
     for (unsigned n = 0; n < INCIDENT_STATE_MAX * CONTAINER_KIND_MAX; n++) {
-        struct incident_view *incident = fixture_incident(&node, "ns", "pod", "", "");
+        struct snapshot_incident *incident = fixture_incident(&node, "ns", "pod", "", "");
 
         incident->state = (enum incident_state)(n % INCIDENT_STATE_MAX);
         incident->kind = (enum container_kind)(n / INCIDENT_STATE_MAX);

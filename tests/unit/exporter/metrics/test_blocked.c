@@ -65,8 +65,8 @@ static void ended_incidents_block_nobody(void **state)
 
 static void a_pod_and_its_successor_are_one_series(void **state)
 {
-    struct incident_view *old = fixture_incident(&node, "ns", "web-0", "app", "image");
-    struct incident_view *new = fixture_incident(&node, "ns", "web-0", "app", "image");
+    struct snapshot_incident *old = fixture_incident(&node, "ns", "web-0", "app", "image");
+    struct snapshot_incident *new = fixture_incident(&node, "ns", "web-0", "app", "image");
 
     (void)state;
     old->pod_uid = "uid-1";

@@ -330,7 +330,7 @@ static void what_the_system_does_not_tell_is_left_out(void **state)
 
 static void no_series_is_written_twice(void **state)
 {
-    struct incident_view *incident;
+    struct snapshot_incident *incident;
 
     (void)state;
     fixture_registry(&node, "registry.example.com");

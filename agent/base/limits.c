@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "limits.h"
+
+const char *limit_name(enum limit limit)
+{
+    static const char *const names[] = {
+#define X(name, text) [LIMIT_HIT_##name] = (text),
+        LIMIT_TABLE(X)
+#undef X
+    };
+
+    return names[limit];
+}

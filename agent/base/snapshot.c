@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshot.h"
+
+#include "util.h"
+
+const char *incident_state_name(enum incident_state state)
+{
+    static const char *const names[] = {
+#define X(name, text) [INCIDENT_##name] = (text),
+        INCIDENT_STATE_TABLE(X)
+#undef X
+    };
+
+    return names[state];
+}
+
+const char *witness_name(enum witness witness)
+{
+    static const char *const names[] = {
+        [WITNESS_POD_STATUS] = "pod_status",
+        [WITNESS_EVENT] = "event",
+        [WITNESS_CRI] = "cri",
+    };
+
+    _Static_assert(ARRAY_SIZE(names) == WITNESS_MAX, "a witness without a name");
+    return names[witness];
+}
+
+const char *effect_name(enum effect effect)
+{
+    static const char *const names[] = {
+#define X(name, text) [EFFECT_##name] = (text),
+        EFFECT_TABLE(X)
+#undef X
+    };
+
+    return names[effect];
+}
+
+void snapshot_done(struct snapshot *snapshot)
+{
+    arena_done(&snapshot->arena);
+}
