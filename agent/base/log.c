@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 #define LINE_MAX_BYTES 2048u
 
 /* A line's begin: the time, milliseconds, level, component; all words of ours. */
@@ -66,35 +68,6 @@ bool log_format_parse(const char *name, enum log_format *ret_format)
 }
 
 /*
- * The length of the UTF-8 character that `text` begins with, 0 where it begins with none:
- * stray bytes, forms that are too long, surrogates, and what is over U+10FFFF (RFC 3629).
- */
-static size_t utf8_length(const unsigned char *text)
-{
-    static const struct {
-        unsigned char first, last, second_least, second_most, length;
-    } rows[] = {
-        { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-        { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-
-    if (text[0] < 0x80)
-        return 1;
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (text[0] < rows[i].first || text[0] > rows[i].last)
-            continue;
-        if (text[1] < rows[i].second_least || text[1] > rows[i].second_most)
-            return 0;
-        for (size_t n = 2; n < rows[i].length; n++)
-            if ((text[n] & 0xc0) != 0x80)
-                return 0;
-        return rows[i].length;
-    }
-    return 0;
-}
-
-/*
  * As logfmt and JSON both want it: quotes and backslashes escaped, one line whatever a cluster's
  * text holds, valid UTF-8.
  */
@@ -102,7 +75,7 @@ static size_t append_quoted(char *line, size_t at, size_t size, const char *text
 {
     while (*text) {
         const char byte = *text;
-        size_t length = utf8_length((const unsigned char *)text);
+        const size_t length = utf8_length((struct str){ .at = text, .len = strnlen(text, 4) });
 
         if (at + (length > 2 ? length : 2) >= size)
             break;

@@ -1,43 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "utf8.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "buf.h"
 
-/* How many bytes the well-formed sequence at `at` has (Unicode 15, table 3-7), or 0. */
-static size_t sequence(const unsigned char *at, size_t len)
+size_t utf8_length(struct str text)
 {
-    unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
-    size_t size;
+    const unsigned char *at = (const unsigned char *)text.at;
+    unsigned char low = 0x80, high = 0xbf; /* the range of the second byte */
+    size_t length;
 
     if (at[0] < 0x80)
         return 1;
     if (at[0] >= 0xc2 && at[0] <= 0xdf)
-        size = 2;
+        length = 2;
     else if ((at[0] & 0xf0) == 0xe0)
-        size = 3;
+        length = 3;
     else if (at[0] >= 0xf0 && at[0] <= 0xf4)
-        size = 4;
+        length = 4;
     else
         return 0;
 
     if (at[0] == 0xe0)
-        low = 0xa0; /* below it is overlong */
+        low = 0xa0; /* less is overlong */
     else if (at[0] == 0xed)
-        high = 0x9f; /* above it are surrogates */
+        high = 0x9f; /* more is a surrogate */
     else if (at[0] == 0xf0)
-        low = 0x90;
+        low = 0x90; /* less is overlong */
     else if (at[0] == 0xf4)
-        high = 0x8f; /* above it is over U+10FFFF */
+        high = 0x8f; /* more is over U+10FFFF */
 
-    if (len < size || at[1] < low || at[1] > high)
+    if (text.len < length || at[1] < low || at[1] > high)
         return 0;
-    for (size_t i = 2; i < size; i++)
+    for (size_t i = 2; i < length; i++)
         if ((at[i] & 0xc0) != 0x80)
             return 0;
-    return size;
+    return length;
+}
+
+uint32_t utf8_code(const char *at, size_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)at;
+    uint32_t code = length == 1 ? bytes[0] : bytes[0] & (0x7fu >> length);
+
+    for (size_t i = 1; i < length; i++)
+        code = code << 6 | (bytes[i] & 0x3f);
+    return code;
 }
 
 size_t utf8_prefix(struct str text)
@@ -47,9 +56,9 @@ size_t utf8_prefix(struct str text)
 
     while (done < text.len) {
         uint64_t word;
-        size_t size;
+        size_t length;
 
-        /* Nearly all text is ASCII: eight bytes a step. */
+        /* Nearly all text is ASCII: eight bytes per step. */
         while (text.len - done >= sizeof(word)) {
             memcpy(&word, text.at + done, sizeof(word));
             if (word & high_bits)
@@ -60,10 +69,10 @@ size_t utf8_prefix(struct str text)
             done++;
         if (done == text.len)
             break;
-        size = sequence((const unsigned char *)text.at + done, text.len - done);
-        if (!size)
+        length = utf8_length(str_skip(text, done));
+        if (!length)
             break;
-        done += size;
+        done += length;
     }
     return done;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/classify/normalise_bytes.h"
+#include "utf8.h"
 
 #define CUT_MARK STR(" ... ")
 
@@ -91,35 +92,9 @@ static char *plain_backslashes(struct reader *r, char *to)
     return to;
 }
 
-/* How many bytes the UTF-8 character at `at` has; 0 where there is none (RFC 3629, table 3-7 of
- * Unicode). */
-static size_t utf8_length(const unsigned char *at, const unsigned char *end)
-{
-    size_t n = *at >= 0xf0 ? 4 : *at >= 0xe0 ? 3 : 2;
-    unsigned char low = 0x80;
-    unsigned char high = 0xbf;
-
-    if (*at < 0xc2 || *at > 0xf4 || (size_t)(end - at) < n)
-        return 0;
-    if (*at == 0xe0)
-        low = 0xa0;
-    if (*at == 0xed)
-        high = 0x9f;
-    if (*at == 0xf0)
-        low = 0x90;
-    if (*at == 0xf4)
-        high = 0x8f;
-    if (at[1] < low || at[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if (at[i] < 0x80 || at[i] > 0xbf)
-            return 0;
-    return n;
-}
-
 static char *plain_character(struct reader *r, char *to)
 {
-    size_t n = utf8_length(r->at, r->end);
+    const size_t n = utf8_length(str_span((const char *)r->at, (const char *)r->end));
 
     if (n == 0) {
         r->at++;

@@ -4,19 +4,19 @@
 #include <time.h>
 
 #include "buf.h"
+#include "utf8.h"
 #include "util.h"
 
 #define ELLIPSIS "..."
 
 void show_plain(struct buf *out, struct str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.at[i];
+    while (text.len) {
+        const size_t length = utf8_length(text);
+        const char byte = text.at[0];
 
-        if (byte >= 0x20 && byte < 0x7f)
-            buf_add_byte(out, (char)byte);
-        else if ((byte & 0xc0) != 0x80) /* not for each byte of a UTF-8 character */
-            buf_add_byte(out, '?');
+        buf_add_byte(out, byte >= 0x20 && byte < 0x7f ? byte : '?');
+        text = str_skip(text, length ? length : 1);
     }
 }
 

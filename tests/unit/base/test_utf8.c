@@ -64,7 +64,7 @@ static void each_bad_byte_is_replaced(void **state)
 
 /* All sequences of two bytes and three that begin like a sequence of three: what is called valid is
  * repaired to itself, and what is repaired is valid. */
-static void repairing_leaves_nothing_to_repair(void **state)
+static void repaired_text_is_valid(void **state)
 {
     struct buf out;
 
@@ -83,7 +83,34 @@ static void repairing_leaves_nothing_to_repair(void **state)
     buf_done(&out);
 }
 
-static void a_zero_byte_is_text_too(void **state)
+static void each_length_gives_its_code_point(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t code;
+    } rows[] = {
+        { "A", 'A' },
+        { "\x7f", 0x7f },
+        { "\xc2\x80", 0x80 },
+        { "\xdf\xbf", 0x7ff },
+        { "\xe0\xa0\x80", 0x800 },
+        { "\xef\xbf\xbf", 0xffff },
+        { "\xf0\x90\x80\x80", 0x10000 },
+        { "\xf4\x8f\xbf\xbf", 0x10ffff },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct str text = str_from(rows[i].text);
+
+        assert_int_equal(utf8_length(text), text.len);
+        assert_int_equal(utf8_code(text.at, text.len), rows[i].code);
+        if (text.len > 1)
+            assert_int_equal(utf8_length(str_head(text, text.len - 1)), 0);
+    }
+}
+
+static void a_zero_byte_is_valid(void **state)
 {
     (void)state;
     assert_int_equal(utf8_prefix(STR("a\0b")), 3);
@@ -94,8 +121,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prefix_ends_at_the_first_bad_byte),
         cmocka_unit_test(each_bad_byte_is_replaced),
-        cmocka_unit_test(repairing_leaves_nothing_to_repair),
-        cmocka_unit_test(a_zero_byte_is_text_too),
+        cmocka_unit_test(repaired_text_is_valid),
+        cmocka_unit_test(each_length_gives_its_code_point),
+        cmocka_unit_test(a_zero_byte_is_valid),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
