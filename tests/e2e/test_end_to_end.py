@@ -85,14 +85,15 @@ class EndToEnd(unittest.TestCase):
             "alertname": "ImagePullUnauthorized", "severity": "warning", "cluster": "lab", "cause": "unauthorized",
             "registry": registry})
         words = alert["annotations"]
-        self.assertIn(f"{registry} refuses the credentials", words["summary"])
+        self.assertIn(f"1 container(s) cannot authenticate to {registry}", words["summary"])
         self.assertIn("default/billing (bad_credentials)", words["summary"])
         self.assertIn("imagePullSecrets", words["description"])
         page = words["runbook_url"].rpartition("/")[2]
         self.assertTrue(os.path.exists(os.path.join(stack.DEPLOY, "runbooks", page)), words["runbook_url"])
 
         (_, alert), *_ = self.eventually_received("firing", "ImagePullSecretMissing")
-        self.assertIn("1 container(s) name does not exist: default/invoices", alert["annotations"]["summary"])
+        self.assertIn(f"1 container(s) name a pull Secret for {registry} that does not exist: default/invoices",
+                      alert["annotations"]["summary"])
 
         self.lab.api.update("secrets", self.secret("regcred", registries.PASSWORD))
         self.eventually_received("resolved", "ImagePullUnauthorized", registry=registry)
