@@ -10,15 +10,6 @@
 #include "mem.h"
 #include "util.h"
 
-uint64_t hash_str(struct str text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 void texts_free(char **list, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -12,6 +12,7 @@
 
 #include "agent/classify/failure.h"
 #include "clock.h"
+#include "hash.h"
 #include "histogram.h"
 #include "limits.h"
 #include "observation.h"
@@ -273,8 +274,6 @@ struct correlate {
 };
 
 /* --- pods.c --------------------------------------------------------------- */
-
-uint64_t hash_str(struct str text);
 
 /* NULL: not of this node. */
 struct pod *pod_find(const struct correlate *c, struct str uid);
