@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "number.h"
 #include "util.h"
 
 /* 1.6 is 1006: what a range needs, whatever follows the second number. */
@@ -28,35 +29,27 @@ static const struct {
     { STR("cri-o"), VERSION(0, 0), ANY_LATER, QUIRK(image_fs_is_metadata) },
 };
 
-/* The number that `text` begins with, which is taken off. Large ones all are 999. */
-static uint32_t take_number(struct str *text)
+static uint32_t at_most_999(uint64_t number)
 {
-    uint32_t number = 0;
-
-    while (text->len && text->at[0] >= '0' && text->at[0] <= '9') {
-        number = number * 10 + (uint32_t)(text->at[0] - '0');
-        if (number > 999)
-            number = 999;
-        *text = str_skip(*text, 1);
-    }
-    return number;
+    return number < 999 ? (uint32_t)number : 999;
 }
 
 /*
- * "1.6.20~ds1", "v1.7.11-k3s2" (k3s), "2.1.9+unknown". What has no two numbers (a build
- * from a commit) is taken for newer than all.
+ * "1.6.20~ds1", "v1.7.11-k3s2" (k3s), "2.1.9+unknown". A version without two numbers (a build from
+ * a commit) counts as newer than all others.
  */
 static uint32_t version_of(struct str text)
 {
-    uint32_t major;
+    uint64_t major, minor;
 
     if (str_starts(text, STR("v")))
         text = str_skip(text, 1);
-    major = take_number(&text);
-    if (text.len < 2 || text.at[0] != '.' || text.at[1] < '0' || text.at[1] > '9')
+    if (!number_take(&text, &major) || !str_starts(text, STR(".")))
         return ANY_LATER - 1;
     text = str_skip(text, 1);
-    return VERSION(major, take_number(&text));
+    if (!number_take(&text, &minor))
+        return ANY_LATER - 1;
+    return VERSION(at_most_999(major), at_most_999(minor));
 }
 
 struct quirks quirks_of(const struct runtime_fact *runtime)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hostport.h"
+
 /*
  * The grammar (github.com/distribution/reference, regexp.go), read by hand
  * because a regular expression engine in C has no bound on its time:
@@ -124,14 +126,6 @@ static bool valid_digest(struct str digest)
     return false;
 }
 
-static bool valid_port(struct str port)
-{
-    for (size_t i = 0; i < port.len; i++)
-        if (!is_digit(port.at[i]))
-            return false;
-    return port.len > 0;
-}
-
 /* Labels of letters, digits and inner "-", joined by "." (no label is empty). */
 static bool valid_hostname(struct str name)
 {
@@ -148,27 +142,35 @@ static bool valid_hostname(struct str name)
     return name.len > 0 && before != '.';
 }
 
-static bool valid_host(struct str host)
+static bool valid_ip6(struct str address)
 {
-    struct str rest;
+    for (size_t i = 0; i < address.len; i++) {
+        const char c = lower(address.at[i]);
 
-    if (host.len > 0 && host.at[0] == '[') {
-        const char *end = memchr(host.at, ']', host.len);
-
-        if (!end || end - host.at < 3)
+        if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':')
             return false;
-        for (const char *c = host.at + 1; c < end; c++)
-            if (!is_digit(*c) && !(lower(*c) >= 'a' && lower(*c) <= 'f') && *c != ':')
-                return false;
-        rest = str_span(end + 1, host.at + host.len);
-    } else {
-        const char *colon = host.len > 0 ? memchr(host.at, ':', host.len) : NULL;
-
-        if (!valid_hostname(colon ? str_span(host.at, colon) : host))
-            return false;
-        rest = colon ? str_span(colon, host.at + host.len) : str_skip(host, host.len);
     }
-    return rest.len == 0 || (rest.at[0] == ':' && valid_port(str_skip(rest, 1)));
+    return address.len > 0;
+}
+
+/* The grammar sets no limit to a port's digits. */
+static bool valid_port(struct str port)
+{
+    for (size_t i = 0; i < port.len; i++)
+        if (!is_digit(port.at[i]))
+            return false;
+    return port.len > 0;
+}
+
+static bool valid_host(struct str text)
+{
+    struct hostport parts;
+
+    if (!hostport_split(text, &parts))
+        return false;
+    if (parts.has_port && !valid_port(parts.port))
+        return false;
+    return parts.in_brackets ? valid_ip6(parts.host) : valid_hostname(parts.host);
 }
 
 static bool names_host(struct str first)
