@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cri/unpack.h"
+#include "cri/unpack_text.h"
 #include "limits.h"
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"

@@ -24,8 +24,8 @@
 #include "arena.h"
 #include "clock.h"
 #include "cri/calls.h"
-#include "cri/health.h"
 #include "err.h"
+#include "health.h"
 #include "limits.h"
 #include "sink.h"
 

@@ -4,9 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 
-#include "cri/unpack.h"
+#include "cri/unpack_text.h"
 #include "limits.h"
 #include "proto/cri.pb-c.h"
+#include "unpack.h"
 
 #define SANDBOX_READY 0 /* enum PodSandboxState */
 

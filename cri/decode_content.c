@@ -3,8 +3,9 @@
 
 #include <errno.h>
 
-#include "cri/unpack.h"
+#include "cri/unpack_text.h"
 #include "proto/content.pb-c.h"
+#include "unpack.h"
 
 /* Hexadecimal digits: 32 of MD5, which nobody uses, to 128 of SHA-512. */
 #define DIGEST_HEX_MIN 32u

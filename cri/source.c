@@ -28,8 +28,8 @@
 #include "cri/connection.h"
 #include "cri/content.h"
 #include "cri/endpoint.h"
-#include "cri/health.h"
 #include "cri/inventory.h"
+#include "cri/runtime_health.h"
 #include "log.h"
 #include "mem.h"
 
@@ -50,7 +50,7 @@ struct cri {
     const char *only_this[2]; /* the same as a list of one */
     struct connection connection;
     struct content content;
-    struct health health;
+    struct runtime_health health;
     unsigned met;        /* connection.met, as of the last greeting */
     bool no_image_fs;    /* ImageFsInfo was refused since */
     struct arena arena;  /* what one round decodes */
@@ -84,7 +84,7 @@ int cri_new(const struct cri_config *config, const struct sink *sink, const stru
     cri->only_this[0] = cri->endpoint;
     connection_init(&cri->connection, sink, clock, path ? cri->only_this : endpoint_well_known(),
                     &cri->stop);
-    content_init(&cri->content, sink, &cri->connection.calls, &cri->health);
+    content_init(&cri->content, sink, &cri->connection.calls, &cri->health.source);
     arena_init(&cri->asked_texts, (size_t)LIMIT_WANTED_IMAGES * LIMIT_IMAGE_TEXT);
     *ret = cri;
     return 0;
@@ -176,7 +176,7 @@ static int look_at_images(struct cri *cri, const struct wanted *wanted, struct e
         snprintf(text, sizeof(text),
                  "ImageStatus is refused for an image that a container waits for: %s",
                  strerror(-refused));
-        health_remark(&cri->health, text, clock_now(cri->clock));
+        health_remark(&cri->health.source, text, clock_now(cri->clock));
     }
     return 0;
 }
@@ -217,7 +217,7 @@ static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err
         return err_set(err, r, "%s", here.text);
     } else if (r < 0 && r != -ENODATA) {
         count_limit(cri, r);
-        health_remark(&cri->health, here.text, now);
+        health_remark(&cri->health.source, here.text, now);
     } else if (r == 0) {
         if (cri->connection.quirks.image_fs_is_metadata)
             observation.image_fs.used_bytes = observation.image_fs.used_inodes = 0;
@@ -249,7 +249,7 @@ static int greet(struct cri *cri, struct instant now, struct err *err)
         r = look_at_image_fs(cri, now, err);
     if (r < 0)
         return r;
-    health_complain(&cri->health, trouble[0] ? trouble : NULL, now);
+    runtime_health_complain(&cri->health, trouble[0] ? trouble : NULL, now);
     cri->answered_us = now.mono_us;
     return 0;
 }
@@ -318,7 +318,7 @@ static int ask_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *e
             return r;
         connection_close(&cri->connection);
         if (r != -ENOENT)
-            health_reconnects(&cri->health, reconnect_reason(r, established));
+            health_reconnect(&cri->health.source, reconnect_reason(r, established));
         if (r != -ECONNREFUSED || !established)
             return r;
     }
@@ -373,10 +373,10 @@ static bool turn(struct cri *cri)
     if (atomic_load(&cri->stop))
         return false;
     if (r < 0) {
-        until = now.mono_us + health_failed(&cri->health, &err, now);
+        until = now.mono_us + runtime_health_failed(&cri->health, &err, now);
         return rest(cri, until, until, &woken);
     }
-    health_succeeded(&cri->health, connection_received_bytes(&cri->connection), now);
+    runtime_health_succeeded(&cri->health, connection_received_bytes(&cri->connection), now);
 
     until = waiting ? cri->looked_us + cri->poll_us : cri->answered_us + LIVENESS_INTERVAL;
     if (!rest(cri, until, now.mono_us + POLL_GAP, &woken))
@@ -390,7 +390,7 @@ static bool turn(struct cri *cri)
 void cri_run(struct cri *cri)
 {
     channel_library_init();
-    health_init(&cri->health, cri->sink, clock_now(cri->clock));
+    runtime_health_init(&cri->health, cri->sink, clock_now(cri->clock));
     cri->poll_us = POLL_FIRST;
     cri->looked_us = clock_now(cri->clock).mono_us - POLL_FIRST;
     while (!atomic_load(&cri->stop) && turn(cri))

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "agent/kube/backoff.h"
+#include "backoff.h"
 #include "limits.h"
 #include "sink.h"
 

@@ -16,8 +16,8 @@
 #include "agent/kube/http/kubeconfig.h"
 #include "agent/kube/http/server.h"
 #include "agent/kube/kubelet_stream.h"
-#include "agent/kube/report.h"
 #include "agent/kube/stream.h"
+#include "health.h"
 #include "log.h"
 #include "mem.h"
 
@@ -39,7 +39,7 @@ struct kube {
     struct jitter jitter;
     _Atomic bool stopping;
 
-    struct report pods_report, events_report;
+    struct health pods_health, events_health;
     struct first_list first_list;
     struct stream pods; /* or, from_kubelet: */
     struct kubelet_stream kubelet;
@@ -212,7 +212,7 @@ static void open_kubelet(struct kube *kube)
 {
     const struct kubelet_config config = { .node_name = kube->node_name,
                                            .sink = kube->sink,
-                                           .report = &kube->pods_report,
+                                           .health = &kube->pods_health,
                                            .seed =
                                                (uint64_t)jitter_below(&kube->jitter, INT64_MAX) };
 
@@ -226,7 +226,7 @@ static void open_pods(struct kube *kube)
 
     first_list_init(&kube->first_list, kube->sink, kube->pods.subject);
     config.resource = KUBE_PODS;
-    config.report = &kube->pods_report;
+    config.health = &kube->pods_health;
     config.sink = &kube->first_list.sink;
     snprintf(subject, sizeof(subject), "pods of node %.253s", kube->node_name);
     stream_init(&kube->pods, &config, kube->client, kube->clock, subject);
@@ -245,7 +245,7 @@ static void open_events(struct kube *kube, size_t i)
     }
     config.resource = KUBE_EVENTS;
     config.namespace = kube->slots.at[i].namespace;
-    config.report = &kube->events_report;
+    config.health = &kube->events_health;
     snprintf(subject, sizeof(subject), "events of namespace %s", config.namespace);
     stream_init(stream, &config, kube->client, kube->clock, subject);
     kube->event_streams[i] = stream;
@@ -273,7 +273,7 @@ static int64_t sooner(int64_t a, int64_t b)
 /* Returns when to come back (mono). */
 static int64_t ask_wanted(struct kube *kube, struct instant now)
 {
-    const uint64_t read = kube->pods_report.status.received_bytes;
+    const uint64_t read = kube->pods_health.status.received_bytes;
     struct wanted wanted;
 
     if (!kube->events)
@@ -334,8 +334,8 @@ static int64_t step(struct kube *kube)
                                                  : stream_step(&kube->pods));
     soonest = sooner(soonest, ask_wanted(kube, now));
     soonest = sooner(soonest, step_events(kube, now));
-    report_publish(&kube->pods_report);
-    report_publish(&kube->events_report);
+    health_publish(&kube->pods_health);
+    health_publish(&kube->events_health);
     return soonest;
 }
 
@@ -343,8 +343,8 @@ void kube_run(struct kube *kube)
 {
     const struct instant start = clock_now(kube->clock);
 
-    report_init(&kube->pods_report, SOURCE_PODS, kube->sink, true, start);
-    report_init(&kube->events_report, SOURCE_EVENTS, kube->sink, kube->events, start);
+    health_init(&kube->pods_health, SOURCE_PODS, kube->sink, true, start);
+    health_init(&kube->events_health, SOURCE_EVENTS, kube->sink, kube->events, start);
     if (kube->credentials.insecure)
         log_warn("pods",
                  "the certificate of %s is not checked (insecure-skip-tls-verify): whoever is in "

@@ -20,6 +20,7 @@ void kubelet_init(struct kubelet *kubelet, const struct kubelet_config *config, 
 {
     *kubelet = (struct kubelet){ .config = *config,
                                  .jitter = { .state = config->seed },
+                                 .backoff = { .first_us = SEC, .longest_us = 20 * SEC },
                                  .next_us = now.mono_us };
     intake_init(&kubelet->intake, KUBE_PODS, config->sink, config->node_name);
     buf_init(&kubelet->body, LIMIT_LIST_BODY);
@@ -27,7 +28,7 @@ void kubelet_init(struct kubelet *kubelet, const struct kubelet_config *config, 
 
 void kubelet_done(struct kubelet *kubelet, struct instant now)
 {
-    report_forget(kubelet->config.report, &kubelet->failing, now);
+    health_forget(kubelet->config.health, &kubelet->failing, now);
     buf_done(&kubelet->body);
     intake_done(&kubelet->intake);
 }
@@ -71,7 +72,7 @@ int kubelet_received(struct kubelet *kubelet, struct str bytes)
 {
     struct buf *body = &kubelet->body;
 
-    report_received(kubelet->config.report, bytes.len);
+    health_received(kubelet->config.health, bytes.len);
     if (kubelet->err.code)
         return kubelet->err.code;
     if (kubelet->status != 200) {
@@ -189,7 +190,7 @@ static void succeed(struct kubelet *kubelet, struct instant now)
                                      .failed_for_us = now.mono_us - kubelet->failing_since_us };
     kubelet->failures = 0;
     backoff_reset(&kubelet->backoff);
-    report_worked(kubelet->config.report, &kubelet->failing, now);
+    health_worked(kubelet->config.health, &kubelet->failing, now);
     plan_after_list(kubelet, now);
 }
 
@@ -213,8 +214,8 @@ static void record_failure(struct kubelet *kubelet, struct instant now, int64_t 
                                              .doing = "list",
                                              .retry_in_us = wait_us };
     snprintf(kubelet->news.text, sizeof(kubelet->news.text), "%s", kubelet->err.text);
-    report_failed(kubelet->config.report, &kubelet->failing, kubelet->err.text, now);
-    report_reconnect(kubelet->config.report, kubelet->why);
+    health_failed(kubelet->config.health, &kubelet->failing, kubelet->err.text, now);
+    health_reconnect(kubelet->config.health, kubelet->why);
     kubelet->next_us = now.mono_us + wait_us;
 }
 

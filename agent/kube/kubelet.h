@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/kube/backoff.h"
 #include "agent/kube/intake.h"
 #include "agent/kube/reflector.h"
-#include "agent/kube/report.h"
+#include "backoff.h"
 #include "buf.h"
 #include "clock.h"
 #include "err.h"
+#include "health.h"
 #include "sink.h"
 
 #define KUBELET_TARGET "/pods"
@@ -28,7 +28,7 @@
 struct kubelet_config {
     const char *node_name;
     const struct sink *sink;
-    struct report *report;
+    struct health *health;
     uint64_t seed; /* of the back-off's jitter */
 };
 
@@ -47,7 +47,7 @@ struct kubelet {
 
     struct err err; /* what was wrong with this request so far */
     enum reconnect why;
-    bool failing; /* as in the report */
+    bool failing; /* as in the health */
     unsigned failures;
     int64_t failing_since_us; /* mono */
     enum reconnect failing_why;

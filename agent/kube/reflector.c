@@ -42,6 +42,7 @@ void reflector_init(struct reflector *reflector, const struct reflector_config *
 {
     *reflector = (struct reflector){ .config = *config,
                                      .jitter = { .state = config->seed },
+                                     .backoff = { .first_us = SEC, .longest_us = 20 * SEC },
                                      .next_us = now.mono_us };
     intake_init(&reflector->intake, config->resource, config->sink, config->node_name);
     watch_init(&reflector->watch, &reflector->intake);
@@ -55,8 +56,8 @@ void reflector_init(struct reflector *reflector, const struct reflector_config *
 void reflector_done(struct reflector *reflector, struct instant now)
 {
     if (reflector->watching)
-        report_watch_closed(reflector->config.report);
-    report_forget(reflector->config.report, &reflector->failing, now);
+        health_watch_closed(reflector->config.health);
+    health_forget(reflector->config.health, &reflector->failing, now);
     buf_done(&reflector->continue_token);
     buf_done(&reflector->body);
     watch_done(&reflector->watch);
@@ -157,7 +158,7 @@ void reflector_answered(struct reflector *reflector, struct instant now, int sta
     }
     watch_begin(&reflector->watch, reflector->mode == REFLECTOR_STREAM);
     reflector->watching = true;
-    report_watch_opened(reflector->config.report);
+    health_watch_opened(reflector->config.health);
 }
 
 /* The stream has shown that it works. */
@@ -176,7 +177,7 @@ static void settle(struct reflector *reflector, struct instant now)
                                      .failures = reflector->failures,
                                      .failed_for_us = now.mono_us - reflector->failing_since_us };
     reflector->failures = 0;
-    report_worked(reflector->config.report, &reflector->failing, now);
+    health_worked(reflector->config.health, &reflector->failing, now);
 }
 
 static int receive_watch(struct reflector *reflector, struct instant now, struct str bytes)
@@ -186,8 +187,8 @@ static int receive_watch(struct reflector *reflector, struct instant now, struct
     int r = watch_feed(watch, bytes, &reflector->err);
 
     if (watch->changes != changes) {
-        report_success(reflector->config.report, now);
-        report_version(reflector->config.report, reflector->intake.resource_version);
+        health_success(reflector->config.health, now);
+        health_version(reflector->config.health, reflector->intake.resource_version);
     }
     if (r < 0)
         return reflector_fail(reflector, r == -EREMOTEIO ? RECONNECT_REFUSED : RECONNECT_MALFORMED);
@@ -212,7 +213,7 @@ static int receive_list(struct reflector *reflector, struct str bytes)
 int reflector_received(struct reflector *reflector, struct instant now, struct str bytes)
 {
     reflector->heard_us = now.mono_us;
-    report_received(reflector->config.report, bytes.len);
+    health_received(reflector->config.health, bytes.len);
     if (reflector->err.code)
         return reflector->err.code;
     if (reflector->state == REFLECTOR_REFUSED) {

@@ -31,14 +31,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/kube/backoff.h"
 #include "agent/kube/http/target.h"
 #include "agent/kube/intake.h"
-#include "agent/kube/report.h"
 #include "agent/kube/watch.h"
+#include "backoff.h"
 #include "buf.h"
 #include "clock.h"
 #include "err.h"
+#include "health.h"
 #include "sink.h"
 
 struct reflector_config {
@@ -46,7 +46,7 @@ struct reflector_config {
     const char *node_name;
     const char *namespace; /* of events; NULL for pods */
     const struct sink *sink;
-    struct report *report; /* shared by the streams of one source */
+    struct health *health; /* shared by the streams of one source */
     uint64_t seed;         /* of this stream's jitter */
 };
 
@@ -108,7 +108,7 @@ struct reflector {
     bool no_streaming;          /* this stream has shown that the server cannot do it */
     struct err err;             /* what was wrong with this request so far */
     enum reconnect why;         /* of `err` */
-    bool failing;               /* as in the report */
+    bool failing;               /* as in the health */
     unsigned failures;          /* in a row */
     int64_t failing_since_us;   /* mono */
     enum reconnect failing_why; /* what was last said about it */

@@ -114,10 +114,10 @@ static void turn_streaming_off(struct reflector *reflector, struct instant now)
 
 static void next_after_list(struct reflector *reflector, struct instant now)
 {
-    report_success(reflector->config.report, now);
+    health_success(reflector->config.health, now);
     if (reflector->continue_token.len == 0) {
         reflector->mode = REFLECTOR_WATCH;
-        report_version(reflector->config.report, reflector->intake.resource_version);
+        health_version(reflector->config.health, reflector->intake.resource_version);
     }
     reflector->next_us = now.mono_us;
 }
@@ -205,8 +205,8 @@ static void record_failure(struct reflector *reflector, struct instant now, int6
     reflector->failing_why = reflector->why;
     reflector->failing_status = reflector->status;
     tell(reflector, new_kind, retry_in_us);
-    report_failed(reflector->config.report, &reflector->failing, reflector->err.text, now);
-    report_reconnect(reflector->config.report, reflector->why);
+    health_failed(reflector->config.health, &reflector->failing, reflector->err.text, now);
+    health_reconnect(reflector->config.health, reflector->why);
 }
 
 static void plan_next(struct reflector *reflector, struct instant now, enum outcome outcome,
@@ -229,7 +229,7 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
     case OUTCOME_CLOSED:
         wait = wait_us(reflector, end);
         tell(reflector, false, wait);
-        report_reconnect(reflector->config.report, reflector->why);
+        health_reconnect(reflector->config.health, reflector->why);
         reflector->mode = REFLECTOR_WATCH;
         break;
     case OUTCOME_EXPIRED:
@@ -238,7 +238,7 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
             record_failure(reflector, now, wait);
         } else {
             tell(reflector, false, wait);
-            report_reconnect(reflector->config.report, reflector->why);
+            health_reconnect(reflector->config.health, reflector->why);
         }
         next_after_expiry(reflector, now);
         break;
@@ -262,7 +262,7 @@ void reflector_ended(struct reflector *reflector, struct instant now,
         backoff_reset(&reflector->backoff);
     if (reflector->watching) {
         reflector->watching = false;
-        report_watch_closed(reflector->config.report);
+        health_watch_closed(reflector->config.health);
     }
     plan_next(reflector, now, outcome, end);
     buf_done(&reflector->body); /* a list's megabytes must not outlive it */

@@ -81,7 +81,7 @@ static void ask(struct stream *stream)
 
     buf_init(&target, 2 * TARGET_MAX);
     reflector_ask(&stream->reflector, clock_now(stream->clock), &target);
-    log_debug(source_name(stream->reflector.config.report->source), "GET %s",
+    log_debug(source_name(stream->reflector.config.health->source), "GET %s",
               target.at ? target.at : "");
     if (!buf_error(&target))
         stream->request = client_get(stream->client, buf_str(&target), watch, &handler);
@@ -111,6 +111,6 @@ int64_t stream_step(struct stream *stream)
     if (reflector_due(reflector, clock_now(stream->clock)))
         ask(stream);
     if (reflector_take_news(reflector, &news))
-        stream_tell(&news, source_name(reflector->config.report->source), stream->subject);
+        stream_tell(&news, source_name(reflector->config.health->source), stream->subject);
     return reflector_deadline_us(reflector);
 }

@@ -5,53 +5,10 @@
 
 #include "agent/kube/wire/decode_internal.h"
 #include "limits.h"
+#include "unpack.h"
 
-#define LAST_SECOND                                                                                \
-    INT64_C(253402300799) /* 9999-12-31T23:59:59Z, as in google.protobuf.Timestamp                 \
-                           */
-
-/*
- * protobuf-c says only that it failed. Whether it was the memory is seen by its allocator alone.
- */
-struct arena_watcher {
-    struct arena *arena;
-    bool failed;
-};
-
-static void *watched_alloc(void *self, size_t size)
-{
-    struct arena_watcher *watcher = self;
-    void *memory = arena_alloc(watcher->arena, size ? size : 1);
-
-    watcher->failed |= !memory;
-    return memory;
-}
-
-/* The arena goes as a whole. */
-static void watched_free(void *self, void *memory)
-{
-    (void)self;
-    (void)memory;
-}
-
-void *decode_message(struct arena *arena, const ProtobufCMessageDescriptor *type, struct str raw,
-                     int *ret_error, struct err *err)
-{
-    struct arena_watcher watcher = { .arena = arena };
-    ProtobufCAllocator allocator = { .alloc = watched_alloc,
-                                     .free = watched_free,
-                                     .allocator_data = &watcher };
-    const uint8_t *bytes = (const uint8_t *)(raw.at ? raw.at : "");
-    ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, raw.len, bytes);
-
-    if (!message && watcher.failed)
-        *ret_error = err_set(err, -ENOMEM, "no memory to decode a %s of %zu bytes",
-                             type->short_name, raw.len);
-    else if (!message)
-        *ret_error = err_set(err, -EPROTO, "%zu bytes are no valid %s in protobuf", raw.len,
-                             type->short_name);
-    return message;
-}
+/* 9999-12-31T23:59:59Z, as in google.protobuf.Timestamp. */
+#define LAST_SECOND INT64_C(253402300799)
 
 static int64_t wall_us(int64_t seconds, int32_t nanos)
 {
@@ -92,7 +49,7 @@ int kube_decode_meta(struct arena *arena, struct str raw, struct kube_meta *ret,
     bool present;
     int r;
 
-    object = decode_message(arena, &k8s__object__descriptor, raw, &r, err);
+    object = unpack_message(&k8s__object__descriptor, raw, arena, &r, err);
     if (!object)
         return r;
     if (object->metadata) {
@@ -110,7 +67,7 @@ int kube_decode_status(struct arena *arena, struct str raw, struct kube_refusal 
     const K8s__Status *status;
     int r;
 
-    status = decode_message(arena, &k8s__status__descriptor, raw, &r, err);
+    status = unpack_message(&k8s__status__descriptor, raw, arena, &r, err);
     if (!status)
         return r;
     *ret = (struct kube_refusal){

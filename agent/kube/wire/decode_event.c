@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/kube/wire/decode_internal.h"
+#include "unpack.h"
 
 /*
  * How often, first and last: the kubelet writes count, firstTimestamp and lastTimestamp; writers of
@@ -40,7 +41,7 @@ int kube_decode_event(struct arena *arena, struct str raw, struct kube_event *re
     const K8s__Event *event;
     int r;
 
-    event = decode_message(arena, &k8s__event__descriptor, raw, &r, err);
+    event = unpack_message(&k8s__event__descriptor, raw, arena, &r, err);
     if (!event)
         return r;
     if (event->metadata) {

@@ -11,10 +11,6 @@
 #include "proto/kube.pb-c.h"
 #include "str.h"
 
-/* The message in `arena`, or NULL and why. Nothing must be freed but the arena. */
-void *decode_message(struct arena *arena, const ProtobufCMessageDescriptor *type, struct str raw,
-                     int *ret_error, struct err *err);
-
 /* Empty where `has` is false. */
 static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData text)
 {

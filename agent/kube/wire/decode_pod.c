@@ -5,6 +5,7 @@
 
 #include "agent/kube/wire/decode_internal.h"
 #include "limits.h"
+#include "unpack.h"
 
 /* What is being put together of one pod. */
 struct pod_builder {
@@ -190,7 +191,7 @@ int kube_decode_pod(struct arena *arena, struct str raw, struct kube_pod *ret, s
     const K8s__PodStatus *status;
     int r;
 
-    pod = decode_message(arena, &k8s__pod__descriptor, raw, &r, err);
+    pod = unpack_message(&k8s__pod__descriptor, raw, arena, &r, err);
     if (!pod)
         return r;
     spec = pod->spec ? pod->spec : &no_spec;

@@ -159,7 +159,7 @@ static void a_message_that_is_none_ends_the_stream(void **state)
     assert_int_equal(ask_owners(world, &owners), -EPROTO);
     assert_int_equal(owners.n, 1);
     assert_string_equal(world->err.text, "/containerd.services.content.v1.Content/List: "
-                                         "6 bytes are no ListContentResponse");
+                                         "6 bytes are not a valid ListContentResponse");
     assert_int_equal(world->calls.counted.errors[METHOD_LIST_CONTENT][13], 1);
 }
 

@@ -227,7 +227,7 @@ static void a_content_service_that_fails_is_left_alone_for_a_while(void **state)
     } rows[] = {
         { { .status = 13, .details = "bolt is broken" }, "Internal: bolt is broken" },
         { { .status = 4, .details = "too slow" }, "DeadlineExceeded: too slow" },
-        { { .message = STR("<html>") }, "6 bytes are no ListStatusesResponse" },
+        { { .message = STR("<html>") }, "6 bytes are not a valid ListStatusesResponse" },
     };
     struct world *world = *state;
 
@@ -261,7 +261,7 @@ static void a_stream_of_owners_that_fails_tells_nothing_of_the_blob(void **state
     story_play(world, story);
     story_assert_told(world, "0 runtime 1.6\n");
     assert_true(world->status.up);
-    assert_non_null(strstr(world->status.last_error, "are no ListContentResponse"));
+    assert_non_null(strstr(world->status.last_error, "are not a valid ListContentResponse"));
 }
 
 static void a_connection_that_ends_in_the_content_service_has_ended(void **state)

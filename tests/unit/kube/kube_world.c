@@ -17,11 +17,11 @@ void kube_world_begin(struct kube_world *w, enum kube_resource resource)
                                              .namespace =
                                                  resource == KUBE_EVENTS ? "default" : NULL,
                                              .sink = &w->story.sink,
-                                             .report = &w->report,
+                                             .health = &w->health,
                                              .seed = 42 };
 
     w->now = (struct instant){ .mono_us = START, .wall_us = 1795297282 * SEC };
-    report_init(&w->report, resource == KUBE_PODS ? SOURCE_PODS : SOURCE_EVENTS, &w->story.sink,
+    health_init(&w->health, resource == KUBE_PODS ? SOURCE_PODS : SOURCE_EVENTS, &w->story.sink,
                 true, w->now);
     reflector_init(&w->reflector, &config, w->now);
 }
@@ -147,5 +147,5 @@ void kube_world_assert_news(struct kube_world *w, int kind, const char *text)
 void kube_world_assert_reconnects(const struct kube_world *w, enum reconnect reason, unsigned n)
 {
     for (int i = 0; i < RECONNECT_MAX; i++)
-        assert_int_equal(w->report.status.reconnects[i], i == (int)reason ? n : 0);
+        assert_int_equal(w->health.status.reconnects[i], i == (int)reason ? n : 0);
 }

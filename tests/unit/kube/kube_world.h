@@ -14,7 +14,7 @@
 /* A reflector, what it tells, and the time, which is a number here. */
 struct kube_world {
     struct story story;
-    struct report report;
+    struct health health;
     struct reflector reflector;
     struct instant now;
     struct buf target;                                           /* of the last request */

@@ -15,7 +15,7 @@
 /* A kubelet, what it tells, and the time, which is a number here. */
 struct world {
     struct story story;
-    struct report report;
+    struct health health;
     struct kubelet kubelet;
     struct instant now;
     struct buf json;
@@ -25,13 +25,13 @@ static int setup(void **state)
 {
     struct world *w = test_calloc(1, sizeof(*w));
     struct kubelet_config config = {
-        .node_name = "lab-node", .sink = &w->story.sink, .report = &w->report, .seed = 42
+        .node_name = "lab-node", .sink = &w->story.sink, .health = &w->health, .seed = 42
     };
 
     story_init(&w->story);
     recording_read("kubelet.pods.json", &w->json);
     w->now = (struct instant){ .mono_us = 1000 * SEC, .wall_us = 1795297282 * SEC };
-    report_init(&w->report, SOURCE_PODS, &w->story.sink, true, w->now);
+    health_init(&w->health, SOURCE_PODS, &w->story.sink, true, w->now);
     kubelet_init(&w->kubelet, &config, w->now);
     *state = w;
     return 0;
@@ -109,7 +109,7 @@ static void the_kubelets_list_says_what_its_json_says(void **state)
     list(w);
     assert_string_equal(w->story.text.at, expected.at);
     buf_done(&expected);
-    report_publish(&w->report);
+    health_publish(&w->health);
     assert_true(w->story.status[SOURCE_PODS].up);
     assert_int_equal(w->story.status[SOURCE_PODS].last_success_us, w->now.wall_us);
     assert_int_equal(w->story.status[SOURCE_PODS].received_bytes, w->json.len);
@@ -205,18 +205,18 @@ static void a_refusal_says_what_is_missing_once(void **state)
         for (int turn = 0; turn < 3; turn++) {
             ask(w);
             answer(w, refusals[i].status, str_from(refusals[i].body));
-            assert_says(w->report.status.last_error, refusals[i].says[0]);
+            assert_says(w->health.status.last_error, refusals[i].says[0]);
             assert_news(w, turn == 0 ? NEWS_FAILED : NEWS_DETAIL, refusals[i].says[0]);
             if (refusals[i].says[1])
                 assert_says(w->kubelet.err.text, refusals[i].says[1]);
         }
     }
-    assert_false(w->report.status.up);
-    assert_int_equal(w->report.status.reconnects[RECONNECT_REFUSED], 12);
+    assert_false(w->health.status.up);
+    assert_int_equal(w->health.status.reconnects[RECONNECT_REFUSED], 12);
     assert_int_equal(w->story.text.len, 0);
 
     list(w);
-    assert_true(w->report.status.up);
+    assert_true(w->health.status.up);
     assert_news(w, NEWS_RECOVERED, NULL);
     assert_int_equal(waits(w), MINUTE);
 }
@@ -233,8 +233,8 @@ static void trouble_on_the_way_keeps_what_is_known(void **state)
     ask(w);
     answer(w, 200, STR("{\"kind\":\"PodList\""));
     assert_news(w, NEWS_FAILED, "no JSON");
-    assert_int_equal(w->report.status.reconnects[RECONNECT_NETWORK], 1);
-    assert_int_equal(w->report.status.reconnects[RECONNECT_MALFORMED], 1);
+    assert_int_equal(w->health.status.reconnects[RECONNECT_NETWORK], 1);
+    assert_int_equal(w->health.status.reconnects[RECONNECT_MALFORMED], 1);
     assert_int_equal(w->story.text.len, 0);
 
     ask(w);

@@ -22,11 +22,11 @@ static void it_starts_at_once_with_a_streaming_list(void **state)
                                     "&resourceVersionMatch=NotOlderThan&timeoutSeconds=");
     kube_world_answer(w, 200);
     assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 1);
-    assert_int_equal(w->report.status.watches_open, 1);
+    assert_int_equal(w->health.status.watches_open, 1);
     assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
     assert_int_equal(story_count(&w->story, "PODS_END"), 1);
-    assert_true(w->report.status.last_success_us == w->now.wall_us);
-    assert_string_equal(w->report.status.resource_version, "3997");
+    assert_true(w->health.status.last_success_us == w->now.wall_us);
+    assert_string_equal(w->health.status.resource_version, "3997");
 
     /* The server ends it when that was agreed: the watch goes on from there, and nobody is told. */
     kube_world_advance(w, 11 * MINUTE);
@@ -37,8 +37,8 @@ static void it_starts_at_once_with_a_streaming_list(void **state)
         w, PODS "&watch=true&allowWatchBookmarks=true&resourceVersion=3997&timeoutSeconds=");
     kube_world_assert_news(w, NEWS_NOTHING, NULL);
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 0);
-    assert_true(w->report.status.up);
-    assert_int_equal(w->report.status.watches_open, 0);
+    assert_true(w->health.status.up);
+    assert_int_equal(w->health.status.watches_open, 0);
 }
 
 static void a_server_that_refuses_streaming_is_listed_at_once(void **state)
@@ -57,7 +57,7 @@ static void a_server_that_refuses_streaming_is_listed_at_once(void **state)
         assert_string_equal(w->target.at, PODS "&resourceVersion=0");
         kube_world_assert_news(w, NEWS_NOTHING, NULL);
         kube_world_assert_reconnects(w, RECONNECT_REFUSED, 0);
-        assert_true(w->report.status.up);
+        assert_true(w->health.status.up);
     }
 }
 
@@ -76,7 +76,7 @@ static void a_server_that_never_ends_the_list_is_listed(void **state)
     assert_true(reflector_late(&w->reflector, w->now));
     kube_world_break_off(w, false, "taking too long");
     assert_int_equal(story_count(&w->story, "PODS_END"), 0);
-    assert_true(w->report.status.up);
+    assert_true(w->health.status.up);
 
     kube_world_ask(w);
     assert_string_equal(w->target.at, PODS "&resourceVersion=0");
@@ -97,7 +97,7 @@ static void a_list_is_followed_by_a_watch_from_its_version(void **state)
     assert_int_equal(story_count(&w->story, "PODS_END"), 1);
     assert_int_equal(kube_world_receive(w, buf_str(&w->watch)), 0);
     assert_int_equal(story_count(&w->story, "DELETED "), 1);
-    assert_string_equal(w->report.status.resource_version, "3997");
+    assert_string_equal(w->health.status.resource_version, "3997");
 }
 
 static void streaming_is_tried_again_after_an_hour(void **state)
@@ -130,7 +130,7 @@ static void an_expired_watch_is_listed_anew(void **state)
     kube_world_end(w);
     assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 3 * SEC / 2);
     kube_world_assert_reconnects(w, RECONNECT_EXPIRED, 1);
-    assert_true(w->report.status.up);
+    assert_true(w->health.status.up);
     kube_world_assert_news(w, NEWS_DETAIL, "too old resource version");
 
     kube_world_ask(w);
@@ -199,7 +199,7 @@ static void a_streaming_list_that_is_refused_as_expired_is_a_failure(void **stat
     kube_world_ask(w);
     kube_world_assert_asked(w, "sendInitialEvents=true");
     kube_world_refuse(w, 410);
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     kube_world_assert_reconnects(w, RECONNECT_EXPIRED, 1);
 }
 

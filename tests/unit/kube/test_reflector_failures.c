@@ -26,8 +26,8 @@ static void failures_back_off_and_are_told_once(void **state)
         last = kube_world_waits(w);
     }
     assert_true(last >= 20 * SEC);
-    assert_false(w->report.status.up);
-    assert_string_equal(w->report.status.last_error, "Connection refused");
+    assert_false(w->health.status.up);
+    assert_string_equal(w->health.status.last_error, "Connection refused");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 12);
 
     /* Another kind of failure is news. */
@@ -49,15 +49,15 @@ static void recovery_is_told_with_what_it_took(void **state)
     }
     kube_world_ask(w);
     kube_world_answer(w, 200);
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
     assert_true(reflector_take_news(&w->reflector, &news));
     assert_int_equal(news.kind, NEWS_RECOVERED);
     assert_int_equal(news.failures, 3);
     assert_true(news.failed_for_us == w->now.mono_us - START);
-    assert_true(w->report.status.up);
-    assert_true(w->report.status.since_us == w->now.wall_us);
-    assert_string_equal(w->report.status.last_error, "Connection refused");
+    assert_true(w->health.status.up);
+    assert_true(w->health.status.since_us == w->now.wall_us);
+    assert_string_equal(w->health.status.last_error, "Connection refused");
 }
 
 static void a_quiet_watch_works_after_two_seconds(void **state)
@@ -71,11 +71,11 @@ static void a_quiet_watch_works_after_two_seconds(void **state)
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3179&");
     kube_world_answer(w, 200);
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     assert_int_equal(kube_world_waits(w), 2 * SEC);
     kube_world_advance(w, 2 * SEC);
     assert_false(reflector_late(&w->reflector, w->now));
-    assert_true(w->report.status.up);
+    assert_true(w->health.status.up);
 }
 
 static void a_healthy_minute_resets_the_back_off(void **state)
@@ -105,7 +105,7 @@ static void a_watch_that_ends_too_soon_is_counted_and_resumed(void **state)
     kube_world_advance(w, 4 * MINUTE);
     kube_world_end(w);
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
-    assert_true(w->report.status.up);
+    assert_true(w->health.status.up);
     kube_world_assert_news(w, NEWS_DETAIL, "closed the watch after 240000ms");
     assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 3 * SEC / 2);
     kube_world_ask(w);
@@ -134,7 +134,7 @@ static void an_empty_watch_again_and_again_is_a_failure(void **state)
     kube_world_advance(w, 10 * MSEC);
     kube_world_end(w);
     kube_world_assert_news(w, NEWS_FAILED, "closed the watch after 10ms");
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
 }
 
@@ -152,7 +152,7 @@ static void a_refusal_is_told_in_its_own_words(void **state)
         w, NEWS_FAILED,
         "the API server answered 403: pods is forbidden: User \"system:anonymous\"");
     kube_world_assert_reconnects(w, RECONNECT_REFUSED, 1);
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     assert_true(kube_world_waits(w) >= SEC);
 }
 
@@ -213,7 +213,7 @@ static void nonsense_in_a_watch_is_listed_anew(void **state)
     assert_true(reflector_late(&w->reflector, w->now));
     kube_world_break_off(w, false, "given up");
     kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     kube_world_ask(w);
     assert_string_equal(w->target.at, PODS "&resourceVersion=0");
 }
@@ -380,7 +380,7 @@ static void a_streaming_list_without_its_end_is_given_up(void **state)
             assert_int_equal(kube_world_receive(w, str_head(str_skip(some, 1000 + i), 1)), 0);
     }
     kube_world_break_off(w, false, "taking too long");
-    assert_true(w->report.status.up);
+    assert_true(w->health.status.up);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=0");
 }
@@ -391,13 +391,13 @@ static void a_stream_that_is_given_up_leaves_the_source_up(void **state)
 
     kube_world_ask(w);
     kube_world_break_off(w, false, "Connection refused");
-    assert_false(w->report.status.up);
+    assert_false(w->health.status.up);
     kube_world_ask(w);
     kube_world_answer(w, 200);
-    assert_int_equal(w->report.status.watches_open, 1);
+    assert_int_equal(w->health.status.watches_open, 1);
     reflector_done(&w->reflector, w->now);
-    assert_true(w->report.status.up);
-    assert_int_equal(w->report.status.watches_open, 0);
+    assert_true(w->health.status.up);
+    assert_int_equal(w->health.status.watches_open, 0);
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
     kube_world_begin(w, KUBE_PODS); /* for the teardown */
 }

@@ -291,7 +291,7 @@ static void broken_streams_are_refused_in_words(void **state)
                    "an ERROR event with a 'Pod'");
     assert_refused(
         FRAME("\x1b", "\5", "ADDED", "\x12", "\x10", "k8s\0\x0a\5\x12\3Pod\x12\3\x0a\x7f!"),
-        -EPROTO, "are no valid Pod");
+        -EPROTO, "are not a valid Pod");
 }
 
 static void a_cut_stream_is_noticed_everywhere(void **state)

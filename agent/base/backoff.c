@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube/backoff.h"
+#include "backoff.h"
 
-#include "util.h"
-
-#define LONGEST_US (20 * SEC) /* with its half of chance: 30 s */
+#include <stddef.h>
 
 /* splitmix64 */
 static uint64_t next(struct jitter *jitter)
@@ -22,13 +20,14 @@ int64_t jitter_below(struct jitter *jitter, int64_t span)
 
 int64_t backoff_next_us(struct backoff *backoff, struct jitter *jitter)
 {
-    const unsigned doublings = backoff->failures < 5 ? backoff->failures : 5;
-    int64_t base_us = SEC << doublings;
+    int64_t delay_us = backoff->first_us;
 
-    if (base_us > LONGEST_US)
-        base_us = LONGEST_US;
+    for (unsigned i = 0; i < backoff->failures && delay_us < backoff->longest_us; i++)
+        delay_us *= 2;
+    if (delay_us > backoff->longest_us)
+        delay_us = backoff->longest_us;
     backoff->failures++;
-    return base_us + jitter_below(jitter, base_us / 2 + 1);
+    return jitter ? delay_us + jitter_below(jitter, delay_us / 2 + 1) : delay_us;
 }
 
 void backoff_reset(struct backoff *backoff)

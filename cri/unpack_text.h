@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* protobuf-c in an arena: what the decoders are made of. Pure; any thread. */
+/* Decoded messages: their texts, and what is kept of them. Pure; any thread. */
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
@@ -10,14 +10,6 @@
 #include "arena.h"
 #include "err.h"
 #include "str.h"
-
-/*
- * The message of `type` in `bytes`, all of it in `arena`: never freed by itself. NULL with the
- * reason in `ret_code` and `err`: -EPROTO where the bytes are no such message, -ENOMEM where it
- * does not fit the arena or the heap.
- */
-void *unpack_message(const ProtobufCMessageDescriptor *type, struct str bytes, struct arena *arena,
-                     int *ret_code, struct err *err);
 
 /* A view of the message's own bytes. */
 struct str unpack_text(ProtobufCBinaryData bytes);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cri/runtime_health.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+
+#define RETRY_FIRST (1 * SEC)
+#define RETRY_MAX (15 * SEC)
+
+void runtime_health_init(struct runtime_health *health, const struct sink *sink, struct instant now)
+{
+    *health =
+        (struct runtime_health){ .backoff = { .first_us = RETRY_FIRST, .longest_us = RETRY_MAX } };
+    health_init(&health->source, SOURCE_CRI, sink, true, now);
+}
+
+void runtime_health_succeeded(struct runtime_health *health, uint64_t received_bytes,
+                              struct instant now)
+{
+    if (health->failing)
+        log_info("cri", "the container runtime answers again");
+    backoff_reset(&health->backoff);
+    health->source.status.received_bytes = received_bytes;
+    health_worked(&health->source, &health->failing, now);
+    health_publish(&health->source);
+}
+
+int64_t runtime_health_failed(struct runtime_health *health, const struct err *err,
+                              struct instant now)
+{
+    const int64_t delay_us = backoff_next_us(&health->backoff, NULL);
+
+    if (!health->failing)
+        log_warn("cri", "%s; retrying in 1s, then less often, up to every %" PRId64 "s", err->text,
+                 RETRY_MAX / SEC);
+    else
+        log_debug("cri", "%s; retrying in %" PRId64 "s", err->text, delay_us / SEC);
+    health_failed(&health->source, &health->failing, err->text, now);
+    health_publish(&health->source);
+    return delay_us;
+}
+
+void runtime_health_complain(struct runtime_health *health, const char *text, struct instant now)
+{
+    bool changed = strcmp(health->complaint, text ? text : "") != 0;
+
+    if (text)
+        health_remark(&health->source, text, now);
+    if (changed && text)
+        log_warn("cri", "%s; still reading what it answers", text);
+    else if (changed)
+        log_info("cri", "the container runtime reports no trouble any more");
+    snprintf(health->complaint, sizeof(health->complaint), "%s", text ? text : "");
+}

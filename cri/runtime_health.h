@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The health of the CRI source and its log lines: one when polls begin to fail, one when they work
+ * again, none for each retry. One thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "err.h"
+#include "health.h"
+#include "sink.h"
+
+struct runtime_health {
+    struct health source;
+    struct backoff backoff;
+    bool failing;        /* the last poll failed */
+    char complaint[256]; /* the last text of runtime_health_complain(); "": none */
+};
+
+/* Up since `now`. `sink` is borrowed. */
+void runtime_health_init(struct runtime_health *health, const struct sink *sink,
+                         struct instant now);
+
+/* Every call of a poll was answered. `received_bytes`: so far, on all connections. */
+void runtime_health_succeeded(struct runtime_health *health, uint64_t received_bytes,
+                              struct instant now);
+
+/* A poll failed. Returns the delay before the next one: 1 s, doubling up to 15 s. */
+int64_t runtime_health_failed(struct runtime_health *health, const struct err *err,
+                              struct instant now);
+
+/* The runtime reports trouble of its own; NULL: it reports none. Logged when it begins, changes
+ * and ends. The source stays up. */
+void runtime_health_complain(struct runtime_health *health, const char *text, struct instant now);
