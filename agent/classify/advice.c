@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 
 #include "buf.h"
 

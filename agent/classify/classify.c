@@ -15,7 +15,7 @@
  *  5. who got further: manifest before token before connection;
  *  6. the first: the kubelet tries the pod's own credentials first.
  */
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 
 #include <string.h>
 
@@ -30,17 +30,17 @@ struct finding {
     bool in_page;
 };
 
-static bool met(wrapper_set needs, const struct attempt *a)
+static bool met(wrapper_set needs, const struct message_part *part)
 {
-    return (a->wrappers & needs) == needs;
+    return (part->wrappers & needs) == needs;
 }
 
-static bool find_status(const struct attempt *a, struct finding *ret)
+static bool find_status(const struct message_part *part, struct finding *ret)
 {
-    for (size_t i = 0; a->http_status != 0 && i < n_status_rules; i++) {
+    for (size_t i = 0; part->http_status != 0 && i < n_status_rules; i++) {
         const struct status_rule *s = &status_rules[i];
 
-        if (a->http_status < s->first || a->http_status > s->last || !met(s->needs, a))
+        if (part->http_status < s->first || part->http_status > s->last || !met(s->needs, part))
             continue;
         *ret = (struct finding){ .reason = s->reason, .rank = RANK_STATUS, .rule = s->name };
         if (s->reason == REASON_TOO_MANY_REQUESTS)
@@ -57,16 +57,17 @@ static bool find_status(const struct attempt *a, struct finding *ret)
  * The strongest hit; of equals the last. Behind a status the network's words are the
  * registry's account of its own troubles, and a page's words are anybody's.
  */
-static bool find_hit(const struct failure *f, const struct attempt *a, struct finding *ret)
+static bool find_hit(const struct message *message, const struct message_part *part,
+                     struct finding *ret)
 {
     bool found = false;
 
-    for (size_t i = a->first_hit; i < (size_t)a->first_hit + a->n_hits; i++) {
-        const struct rule *rule = rule_for(f->hits[i].rule, a->wrappers);
-        bool in_page = f->hits[i].in_page;
+    for (size_t i = part->first_hit; i < (size_t)part->first_hit + part->n_hits; i++) {
+        const struct rule *rule = rule_for(message->hits[i].rule, part->wrappers);
+        bool in_page = message->hits[i].in_page;
 
-        if (!rule ||
-            (f->hits[i].in_answer && (rule->rank == RANK_TRANSPORT || rule->rank == RANK_VAGUE)))
+        if (!rule || (message->hits[i].in_answer &&
+                      (rule->rank == RANK_TRANSPORT || rule->rank == RANK_VAGUE)))
             continue;
         if (found &&
             (in_page > ret->in_page || (in_page == ret->in_page && rule->rank < ret->rank)))
@@ -79,12 +80,12 @@ static bool find_hit(const struct failure *f, const struct attempt *a, struct fi
     return found;
 }
 
-static bool find_fallback(const struct attempt *a, struct finding *ret)
+static bool find_fallback(const struct message_part *part, struct finding *ret)
 {
     for (size_t i = 0; i < n_fallback_rules; i++) {
         const struct fallback_rule *rule = &fallback_rules[i];
 
-        if ((rule->grpc_code >= 0 && rule->grpc_code != a->grpc_code) || !met(rule->needs, a))
+        if ((rule->grpc_code >= 0 && rule->grpc_code != part->grpc_code) || !met(rule->needs, part))
             continue;
         *ret = (struct finding){ .reason = rule->reason, .rank = RANK_HINT, .rule = rule->name };
         if (rule->needs & W_UNPACK) /* it had got everything: as good as words */
@@ -95,12 +96,13 @@ static bool find_fallback(const struct attempt *a, struct finding *ret)
 }
 
 /* A status and a wording that agree: the wording is finer. Else the stronger. */
-static bool find_best(const struct failure *f, const struct attempt *a, struct finding *ret)
+static bool find_best(const struct message *message, const struct message_part *part,
+                      struct finding *ret)
 {
     struct finding status;
     struct finding hit;
-    bool has_status = find_status(a, &status);
-    bool has_hit = find_hit(f, a, &hit);
+    bool has_status = find_status(part, &status);
+    bool has_hit = find_hit(message, part, &hit);
 
     if (has_hit && has_status) {
         bool agree = reason_cause(hit.reason) == reason_cause(status.reason);
@@ -114,17 +116,17 @@ static bool find_best(const struct failure *f, const struct attempt *a, struct f
         *ret = has_hit ? hit : status;
         return true;
     }
-    if (find_fallback(a, ret))
+    if (find_fallback(part, ret))
         return true;
     if (has_hit)
         *ret = hit;
     return has_hit;
 }
 
-static enum stage stage_of(const struct attempt *a, enum reason reason)
+static enum stage stage_of(const struct message_part *part, enum reason reason)
 {
     enum cause cause = reason_cause(reason);
-    wrapper_set w = a->wrappers;
+    wrapper_set w = part->wrappers;
 
     if (cause == CAUSE_CONFIG || reason == REASON_PULL_QPS_EXCEEDED ||
         reason == REASON_RUNTIME_UNAVAILABLE || reason == REASON_CREDENTIAL_PROVIDER_FAILED ||
@@ -154,12 +156,13 @@ static enum stage stage_of(const struct attempt *a, enum reason reason)
 }
 
 /* The order of the comment at the top, as one number. */
-static unsigned weight(const struct attempt *a, const struct finding *found, enum stage stage)
+static unsigned weight(const struct message_part *part, const struct finding *found,
+                       enum stage stage)
 {
     enum cause cause = reason_cause(found->reason);
     unsigned answer = cause == CAUSE_NETWORK ? 0 : cause == CAUSE_REGISTRY_ERROR ? 1 : 2;
     unsigned reading = stage == STAGE_BLOB || stage == STAGE_UNPACK;
-    unsigned own = !(a->wrappers & W_MIRROR && cause == CAUSE_NOT_FOUND);
+    unsigned own = !(part->wrappers & W_MIRROR && cause == CAUSE_NOT_FOUND);
     unsigned depth = stage < STAGE_MAX ? (unsigned)stage : 0;
     unsigned explained = found->rank > RANK_HINT;
 
@@ -167,7 +170,7 @@ static unsigned weight(const struct attempt *a, const struct finding *found, enu
 }
 
 /* What is said where no attempt is explained. */
-static struct finding nothing_known(const struct failure *f)
+static struct finding nothing_known(const struct message *message)
 {
     static const struct finding never_pull = { .reason = REASON_NEVER_PULL,
                                                .rule = "waiting-never-pull" };
@@ -181,17 +184,17 @@ static struct finding nothing_known(const struct failure *f)
                                              .rule = "back-off-only" };
     static const struct finding unknown = { .reason = REASON_UNCLASSIFIED, .rule = "unclassified" };
 
-    if (str_eq(f->waiting_reason, STR("ErrImageNeverPull")))
+    if (str_eq(message->waiting_reason, STR("ErrImageNeverPull")))
         return never_pull;
-    if (str_eq(f->waiting_reason, STR("InvalidImageName")))
+    if (str_eq(message->waiting_reason, STR("InvalidImageName")))
         return invalid_name;
-    if (str_eq(f->waiting_reason, STR("SignatureValidationFailed")))
+    if (str_eq(message->waiting_reason, STR("SignatureValidationFailed")))
         return signature;
-    if (str_eq(f->waiting_reason, STR("RegistryUnavailable")))
+    if (str_eq(message->waiting_reason, STR("RegistryUnavailable")))
         return unavailable;
-    if (f->n_attempts == 0 &&
-        (f->back_off || f->pull || str_eq(f->waiting_reason, STR("ImagePullBackOff")) ||
-         str_eq(f->waiting_reason, STR("ErrImagePull"))))
+    if (message->n_parts == 0 && (message->back_off || message->pull ||
+                                  str_eq(message->waiting_reason, STR("ImagePullBackOff")) ||
+                                  str_eq(message->waiting_reason, STR("ErrImagePull"))))
         return back_off;
     return unknown;
 }
@@ -211,32 +214,32 @@ static uint32_t ambiguity(enum reason reason)
                : 0;
 }
 
-struct verdict classify_traced(const struct failure *failure, int *ret_attempt)
+struct verdict classify_traced(const struct message *message, int *ret_part)
 {
-    struct finding best = nothing_known(failure);
-    const struct attempt *chosen = NULL;
+    struct finding best = nothing_known(message);
+    const struct message_part *chosen = NULL;
     enum stage stage = reason_cause(best.reason) == CAUSE_CONFIG ? STAGE_LOCAL : STAGE_MAX;
     unsigned best_weight = 0;
 
-    for (size_t i = 0; i < failure->n_attempts; i++) {
-        const struct attempt *a = &failure->attempts[i];
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct message_part *part = &message->parts[i];
         struct finding found;
         enum stage its_stage;
 
-        if (!find_best(failure, a, &found))
+        if (!find_best(message, part, &found))
             continue;
-        its_stage = stage_of(a, found.reason);
-        if (chosen && weight(a, &found, its_stage) <= best_weight)
+        its_stage = stage_of(part, found.reason);
+        if (chosen && weight(part, &found, its_stage) <= best_weight)
             continue;
-        chosen = a;
+        chosen = part;
         best = found;
-        best_weight = weight(a, &found, its_stage);
+        best_weight = weight(part, &found, its_stage);
         stage = its_stage;
     }
-    *ret_attempt = chosen ? (int)(chosen - failure->attempts) : -1;
+    *ret_part = chosen ? (int)(chosen - message->parts) : -1;
     return (struct verdict){
         .cause = reason_cause(best.reason),
-        .reason = finer(best.reason, failure->image),
+        .reason = finer(best.reason, message->image),
         .stage = stage,
         .http_status = chosen ? chosen->http_status : 0,
         .sent_unknown = best.reason == REASON_NO_CREDENTIALS && (chosen->wrappers & W_NO_HEADER),
@@ -245,35 +248,36 @@ struct verdict classify_traced(const struct failure *failure, int *ret_attempt)
     };
 }
 
-struct verdict classify(const struct failure *failure)
+struct verdict classify(const struct message *message)
 {
-    int attempt;
+    int part;
 
-    return classify_traced(failure, &attempt);
+    return classify_traced(message, &part);
 }
 
 /* ---- for people ----------------------------------------------------------------------------- */
 
 struct runners_up {
-    const struct failure *failure;
+    const struct message *message;
     const struct verdict *verdict;
     struct explanation *trace;
     unsigned strength[EXPLAIN_RUNNERS_UP_MAX];
 };
 
 /* Keeps the list sorted: of equals the earlier in the text first. */
-static void run_up(struct runners_up *list, const struct attempt *a, const struct finding *found)
+static void run_up(struct runners_up *list, const struct message_part *part,
+                   const struct finding *found)
 {
     struct explanation *trace = list->trace;
-    unsigned attempt = (unsigned)(a - list->failure->attempts);
+    unsigned number = (unsigned)(part - list->message->parts);
     unsigned strength =
-        weight(a, found, stage_of(a, found->reason)) * (RANK_LOCAL + 1) + found->rank;
+        weight(part, found, stage_of(part, found->reason)) * (RANK_LOCAL + 1) + found->rank;
     size_t at = trace->n_runners_up;
 
-    if ((int)attempt == trace->attempt && strcmp(found->rule, list->verdict->rule) == 0)
+    if ((int)number == trace->part && strcmp(found->rule, list->verdict->rule) == 0)
         return;
     for (size_t i = 0; i < trace->n_runners_up; i++)
-        if (trace->runners_up[i].attempt == attempt &&
+        if (trace->runners_up[i].part == number &&
             strcmp(trace->runners_up[i].name, found->rule) == 0)
             return;
     while (at > 0 && list->strength[at - 1] < strength)
@@ -287,32 +291,32 @@ static void run_up(struct runners_up *list, const struct attempt *a, const struc
         list->strength[i] = list->strength[i - 1];
     }
     trace->runners_up[at] =
-        (struct explain_rule){ .name = found->rule, .reason = found->reason, .attempt = attempt };
+        (struct explain_rule){ .name = found->rule, .reason = found->reason, .part = number };
     list->strength[at] = strength;
 }
 
-void classify_runners_up(const struct failure *failure, const struct verdict *verdict,
+void classify_runners_up(const struct message *message, const struct verdict *verdict,
                          struct explanation *trace)
 {
-    struct runners_up list = { .failure = failure, .verdict = verdict, .trace = trace };
+    struct runners_up list = { .message = message, .verdict = verdict, .trace = trace };
 
-    for (size_t i = 0; i < failure->n_attempts; i++) {
-        const struct attempt *a = &failure->attempts[i];
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct message_part *part = &message->parts[i];
         struct finding found;
 
-        if (find_status(a, &found))
-            run_up(&list, a, &found);
-        for (size_t h = a->first_hit; h < (size_t)a->first_hit + a->n_hits; h++) {
-            const struct rule *rule = rule_for(failure->hits[h].rule, a->wrappers);
+        if (find_status(part, &found))
+            run_up(&list, part, &found);
+        for (size_t h = part->first_hit; h < (size_t)part->first_hit + part->n_hits; h++) {
+            const struct rule *rule = rule_for(message->hits[h].rule, part->wrappers);
 
             if (!rule)
                 continue;
             found = (struct finding){ .reason = rule->reason,
-                                      .rank = failure->hits[h].in_page ? RANK_HINT : rule->rank,
+                                      .rank = message->hits[h].in_page ? RANK_HINT : rule->rank,
                                       .rule = rule->name };
-            run_up(&list, a, &found);
+            run_up(&list, part, &found);
         }
-        if (find_fallback(a, &found))
-            run_up(&list, a, &found);
+        if (find_fallback(part, &found))
+            run_up(&list, part, &found);
     }
 }

@@ -3,15 +3,15 @@
 
 #include "agent/classify/trace.h"
 
-struct verdict explain(struct str waiting_reason, struct str message, struct failure *ret_failure,
+struct verdict explain(struct str waiting_reason, struct str text, struct message *ret_message,
                        struct explanation *ret)
 {
     struct verdict verdict;
 
     ret->n_steps = 0;
     ret->n_runners_up = 0;
-    normalise_traced(waiting_reason, message, ret_failure, ret);
-    verdict = classify_traced(ret_failure, &ret->attempt);
-    classify_runners_up(ret_failure, &verdict, ret);
+    normalise_traced(waiting_reason, text, ret_message, ret);
+    verdict = classify_traced(ret_message, &ret->part);
+    classify_runners_up(ret_message, &verdict, ret);
     return verdict;
 }

@@ -12,7 +12,7 @@
  * around the message (words without a phrase, dropped when a real beginning follows),
  * hostile names (values).
  */
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 
 #include <string.h>
 
@@ -33,7 +33,7 @@
 enum image_quality { IMAGE_NONE, IMAGE_BY_RUNTIME, IMAGE_BY_KUBELET };
 
 struct reader {
-    struct failure *failure;
+    struct message *message;
     struct str text;
     const struct tokens *tokens;
     struct explanation *trace; /* NULL: nobody asked */
@@ -45,9 +45,9 @@ struct reader {
     size_t told;     /* the end of a phrase with a gap: its tail is no wording of its own */
 };
 
-static struct attempt *current(struct reader *r)
+static struct message_part *current(struct reader *r)
 {
-    return &r->failure->attempts[r->failure->n_attempts];
+    return &r->message->parts[r->message->n_parts];
 }
 
 static struct str token_text(const struct reader *r, size_t i)
@@ -55,34 +55,34 @@ static struct str token_text(const struct reader *r, size_t i)
     return (struct str){ .at = r->text.at + r->tokens->at[i].at, .len = r->tokens->at[i].len };
 }
 
-static void attempt_open(struct reader *r, wrapper_set bits)
+static void part_open(struct reader *r, wrapper_set bits)
 {
-    *current(r) = (struct attempt){
+    *current(r) = (struct message_part){
         .wrappers = bits,
         .grpc_code = -1,
-        .first_hit = (uint16_t)r->failure->n_hits,
+        .first_hit = (uint16_t)r->message->n_hits,
     };
     r->content = false;
     r->page = false;
 }
 
 /* Tokens up to `end` (not included) belong to the attempt that is open. */
-static void attempt_close(struct reader *r, size_t end)
+static void part_close(struct reader *r, size_t end)
 {
-    struct attempt *a = current(r);
+    struct message_part *part = current(r);
 
     if (r->terminal < end) {
         const struct token *last = &r->tokens->at[end - 1];
 
-        a->terminal =
+        part->terminal =
             str_span(r->text.at + r->tokens->at[r->terminal].at, r->text.at + last->at + last->len);
     }
-    a->n_hits = (uint16_t)(r->failure->n_hits - a->first_hit);
+    part->n_hits = (uint16_t)(r->message->n_hits - part->first_hit);
 }
 
-static bool says_something(const struct reader *r, const struct attempt *a)
+static bool says_something(const struct reader *r, const struct message_part *part)
 {
-    return r->failure->n_hits > a->first_hit || a->http_status != 0;
+    return r->message->n_hits > part->first_hit || part->http_status != 0;
 }
 
 /*
@@ -90,20 +90,20 @@ static bool says_something(const struct reader *r, const struct attempt *a)
  * line's head: its wrappers count for what follows. At the limit the last attempt is
  * overwritten, so the first ones and the very last are kept.
  */
-static void attempt_next(struct reader *r, size_t i, wrapper_set bits)
+static void part_next(struct reader *r, size_t i, wrapper_set bits)
 {
-    struct attempt *a = current(r);
+    struct message_part *part = current(r);
 
-    if (!says_something(r, a)) {
-        a->wrappers |= bits;
+    if (!says_something(r, part)) {
+        part->wrappers |= bits;
         r->content = false;
         r->terminal = i;
         return;
     }
-    attempt_close(r, i);
-    if (r->failure->n_attempts + 1 < FAILURE_ATTEMPTS_MAX)
-        r->failure->n_attempts++;
-    attempt_open(r, bits);
+    part_close(r, i);
+    if (r->message->n_parts + 1 < MESSAGE_PARTS_MAX)
+        r->message->n_parts++;
+    part_open(r, bits);
     r->terminal = i;
 }
 
@@ -115,7 +115,7 @@ static void take_image(struct reader *r, size_t slot, enum image_quality quality
         name = str_skip(name, TRANSPORT.len);
     if (quality <= r->image_quality || name.len == 0)
         return;
-    r->failure->image = name;
+    r->message->image = name;
     r->image_quality = quality;
 }
 
@@ -126,22 +126,22 @@ static int number_of(struct str text)
 
 static void see_wrapper(struct reader *r, const struct wrapper *w, size_t i, size_t slot)
 {
-    struct attempt *a;
+    struct message_part *part;
 
     if ((w->flags & WRAPPER_STARTS) && r->content)
-        attempt_next(r, i, 0);
-    a = current(r);
-    a->wrappers |= w->bits;
-    r->failure->back_off |= (w->bits & W_BACK_OFF) != 0;
-    r->failure->pull |= (w->bits & W_PULL) != 0;
+        part_next(r, i, 0);
+    part = current(r);
+    part->wrappers |= w->bits;
+    r->message->back_off |= (w->bits & W_BACK_OFF) != 0;
+    r->message->pull |= (w->bits & W_PULL) != 0;
     if (w->flags & WRAPPER_IMAGE)
         take_image(r, slot, IMAGE_BY_KUBELET);
     if (w->flags & WRAPPER_INNER_IMAGE)
         take_image(r, slot, IMAGE_BY_RUNTIME);
-    if ((w->flags & WRAPPER_GRPC) && a->grpc_code < 0)
-        a->grpc_code = vocabulary_grpc_code(r->tokens->at[slot].word);
-    if ((w->flags & WRAPPER_STATUS) && a->http_status == 0)
-        a->http_status = number_of(token_text(r, slot));
+    if ((w->flags & WRAPPER_GRPC) && part->grpc_code < 0)
+        part->grpc_code = vocabulary_grpc_code(r->tokens->at[slot].word);
+    if ((w->flags & WRAPPER_STATUS) && part->http_status == 0)
+        part->http_status = number_of(token_text(r, slot));
     if (w->flags & WRAPPER_MIRRORS)
         r->mirrors = true;
 }
@@ -158,18 +158,18 @@ static void trace_wrapper(struct reader *r, size_t i, size_t n)
         return;
     trace->steps[trace->n_steps++] = (struct explain_step){
         .text = str_span(token_text(r, i).at, end),
-        .attempt = (unsigned)r->failure->n_attempts,
+        .part = (unsigned)r->message->n_parts,
     };
 }
 
 static void see_rule(struct reader *r, size_t row)
 {
-    struct failure *f = r->failure;
+    struct message *m = r->message;
 
     r->content = true;
-    if (f->n_hits == FAILURE_HITS_MAX)
+    if (m->n_hits == MESSAGE_HITS_MAX)
         return;
-    f->hits[f->n_hits++] = (struct hit){
+    m->hits[m->n_hits++] = (struct hit){
         .rule = (uint16_t)row,
         .in_answer = current(r)->http_status != 0,
         .in_page = r->page,
@@ -220,10 +220,10 @@ static void see_flags(struct reader *r, size_t i)
 
     if (r->mirrors && (flags & TOKEN_MIRRORS_END)) {
         r->mirrors = false;
-        attempt_next(r, i, 0);
+        part_next(r, i, 0);
         current(r)->wrappers &= ~(wrapper_set)W_MIRROR;
     } else if (r->mirrors && (flags & TOKEN_OPEN)) {
-        attempt_next(r, i, W_MIRROR);
+        part_next(r, i, W_MIRROR);
     }
     if ((flags & TOKEN_MARKUP) && vocabulary_has(r->tokens->at[i].word, WORD_MARKUP)) {
         r->page = true;
@@ -232,17 +232,17 @@ static void see_flags(struct reader *r, size_t i)
 }
 
 /* More than the kubelet's summary: an error, or at least how far the pull had got. */
-static bool is_attempt(const struct reader *r, const struct attempt *a)
+static bool is_part(const struct reader *r, const struct message_part *part)
 {
-    return r->content || says_something(r, a) || a->grpc_code > 0 ||
-           (a->wrappers & ~(wrapper_set)(W_PULL | W_BACK_OFF | W_SANDBOX)) != 0;
+    return r->content || says_something(r, part) || part->grpc_code > 0 ||
+           (part->wrappers & ~(wrapper_set)(W_PULL | W_BACK_OFF | W_SANDBOX)) != 0;
 }
 
 static void read_tokens(struct reader *r)
 {
     size_t covered;
 
-    attempt_open(r, 0);
+    part_open(r, 0);
     for (size_t i = 0; i < r->tokens->n; i += covered) {
         size_t slot = i;
         size_t n = 1;
@@ -271,15 +271,15 @@ static void read_tokens(struct reader *r)
             r->content = true;
         }
     }
-    attempt_close(r, r->tokens->n);
-    if (is_attempt(r, current(r)))
-        r->failure->n_attempts++;
+    part_close(r, r->tokens->n);
+    if (is_part(r, current(r)))
+        r->message->n_parts++;
 }
 
 /* The text itself where it fits, else its head with a mark. */
-static struct str message_of(struct failure *f, struct str text)
+static struct str shown_text(struct message *m, struct str text)
 {
-    char *to = f->text + LIMIT_CLASSIFY_TEXT;
+    char *to = m->buffer + LIMIT_CLASSIFY_TEXT;
     size_t n;
 
     while (text.len > 0 && text.at[text.len - 1] == ' ')
@@ -292,32 +292,31 @@ static struct str message_of(struct failure *f, struct str text)
     return (struct str){ .at = to, .len = n + ELLIPSIS.len };
 }
 
-void normalise_traced(struct str waiting_reason, struct str message, struct failure *ret,
+void normalise_traced(struct str waiting_reason, struct str text, struct message *ret,
                       struct explanation *trace)
 {
     struct tokens tokens;
-    struct reader r = { .failure = ret, .tokens = &tokens, .trace = trace };
+    struct reader r = { .message = ret, .tokens = &tokens, .trace = trace };
 
-    ret->image = (struct str){ .at = ret->text };
+    ret->image = (struct str){ .at = ret->buffer };
     ret->waiting_reason = waiting_reason;
     ret->back_off = false;
     ret->pull = false;
-    ret->n_attempts = 0;
+    ret->n_parts = 0;
     ret->n_hits = 0;
-    r.text.at = ret->text;
-    r.text.len =
-        text_plain(message, ret->text, LIMIT_CLASSIFY_TEXT - TEXT_PADDING, &ret->truncated);
-    memset(ret->text + r.text.len, ' ', TEXT_PADDING);
+    r.text.at = ret->buffer;
+    r.text.len = text_plain(text, ret->buffer, LIMIT_CLASSIFY_TEXT - TEXT_PADDING, &ret->truncated);
+    memset(ret->buffer + r.text.len, ' ', TEXT_PADDING);
     if (tokens_split(r.text, &tokens)) {
-        r.text.len = redact(ret->text, r.text.len);
-        memset(ret->text + r.text.len, ' ', TEXT_PADDING);
+        r.text.len = redact(ret->buffer, r.text.len);
+        memset(ret->buffer + r.text.len, ' ', TEXT_PADDING);
         tokens_split(r.text, &tokens);
     }
     read_tokens(&r);
-    ret->message = message_of(ret, r.text);
+    ret->text = shown_text(ret, r.text);
 }
 
-void normalise(struct str waiting_reason, struct str message, struct failure *ret)
+void normalise(struct str waiting_reason, struct str text, struct message *ret)
 {
-    normalise_traced(waiting_reason, message, ret, NULL);
+    normalise_traced(waiting_reason, text, ret, NULL);
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "causes.h"
 
 /*

@@ -6,12 +6,12 @@
 #include "agent/classify/explain.h"
 
 /* normalise(), and the wrappers into trace->steps; NULL: without. */
-void normalise_traced(struct str waiting_reason, struct str message, struct failure *ret,
+void normalise_traced(struct str waiting_reason, struct str text, struct message *ret,
                       struct explanation *trace);
 
 /* classify(), and the attempt that decided, -1: none. */
-struct verdict classify_traced(const struct failure *failure, int *ret_attempt);
+struct verdict classify_traced(const struct message *message, int *ret_part);
 
 /* All that fits an attempt but did not decide, the strongest into trace->runners_up. */
-void classify_runners_up(const struct failure *failure, const struct verdict *verdict,
+void classify_runners_up(const struct message *message, const struct verdict *verdict,
                          struct explanation *trace);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 
 enum {
     W_PULL = 1u << 0,         /* "Failed to pull image" and what means the same */

@@ -38,7 +38,7 @@ struct classify_output {
     struct buf text;
     struct buf advice;
     struct frame frames[REASON_MAX];
-    struct failure failure;
+    struct message message;
     struct explanation explanation;
 };
 
@@ -227,7 +227,7 @@ static void write_tail(struct classify_output *out, struct frame *frame, const s
     json_text_or_null(to, ",\"advice\":", buf_str(&out->advice));
 }
 
-static void write_json(struct classify_output *out, const struct failure *f,
+static void write_json(struct classify_output *out, const struct message *m,
                        const struct verdict *v, const char *registry)
 {
     struct frame *frame = &out->frames[v->reason];
@@ -238,8 +238,8 @@ static void write_json(struct classify_output *out, const struct failure *f,
     if (frame->tail.len == 0 || strcmp(frame->registry, registry) != 0)
         write_tail(out, frame, v, registry);
     buf_add(to, buf_str(&frame->head));
-    if (f->image.len > 0)
-        json_text(to, f->image);
+    if (m->image.len > 0)
+        json_text(to, m->image);
     else
         buf_add(to, STR("null"));
     buf_add(to, buf_str(&frame->tail));
@@ -255,44 +255,44 @@ static void table_text(struct buf *to, const char *key, struct str text)
     buf_add_byte(to, '\n');
 }
 
-/* The wrappers of one attempt, outermost first, and the error that was inside. */
-static void table_attempt(struct buf *to, const struct failure *f, const struct explanation *why,
-                          size_t attempt)
+/* The wrappers of one part, outermost first, and the error that was inside. */
+static void table_part(struct buf *to, const struct message *m, const struct explanation *why,
+                       size_t part)
 {
-    const struct attempt *a = &f->attempts[attempt];
+    const struct message_part *p = &m->parts[part];
 
-    buf_printf(to, "    attempt %zu%s\n", attempt + 1,
-               why->attempt == (int)attempt ? ", which decided" : "");
+    buf_printf(to, "    attempt %zu%s\n", part + 1,
+               why->part == (int)part ? ", which decided" : "");
     for (size_t i = 0; i < why->n_steps; i++)
-        if (why->steps[i].attempt == attempt)
+        if (why->steps[i].part == part)
             table_text(to, "        in: ", why->steps[i].text);
-    if (a->http_status > 0)
-        buf_printf(to, "      HTTP: %d\n", a->http_status);
+    if (p->http_status > 0)
+        buf_printf(to, "      HTTP: %d\n", p->http_status);
     else
         buf_add(to, STR("      HTTP: none\n"));
-    table_text(to, "     error: ", a->terminal.len ? a->terminal : STR("none"));
+    table_text(to, "     error: ", p->terminal.len ? p->terminal : STR("none"));
 }
 
-static void table_explanation(struct buf *to, const struct failure *f, const struct verdict *v,
+static void table_explanation(struct buf *to, const struct message *m, const struct verdict *v,
                               const struct explanation *why)
 {
     buf_printf(to, "    rule: %s\n", v->rule);
-    table_text(to, "    message: ", f->message.len ? f->message : STR("none"));
-    for (size_t i = 0; i < f->n_attempts; i++)
-        table_attempt(to, f, why, i);
+    table_text(to, "    message: ", m->text.len ? m->text : STR("none"));
+    for (size_t i = 0; i < m->n_parts; i++)
+        table_part(to, m, why, i);
     for (size_t i = 0; i < why->n_steps; i++)
-        if (why->steps[i].attempt >= f->n_attempts)
+        if (why->steps[i].part >= m->n_parts)
             table_text(to, "    without an error: ", why->steps[i].text);
     for (size_t i = 0; i < why->n_runners_up; i++) {
         const struct explain_rule *rule = &why->runners_up[i];
 
         buf_printf(to, "    runner-up: %s: %s/%s (attempt %u)\n", rule->name,
                    cause_name(reason_cause(rule->reason)), reason_name(rule->reason),
-                   rule->attempt + 1);
+                   rule->part + 1);
     }
 }
 
-static void write_table(struct classify_output *out, const struct failure *f,
+static void write_table(struct classify_output *out, const struct message *m,
                         const struct verdict *v, const char *registry)
 {
     struct buf *to = &out->text;
@@ -306,13 +306,13 @@ static void write_table(struct classify_output *out, const struct failure *f,
         snprintf(status, sizeof(status), "%d", v->http_status);
     buf_printf(to, "%-14s %-26s %-8s %-4s ", cause_name(v->cause), reason_name(v->reason),
                stage ? stage : "-", status);
-    show_plain(to, f->image.len > 0 ? f->image : STR("-"));
+    show_plain(to, m->image.len > 0 ? m->image : STR("-"));
     buf_add(to, STR("\n    "));
     advise(&out->advice, v, str_from(registry));
     buf_add(to, buf_str(&out->advice));
     buf_add_byte(to, '\n');
     if (out->explain)
-        table_explanation(to, f, v, &out->explanation);
+        table_explanation(to, m, v, &out->explanation);
 }
 
 /* As the debug listener explains it, which need not be fast. */
@@ -325,24 +325,24 @@ static void explain_json(struct classify_output *out, struct str message)
         out->error = r;
 }
 
-static void write_message(struct classify_output *out, struct str message)
+static void write_message(struct classify_output *out, struct str text)
 {
-    struct failure *f = &out->failure;
+    struct message *m = &out->message;
     struct verdict verdict;
     char registry[LIMIT_NAME_TEXT] = "";
 
     if (out->explain) {
-        verdict = explain((struct str){ 0 }, message, f, &out->explanation);
+        verdict = explain((struct str){ 0 }, text, m, &out->explanation);
     } else {
-        normalise((struct str){ 0 }, message, f);
-        verdict = classify(f);
+        normalise((struct str){ 0 }, text, m);
+        verdict = classify(m);
     }
-    if (f->image.len > 0)
-        image_registry(f->image, registry);
+    if (m->image.len > 0)
+        image_registry(m->image, registry);
     if (out->json)
-        write_json(out, f, &verdict, registry);
+        write_json(out, m, &verdict, registry);
     else
-        write_table(out, f, &verdict, registry);
+        write_table(out, m, &verdict, registry);
 }
 
 void classify_output_line(struct classify_output *out, struct str message)

@@ -113,10 +113,10 @@ void attempts_overdue(struct correlate *c, struct incident *incident, bool all, 
         book(c, incident, &unknown, incident->unbooked, now);
 }
 
-void attempts_named(struct correlate *c, struct incident *ended, const struct failure *failure,
+void attempts_named(struct correlate *c, struct incident *ended, const struct message *message,
                     const struct verdict *verdict, struct instant now)
 {
-    if (!ended || !ended->unbooked || !verdict_names_cause(verdict, failure))
+    if (!ended || !ended->unbooked || !verdict_names_cause(verdict, message))
         return;
     book(c, ended, verdict, ended->unbooked, now);
     if (!ended->caused) {

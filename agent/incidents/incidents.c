@@ -319,11 +319,11 @@ int incident_evidence(struct correlate *c, struct incident *incident, enum witne
     return 0;
 }
 
-bool verdict_names_cause(const struct verdict *verdict, const struct failure *failure)
+bool verdict_names_cause(const struct verdict *verdict, const struct message *message)
 {
     if (verdict->reason == REASON_BACK_OFF_ONLY)
         return false;
-    return verdict->reason != REASON_UNCLASSIFIED || failure->n_attempts > 0;
+    return verdict->reason != REASON_UNCLASSIFIED || message->n_parts > 0;
 }
 
 /*
@@ -335,26 +335,26 @@ bool verdict_names_cause(const struct verdict *verdict, const struct failure *fa
  * kubelet: pkg/kubelet/images/image_manager.go, "Back-off pulling image".
  */
 int incident_hear(struct correlate *c, struct incident *incident, const struct testimony *testimony,
-                  const struct failure *failure, const struct verdict *verdict)
+                  const struct message *message, const struct verdict *verdict)
 {
-    bool caused = verdict_names_cause(verdict, failure);
+    bool caused = verdict_names_cause(verdict, message);
     bool stale = testimony->witness != WITNESS_POD_STATUS && /* which is always of now */
                  testimony->at_us + SAME_MOMENT_US < incident->verdict_at_us;
 
     if (incident->caused ? caused && !stale : true) {
-        char *message = mem_str(failure->message);
+        char *text = mem_str(message->text);
 
-        if (!message)
+        if (!text)
             return -ENOMEM;
         mem_free(incident->message);
-        incident->message = message;
+        incident->message = text;
         if (incident->verdict.reason != verdict->reason)
             c->changes.moved++;
         incident->verdict = *verdict;
         incident->caused = caused;
         incident->verdict_at_us = testimony->at_us;
     }
-    return incident_evidence(c, incident, testimony->witness, testimony->reason, failure->message,
+    return incident_evidence(c, incident, testimony->witness, testimony->reason, message->text,
                              testimony->at_us);
 }
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "clock.h"
 #include "hash.h"
 #include "histogram.h"
@@ -353,7 +353,7 @@ void attempts_update(struct correlate *c, struct incident *incident, const struc
 uint64_t attempts_shown(const struct incident *incident);
 
 /* An event can come when the incident has ended, and still name the cause that a status did not. */
-void attempts_named(struct correlate *c, struct incident *ended, const struct failure *failure,
+void attempts_named(struct correlate *c, struct incident *ended, const struct message *message,
                     const struct verdict *verdict, struct instant now);
 
 /* Books what waited too long for a cause (`all`: also what could still wait). */
@@ -479,9 +479,9 @@ struct testimony {
 };
 
 /* Whether the words behind the verdict name a cause; a bare "Back-off pulling image" does not. */
-bool verdict_names_cause(const struct verdict *verdict, const struct failure *failure);
+bool verdict_names_cause(const struct verdict *verdict, const struct message *message);
 
 /* Takes the words into an open incident: message, evidence, and the verdict where they know better.
  */
 int incident_hear(struct correlate *c, struct incident *incident, const struct testimony *testimony,
-                  const struct failure *failure, const struct verdict *verdict);
+                  const struct message *message, const struct verdict *verdict);

@@ -98,7 +98,7 @@ static struct incident *incident_for(struct correlate *c, const struct incident_
 }
 
 static int hear_one(struct correlate *c, struct incident *incident, struct pod *pod,
-                    const struct event_fact *fact, const struct failure *failure,
+                    const struct event_fact *fact, const struct message *message,
                     const struct verdict *verdict, struct instant now)
 {
     const struct testimony testimony = {
@@ -113,15 +113,15 @@ static int hear_one(struct correlate *c, struct incident *incident, struct pod *
     if (incident->state == INCIDENT_STALLED && fact->last_us + SEC > incident->stall.noted_wall_us)
         stall_failed(c, incident);
     hear_time(incident, fact, now);
-    r = incident_hear(c, incident, &testimony, failure, verdict);
-    attempts_update(c, incident, pod, verdict_names_cause(verdict, failure) ? verdict : NULL, now);
+    r = incident_hear(c, incident, &testimony, message, verdict);
+    attempts_update(c, incident, pod, verdict_names_cause(verdict, message) ? verdict : NULL, now);
     return r;
 }
 
 /* An event without a container is about a volume's image, and so about every container that waits
  * for it. */
 static int hear_volume(struct correlate *c, struct pod *pod, const struct event_fact *fact,
-                       const struct failure *failure, const struct verdict *verdict, bool counts,
+                       const struct message *message, const struct verdict *verdict, bool counts,
                        struct instant now)
 {
     struct incident *first = NULL;
@@ -129,18 +129,18 @@ static int hear_volume(struct correlate *c, struct pod *pod, const struct event_
 
     for (struct incident *i = c->incidents; i; i = i->next) {
         if (!incident_state_open(i->state) || i->kind != CONTAINER_IMAGE_VOLUME ||
-            strcmp(i->pod_uid, pod->uid) != 0 || !image_same(str_from(i->image), failure->image))
+            strcmp(i->pod_uid, pod->uid) != 0 || !image_same(str_from(i->image), message->image))
             continue;
         if (!first) {
             first = i;
             if (counts)
-                r = attempts_event(c, pod, i, fact, STR(""), failure->image);
+                r = attempts_event(c, pod, i, fact, STR(""), message->image);
         }
         if (r == 0)
-            r = hear_one(c, i, pod, fact, failure, verdict, now);
+            r = hear_one(c, i, pod, fact, message, verdict, now);
     }
     if (!first && counts)
-        r = attempts_event(c, pod, NULL, fact, STR(""), failure->image);
+        r = attempts_event(c, pod, NULL, fact, STR(""), message->image);
     return r;
 }
 
@@ -148,20 +148,20 @@ static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct e
                             struct instant now)
 {
     bool combined = str_starts(fact->message, COMBINED);
-    struct str message = combined ? str_skip(fact->message, COMBINED.len) : fact->message;
-    bool counts = !combined && str_starts(message, STR("Failed to pull image"));
+    struct str text = combined ? str_skip(fact->message, COMBINED.len) : fact->message;
+    bool counts = !combined && str_starts(text, STR("Failed to pull image"));
     struct str name = event_container(fact->field_path);
     struct container *container = pod_container(pod, name);
     struct incident *incident;
-    struct failure failure;
+    struct message message;
     struct verdict verdict;
     struct incident_key key;
     int r;
 
-    normalise(fact->reason, message, &failure);
-    verdict = classify(&failure);
+    normalise(fact->reason, text, &message);
+    verdict = classify(&message);
     if (name.len == 0)
-        return hear_volume(c, pod, fact, &failure, &verdict, counts, now);
+        return hear_volume(c, pod, fact, &message, &verdict, counts, now);
     if (!container)
         return 0;
 
@@ -171,15 +171,15 @@ static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct e
         .kind = container->kind,
         .image = str_from(container->image),
     };
-    if (failure.image.len && !image_same(failure.image, key.image))
+    if (message.image.len && !image_same(message.image, key.image))
         return 0; /* of an image that the container had before */
     incident = incident_for(c, &key, container, fact, now, &r);
     if (r == 0 && !incident)
-        attempts_named(c, incident_find_ended(c, &key), &failure, &verdict, now);
+        attempts_named(c, incident_find_ended(c, &key), &message, &verdict, now);
     if (r == 0 && counts)
         r = attempts_event(c, pod, incident, fact, name, key.image);
     if (r == 0 && incident)
-        r = hear_one(c, incident, pod, fact, &failure, &verdict, now);
+        r = hear_one(c, incident, pod, fact, &message, &verdict, now);
     return r;
 }
 
@@ -217,18 +217,18 @@ static int hear_failed_sandbox(struct correlate *c, struct pod *pod, const struc
 {
     struct incident *incident;
     struct incident_key key;
-    struct failure failure;
+    struct message message;
     struct verdict verdict;
     int r;
 
-    normalise(fact->reason, fact->message, &failure);
-    if (failure.image.len == 0 || failure.n_attempts == 0) {
+    normalise(fact->reason, fact->message, &message);
+    if (message.image.len == 0 || message.n_parts == 0) {
         sandbox_has_its_image(c, pod, fact, now);
         return 0;
     }
-    verdict = classify(&failure);
+    verdict = classify(&message);
     key = (struct incident_key){
-        .pod = pod, .container = STR(""), .kind = CONTAINER_SANDBOX, .image = failure.image
+        .pod = pod, .container = STR(""), .kind = CONTAINER_SANDBOX, .image = message.image
     };
     incident = incident_find_open(c, &key);
     if (!incident) {
@@ -240,8 +240,8 @@ static int hear_failed_sandbox(struct correlate *c, struct pod *pod, const struc
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
     }
-    r = attempts_event(c, pod, incident, fact, STR(""), failure.image);
-    return r < 0 ? r : hear_one(c, incident, pod, fact, &failure, &verdict, now);
+    r = attempts_event(c, pod, incident, fact, STR(""), message.image);
+    return r < 0 ? r : hear_one(c, incident, pod, fact, &message, &verdict, now);
 }
 
 /*

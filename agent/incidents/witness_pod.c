@@ -136,15 +136,15 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
     enum pull_class pull = pull_class_of(fact);
     struct incident *incident;
     struct incident_key key;
-    struct failure failure;
+    struct message message;
     struct verdict verdict;
     bool attempted = is_new_attempt(container, pull, fact->waiting_reason);
     int r;
 
-    normalise(testimony.reason, testimony.text, &failure);
-    verdict = classify(&failure);
-    key = key_of(pod, container, failure.image);
-    choose_incident(c, &key, failure.image.len > 0, now);
+    normalise(testimony.reason, testimony.text, &message);
+    verdict = classify(&message);
+    key = key_of(pod, container, message.image);
+    choose_incident(c, &key, message.image.len > 0, now);
 
     *ret_heard = false;
     incident = incident_find_open(c, &key);
@@ -166,8 +166,8 @@ static int hear_failure(struct correlate *c, struct pod *pod, struct container *
     stall_failed(c, incident);
     incident_move(c, incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
     image_pull_failed(c, key.image);
-    r = incident_hear(c, incident, &testimony, &failure, &verdict);
-    attempts_update(c, incident, pod, verdict_names_cause(&verdict, &failure) ? &verdict : NULL,
+    r = incident_hear(c, incident, &testimony, &message, &verdict);
+    attempts_update(c, incident, pod, verdict_names_cause(&verdict, &message) ? &verdict : NULL,
                     now);
     return r;
 }

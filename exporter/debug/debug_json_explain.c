@@ -16,32 +16,32 @@ static json_t *known_str(struct str text)
     return text.len ? json_str(text) : json_null();
 }
 
-static json_t *chain(const struct explanation *why, size_t attempt)
+static json_t *chain(const struct explanation *why, size_t part)
 {
     json_t *array = json_array();
     bool complete = true;
 
     for (size_t i = 0; i < why->n_steps; i++)
-        if (why->steps[i].attempt == attempt)
+        if (why->steps[i].part == part)
             complete &= json_add(array, json_str(why->steps[i].text));
     return json_array_end(array, complete);
 }
 
-static json_t *attempts(const struct failure *failure, const struct explanation *why)
+static json_t *parts(const struct message *message, const struct explanation *why)
 {
     json_t *array = json_array();
     bool complete = true;
 
-    for (size_t i = 0; i < failure->n_attempts; i++) {
-        const struct attempt *attempt = &failure->attempts[i];
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct message_part *part = &message->parts[i];
         struct json_object item = json_object_begin();
 
         json_put(&item, "chain", chain(why, i));
-        json_put(&item, "terminal", known_str(attempt->terminal));
+        json_put(&item, "terminal", known_str(part->terminal));
         json_put(&item, "grpc_code",
-                 attempt->grpc_code >= 0 ? json_integer(attempt->grpc_code) : json_null());
+                 part->grpc_code >= 0 ? json_integer(part->grpc_code) : json_null());
         json_put(&item, "http_status",
-                 attempt->http_status ? json_integer(attempt->http_status) : json_null());
+                 part->http_status ? json_integer(part->http_status) : json_null());
         complete &= json_add(array, json_object_end(&item));
     }
     return json_array_end(array, complete);
@@ -59,7 +59,7 @@ static json_t *runners_up(const struct explanation *why)
         json_put(&item, "rule", json_text(rule->name));
         json_put(&item, "cause", json_text(cause_name(reason_cause(rule->reason))));
         json_put(&item, "reason", json_text(reason_name(rule->reason)));
-        json_put(&item, "attempt", json_integer(rule->attempt));
+        json_put(&item, "attempt", json_integer(rule->part));
         complete &= json_add(array, json_object_end(&item));
     }
     return json_array_end(array, complete);
@@ -78,39 +78,39 @@ static json_t *advice(const struct verdict *verdict, const char *registry)
     return json;
 }
 
-static json_t *explained(const struct failure *failure, const struct verdict *verdict,
+static json_t *explained(const struct message *message, const struct verdict *verdict,
                          const struct explanation *why)
 {
     struct json_object object = json_object_begin();
     char registry[LIMIT_NAME_TEXT] = "";
 
-    if (failure->image.len)
-        image_registry(failure->image, registry);
+    if (message->image.len)
+        image_registry(message->image, registry);
     json_put(&object, "cause", json_text(cause_name(verdict->cause)));
     json_put(&object, "reason", json_text(reason_name(verdict->reason)));
     json_put(&object, "stage", json_text(stage_name(verdict->stage)));
     json_put(&object, "http_status",
              verdict->http_status ? json_integer(verdict->http_status) : json_null());
     json_put(&object, "ambiguous_with", json_causes(verdict->ambiguous_with));
-    json_put(&object, "image", known_str(failure->image));
+    json_put(&object, "image", known_str(message->image));
     json_put(&object, "registry", json_known_text(registry));
     json_put(&object, "advice", advice(verdict, registry));
     json_put(&object, "rule", json_text(verdict->rule));
-    json_put(&object, "attempt", why->attempt >= 0 ? json_integer(why->attempt) : json_null());
-    json_put(&object, "message", known_str(failure->message));
-    json_put(&object, "back_off", json_boolean(failure->back_off));
-    json_put(&object, "truncated", json_boolean(failure->truncated));
-    json_put(&object, "attempts", attempts(failure, why));
+    json_put(&object, "attempt", why->part >= 0 ? json_integer(why->part) : json_null());
+    json_put(&object, "message", known_str(message->text));
+    json_put(&object, "back_off", json_boolean(message->back_off));
+    json_put(&object, "truncated", json_boolean(message->truncated));
+    json_put(&object, "attempts", parts(message, why));
     json_put(&object, "runners_up", runners_up(why));
     return json_object_end(&object);
 }
 
-int debug_json_explain(struct buf *out, struct str message, struct err *err)
+int debug_json_explain(struct buf *out, struct str text, struct err *err)
 {
     struct explanation why;
-    struct failure failure;
-    struct verdict verdict = explain(STR(""), message, &failure, &why);
-    int r = json_write(out, explained(&failure, &verdict, &why), err);
+    struct message message;
+    struct verdict verdict = explain(STR(""), text, &message, &why);
+    int r = json_write(out, explained(&message, &verdict, &why), err);
 
     buf_add_byte(out, '\n');
     return r < 0 ? r : json_check(out, err);

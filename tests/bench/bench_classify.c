@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "agent/commands/classify.h"
 #include "util.h"
 
@@ -59,13 +59,13 @@ static void load(const char *path)
 
 static double rate_of_round(void)
 {
-    struct failure failure;
+    struct message message;
     double start = seconds();
 
     for (int pass = 0; pass < PASSES; pass++) {
         for (size_t i = 0; i < n_messages; i++) {
-            normalise((struct str){ 0 }, messages[i], &failure);
-            sink += classify(&failure).reason;
+            normalise((struct str){ 0 }, messages[i], &message);
+            sink += classify(&message).reason;
         }
     }
     return (double)n_messages * PASSES / (seconds() - start);
@@ -151,7 +151,7 @@ static void bench_hostile(const char *part, const char *name)
     static char text[1u << 20];
     static const size_t sizes[] = { 1u << 10, 4u << 10, 16u << 10, 1u << 20 };
     size_t n = strlen(part);
-    struct failure failure;
+    struct message message;
 
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = part[i % n];
@@ -163,8 +163,8 @@ static void bench_hostile(const char *part, const char *name)
             double start = seconds();
             double took;
 
-            normalise((struct str){ 0 }, (struct str){ .at = text, .len = sizes[i] }, &failure);
-            sink += classify(&failure).reason;
+            normalise((struct str){ 0 }, (struct str){ .at = text, .len = sizes[i] }, &message);
+            sink += classify(&message).reason;
             took = seconds() - start;
             best = took < best ? took : best;
         }

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
 #include "agent/classify/image_ref.h"
+#include "agent/classify/message.h"
 #include "util.h"
 
 struct tally {
@@ -75,7 +75,7 @@ static bool same_image(struct str got, struct str want)
     return str_eq(got, want) || image_same(got, want);
 }
 
-static void print_miss(const json_t *row, const struct failure *f, const struct verdict *v)
+static void print_miss(const json_t *row, const struct message *m, const struct verdict *v)
 {
     const char *reason = text_of(row, "reason");
     const char *what = text_of(row, "case");
@@ -84,12 +84,12 @@ static void print_miss(const json_t *row, const struct failure *f, const struct 
         what = text_of(row, "detail");
     printf("  MISS %s: %s/%s by rule %s, image \"%.*s\"; expected %s/%s\n       %.*s\n",
            what ? what : "", cause_name(v->cause), reason_name(v->reason), v->rule,
-           STR_ARG(f->image), text_of(row, "cause"), reason ? reason : "any", STR_ARG(f->message));
+           STR_ARG(m->image), text_of(row, "cause"), reason ? reason : "any", STR_ARG(m->text));
 }
 
 static int judge(const json_t *row, struct score *score)
 {
-    struct failure failure;
+    struct message message;
     struct verdict verdict;
     enum cause cause = cause_from(text_of(row, "cause"));
     const char *reason = text_of(row, "reason");
@@ -99,11 +99,11 @@ static int judge(const json_t *row, struct score *score)
 
     if (cause == CAUSE_MAX || !text_of(row, "message"))
         return -1;
-    normalise(member(row, "waiting_reason"), member(row, "message"), &failure);
-    verdict = classify(&failure);
+    normalise(member(row, "waiting_reason"), member(row, "message"), &message);
+    verdict = classify(&message);
     right = verdict.cause == cause;
     right_reason = !reason || strcmp(reason, reason_name(verdict.reason)) == 0;
-    right_image = image.len == 0 || same_image(failure.image, image);
+    right_image = image.len == 0 || same_image(message.image, image);
     count(&score->causes, right);
     count(&score->by_cause[cause], right);
     if (origin && strcmp(origin, "kubernetes") == 0)
@@ -113,7 +113,7 @@ static int judge(const json_t *row, struct score *score)
     if (image.len > 0)
         count(&score->images, right_image);
     if (!right || !right_reason || !right_image)
-        print_miss(row, &failure, &verdict);
+        print_miss(row, &message, &verdict);
     return 0;
 }
 

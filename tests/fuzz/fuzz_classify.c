@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "agent/classify/explain.h"
-#include "agent/classify/failure.h"
 #include "agent/classify/image_ref.h"
+#include "agent/classify/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,9 +20,9 @@ static void must(bool condition)
         abort();
 }
 
-static bool inside(const struct failure *f, struct str s)
+static bool inside(const struct message *m, struct str s)
 {
-    return s.len == 0 || (s.at >= f->text && s.at + s.len <= f->text + sizeof(f->text));
+    return s.len == 0 || (s.at >= m->buffer && s.at + s.len <= m->buffer + sizeof(m->buffer));
 }
 
 /* Without control bytes, and each sequence begun is finished. */
@@ -40,17 +40,17 @@ static bool clean_utf8(struct str s)
     return due == 0;
 }
 
-static void check_failure(const struct failure *f)
+static void check_message(const struct message *m)
 {
-    must(inside(f, f->image) && inside(f, f->message));
-    must(f->message.len <= LIMIT_MESSAGE_TEXT && clean_utf8(f->message));
-    must(f->n_attempts <= FAILURE_ATTEMPTS_MAX && f->n_hits <= FAILURE_HITS_MAX);
-    for (size_t i = 0; i < f->n_attempts; i++) {
-        const struct attempt *a = &f->attempts[i];
+    must(inside(m, m->image) && inside(m, m->text));
+    must(m->text.len <= LIMIT_MESSAGE_TEXT && clean_utf8(m->text));
+    must(m->n_parts <= MESSAGE_PARTS_MAX && m->n_hits <= MESSAGE_HITS_MAX);
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct message_part *part = &m->parts[i];
 
-        must(inside(f, a->terminal));
-        must((size_t)a->first_hit + a->n_hits <= f->n_hits);
-        must(a->http_status == 0 || (a->http_status >= 100 && a->http_status <= 599));
+        must(inside(m, part->terminal));
+        must((size_t)part->first_hit + part->n_hits <= m->n_hits);
+        must(part->http_status == 0 || (part->http_status >= 100 && part->http_status <= 599));
     }
 }
 
@@ -62,19 +62,19 @@ static void check_verdict(const struct verdict *v)
 }
 
 /* The same answers, and nothing outside of the text and the lists. */
-static void check_explanation(struct str message, const struct verdict *v)
+static void check_explanation(struct str text, const struct verdict *v)
 {
-    static struct failure failure;
+    static struct message message;
     static struct explanation why;
-    struct verdict again = explain((struct str){ 0 }, message, &failure, &why);
+    struct verdict again = explain((struct str){ 0 }, text, &message, &why);
 
     must(again.reason == v->reason && again.stage == v->stage && again.rule == v->rule);
-    must(why.attempt < (int)failure.n_attempts && why.n_steps <= EXPLAIN_STEPS_MAX);
+    must(why.part < (int)message.n_parts && why.n_steps <= EXPLAIN_STEPS_MAX);
     must(why.n_runners_up <= EXPLAIN_RUNNERS_UP_MAX);
     for (size_t i = 0; i < why.n_steps; i++)
-        must(inside(&failure, why.steps[i].text) && clean_utf8(why.steps[i].text));
+        must(inside(&message, why.steps[i].text) && clean_utf8(why.steps[i].text));
     for (size_t i = 0; i < why.n_runners_up; i++)
-        must(why.runners_up[i].attempt < failure.n_attempts);
+        must(why.runners_up[i].part < message.n_parts);
 }
 
 static void check_image(struct str image)
@@ -96,20 +96,20 @@ static void check_image(struct str image)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct failure failure;
-    struct str message = { .at = (const char *)data, .len = size };
+    static struct message message;
+    struct str text = { .at = (const char *)data, .len = size };
     struct verdict first;
     struct verdict second;
 
-    normalise((struct str){ 0 }, message, &failure);
-    check_failure(&failure);
-    first = classify(&failure);
+    normalise((struct str){ 0 }, text, &message);
+    check_message(&message);
+    first = classify(&message);
     check_verdict(&first);
-    check_explanation(message, &first);
-    check_image(failure.image);
-    check_image(message);
-    normalise(STR("ErrImagePull"), message, &failure);
-    second = classify(&failure);
+    check_explanation(text, &first);
+    check_image(message.image);
+    check_image(text);
+    normalise(STR("ErrImagePull"), text, &message);
+    second = classify(&message);
     must(first.cause == second.cause || first.cause == CAUSE_UNKNOWN);
     return 0;
 }

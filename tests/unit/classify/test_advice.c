@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "buf.h"
 
 static void write_advice(struct buf *out, enum reason reason, const struct advice_facts *facts)

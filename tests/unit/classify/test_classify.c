@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "util.h"
 
 /*
@@ -24,28 +24,28 @@
 #define SOURCE "initializing source docker://" IMAGE ": "
 #define DAEMON "rpc error: code = Unknown desc = Error response from daemon: "
 
-static struct verdict judge(const char *waiting_reason, const char *message)
+static struct verdict judge(const char *waiting_reason, const char *text)
 {
-    static struct failure failure;
+    static struct message message;
 
-    normalise(str_from(waiting_reason), str_from(message), &failure);
-    return classify(&failure);
+    normalise(str_from(waiting_reason), str_from(text), &message);
+    return classify(&message);
 }
 
-static void says_with(const char *waiting_reason, const char *message, enum reason reason,
+static void says_with(const char *waiting_reason, const char *text, enum reason reason,
                       enum stage stage)
 {
-    struct verdict v = judge(waiting_reason, message);
+    struct verdict v = judge(waiting_reason, text);
 
     if (v.reason != reason || v.stage != stage)
         fail_msg("%s, stage %s, by rule %s, for: %s", reason_name(v.reason),
-                 stage_name(v.stage) ? stage_name(v.stage) : "-", v.rule, message);
+                 stage_name(v.stage) ? stage_name(v.stage) : "-", v.rule, text);
     assert_int_equal(v.cause, reason_cause(reason));
 }
 
-static void says(const char *message, enum reason reason, enum stage stage)
+static void says(const char *text, enum reason reason, enum stage stage)
 {
-    says_with("", message, reason, stage);
+    says_with("", text, reason, stage);
 }
 
 static void numbers_and_words_in_names_decide_nothing(void **state)

@@ -11,28 +11,28 @@
 #include "agent/classify/explain.h"
 #include "util.h"
 
-static struct failure failure;
+static struct message message;
 static struct explanation why;
 
-static struct verdict ask(const char *message)
+static struct verdict ask(const char *text)
 {
-    return explain((struct str){ 0 }, str_from(message), &failure, &why);
+    return explain((struct str){ 0 }, str_from(text), &message, &why);
 }
 
-static void assert_step(size_t i, unsigned attempt, const char *text)
+static void assert_step(size_t i, unsigned part, const char *text)
 {
     assert_true(i < why.n_steps);
-    assert_int_equal(why.steps[i].attempt, attempt);
+    assert_int_equal(why.steps[i].part, part);
     if (!str_eq(why.steps[i].text, str_from(text)))
         fail_msg("step %zu is: %.*s", i, STR_ARG(why.steps[i].text));
 }
 
-static void assert_runner_up(size_t i, unsigned attempt, const char *name, enum reason reason)
+static void assert_runner_up(size_t i, unsigned part, const char *name, enum reason reason)
 {
     assert_true(i < why.n_runners_up);
     assert_string_equal(why.runners_up[i].name, name);
     assert_int_equal(why.runners_up[i].reason, reason);
-    assert_int_equal(why.runners_up[i].attempt, attempt);
+    assert_int_equal(why.runners_up[i].part, part);
 }
 
 static void the_chain_is_told_from_the_outside(void **state)
@@ -44,7 +44,7 @@ static void the_chain_is_told_from_the_outside(void **state)
 
     (void)state;
     assert_string_equal(v.rule, "eof");
-    assert_int_equal(why.attempt, 0);
+    assert_int_equal(why.part, 0);
     assert_step(0, 0, "Failed to pull image \"r.example.com/a:1\"");
     assert_step(1, 0, "rpc error: code = Unknown desc");
     assert_step(2, 0, "failed to pull and unpack image \"r.example.com/a:1\"");
@@ -52,7 +52,7 @@ static void the_chain_is_told_from_the_outside(void **state)
     assert_step(4, 0, "failed to do request");
     assert_step(5, 0, "Head \"https://r.example.com/v2/\"");
     assert_int_equal(why.n_steps, 6);
-    assert_true(str_eq(failure.attempts[0].terminal, STR("EOF")));
+    assert_true(str_eq(message.parts[0].terminal, STR("EOF")));
     assert_runner_up(0, 0, "wrapper-request", REASON_UNREACHABLE);
     assert_int_equal(why.n_runners_up, 1);
 }
@@ -66,7 +66,7 @@ static void what_lost_is_told_with_its_attempt(void **state)
 
     (void)state;
     assert_string_equal(v.rule, "auth-required");
-    assert_int_equal(why.attempt, 1);
+    assert_int_equal(why.part, 1);
     assert_runner_up(0, 1, "unauthorized", REASON_BAD_CREDENTIALS);
     assert_runner_up(1, 0, "status-5xx", REASON_SERVER_ERROR);
     assert_step(0, 0, "Failed to pull image \"r.example.com/a:1\"");
@@ -79,29 +79,29 @@ static void what_is_not_known_has_no_chain(void **state)
 
     (void)state;
     assert_int_equal(v.reason, REASON_UNCLASSIFIED);
-    assert_int_equal(why.attempt, -1);
+    assert_int_equal(why.part, -1);
     assert_int_equal(why.n_steps, 0);
     assert_int_equal(why.n_runners_up, 0);
     v = ask("Back-off pulling image \"a\"");
     assert_int_equal(v.reason, REASON_BACK_OFF_ONLY);
-    assert_int_equal(why.attempt, -1);
+    assert_int_equal(why.part, -1);
     assert_step(0, 0, "Back-off pulling image \"a\"");
 }
 
 /* More wrappers and more explanations than there is room for: the lists end, the verdict stays. */
 static void the_lists_have_an_end(void **state)
 {
-    static char message[8192];
+    static char text[8192];
     size_t len = 0;
     struct verdict v;
 
     (void)state;
     for (int i = 0; i < 100; i++)
-        len += (size_t)snprintf(message + len, sizeof(message) - len, "failed to authorize: ");
-    snprintf(message + len, sizeof(message) - len,
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "failed to authorize: ");
+    snprintf(text + len, sizeof(text) - len,
              "denied not found forbidden unauthorized eof manifest unknown rate limit blob unknown "
              "quota exceeded connection refused context canceled no space left on device");
-    v = ask(message);
+    v = ask(text);
     assert_int_equal(v.reason, REASON_DISK_FULL);
     assert_int_equal(why.n_steps, EXPLAIN_STEPS_MAX);
     assert_int_equal(why.n_runners_up, EXPLAIN_RUNNERS_UP_MAX);
@@ -122,8 +122,8 @@ static void the_answers_are_those_of_classify(void **state)
         struct verdict v = ask(messages[i]);
         struct verdict plain;
 
-        normalise((struct str){ 0 }, str_from(messages[i]), &failure);
-        plain = classify(&failure);
+        normalise((struct str){ 0 }, str_from(messages[i]), &message);
+        plain = classify(&message);
         assert_string_equal(v.rule, plain.rule);
         assert_int_equal(v.stage, plain.stage);
     }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "limits.h"
 #include "util.h"
 
@@ -28,7 +28,7 @@
 _Static_assert(LONG <= LIMIT_CLASSIFY_TEXT, "all of it has to be read");
 
 static char text[1u << 20];
-static struct failure failure;
+static struct message message;
 
 static void fill(const char *part)
 {
@@ -40,8 +40,8 @@ static void fill(const char *part)
 
 static void classify_text(size_t size)
 {
-    normalise((struct str){ 0 }, (struct str){ .at = text, .len = size }, &failure);
-    classify(&failure);
+    normalise((struct str){ 0 }, (struct str){ .at = text, .len = size }, &message);
+    classify(&message);
 }
 
 static int64_t cpu_time_ns(void)
@@ -133,12 +133,12 @@ static void a_megabyte_ends_like_the_limit(void **state)
 
         fill(parts[i]);
         classify_text(LIMIT_CLASSIFY_TEXT);
-        hits = failure.n_hits;
+        hits = message.n_hits;
         classify_text(sizeof(text));
-        assert_true(failure.truncated);
-        assert_true(failure.message.len <= LIMIT_MESSAGE_TEXT);
-        assert_true(failure.n_attempts <= FAILURE_ATTEMPTS_MAX);
-        assert_true(failure.n_hits <= FAILURE_HITS_MAX && failure.n_hits + 2 >= hits);
+        assert_true(message.truncated);
+        assert_true(message.text.len <= LIMIT_MESSAGE_TEXT);
+        assert_true(message.n_parts <= MESSAGE_PARTS_MAX);
+        assert_true(message.n_hits <= MESSAGE_HITS_MAX && message.n_hits + 2 >= hits);
     }
 }
 

@@ -7,22 +7,22 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "agent/classify/wrappers.h"
 #include "mem.h"
 #include "util.h"
 
-static struct failure failure;
+static struct message message;
 
-static const struct failure *read_text(struct str message)
+static const struct message *read_text(struct str text)
 {
-    normalise((struct str){ 0 }, message, &failure);
-    return &failure;
+    normalise((struct str){ 0 }, text, &message);
+    return &message;
 }
 
-static const struct failure *read_message(const char *message)
+static const struct message *read_message(const char *text)
 {
-    return read_text(str_from(message));
+    return read_text(str_from(text));
 }
 
 static void assert_str(struct str got, const char *want)
@@ -31,22 +31,22 @@ static void assert_str(struct str got, const char *want)
         fail_msg("\"%.*s\", not \"%s\"", STR_ARG(got), want);
 }
 
-static void assert_image(const char *message, const char *want)
+static void assert_image(const char *text, const char *want)
 {
-    assert_str(read_message(message)->image, want);
+    assert_str(read_message(text)->image, want);
 }
 
-static void assert_message(const char *message, const char *want)
+static void assert_message(const char *text, const char *want)
 {
-    assert_str(read_message(message)->message, want);
+    assert_str(read_message(text)->text, want);
 }
 
-static void assert_terminal(const char *message, const char *want)
+static void assert_terminal(const char *text, const char *want)
 {
-    const struct failure *f = read_message(message);
+    const struct message *m = read_message(text);
 
-    assert_int_equal(f->n_attempts, 1);
-    assert_str(f->attempts[0].terminal, want);
+    assert_int_equal(m->n_parts, 1);
+    assert_str(m->parts[0].terminal, want);
 }
 
 static void quotes_are_undone_however_deep(void **state)
@@ -71,40 +71,40 @@ static void the_message_is_one_line_of_valid_utf8(void **state)
                    "b\xc3",
                    "a?b?");
     assert_message("\xc0\xaf\xe0\x80\xaf\xed\xa0\x80\xf4\x90\x80\x80.", "????????????.");
-    assert_str(read_text(STR("a\0b"))->message, "a b");
+    assert_str(read_text(STR("a\0b"))->text, "a b");
 }
 
 static void secrets_are_redacted_everywhere(void **state)
 {
-    const struct failure *f =
+    const struct message *m =
         read_message("Failed to pull image \"https://user:hunter2hunter2@r.example.com/a:1\": "
                      "failed to do request: Get "
                      "\"https://cdn.example.com/x?X-Amz-Signature=0123456789abcdef\": EOF");
 
     (void)state;
-    assert_null(memmem(f->text, sizeof(f->text), "hunter2", 7));
-    assert_null(memmem(f->text, sizeof(f->text), "0123456789abcdef", 16));
-    assert_str(f->image, "https://REDACTED@r.example.com/a:1");
-    assert_str(f->attempts[0].terminal, "EOF");
+    assert_null(memmem(m->buffer, sizeof(m->buffer), "hunter2", 7));
+    assert_null(memmem(m->buffer, sizeof(m->buffer), "0123456789abcdef", 16));
+    assert_str(m->image, "https://REDACTED@r.example.com/a:1");
+    assert_str(m->parts[0].terminal, "EOF");
 }
 
 static void a_long_message_is_cut_with_a_mark(void **state)
 {
     char text[3000];
-    const struct failure *f;
+    const struct message *m;
 
     (void)state;
     memset(text, 'x', sizeof(text));
-    f = read_text((struct str){ .at = text, .len = sizeof(text) });
-    assert_int_equal(f->message.len, LIMIT_MESSAGE_TEXT);
-    assert_memory_equal(f->message.at + f->message.len - 4, "x...", 4);
-    assert_false(f->truncated);
+    m = read_text((struct str){ .at = text, .len = sizeof(text) });
+    assert_int_equal(m->text.len, LIMIT_MESSAGE_TEXT);
+    assert_memory_equal(m->text.at + m->text.len - 4, "x...", 4);
+    assert_false(m->truncated);
     /* Two bytes each: the cut falls between characters. */
     for (size_t i = 0; i < sizeof(text); i += 2)
         memcpy(text + i, "\xc3\xbc", 2);
-    f = read_text((struct str){ .at = text, .len = sizeof(text) });
-    assert_int_equal(f->message.len, LIMIT_MESSAGE_TEXT - 1);
-    assert_memory_equal(f->message.at + f->message.len - 5, "\xc3\xbc...", 5);
+    m = read_text((struct str){ .at = text, .len = sizeof(text) });
+    assert_int_equal(m->text.len, LIMIT_MESSAGE_TEXT - 1);
+    assert_memory_equal(m->text.at + m->text.len - 5, "\xc3\xbc...", 5);
 }
 
 static void of_a_huge_message_head_and_tail_are_read(void **state)
@@ -113,17 +113,17 @@ static void of_a_huge_message_head_and_tail_are_read(void **state)
     char *text = mem_alloc(size);
     static const char head[] = "Failed to pull image \"a/b:1\": ";
     static const char tail[] = " no space left on device";
-    const struct failure *f;
+    const struct message *m;
 
     (void)state;
     assert_non_null(text);
     memset(text, 'x', size);
     memcpy(text, head, sizeof(head) - 1);
     memcpy(text + size - (sizeof(tail) - 1), tail, sizeof(tail) - 1);
-    f = read_text((struct str){ .at = text, .len = size });
-    assert_true(f->truncated);
-    assert_str(f->image, "a/b:1");
-    assert_int_equal(classify(f).reason, REASON_DISK_FULL);
+    m = read_text((struct str){ .at = text, .len = size });
+    assert_true(m->truncated);
+    assert_str(m->image, "a/b:1");
+    assert_int_equal(classify(m).reason, REASON_DISK_FULL);
     mem_free(text);
 }
 
@@ -169,89 +169,89 @@ static void wrappers_are_peeled_down_to_the_error(void **state)
 
 static void the_grpc_code_and_the_status_are_lifted_out(void **state)
 {
-    const struct failure *f;
+    const struct message *m;
 
     (void)state;
-    f = read_message("rpc error: code = NotFound desc = x");
-    assert_int_equal(f->attempts[0].grpc_code, 5);
-    assert_int_equal(f->attempts[0].http_status, 0);
-    f = read_message(
+    m = read_message("rpc error: code = NotFound desc = x");
+    assert_int_equal(m->parts[0].grpc_code, 5);
+    assert_int_equal(m->parts[0].http_status, 0);
+    m = read_message(
         "rpc error: code=Unknown desc=unexpected status code [manifests 404]: 401 Unauthorized");
-    assert_int_equal(f->attempts[0].grpc_code, 2);
-    assert_int_equal(f->attempts[0].http_status, 401);
-    f = read_message("unexpected status from GET request to https://r.example.com/403?x=404: 520 ");
-    assert_int_equal(f->attempts[0].http_status, 520);
-    f = read_message("exit status 137: stream ID 429; at line 404 of 500");
-    assert_int_equal(f->attempts[0].http_status, 0);
-    assert_int_equal(f->attempts[0].grpc_code, -1);
+    assert_int_equal(m->parts[0].grpc_code, 2);
+    assert_int_equal(m->parts[0].http_status, 401);
+    m = read_message("unexpected status from GET request to https://r.example.com/403?x=404: 520 ");
+    assert_int_equal(m->parts[0].http_status, 520);
+    m = read_message("exit status 137: stream ID 429; at line 404 of 500");
+    assert_int_equal(m->parts[0].http_status, 0);
+    assert_int_equal(m->parts[0].grpc_code, -1);
 }
 
 static void the_place_in_the_pull_is_kept(void **state)
 {
-    const struct failure *f;
+    const struct message *m;
 
     (void)state;
-    f = read_message("failed to copy: httpReadSeeker: failed open: failed to do request: Get "
+    m = read_message("failed to copy: httpReadSeeker: failed open: failed to do request: Get "
                      "\"https://r.example.com/v2/a/blobs/sha256:1\": EOF");
-    assert_int_equal(f->attempts[0].wrappers, W_BLOB | W_REQUEST);
-    f = read_message("failed to authorize: failed to fetch anonymous token: EOF");
-    assert_int_equal(f->attempts[0].wrappers, W_AUTH | W_ANONYMOUS);
-    f = read_message("Get \"https://r.example.com/v2/manifests/manifests/blobs\": EOF");
-    assert_int_equal(f->attempts[0].wrappers, W_MANIFEST | W_REQUEST);
+    assert_int_equal(m->parts[0].wrappers, W_BLOB | W_REQUEST);
+    m = read_message("failed to authorize: failed to fetch anonymous token: EOF");
+    assert_int_equal(m->parts[0].wrappers, W_AUTH | W_ANONYMOUS);
+    m = read_message("Get \"https://r.example.com/v2/manifests/manifests/blobs\": EOF");
+    assert_int_equal(m->parts[0].wrappers, W_MANIFEST | W_REQUEST);
 }
 
 static void each_error_of_a_list_is_an_attempt(void **state)
 {
-    const struct failure *f;
+    const struct message *m;
 
     (void)state;
-    f = read_message("[rpc error: code = Unknown desc = a: EOF, rpc error: code = NotFound desc = "
+    m = read_message("[rpc error: code = Unknown desc = a: EOF, rpc error: code = NotFound desc = "
                      "b: not found]");
-    assert_int_equal(f->n_attempts, 2);
-    assert_str(f->attempts[0].terminal, "a: EOF");
-    assert_int_equal(f->attempts[1].grpc_code, 5);
-    f = read_message("pull image err: EOF; artifact err: manifest unknown");
-    assert_int_equal(f->n_attempts, 2);
-    assert_int_equal(f->attempts[1].wrappers, W_ARTIFACT);
-    f = read_message("(Mirrors also failed: [m.example.com/a:1: EOF]\n[n.example.com/a:1: EOF]): "
+    assert_int_equal(m->n_parts, 2);
+    assert_str(m->parts[0].terminal, "a: EOF");
+    assert_int_equal(m->parts[1].grpc_code, 5);
+    m = read_message("pull image err: EOF; artifact err: manifest unknown");
+    assert_int_equal(m->n_parts, 2);
+    assert_int_equal(m->parts[1].wrappers, W_ARTIFACT);
+    m = read_message("(Mirrors also failed: [m.example.com/a:1: EOF]\n[n.example.com/a:1: EOF]): "
                      "r.example.com/a:1: manifest unknown");
-    assert_int_equal(f->n_attempts, 3);
-    assert_int_equal(f->attempts[0].wrappers, W_MIRROR);
-    assert_int_equal(f->attempts[1].wrappers, W_MIRROR);
-    assert_int_equal(f->attempts[2].wrappers, 0);
+    assert_int_equal(m->n_parts, 3);
+    assert_int_equal(m->parts[0].wrappers, W_MIRROR);
+    assert_int_equal(m->parts[1].wrappers, W_MIRROR);
+    assert_int_equal(m->parts[2].wrappers, 0);
 }
 
 static void of_too_many_attempts_the_last_is_kept(void **state)
 {
     char text[2048] = "";
-    const struct failure *f;
+    const struct message *m;
 
     (void)state;
     for (int i = 0; i < 20; i++)
         strcat(text, "rpc error: code = Unknown desc = EOF, ");
     strcat(text, "rpc error: code = NotFound desc = no space left on device");
-    f = read_message(text);
-    assert_int_equal(f->n_attempts, FAILURE_ATTEMPTS_MAX);
-    assert_int_equal(f->attempts[FAILURE_ATTEMPTS_MAX - 1].grpc_code, 5);
-    assert_int_equal(f->attempts[0].n_hits, 1);
+    m = read_message(text);
+    assert_int_equal(m->n_parts, MESSAGE_PARTS_MAX);
+    assert_int_equal(m->parts[MESSAGE_PARTS_MAX - 1].grpc_code, 5);
+    assert_int_equal(m->parts[0].n_hits, 1);
 }
 
 static void a_back_off_without_a_cause_has_no_attempt(void **state)
 {
-    const struct failure *f = read_message("Back-off pulling image \"a\"");
+    const struct message *m = read_message("Back-off pulling image \"a\"");
 
     (void)state;
-    assert_true(f->back_off);
-    assert_int_equal(f->n_attempts, 0);
-    f = read_message("failed to \"StartContainer\" for \"a\" with ImagePullBackOff: \"Back-off "
+    assert_true(m->back_off);
+    assert_int_equal(m->n_parts, 0);
+    m = read_message("failed to \"StartContainer\" for \"a\" with ImagePullBackOff: \"Back-off "
                      "pulling image \\\"a\\\"\"");
-    assert_true(f->back_off);
-    assert_int_equal(f->n_attempts, 0);
-    f = read_message("Back-off pulling image \"a\": ErrImagePull: EOF");
-    assert_true(f->back_off);
-    assert_int_equal(f->n_attempts, 1);
+    assert_true(m->back_off);
+    assert_int_equal(m->n_parts, 0);
+    m = read_message("Back-off pulling image \"a\": ErrImagePull: EOF");
+    assert_true(m->back_off);
+    assert_int_equal(m->n_parts, 1);
     assert_false(read_message("EOF")->back_off);
-    assert_int_equal(read_message("")->n_attempts, 0);
+    assert_int_equal(read_message("")->n_parts, 0);
 }
 
 /* normalise() looks for secrets only where the tokens hint at one: no shape may slip by. */
@@ -286,11 +286,11 @@ static void no_shape_of_a_secret_is_shown(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
 
-        normalise((struct str){ 0 }, str_from(shapes[i]), &failure);
-        if (str_find(failure.message, STR("SECRETsecret")))
-            fail_msg("shown: %.*s", STR_ARG(failure.message));
-        if (str_find(failure.image, STR("SECRETsecret")))
-            fail_msg("shown as image: %.*s", STR_ARG(failure.image));
+        normalise((struct str){ 0 }, str_from(shapes[i]), &message);
+        if (str_find(message.text, STR("SECRETsecret")))
+            fail_msg("shown: %.*s", STR_ARG(message.text));
+        if (str_find(message.image, STR("SECRETsecret")))
+            fail_msg("shown as image: %.*s", STR_ARG(message.image));
     }
 }
 

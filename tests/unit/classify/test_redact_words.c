@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "agent/classify/redact.h"
 #include "util.h"
 
@@ -37,7 +37,7 @@
 /* As redact() leaves it, and as a message that went the whole way is shown. */
 static void assert_redacted(const char *text, const char *want)
 {
-    static struct failure failure;
+    static struct message message;
     char copy[512];
     size_t len = strlen(text);
 
@@ -46,9 +46,9 @@ static void assert_redacted(const char *text, const char *want)
     len = redact(copy, len);
     copy[len] = '\0';
     assert_string_equal(copy, want);
-    normalise((struct str){ 0 }, str_from(text), &failure);
-    if (!str_eq(failure.message, str_from(want)))
-        fail_msg("shown: %.*s", STR_ARG(failure.message));
+    normalise((struct str){ 0 }, str_from(text), &message);
+    if (!str_eq(message.text, str_from(want)))
+        fail_msg("shown: %.*s", STR_ARG(message.text));
 }
 
 static void assert_kept(const char *text)

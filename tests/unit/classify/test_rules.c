@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "agent/classify/normalise_phrases.h"
 #include "agent/classify/rules.h"
 #include "agent/classify/wrappers.h"
@@ -64,19 +64,19 @@ static void no_rule_hides_another(void **state)
     each_rule(is_not_hidden);
 }
 
-static struct verdict judge(const char *message)
+static struct verdict judge(const char *text)
 {
-    static struct failure failure;
+    static struct message message;
 
-    normalise((struct str){ 0 }, str_from(message), &failure);
-    return classify(&failure);
+    normalise((struct str){ 0 }, str_from(text), &message);
+    return classify(&message);
 }
 
 static void explains_its_own_words(const struct rule_table *table, size_t row)
 {
     const struct rule *rule = &table->rows[row];
-    char message[256];
-    char *to = message;
+    char text[256];
+    char *to = text;
 
     if (rule->needs != 0)
         return;
@@ -88,8 +88,8 @@ static void explains_its_own_words(const struct rule_table *table, size_t row)
 
         to += sample ? sprintf(to, "%s", sample) : sprintf(to, "%c", *at);
     }
-    if (reason_cause(judge(message).reason) != reason_cause(rule->reason))
-        fail_msg("%s: its own words are taken for %s", rule->name, judge(message).rule);
+    if (reason_cause(judge(text).reason) != reason_cause(rule->reason))
+        fail_msg("%s: its own words are taken for %s", rule->name, judge(text).rule);
 }
 
 /* ... or a longer phrase's rule of the same cause does. */

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "agent/classify/rules.h"
 #include "tests/unit/classify/wordings.h"
 #include "util.h"

@@ -7,22 +7,22 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/classify/failure.h"
+#include "agent/classify/message.h"
 #include "agent/classify/wrappers.h"
 #include "util.h"
 
-static struct failure failure;
+static struct message message;
 
-static wrapper_set wrappers_of(const char *message)
+static wrapper_set wrappers_of(const char *text)
 {
-    normalise((struct str){ 0 }, str_from(message), &failure);
-    return failure.attempts[0].wrappers;
+    normalise((struct str){ 0 }, str_from(text), &message);
+    return message.parts[0].wrappers;
 }
 
-static void assert_in(const char *message, wrapper_set want)
+static void assert_in(const char *text, wrapper_set want)
 {
-    if ((wrappers_of(message) & want) != want)
-        fail_msg("%x, not %x: %s", (unsigned)wrappers_of(message), (unsigned)want, message);
+    if ((wrappers_of(text) & want) != want)
+        fail_msg("%x, not %x: %s", (unsigned)wrappers_of(text), (unsigned)want, text);
 }
 
 static void they_say_where_an_error_comes_from(void **state)
@@ -47,7 +47,7 @@ static void a_wording_that_people_cut_still_counts(void **state)
     assert_in("failed to pull and unpack image: failed to resolve reference: x",
               W_PULL | W_RESOLVE);
     assert_in("failed to resolve reference ...: i/o timeout", W_RESOLVE);
-    assert_int_equal(failure.image.len, 0);
+    assert_int_equal(message.image.len, 0);
 }
 
 static void what_stands_before_a_back_off_is_a_log_lines_head(void **state)
@@ -62,9 +62,9 @@ static void what_stands_before_a_back_off_is_a_log_lines_head(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
-        normalise((struct str){ 0 }, str_from(silent[i]), &failure);
-        assert_int_equal(failure.n_attempts, 0);
-        assert_int_equal(classify(&failure).reason, REASON_BACK_OFF_ONLY);
+        normalise((struct str){ 0 }, str_from(silent[i]), &message);
+        assert_int_equal(message.n_parts, 0);
+        assert_int_equal(classify(&message).reason, REASON_BACK_OFF_ONLY);
     }
 }
 
@@ -72,14 +72,14 @@ static void the_daemons_own_status_is_not_the_registrys(void **state)
 {
     (void)state;
     wrappers_of("(HTTP code 500) server error - Get https://r.example.com/v2/: EOF");
-    assert_int_equal(failure.attempts[0].http_status, 0);
+    assert_int_equal(message.parts[0].http_status, 0);
     wrappers_of("500 Server Error for http+docker://localhost/v1.41/images/create: Internal Server "
                 "Error (\"manifest unknown\")");
-    assert_int_equal(failure.attempts[0].http_status, 0);
+    assert_int_equal(message.parts[0].http_status, 0);
     wrappers_of("API error (404): x");
-    assert_int_equal(failure.attempts[0].http_status, 0);
+    assert_int_equal(message.parts[0].http_status, 0);
     wrappers_of("received unexpected HTTP status: 500 Internal Server Error");
-    assert_int_equal(failure.attempts[0].http_status, 500);
+    assert_int_equal(message.parts[0].http_status, 500);
 }
 
 static void each_phrase_stands_once_and_its_flags_need_a_slot(void **state)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * From a text of the kubelet or the runtime to a verdict, in two pure steps:
+ *
+ *   normalise(text)    -> struct message   wrappers removed, names and numbers taken out
+ *   classify(message)  -> struct verdict   cause, reason, stage
+ *
+ * Both allocate nothing, keep nothing between calls, and may be called from any thread. The text is
+ * hostile input: the time is linear in its length, whatever it holds.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "causes.h"
+#include "limits.h"
+#include "str.h"
+
+/* One message can hold several errors: the kubelet joins one per credential, CRI-O adds its mirrors
+ * and its try as an OCI artifact. Of more parts than this, the first ones and the last are kept. */
+#define MESSAGE_PARTS_MAX 8u
+
+/* The phrases of rules that are kept; later ones are ignored. */
+#define MESSAGE_HITS_MAX 64u
+
+/* The wrappers in front of one error: one bit (W_*) for each kind, see agent/classify/wrappers.h.
+ */
+typedef uint32_t wrapper_set;
+
+/* A phrase of a rule, found in the message. */
+struct hit {
+    uint16_t rule;  /* its number in agent/classify/rules.h */
+    bool in_answer; /* after the HTTP status: part of the registry's answer */
+    bool in_page;   /* in an HTML or XML page */
+};
+
+/* One of the errors in a message. */
+struct message_part {
+    struct str terminal; /* the error text after the last wrapper */
+    wrapper_set wrappers;
+    int grpc_code;   /* 5 for `code = NotFound`; -1 without one */
+    int http_status; /* 401 for `401 Unauthorized`; 0 without one */
+    uint16_t first_hit;
+    uint16_t n_hits; /* message.hits[first_hit ...], in the order of the text */
+};
+
+/*
+ * A normalised message. Large, because it holds its own copy of the text: keep it on the caller's
+ * stack. Do not copy it: each `str` but `waiting_reason` points into `buffer`.
+ */
+struct message {
+    struct str image; /* the image that the message names; may be empty */
+    struct str text;  /* for people: unescaped, without secrets, valid UTF-8, at most
+                         LIMIT_MESSAGE_TEXT bytes */
+    bool back_off;    /* contains "Back-off pulling image", "ImagePullBackOff" or the like */
+    bool pull;        /* contains "Failed to pull image" or the like */
+    bool truncated;   /* was longer than LIMIT_CLASSIFY_TEXT: the middle is missing */
+    size_t n_parts;   /* 0: wrappers only, for example a back-off without a cause */
+    struct message_part parts[MESSAGE_PARTS_MAX];
+    size_t n_hits;
+    struct hit hits[MESSAGE_HITS_MAX];
+    struct str waiting_reason; /* the argument of normalise(); the caller's memory */
+    char buffer[LIMIT_CLASSIFY_TEXT + LIMIT_MESSAGE_TEXT];
+};
+
+struct verdict {
+    enum cause cause;
+    enum reason reason;
+    enum stage stage;  /* STAGE_MAX: not known */
+    int http_status;   /* 0: none */
+    bool sent_unknown; /* a 401 that reads the same with and without credentials; the pod's pull
+                          Secrets decide */
+    uint32_t ambiguous_with; /* bit (1 << enum cause) for each other cause that fits the text */
+    const char *rule;        /* the name of the rule that decided; static, never NULL */
+};
+
+/*
+ * `waiting_reason` is the container's waiting reason or the event's reason ("ErrImagePull",
+ * "InvalidImageName", ...). It may be empty, as for the `classify` command. It decides only where
+ * the text names no cause (ErrImageNeverPull), and never overrules a text that does.
+ */
+void normalise(struct str waiting_reason, struct str text, struct message *ret);
+
+struct verdict classify(const struct message *message);
+
+/* What the advice depends on besides the reason. Unknown texts are empty. */
+struct advice_facts {
+    struct str registry;
+    struct str missing_secret; /* a pull Secret that does not exist */
+    bool pull_secrets_known;   /* the pod's spec was read ... */
+    size_t n_pull_secrets;     /* ... and names this many imagePullSecrets */
+};
+
+struct buf;
+
+/* Appends one sentence that tells an operator what to do. */
+void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts);
