@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "agent/commands/classify_json.h"
 #include "agent/config.h"
 #include "agent/hub.h"
 #include "agent/kube/kube.h"
@@ -77,6 +78,7 @@ static struct exporter_config exporter_settings(const struct config *config)
         .max_requests = config->web_max_requests,
         .web_config = config->web_config_file,
         .debug_listen = config->debug_listen,
+        .explain = classify_json_explain,
         .version = IMAGEPULL_VERSION,
         .revision = IMAGEPULL_REVISION,
     };

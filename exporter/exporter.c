@@ -168,7 +168,7 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
     r = web_begin(exporter, config, source, err);
     if (r < 0)
         return r;
-    exporter->debug.source = *source;
+    exporter->debug = (struct debug){ .source = *source, .explain = config->explain };
 
     const struct http_handler debug = {
         .self = &exporter->debug,

@@ -16,7 +16,9 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "str.h"
 
+struct buf;
 struct exporter;
 struct snapshot_source;
 
@@ -28,7 +30,10 @@ struct exporter_config {
     unsigned max_requests;      /* --web.max-requests; 0: no limit */
     const char *web_config;     /* --web.config.file; NULL: none. Kept, not copied */
     const char *debug_listen;   /* --debug.listen-address; also "off" */
-    const char *version;        /* what build_info and the landing page say; kept, not copied */
+    /* POST /debug/classify: appends JSON that explains how `message` is classified. 0, -ENOMEM or
+     * -E2BIG. Any thread. */
+    int (*explain)(struct buf *out, struct str message, struct err *err);
+    const char *version; /* what build_info and the landing page say; kept, not copied */
     const char *revision;
 };
 

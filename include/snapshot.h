@@ -115,6 +115,7 @@ struct snapshot_image {
     const char *image; /* its canonical name */
     const char *registry;
     bool present;
+    bool stalled;       /* an open incident about it is stalled; only with SNAPSHOT_DETAIL */
     uint64_t size;      /* bytes; 0: unknown, or absent */
     const char *digest; /* ""; unknown, or absent */
     size_t waiting;     /* containers whose turn it is and that may lack it */

@@ -96,5 +96,9 @@ struct advice_facts {
 
 struct buf;
 
+/* The maximum for a buffer that advice_write() fills: longer than any sentence with the longest
+ * names. */
+#define ADVICE_MAX 4096u
+
 /* Appends one sentence that tells an operator what to do. */
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts);

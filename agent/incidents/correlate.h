@@ -55,6 +55,6 @@ bool correlate_listed(const struct correlate *correlate);
 int correlate_snapshot(struct correlate *correlate, enum snapshot_detail detail,
                        struct snapshot *ret);
 
-/* Writes the advice into a picture with detail: text is formatted when the table is not locked any
- * more. 0 or -ENOMEM. */
+/* Completes a snapshot with detail: the advice, and which images are stalled. Needs no lock. 0 or
+ * -ENOMEM. */
 int correlate_advise(struct snapshot *snapshot);

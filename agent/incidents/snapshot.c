@@ -16,7 +16,6 @@
 #define BACK_OFF_MOST_US (300 * SEC)
 
 #define NO_SANDBOX_US (60 * SEC)
-#define ADVICE_MAX 1024u
 
 static const char *copy(struct arena *arena, const char *text)
 {
@@ -261,14 +260,30 @@ static int advise(struct arena *arena, struct snapshot_incident *incident)
     return incident->advice ? 0 : -ENOMEM;
 }
 
+/* An incident has the image as the pod names it. */
+static void mark_stalled(const struct snapshot_incident *incident, struct snapshot_image *images,
+                         size_t n)
+{
+    char canonical[LIMIT_IMAGE_TEXT];
+
+    image_canonical(str_from(incident->image), canonical);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(images[i].image, canonical) == 0)
+            images[i].stalled = true;
+}
+
 int correlate_advise(struct snapshot *snapshot)
 {
-    /* Its own arena's, not handed out yet. */
+    /* Both are in the snapshot's own arena, and no reader has them yet. */
     struct snapshot_incident *incidents = (struct snapshot_incident *)snapshot->incidents;
+    struct snapshot_image *images = (struct snapshot_image *)snapshot->images;
 
-    for (size_t i = 0; i < snapshot->n_incidents; i++)
+    for (size_t i = 0; i < snapshot->n_incidents; i++) {
+        if (incidents[i].state == INCIDENT_STALLED)
+            mark_stalled(&incidents[i], images, snapshot->n_images);
         if (advise(&snapshot->arena, &incidents[i]) < 0)
             return -ENOMEM;
+    }
     return 0;
 }
 

@@ -219,7 +219,7 @@ static void serve_classify(struct visit *visit)
                "curl --data-binary @FILE http://localhost:9918/debug/classify");
         return;
     }
-    finish(visit, debug_json_explain(&visit->response->body, message, &err), &err);
+    finish(visit, visit->debug->explain(&visit->response->body, message, &err), &err);
 }
 
 static void serve_page(struct visit *visit)

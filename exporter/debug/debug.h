@@ -15,6 +15,8 @@
 
 struct debug {
     struct snapshot_source source;
+    /* exporter.h, struct exporter_config */
+    int (*explain)(struct buf *out, struct str message, struct err *err);
 };
 
 /* For struct http_handler; `self` is a struct debug. */

@@ -55,19 +55,5 @@ int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct e
  */
 int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err);
 
-/*
- * How one message is understood:
- *   {"cause", "reason", "stage", "http_status", "ambiguous_with": [CAUSE], "image", "registry",
- *    "advice",
- *    "rule",       the name of the rule that decided
- *    "attempt",    the index in "attempts" of the one that decided
- *    "message",    for people: unescaped, redacted
- *    "back_off", "truncated",
- *    "attempts":   [{"chain": [TEXT], "terminal", "grpc_code", "http_status"}],
- *    "runners_up": [{"rule", "cause", "reason", "attempt"}]}
- * "chain" is the wrappers that were peeled, outermost first; "terminal" the error inside.
- */
-int debug_json_explain(struct buf *out, struct str message, struct err *err);
-
 /* {"error": text} */
 int debug_json_error(struct buf *out, const char *text, struct err *err);

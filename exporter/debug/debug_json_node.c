@@ -4,7 +4,6 @@
 
 #include "exporter/debug/debug_json.h"
 
-#include "agent/classify/image_ref.h"
 #include "buf.h"
 #include "exporter/debug/json.h"
 #include "snapshot.h"
@@ -55,20 +54,7 @@ int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct 
     return r < 0 ? r : json_check(out, err);
 }
 
-/* A failure has the pod's words for its image. */
-static bool is_stalled(const struct snapshot *snapshot, const struct snapshot_image *image)
-{
-    for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct snapshot_incident *incident = &snapshot->incidents[i];
-
-        if (incident->state == INCIDENT_STALLED &&
-            image_same(str_from(incident->image), str_from(image->image)))
-            return true;
-    }
-    return false;
-}
-
-static json_t *image_json(const struct snapshot *snapshot, const struct snapshot_image *image)
+static json_t *image_json(const struct snapshot_image *image)
 {
     struct json_object object = json_object_begin();
 
@@ -79,7 +65,7 @@ static json_t *image_json(const struct snapshot *snapshot, const struct snapshot
     json_put(&object, "digest", json_known_text(image->digest));
     json_put(&object, "containers_waiting", json_integer((json_int_t)image->waiting));
     json_put(&object, "containers_pulling", json_integer((json_int_t)image->pulling));
-    json_put(&object, "stalled", json_boolean(is_stalled(snapshot, image)));
+    json_put(&object, "stalled", json_boolean(image->stalled));
     json_put(&object, "since", json_time(image->since_us));
     json_put(&object, "bytes", image->total ? json_integer((json_int_t)image->bytes) : json_null());
     json_put(&object, "total", image->total ? json_integer((json_int_t)image->total) : json_null());
@@ -116,7 +102,7 @@ int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct e
         r = json_write(out, image_fs_json(&snapshot->image_fs), err);
     buf_add(out, STR(",\"images\":["));
     for (size_t i = 0; i < snapshot->n_images && r == 0; i++)
-        r = json_write_member(out, i, image_json(snapshot, &snapshot->images[i]), err);
+        r = json_write_member(out, i, image_json(&snapshot->images[i]), err);
     buf_add(out, STR("\n]}\n"));
     return r < 0 ? r : json_check(out, err);
 }

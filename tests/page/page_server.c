@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/commands/classify_json.h"
 #include "clock.h"
 #include "exporter/exporter.h"
 #include "tests/unit/support/snapshot_fixture.h"
@@ -176,6 +177,7 @@ static void draw_pulls(struct fixture *fixture)
     static const struct snapshot_image images[] = {
         { .image = "quay.io/team/big" DIGEST,
           .registry = "quay.io",
+          .stalled = true,
           .digest = "",
           .waiting = 3,
           .pulling = 3,
@@ -255,6 +257,7 @@ int main(void)
 {
     const struct exporter_config config = { .debug_listen = "127.0.0.1:0",
                                             .web_listen = "127.0.0.1:0",
+                                            .explain = classify_json_explain,
                                             .version = "test",
                                             .revision = "test" };
     const struct snapshot_source source = { .take = take };

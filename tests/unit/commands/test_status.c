@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 
+#include "agent/commands/classify_json.h"
 #include "agent/commands/status.h"
 #include "agent/config.h"
 #include "exporter/exporter.h"
@@ -82,6 +83,7 @@ static int begin(void **state)
     struct snapshot_source source = fixture_source(&node);
     struct exporter_config config = { .web_listen = "127.0.0.1:0",
                                       .debug_listen = "127.0.0.1:0",
+                                      .explain = classify_json_explain,
                                       .version = "test",
                                       .revision = "test" };
     struct err error = ERR_INIT;

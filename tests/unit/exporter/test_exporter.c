@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <curl/curl.h>
 
+#include "agent/commands/classify_json.h"
 #include "buf.h"
 #include "exporter/exporter.h"
 #include "tests/unit/support/golden.h"
@@ -27,6 +28,7 @@ static char folder[32], socket_path[64];
 static const struct exporter_config tcp = {
     .web_listen = "127.0.0.1:0",
     .debug_listen = "127.0.0.1:0",
+    .explain = classify_json_explain,
     .version = "0.1.0",
     .revision = "0123abcd",
 };

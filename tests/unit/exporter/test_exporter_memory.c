@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "agent/commands/classify_json.h"
 #include "exporter/debug/debug.h"
 #include "exporter/exporter.h"
 #include "exporter/metrics/web.h"
@@ -34,6 +35,7 @@ static void a_start_fails_whole(void **state)
     const struct exporter_config config = {
         .web_listen = "127.0.0.1:0",
         .debug_listen = "127.0.0.1:0",
+        .explain = classify_json_explain,
         .version = "0.1.0",
         .revision = "0123abcd",
     };

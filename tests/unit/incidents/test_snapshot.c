@@ -288,6 +288,41 @@ static void an_image_that_is_there_is_not_fetched_because_another_is_tried_again
     world_look_done(&look);
 }
 
+/* An incident has the image as the pod names it, a snapshot's image its canonical name. */
+static void an_image_is_stalled_while_an_open_incident_about_it_is(void **state)
+{
+#define DIGEST "@sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
+    static const struct {
+        const char *incident, *image;
+        bool same;
+    } rows[] = {
+        { "quay.io/team/big:1", "quay.io/team/big:1", true },
+        { "busybox", "docker.io/library/busybox:latest", true },
+        { "quay.io/team/big:1" DIGEST, "quay.io/team/big" DIGEST, true },
+        { "busybox:1" DIGEST, "docker.io/library/busybox" DIGEST, true },
+        { "app", "docker.io/team/app:latest", false },
+        { "quay.io/team/big:1", "quay.io/team/big:2", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        for (enum incident_state now = 0; now < INCIDENT_STATE_MAX; now++) {
+            struct snapshot_incident incident = { .image = rows[i].incident,
+                                                  .registry = "",
+                                                  .state = now };
+            struct snapshot_image image = { .image = rows[i].image };
+            struct snapshot snapshot = {
+                .incidents = &incident, .n_incidents = 1, .images = &image, .n_images = 1
+            };
+
+            arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
+            assert_int_equal(correlate_advise(&snapshot), 0);
+            assert_int_equal(image.stalled, rows[i].same && now == INCIDENT_STALLED);
+            arena_done(&snapshot.arena);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +338,7 @@ int main(void)
         WORLD_TEST(a_picture_for_metrics_leaves_out_texts_and_what_ended),
         WORLD_TEST(an_image_is_not_hidden_by_another_with_its_hash),
         WORLD_TEST(an_image_that_is_there_is_not_fetched_because_another_is_tried_again),
+        cmocka_unit_test(an_image_is_stalled_while_an_open_incident_about_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

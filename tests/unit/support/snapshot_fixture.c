@@ -201,6 +201,7 @@ static void add_images(struct fixture *fixture)
     static const struct snapshot_image images[] = {
         { .image = "quay.io/team/big:1",
           .registry = "quay.io",
+          .stalled = true,
           .digest = "",
           .waiting = 2,
           .pulling = 2,

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "agent/commands/classify_json.h"
 #include "exporter/debug/debug.h"
 #include "tests/unit/support/snapshot_fixture.h"
 
@@ -19,7 +20,7 @@ static int begin(void **state)
 {
     (void)state;
     fixture_golden(&node);
-    debug.source = fixture_source(&node);
+    debug = (struct debug){ .source = fixture_source(&node), .explain = classify_json_explain };
     memset(&response, 0, sizeof(response));
     return 0;
 }
