@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "exporter/http/gzip.h"
-#include "exporter/http/negotiate.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/metrics.h"
+#include "exporter/metrics/negotiate.h"
 #include "exporter/metrics/process_metrics.h"
 #include "limits.h"
 #include "util.h"

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "exporter/http/negotiate.h"
 #include "exporter/http/web_file.h"
+#include "exporter/metrics/negotiate.h"
 #include "mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

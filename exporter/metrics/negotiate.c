@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exporter/http/negotiate.h"
+#include "exporter/metrics/negotiate.h"
 
 #include <strings.h>
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "exporter/http/negotiate.h"
+#include "exporter/metrics/negotiate.h"
 #include "util.h"
 
 #define OM "application/openmetrics-text"
