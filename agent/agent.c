@@ -73,7 +73,7 @@ static int build_kube(struct agent *agent, struct err *err)
 static struct exporter_config exporter_settings(const struct config *config)
 {
     return (struct exporter_config){
-        .web_listen = config->web_listen,
+        .web_listen = config->web_listen.text,
         .telemetry_path = config->web_telemetry_path,
         .max_requests = config->web_max_requests,
         .web_config = config->web_config_file,
@@ -202,7 +202,7 @@ int agent_run(struct agent *agent, struct err *err)
     r = start(&cri, "cri", cri_thread, agent->cri, err);
     if (r == 0) {
         log_info("agent", "imagepull-exporter %s serves metrics on %s, debug on %s",
-                 IMAGEPULL_VERSION, agent->config->web_listen, agent->config->debug_listen);
+                 IMAGEPULL_VERSION, agent->config->web_listen.text, agent->config->debug_listen);
         sigwait(&agent->ending, &signal_number);
         log_info("agent", "%s: ending", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
     }

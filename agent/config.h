@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/*
- * The settings, read once from the command line and the environment and never
- * changed afterwards. One table in config.c makes the parser and --help.
- */
+/* The agent's settings: read once from the command line and the environment, then constant. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/commands/flags.h"
 #include "err.h"
 #include "log.h"
 
-/* Also what `status` looks for the agent with. */
-#define DEBUG_LISTEN_FLAG "--debug.listen-address"
-#define DEBUG_LISTEN_ENV "IMAGEPULL_DEBUG_LISTEN_ADDRESS"
-#define DEBUG_LISTEN_DEFAULT "127.0.0.1:9918"
-
 struct config {
     const char *node_name;
-    char web_listen[512]; /* all that were given, with commas between them */
-    const char *web_listen_text;
+    struct flag_list web_listen;
     const char *web_telemetry_path;
     const char *web_max_requests_text;
     const char *web_config_file; /* NULL: none */
     const char *debug_listen;
-    const char *cri_endpoint; /* NULL: look over the well-known sockets */
+    const char *cri_endpoint; /* NULL: try the well-known sockets */
     const char *kube_source;  /* "api", "kubelet" or "none" */
     const char *kube_server;  /* NULL: in-cluster */
     const char *kube_ca_file;
@@ -40,6 +32,8 @@ struct config {
     const char *max_registries_text;
     const char *stall_after_text;
 
+    bool help;
+    bool version;
     bool check_only; /* --check-config */
     bool reads_kube;
     bool reads_kubelet; /* reads_kube, but from the kubelet */
@@ -54,13 +48,17 @@ struct config {
 
 enum config_result {
     CONFIG_RUN,
-    CONFIG_EXIT, /* --help or --version: already answered on standard output */
-    CONFIG_BAD,  /* `err` names the flag, or says that standard output takes nothing */
+    CONFIG_EXIT, /* --help or --version was printed */
+    CONFIG_BAD,
 };
 
-/* Writes each setting as a flag, one a line, with where it is from, to standard output. 0, or
- * -errno of a standard output that takes nothing. */
-int config_print(const struct config *config, struct err *err);
+/* The table of flags, with the sub-commands. */
+extern const struct command agent_flags;
 
-/* Strings of `ret` point into argv and the environment, or are literals. */
+/* The strings of `ret` point into argv and the environment, or are literals. CONFIG_BAD: `err`
+ * names the flag, or tells why standard output cannot be written. */
 enum config_result config_read(int argc, char **argv, struct config *ret, struct err *err);
+
+/* Prints each setting as a flag, one a line, with its origin, on standard output. 0 or a negative
+ * errno. */
+int config_print(const struct config *config, struct err *err);

@@ -20,6 +20,7 @@
 #define LIMIT_TOKEN_FILE (64u << 10)
 #define LIMIT_KUBECONFIG_FILE (1u << 20)
 #define LIMIT_WEB_FILE (64u << 10) /* --web.config.file */
+#define LIMIT_FLAG_LIST 512u       /* all values of a repeated flag; more is an error */
 
 /* What a classifier reads of one message: the head and the tail, the middle of a longer one is cut.
  */

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/commands/classify.h"
-#include "agent/commands/classify_output.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/commands/classify_output.h"
+#include "agent/commands/flags.h"
+#include "err.h"
 #include "limits.h"
 #include "mem.h"
 #include "util.h"
@@ -18,75 +20,63 @@
 #define EXIT_NO_OUTPUT 1
 #define EXIT_BAD_INPUT 2
 
-/* A longer line is cut here; what follows up to the next line is skipped. */
+/* A longer line is cut here. The rest of it is skipped. */
 #define LINE_MAX_BYTES LIMIT_CLASSIFY_BODY
 
 struct settings {
-    bool json;
+    bool null;
     bool explain;
     bool help;
-    char delimiter;
+    const char *output;
     const char *path; /* NULL: standard input */
 };
 
-static const char help[] =
-    "Usage: imagepull-exporter classify [--null] [--explain] [--output=table|json] [FILE]\n"
-    "\n"
-    "Says why an image could not be pulled, for each message in FILE or on standard input:\n"
-    "events, waiting messages of pods, lines of the kubelet's or a runtime's log.\n"
-    "\n"
-    "  --null           messages end with a NUL byte instead of a line break\n"
-    "  --explain        also show the wrappers that were peeled, the error that was left, the "
-    "rule\n"
-    "                   that decided and what else the message could have been taken for\n"
-    "  --output=FORMAT  table (default), or json: one object a line, in input order\n"
-    "  --help           this text\n";
+#define SETTING(field) .offset = offsetof(struct settings, field)
 
-static PRINTF_LIKE(1, 2) int refuse(const char *format, ...)
+static const struct flag flags[] = {
+    { .name = "--null",
+      .group = "Input",
+      .help = "Messages end with a NUL byte instead of a line break.",
+      .kind = FLAG_SWITCH,
+      SETTING(null) },
+    { .name = "--output",
+      .value = "FORMAT",
+      .dflt = "table",
+      .choices = "table|json",
+      .group = "Output",
+      .help = "Format of the output: table, or json with one object a line. The verdicts are in "
+              "the order of the messages.",
+      SETTING(output) },
+    { .name = "--explain",
+      .group = "Output",
+      .help = "Explain each verdict. Shows the errors found in the message, the rule that decided, "
+              "and other rules that match.",
+      .kind = FLAG_SWITCH,
+      SETTING(explain) },
+    { .name = "--help",
+      .group = "Output",
+      .help = "Print this help and exit. -h does the same.",
+      .kind = FLAG_STOP,
+      SETTING(help) },
+};
+
+const struct command classify_flags = {
+    .name = "classify",
+    .summary = "Tells for each message in FILE, or on standard input, why the image cannot be "
+               "pulled.",
+    .notes = "A message is an event's or a pod's, or a line from the log of the kubelet or the "
+             "runtime. Needs no cluster.\n"
+             "Exit status: 0, 1 if the output cannot be written, 2 for a bad flag or file.",
+    .operand = "FILE",
+    .operand_offset = offsetof(struct settings, path),
+    .flags = flags,
+    .n_flags = ARRAY_SIZE(flags),
+};
+
+static int refuse(const char *message)
 {
-    va_list arguments;
-
-    fputs("imagepull-exporter classify: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "imagepull-exporter classify: %s\n", message);
     return EXIT_BAD_INPUT;
-}
-
-static int settings_read(int argc, char **argv, struct settings *ret)
-{
-    struct settings s = { .delimiter = '\n' };
-    bool flags = true;
-
-    for (int i = 1; i < argc; i++) {
-        const char *arg = argv[i];
-
-        if (flags && strcmp(arg, "--") == 0)
-            flags = false;
-        else if (flags && strcmp(arg, "--null") == 0)
-            s.delimiter = '\0';
-        else if (flags && strcmp(arg, "--explain") == 0)
-            s.explain = true;
-        else if (flags && strcmp(arg, "--help") == 0)
-            s.help = true;
-        else if (flags && strcmp(arg, "--output=json") == 0)
-            s.json = true;
-        else if (flags && strcmp(arg, "--output=table") == 0)
-            s.json = false;
-        else if (flags && strncmp(arg, "--output", 8) == 0)
-            return refuse("%s: the formats are --output=table and --output=json", arg);
-        else if (flags && arg[0] == '-' && arg[1] != '\0')
-            return refuse("unknown flag %s; --help lists them", arg);
-        else if (s.path)
-            return refuse("one file at most, and %s is the second", arg);
-        else
-            s.path = arg;
-    }
-    if (s.path && strcmp(s.path, "-") == 0)
-        s.path = NULL;
-    *ret = s;
-    return EXIT_SUCCESS;
 }
 
 /* ---- input ------------------------------------------------------------------------------------
@@ -97,7 +87,7 @@ struct input {
     char *at;
     size_t len;
     bool end;
-    bool skipping; /* the rest of a line that was too long */
+    bool skipping; /* inside a line that was too long */
 };
 
 static int input_fill(struct input *in)
@@ -114,7 +104,7 @@ static int input_fill(struct input *in)
     return 0;
 }
 
-/* Classifies the whole lines of what was read and keeps the rest. */
+/* Classifies the complete lines and keeps the rest in the buffer. */
 static void take_lines(struct input *in, char delimiter, struct classify_output *out)
 {
     char *from = in->at;
@@ -137,10 +127,11 @@ static void take_lines(struct input *in, char delimiter, struct classify_output 
     }
 }
 
-static int run(const struct settings *settings, int fd)
+static int run(const struct settings *settings, int fd, struct err *err)
 {
     CLEANUP(mem_freep) char *memory = mem_alloc(LINE_MAX_BYTES);
-    struct classify_output *out = classify_output_new(settings->json, settings->explain);
+    struct classify_output *out =
+        classify_output_new(strcmp(settings->output, "json") == 0, settings->explain);
     struct input in = { .fd = fd, .at = memory };
     int r = memory && out ? 0 : -ENOMEM;
     int written = 0;
@@ -148,34 +139,49 @@ static int run(const struct settings *settings, int fd)
     while (r == 0 && !in.end && !classify_output_error(out)) {
         r = input_fill(&in);
         if (r == 0)
-            take_lines(&in, settings->delimiter, out);
+            take_lines(&in, settings->null ? '\0' : '\n', out);
     }
     if (out)
         written = classify_output_free(out);
-    if (r < 0)
-        return refuse("read %s: %s", settings->path ? settings->path : "standard input",
-                      strerror(-r));
+    if (r < 0) {
+        err_set_errno(err, r, "read %s", settings->path ? settings->path : "standard input");
+        return EXIT_BAD_INPUT;
+    }
     if (written < 0 && written != -EPIPE)
-        refuse("write the output: %s", strerror(-written));
+        err_set_errno(err, written, "write to standard output");
     return written < 0 ? EXIT_NO_OUTPUT : EXIT_SUCCESS;
+}
+
+/* Opens FILE, or takes standard input. A negative errno on failure. */
+static int open_input(struct settings *settings, struct err *err)
+{
+    int fd;
+
+    if (settings->path && strcmp(settings->path, "-") == 0)
+        settings->path = NULL;
+    if (!settings->path)
+        return STDIN_FILENO;
+    fd = open(settings->path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? err_set_errno(err, -errno, "open %s", settings->path) : fd;
 }
 
 int classify_command(int argc, char **argv)
 {
     struct settings settings = { .help = false };
-    int status = settings_read(argc, argv, &settings);
-    int fd = STDIN_FILENO;
+    struct err err = ERR_INIT;
+    int status;
+    int fd;
 
-    if (status != EXIT_SUCCESS)
-        return status;
+    if (flags_read(&classify_flags, argc, argv, &settings, &err) < 0)
+        return refuse(err.text);
     if (settings.help)
-        return fputs(help, stdout) == EOF || fflush(stdout) == EOF ? EXIT_NO_OUTPUT : EXIT_SUCCESS;
-    if (settings.path) {
-        fd = open(settings.path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            return refuse("open %s: %s", settings.path, strerror(errno));
-    }
-    status = run(&settings, fd);
+        return flags_print_help(&classify_flags, NULL) < 0 ? EXIT_NO_OUTPUT : EXIT_SUCCESS;
+    fd = open_input(&settings, &err);
+    if (fd < 0)
+        return refuse(err.text);
+    status = run(&settings, fd, &err);
+    if (err.code)
+        refuse(err.text);
     if (settings.path)
         close(fd);
     return status;

@@ -117,7 +117,7 @@ class LogFormat(unittest.TestCase):
     def test_other_formats_are_refused(self):
         status, _, err = run("--kube.source=none", "--log.format=xml")
         self.assertEqual(status, 2)
-        self.assertIn("--log.format is 'xml'; it can be logfmt|json", err)
+        self.assertIn("--log.format is 'xml'; it must be one of logfmt, json", err)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ static void defaults_are_those_of_a_daemonset(void **state)
     (void)state;
     assert_int_equal(read_line(&config, &err, "--node-name=n1", NULL, NULL), CONFIG_RUN);
     assert_string_equal(config.node_name, "n1");
-    assert_string_equal(config.web_listen, ":9917");
+    assert_string_equal(config.web_listen.text, ":9917");
     assert_string_equal(config.debug_listen, "127.0.0.1:9918");
     assert_null(config.cri_endpoint);
     assert_null(config.kube_server);
@@ -80,7 +80,7 @@ static void the_flag_wins_over_the_environment(void **state)
     setenv("IMAGEPULL_WEB_LISTEN_ADDRESS", ":1", 1);
     assert_int_equal(read_line(&config, &err, "--web.listen-address=:2", NULL, NULL), CONFIG_RUN);
     assert_string_equal(config.node_name, "from-environment");
-    assert_string_equal(config.web_listen, ":2");
+    assert_string_equal(config.web_listen.text, ":2");
 }
 
 static void nothing_of_kubernetes_needs_no_node_name(void **state)
@@ -150,39 +150,54 @@ static void bad_input_is_refused_with_a_sentence_that_names_it(void **state)
         const char *sentence;
     } cases[] = {
         { { "--node-nam=x" }, "unknown flag '--node-nam=x'" },
-        { { "serve" }, "unknown argument 'serve'" },
+        { { "serve" }, "unexpected argument 'serve'" },
         { { "--node-name" }, "--node-name needs a value" },
         { { "--node-name=" }, "--node-name needs a value" },
         { { "--kube.source=etcd", "--node-name=n" },
-          "--kube.source is 'etcd'; it can be api|kubelet|none" },
+          "--kube.source is 'etcd'; it must be one of api, kubelet, none" },
         { { "--kube.source=ap", "--node-name=n" }, "--kube.source is 'ap'" },
         { { "--log.level=loud", "--node-name=n" }, "--log.level is 'loud'" },
         { { "--metrics.max-registries=0", "--node-name=n" }, "--metrics.max-registries is '0'" },
         { { "--log.level=debug|info", "--node-name=n" }, "--log.level is 'debug|info'" },
-        { { "--metrics.max-registries=-18446744073709551615", "--node-name=n" }, "it can be 1 to" },
+        { { "--metrics.max-registries= -18446744073709551615", "--node-name=n" }, "it must be" },
+        { { "--metrics.max-registries=18446744073709551617", "--node-name=n" }, "it must be" },
+        { { "--metrics.max-registries=+1", "--node-name=n" }, "it must be" },
+        { { "--metrics.max-registries=0x10", "--node-name=n" }, "it must be" },
+        { { "--metrics.max-registries=-18446744073709551615", "--node-name=n" },
+          "it must be a number from 1 to" },
         { { "--metrics.max-registries=9x", "--node-name=n" }, "--metrics.max-registries is '9x'" },
-        { { "--metrics.max-registries=1001", "--node-name=n" }, "it can be 1 to 1000" },
-        { { "--node-name=n", "--stall-after=2" }, "--stall-after is '2'; it can be 1s to 24h" },
+        { { "--metrics.max-registries=1001", "--node-name=n" }, "a number from 1 to 1000" },
+        { { "--node-name=n", "--stall-after=2" },
+          "--stall-after is '2'; it must be a duration from 1s to 24h" },
         { { "--node-name=n", "--stall-after=0s" }, "--stall-after is '0s'" },
         { { "--node-name=n", "--stall-after=-1m" }, "--stall-after is '-1m'" },
         { { "--node-name=n", "--stall-after=25h" }, "--stall-after is '25h'" },
+        { { "--node-name=n", "--stall-after= 2m" }, "--stall-after is ' 2m'" },
+        { { "--node-name=n", "--stall-after=+2m" }, "--stall-after is '+2m'" },
+        { { "--node-name=n", "--stall-after=2m " }, "--stall-after is '2m '" },
+        { { "--node-name=n", "--stall-after=500ms" }, "--stall-after is '500ms'" },
+        { { "--node-name=n", "--stall-after=1.5h" }, "--stall-after is '1.5h'" },
+        { { "--node-name=n", "--stall-after=2M" }, "--stall-after is '2M'" },
+        { { "--node-name=n", "--stall-after=2d" }, "--stall-after is '2d'" },
+        { { "--node-name=n", "--stall-after=m" }, "--stall-after is 'm'" },
+        { { "--node-name=n", "--stall-after=OFF" }, "--stall-after is 'OFF'" },
         { { "--node-name=n", "--stall-after=2mm" }, "--stall-after is '2mm'" },
         { { "--node-name=n", "--stall-after=99999999999999999999h" }, "--stall-after is '9" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.server=b" },
-          "--kubeconfig and --kube.server both name an API server; use one" },
+          "--kubeconfig and --kube.server both name an API server; use only one" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.ca-file=b" }, "both name a CA" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.token-file=b" }, "both hold credentials" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.source=kubelet" },
-          "--kubeconfig is for --kube.source=api" },
+          "--kubeconfig works only with --kube.source=api" },
         { { "--node-name=n", "--kube.server=a", "--kube.source=kubelet" },
-          "--kube.server is for --kube.source=api" },
-        { { "--node-name=n", "--kube.context=a" }, "--kubeconfig, which is not set" },
-        { { "--node-name=n", "--kube.kubelet-url=a" }, "is for --kube.source=kubelet" },
+          "--kube.server works only with --kube.source=api" },
+        { { "--node-name=n", "--kube.context=a" }, "--kube.context needs --kubeconfig" },
+        { { "--node-name=n", "--kube.kubelet-url=a" }, "works only with --kube.source=kubelet" },
         { { "--node-name=n", "--kube.kubelet-insecure-skip-tls-verify=true" },
-          "is for --kube.source=kubelet" },
+          "works only with --kube.source=kubelet" },
         { { "--node-name=n", "--kube.kubelet-insecure-skip-tls-verify=yes" },
-          "it can be true|false" },
-        { { "--kube.events=on" }, "--node-name (or NODE_NAME) is needed" },
+          "it must be one of true, false" },
+        { { "--kube.events=on" }, "--node-name (or NODE_NAME) is required" },
     };
     struct config config;
     struct err err;
@@ -277,14 +292,14 @@ static void listen_addresses_add_up(void **state)
 
     (void)state;
     assert_int_equal(config_read(5, words, &config, NULL), CONFIG_RUN);
-    assert_string_equal(config.web_listen, ":1,[::1]:2");
+    assert_string_equal(config.web_listen.text, ":1,[::1]:2");
 
     /* A flag wins over the environment, which may name several, too. */
     setenv("IMAGEPULL_WEB_LISTEN_ADDRESS", ":3,:4", 1);
     assert_int_equal(config_read(3, words, &config, NULL), CONFIG_RUN);
-    assert_string_equal(config.web_listen, ":1");
+    assert_string_equal(config.web_listen.text, ":1");
     assert_int_equal(config_read(2, words, &config, NULL), CONFIG_RUN);
-    assert_string_equal(config.web_listen, ":3,:4");
+    assert_string_equal(config.web_listen.text, ":3,:4");
     unsetenv("IMAGEPULL_WEB_LISTEN_ADDRESS");
 }
 
@@ -298,7 +313,8 @@ static void too_many_listen_addresses_are_refused(void **state)
     (void)state;
     memset(address + strlen(address), '1', 300);
     assert_int_equal(config_read(4, words, &config, &err), CONFIG_BAD);
-    assert_string_equal(err.text, "--web.listen-address: more than 512 bytes in all");
+    assert_string_equal(err.text,
+                        "--web.listen-address: the values have more than 512 bytes together");
 }
 
 static void max_requests_is_a_number(void **state)
@@ -315,6 +331,10 @@ static void max_requests_is_a_number(void **state)
         { "--web.max-requests=-1", CONFIG_BAD, 0 },
         { "--web.max-requests=7x", CONFIG_BAD, 0 },
         { "--web.max-requests= 7", CONFIG_BAD, 0 },
+        { "--web.max-requests=+7", CONFIG_BAD, 0 },
+        { "--web.max-requests=0x7", CONFIG_BAD, 0 },
+        { "--web.max-requests=7.0", CONFIG_BAD, 0 },
+        { "--web.max-requests=18446744073709551623", CONFIG_BAD, 0 },
         { "--web.max-requests=many", CONFIG_BAD, 0 },
     };
 

@@ -251,21 +251,32 @@ static void bad_flags_and_files_are_named(void **state)
 {
     (void)state;
     assert_int_equal(RUN("", "--frob")->status, 2);
-    assert_string_equal(result.err,
-                        "imagepull-exporter classify: unknown flag --frob; --help lists them\n");
+    assert_string_equal(
+        result.err, "imagepull-exporter classify: unknown flag '--frob'; --help lists all flags\n");
     assert_int_equal(RUN("", "--output=xml")->status, 2);
-    assert_non_null(strstr(result.err, "--output=xml"));
+    assert_non_null(strstr(result.err, "--output is 'xml'; it must be one of table, json"));
     assert_int_equal(RUN("", "/nonexistent/file")->status, 2);
     assert_string_equal(result.err, "imagepull-exporter classify: open /nonexistent/file: No such "
                                     "file or directory\n");
     assert_int_equal(RUN("", "/")->status, 2);
     assert_non_null(strstr(result.err, "read /: Is a directory"));
     assert_int_equal(RUN("", "a", "b")->status, 2);
-    assert_non_null(strstr(result.err, "b is the second"));
+    assert_non_null(strstr(result.err, "unexpected argument 'b'; only one FILE is allowed"));
     assert_string_equal(result.out, "");
 }
 
-static void help_is_no_error(void **state)
+static void flags_work_as_in_the_other_commands(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("EOF\n", "--output", "json")->status, 0);
+    assert_non_null(strstr(result.out, "\"reason\":\"unexpected_eof\""));
+    assert_int_equal(RUN("EOF\n", "-", "--output=json")->status, 0);
+    assert_non_null(strstr(result.out, "\"reason\":\"unexpected_eof\""));
+    assert_int_equal(RUN("", "-h")->status, 0);
+    assert_int_equal(strncmp(result.out, "Usage: imagepull-exporter classify", 34), 0);
+}
+
+static void help_is_not_an_error(void **state)
 {
     (void)state;
     assert_int_equal(RUN("", "--help")->status, 0);
@@ -288,7 +299,8 @@ int main(void)
         cmocka_unit_test(each_line_has_its_own_registry),
         cmocka_unit_test(a_line_without_end_is_cut_not_kept),
         cmocka_unit_test(bad_flags_and_files_are_named),
-        cmocka_unit_test(help_is_no_error),
+        cmocka_unit_test(flags_work_as_in_the_other_commands),
+        cmocka_unit_test(help_is_not_an_error),
     };
 
     return cmocka_run_group_tests_name("classify_command", tests, NULL, NULL);
