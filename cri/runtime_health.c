@@ -22,6 +22,7 @@ void runtime_health_succeeded(struct runtime_health *health, uint64_t received_b
 {
     if (health->failing)
         log_info("cri", "the container runtime answers again");
+    health->reason[0] = '\0';
     backoff_reset(&health->backoff);
     health->source.status.received_bytes = received_bytes;
     health_worked(&health->source, &health->failing, now);
@@ -33,11 +34,11 @@ int64_t runtime_health_failed(struct runtime_health *health, const struct err *e
 {
     const int64_t delay_us = backoff_next_us(&health->backoff, NULL);
 
-    if (!health->failing)
-        log_warn("cri", "%s; retrying in 1s, then less often, up to every %" PRId64 "s", err->text,
-                 RETRY_MAX / SEC);
+    if (strcmp(health->reason, err->text) != 0)
+        log_warn("cri", "%s; retrying in %" PRId64 "s", err->text, delay_us / SEC);
     else
         log_debug("cri", "%s; retrying in %" PRId64 "s", err->text, delay_us / SEC);
+    snprintf(health->reason, sizeof(health->reason), "%s", err->text);
     health_failed(&health->source, &health->failing, err->text, now);
     health_publish(&health->source);
     return delay_us;
@@ -50,8 +51,8 @@ void runtime_health_complain(struct runtime_health *health, const char *text, st
     if (text)
         health_remark(&health->source, text, now);
     if (changed && text)
-        log_warn("cri", "%s; still reading what it answers", text);
+        log_warn("cri", "%s; the agent goes on reading", text);
     else if (changed)
-        log_info("cri", "the container runtime reports no trouble any more");
+        log_info("cri", "the container runtime reports no more problems");
     snprintf(health->complaint, sizeof(health->complaint), "%s", text ? text : "");
 }

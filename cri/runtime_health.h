@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The health of the CRI source and its log lines: one when polls begin to fail, one when they work
- * again, none for each retry. One thread.
+ * The health of the CRI source and its log lines. A warning when polls begin to fail and when the
+ * reason changes, a line when they work again; retries that fail for the same reason are logged at
+ * debug level only. One thread.
  */
 
 #include <stdbool.h>
@@ -18,8 +19,9 @@
 struct runtime_health {
     struct health source;
     struct backoff backoff;
-    bool failing;        /* the last poll failed */
-    char complaint[256]; /* the last text of runtime_health_complain(); "": none */
+    bool failing;              /* the last poll failed */
+    char reason[ERR_TEXT_MAX]; /* why it failed; "": it did not */
+    char complaint[256];       /* the last text of runtime_health_complain(); "": none */
 };
 
 /* Up since `now`. `sink` is borrowed. */
@@ -34,6 +36,6 @@ void runtime_health_succeeded(struct runtime_health *health, uint64_t received_b
 int64_t runtime_health_failed(struct runtime_health *health, const struct err *err,
                               struct instant now);
 
-/* The runtime reports trouble of its own; NULL: it reports none. Logged when it begins, changes
- * and ends. The source stays up. */
+/* The runtime reports a problem of its own; NULL: it reports none. Logged when it appears, changes
+ * or disappears. The source stays up. */
 void runtime_health_complain(struct runtime_health *health, const char *text, struct instant now);

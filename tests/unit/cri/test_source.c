@@ -53,6 +53,25 @@ static void the_runtime_is_mended(struct world *world)
     double_answers(world->runtime, "Status", RUNTIME_READY);
 }
 
+static void lists_are_not_found(struct world *world)
+{
+    const struct double_answer answer = { .status = 5, .details = "not found" };
+
+    double_set(world->runtime, "ListContainers", &answer);
+}
+
+static void lists_are_denied(struct world *world)
+{
+    const struct double_answer answer = { .status = 7, .details = "not for you" };
+
+    double_set(world->runtime, "ListContainers", &answer);
+}
+
+static void lists_work(struct world *world)
+{
+    double_answers(world->runtime, "ListContainers", CONTAINERS);
+}
+
 /* --- stories ---------------------------------------------------------------------------------- */
 
 static void an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else(void **state)
@@ -244,7 +263,7 @@ static void a_runtime_in_trouble_is_up_and_its_trouble_is_told(void **state)
                         "the container runtime reports RuntimeReady=false");
     assert_int_equal(world->status.last_error_us, START + 140 * SEC); /* at 30, 60 and 90 */
     assert_int_equal(story_logged(world, "RuntimeReady=false"), 1);
-    assert_int_equal(story_logged(world, "no trouble any more"), 1);
+    assert_int_equal(story_logged(world, "reports no more problems"), 1);
 }
 
 static void an_image_that_is_refused_does_not_end_the_round(void **state)
@@ -335,6 +354,27 @@ static void a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses(v
     story_play(world, story);
     assert_false(world->status.up);
     assert_int_equal(world->status.reconnects[RECONNECT_REFUSED], 1);
+}
+
+static void a_new_reason_of_the_same_outage_is_one_more_warning(void **state)
+{
+    static const struct moment story[] = {
+        { START + 20 * SEC, lists_are_denied },
+        { START + 60 * SEC, lists_are_not_found },
+        { START + 90 * SEC, lists_work },
+        { START + 110 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    lists_are_not_found(world);
+    world->waiting = true;
+    story_play(world, story);
+    assert_int_equal(story_logged(world, "NotFound: not found; retrying"), 2);
+    assert_int_equal(story_logged(world, "PermissionDenied: not for you; retrying"), 1);
+    assert_int_equal(story_logged(world, "level=warn"), 3);
+    assert_int_equal(story_logged(world, "answers again"), 1);
+    assert_true(world->status.up);
 }
 
 static void what_is_no_cri_is_told_with_its_likely_reason(void **state)
@@ -476,6 +516,7 @@ int main(void)
         TEST(a_list_over_the_limit_is_counted),
         cmocka_unit_test(an_answer_of_any_method_over_the_limit_is_counted),
         TEST(a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses),
+        TEST(a_new_reason_of_the_same_outage_is_one_more_warning),
         TEST(what_is_no_cri_is_told_with_its_likely_reason),
         TEST(an_answer_that_is_no_message_is_an_error),
         TEST(each_round_tells_how_the_calls_go),
