@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# make            build build/imagepull-exporter        make V=1     show commands
-# make check      everything CI runs                    make SAN=1   with ASan and UBSan
-# make demo       the whole path on this machine        KEEP=1       leave it running
-# make bench      measure against the budgets           make install DESTDIR= PREFIX=
+# make packages   install what is needed (Debian, as root)     make V=1       show the commands
+# make            build build/imagepull-exporter               make SAN=1     with ASan and UBSan
+# make check      build everything and run the tests           make WERROR=1  warnings are errors, as in "make check"
+# make demo       show the whole path on this machine          KEEP=1         leave the demo running
+# make bench      measure against the budgets                  make install DESTDIR= PREFIX=
+# make dist       a source tarball of the last commit          .ci/run        everything that CI runs
 #
-# Missing Debian packages are installed first (scripts/packages.txt); DEPS=no turns that off.
+# SAN and WERROR builds have folders of their own. Only "make packages", "make check" and "make demo" install Debian
+# packages (scripts/packages.txt); with DEPS=no the last two do not.
 
 CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SAN       ?=
-BUILD     ?= build$(if $(SAN),-san$(if $(filter-out 1,$(SAN)),-$(SAN)))
+WERROR    ?=
+BUILD     ?= build$(if $(SAN),-san$(if $(filter-out 1,$(SAN)),-$(SAN)))$(if $(WERROR),-werror)
 PREFIX    ?= /usr/local
 PYTHON    := /usr/bin/python3
 VERSION   := $(shell cat VERSION)
-REVISION  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+REVISION  := $(shell cat REVISION 2>/dev/null || git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 Q         := $(if $(V),,@)
 
-# --- what there is -----------------------------------------------------------------------------
-rooms     := agent agent/base agent/classify agent/incidents agent/commands \
+# --- source files ------------------------------------------------------------------------------
+folders   := agent agent/base agent/classify agent/incidents agent/commands \
              agent/kube agent/kube/http agent/kube/wire cri \
              exporter exporter/http exporter/metrics exporter/debug
-library   := $(filter-out agent/main.c,$(wildcard $(rooms:%=%/*.c)))
+library   := $(filter-out agent/main.c,$(wildcard $(folders:%=%/*.c)))
 protos    := $(wildcard proto/*.proto)
 tests     := $(sort $(shell find tests/unit tests/scenarios -name '*.c'))
 unit      := $(foreach test,$(tests),$(if $(filter test_%,$(notdir $(test))),$(test)))
@@ -28,37 +32,47 @@ helpers   := $(filter-out $(unit),$(tests))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
 all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
-headers   := $(wildcard include/*.h $(rooms:%=%/*.h)) $(sort $(shell find tests -name '*.h'))
+headers   := $(wildcard include/*.h $(folders:%=%/*.h)) $(sort $(shell find tests -name '*.h'))
 
-# --- how it is compiled ------------------------------------------------------------------------
-warnings  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
-             -Wformat=2 -Wundef -Wwrite-strings
-harden    := -fstack-protector-strong -fPIE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-san_1      := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-san_thread := -fsanitize=thread
-san_fuzz   := $(san_1) -fsanitize=fuzzer-no-link
-sanitize   := $(if $(SAN),$(san_$(SAN)) -fno-omit-frame-pointer)
+# --- compiler flags ----------------------------------------------------------------------------
+# $(call accepted,FLAGS): FLAGS, if this compiler takes them.
+accepted   = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
+warnings  := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef \
+             -Wwrite-strings $(if $(WERROR),-Werror)
+# Sanitizers and valgrind must see the program as it was written: without these.
+zero_init := -ftrivial-auto-var-init=zero
+harden    := $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+             $(foreach flag,-fstack-clash-protection -fcf-protection -mbranch-protection=standard,$(call accepted,$(flag))) \
+             $(or $(call accepted,$(zero_init)),$(call accepted,$(zero_init) \
+             -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)))
+san_1        := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+san_thread   := -fsanitize=thread
+san_fuzz     := $(san_1) -fsanitize=fuzzer-no-link
+san_valgrind :=
+sanitize  := $(if $(SAN),$(san_$(SAN)) -fno-omit-frame-pointer)
+# Debug information and __FILE__ name files by their place in the source tree: two builds in two folders are the same.
+paths     := -ffile-prefix-map=$(abspath $(BUILD))=build -ffile-prefix-map=$(CURDIR)=.
 packages  := libprotobuf-c libcurl libmicrohttpd gnutls libcrypt jansson yaml-0.1 zlib
-cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -ffunction-sections -fdata-sections $(harden) $(sanitize) \
-             -iquote . -iquote include -I$(BUILD)/gen \
-             -DIMAGEPULL_VERSION='"$(VERSION)"' -DIMAGEPULL_REVISION='"$(REVISION)"' $(CFLAGS)
+cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -fPIE -ffunction-sections -fdata-sections $(harden) $(sanitize) $(paths) \
+             -iquote . -iquote include -I$(BUILD)/gen $(CFLAGS)
 ldflags    = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--gc-sections $(sanitize) $(LDFLAGS)
 grpc_libs  = $(shell pkg-config --libs grpc_unsecure)
 libs       = $(shell pkg-config --libs $(packages)) -lpthread
 test_libs  = -lcmocka $(grpc_libs) $(libs)
 
-# gRPC core goes into the agent itself, without what it does not use: about 3 MB less resident
-# memory and 60 libraries less to load than with the shared ones. Sanitizers want those.
+# gRPC core is linked statically into the agent, without what the agent does not use: this saves about 3 MB of
+# resident memory and 60 shared libraries. Sanitizers need the shared ones.
 absl       = $(shell pkg-config --static --libs grpc_unsecure | tr ' ' '\n' | grep absl | awk '!seen[$$0]++')
 grpc_static = -Wl,-Bstatic -lgrpc_unsecure -lgpr -lupb -laddress_sorting -lre2 -lcares \
              -Wl,--start-group $(absl) -Wl,--end-group -lstdc++ -Wl,-Bdynamic -lm
 agent_libs = $(if $(SAN),$(grpc_libs),$(grpc_static)) $(libs)
 
+# --- the agent ---------------------------------------------------------------------------------
 binary    := $(BUILD)/imagepull-exporter
 archive   := $(BUILD)/libimagepull.a
 testlib   := $(BUILD)/libtest.a
 gen_c     := $(protos:%.proto=$(BUILD)/gen/%.pb-c.c)
-gen_h     := $(gen_c:.c=.h)
+gen_h     := $(gen_c:.c=.h) $(BUILD)/gen/version.h
 object     = $(1:%.c=$(BUILD)/%.o)
 program    = $(1:%.c=$(BUILD)/%)
 
@@ -81,20 +95,29 @@ $(BUILD)/%.o: %.c | $(gen_h)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(cflags) $(warnings) -MMD -MP -c -o $@ $<
 
-# It holds the status page, which the compiler's list of headers does not name.
+# page.c contains the status page, which is in no header list.
 $(BUILD)/exporter/debug/page.o: exporter/debug/status.html
 
-# Not ours to mend: protobuf-c's output is compiled without our warnings.
+# protobuf-c's output is compiled without our warnings.
 $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	$(Q)$(CC) $(cflags) -w -c -o $@ $<
 
-$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto | packages-build
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto | $(BUILD)/has-build
 	@mkdir -p $(BUILD)/gen
 	@echo "  PROTO $<"
 	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 
+# Written only when it changes, so that only the files that include it are compiled again.
+$(BUILD)/gen/version.h: FORCE
+	@mkdir -p $(@D)
+	@new=$@.$$$$; printf '#pragma once\n#define IMAGEPULL_VERSION "%s"\n#define IMAGEPULL_REVISION "%s"\n' \
+	    '$(VERSION)' '$(REVISION)' >$$new; cmp -s $$new $@ && rm $$new || mv $$new $@
+
+.PHONY: FORCE
+FORCE:
+
 # --- tests -------------------------------------------------------------------------------------
-# One cmocka program a file, linked against the archive: it takes only the objects it needs.
+# Each test file is one cmocka program. Linked against the archives, it gets only the objects that it needs.
 $(call program,$(unit) $(wildcard tests/page/*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archive)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(test_libs)
@@ -103,137 +126,155 @@ $(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUI
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
-# --- checks ------------------------------------------------------------------------------------
-fuzz_seconds ?= 10
-fuzz_classify_seconds ?= 60
-static_sources = $(library) agent/main.c
-
-# As many compilers at once as there are processors, unless -j was given.
-jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
-
-.PHONY: check
-check: packages-build packages-check packages-demo packages-page
-	+$(Q)$(MAKE) --no-print-directory $(jobs) all $(call program,$(unit))
-	+$(Q)for each in layers format binary docs unit corpus san tsan valgrind cppcheck tidy fuzz \
-	    integration page; do echo "== check-$$each"; \
-	    $(MAKE) --no-print-directory DEPS=no check-$$each || exit 1; done
-	@echo "make check: all good"
-
-.PHONY: check-unit check-san check-tsan check-valgrind
-check-unit: packages-check $(call program,$(unit))
+.PHONY: check-compile check-unit check-corpus check-binary check-docs check-layers
+check-compile: $(binary) $(call program,$(unit) $(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c tests/page/*.c))
+check-unit: $(BUILD)/has-check $(call program,$(unit))
 	$(Q)scripts/run-tests $(call program,$(unit))
-
-# One build of clang's for three ends: its warnings, the unit tests under ASan and UBSan, the fuzzers.
-check-san: packages-check
-	+$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang SAN=fuzz all check-unit
-check-tsan: ; +$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" $(MAKE) --no-print-directory $(jobs) SAN=thread check-threads
-# Not those that feed whole recordings byte by byte: minutes here, seconds in check-san. And not
-# those whose deadlines a real gRPC must keep: 50 times slower it cannot.
-valgrinded = $(filter-out %/kube/test_watch %/test_recordings %/test_interleavings %/cri/test_channel \
-    %/cri/test_calls %/cri/test_connection,$(call program,$(unit)))
-check-valgrind: packages-check $(call program,$(unit))
-	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
-	    $(valgrinded)
-
-# What runs on more than one thread, under ThreadSanitizer.
-threaded  := $(addprefix tests/unit/,agent/test_hub.c exporter/test_exporter.c exporter/http/test_auth.c \
-             exporter/http/test_guard.c cri/test_source.c cri/test_runtimes.c)
-.PHONY: check-threads
-check-threads: packages-check $(call program,$(threaded))
-	$(Q)scripts/run-tests $(call program,$(threaded))
-
-.PHONY: check-corpus
 check-corpus: $(BUILD)/tests/corpus/check_corpus
 	$(Q)$<
+check-binary: $(binary)
+	$(Q)scripts/check-cri-methods $(binary)
+check-docs: $(binary)
+	$(Q)scripts/check-docs $(binary)
+check-layers: $(archive) $(call object,agent/main.c)
+	$(Q)scripts/check-layers $(BUILD)
 
-.PHONY: check-layers check-binary check-docs check-format format check-tidy check-cppcheck
-check-layers: $(archive) $(call object,agent/main.c) ; $(Q)scripts/check-layers $(BUILD)
-check-binary: $(binary) ; $(Q)scripts/check-cri-methods $(binary)
-check-docs: $(binary) ; $(Q)scripts/check-docs $(binary)
-check-format: packages-check
-	$(Q)clang-format --dry-run --Werror $(sort $(all_c) $(headers))
+# --- static checks -----------------------------------------------------------------------------
+static_sources = $(library) agent/main.c
+
+.PHONY: format check-format check-tidy check-cppcheck
 format:
 	$(Q)clang-format -i $(sort $(all_c) $(headers))
-check-tidy: packages-check $(gen_h)
+check-format: $(BUILD)/has-check
+	$(Q)clang-format --dry-run --Werror $(sort $(all_c) $(headers))
+check-tidy: $(BUILD)/has-check $(gen_h)
 	@echo "  TIDY  $(words $(static_sources)) files"
 	$(Q)printf '%s\n' $(static_sources) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet \
 	    --warnings-as-errors="*" "$$@" -- -std=gnu17 -D_GNU_SOURCE -iquote . -iquote include \
-	    -I$(BUILD)/gen 2>$(BUILD)/tidy.err || { cat $(BUILD)/tidy.err; exit 1; }' sh
-check-cppcheck: packages-check
+	    -I$(BUILD)/gen 2>$(BUILD)/tidy.$$$$ || { cat $(BUILD)/tidy.$$$$; exit 1; }' sh
+check-cppcheck: $(BUILD)/has-check $(gen_h)
 	@echo "  CPPCHECK"
 	$(Q)cppcheck -j 2 --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --suppress=missingInclude --error-exitcode=1 -D_GNU_SOURCE -Iinclude -I. $(static_sources)
+	    --suppress=missingInclude --error-exitcode=1 -D_GNU_SOURCE -Iinclude -I. -I$(BUILD)/gen $(static_sources)
 
-.PHONY: check-fuzz run-fuzz
-check-fuzz: packages-check
-	+$(Q)$(MAKE) --no-print-directory $(jobs) CC=clang SAN=fuzz run-fuzz
+# --- checks of the running code: sanitizers, valgrind, fuzzers ---------------------------------
+# Each target starts make again for its own kind of build.
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+again = +$(Q)$(MAKE) --no-print-directory $(jobs)
+
+# One build with clang serves three checks: clang's warnings, the unit tests under ASan and UBSan, the fuzzers.
+.PHONY: check-san check-tsan check-valgrind check-fuzz fuzz
+check-san:      ; $(again) CC=clang SAN=fuzz all check-unit
+check-fuzz:     ; $(again) CC=clang SAN=fuzz run-fuzz
+fuzz:           ; $(again) CC=clang SAN=fuzz run-fuzz fuzz_seconds=60 fuzz_classify_seconds=300
+check-tsan:     ; $(again) SAN=thread run-tsan
+check-valgrind: ; $(again) SAN=valgrind run-valgrind
+
+# The tests of code that runs on more than one thread.
+threaded := $(addprefix tests/unit/,agent/test_hub.c exporter/test_exporter.c exporter/http/test_auth.c \
+            exporter/http/test_guard.c cri/test_source.c cri/test_runtimes.c)
+.PHONY: run-tsan run-valgrind run-fuzz
+run-tsan: $(BUILD)/has-check $(call program,$(threaded))
+	$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" scripts/run-tests $(call program,$(threaded))
+
+# valgrind finds uninitialised memory, which ASan does not. Not under valgrind: tests that feed whole recordings byte
+# by byte (minutes), and tests of calls whose deadlines gRPC itself measures.
+valgrinded = $(filter-out %/kube/test_watch %/test_recordings %/test_interleavings %/cri/test_channel \
+             %/cri/test_calls %/cri/test_connection,$(call program,$(unit)))
+run-valgrind: $(BUILD)/has-check $(valgrinded)
+	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
+	    $(valgrinded)
+
+fuzz_seconds ?= 5
+fuzz_classify_seconds ?= 20
 run-fuzz: $(patsubst %.c,$(BUILD)/%.run,$(fuzzers))
 
 $(call program,$(fuzzers)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $^ $(grpc_libs) $(libs)
 
-# Seeds are in tests/fuzz/seeds/NAME; what a run finds worth keeping stays in the build folder.
+# tests/fuzz/seeds/NAME holds the seeds; inputs that a run adds stay in the build folder.
 $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 	@mkdir -p $(BUILD)/corpus/$*
 	@echo "  FUZZ  $* for $(or $($*_seconds),$(fuzz_seconds)) s"
-	$(Q)$< -max_total_time=$(or $($*_seconds),$(fuzz_seconds)) -timeout=5 -rss_limit_mb=1024 -verbosity=0 \
+	$(Q)$< -max_total_time=$(or $($*_seconds),$(fuzz_seconds)) -timeout=60 -rss_limit_mb=1024 -verbosity=0 \
 	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$* $(wildcard tests/fuzz/seeds/$*) >$<.log 2>&1 || \
 	    { cat $<.log; exit 1; }
 
-.PHONY: check-integration demo
-check-integration: packages-demo $(binary) $(BUILD)/tests/lab/cri_look $(BUILD)/tests/lab/cri_server
+# --- tests with real programs ------------------------------------------------------------------
+lab := $(BUILD)/tests/lab/cri_look $(BUILD)/tests/lab/cri_server
+.PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-build run-demo
+check-integration: $(BUILD)/has-demo $(binary) $(lab)
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_look
-	$(Q)AGENT=$(CURDIR)/$(binary) $(PYTHON) scripts/run-integration
-
-# The runtime's tests once more, with the newest containerd there is (sid's).
-.PHONY: check-newest-runtime
-check-newest-runtime: packages-demo $(binary) $(BUILD)/tests/lab/cri_server
-	$(Q)AGENT=$(CURDIR)/$(binary) LAB_SUITES=sid $(PYTHON) scripts/run-integration 'test_runtime_*.py'
-
-# The status page in a browser; PAGE_PICTURES=FOLDER keeps what it looked like.
-.PHONY: check-page
-check-page: packages-page $(BUILD)/tests/page/page_server
+	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-integration
+# The tests of the runtime again, with the newest containerd (Debian sid).
+check-newest-runtime: $(BUILD)/has-demo $(binary) $(lab)
+	$(Q)AGENT=$(abspath $(binary)) LAB_SUITES=sid $(PYTHON) scripts/run-integration 'test_runtime_*.py'
+# The status page in a browser. PAGE_PICTURES=FOLDER keeps screenshots.
+check-page: $(BUILD)/has-page $(BUILD)/tests/page/page_server
 	$(Q)PAGE_SERVER=$(abspath $(BUILD))/tests/page/page_server $(PYTHON) -m unittest discover -s tests/page
-
-demo: packages-demo $(binary)
+# deploy/: alerts, runbooks, dashboard, manifests.
+check-deploy: $(BUILD)/has-demo $(BUILD)/has-e2e
+	$(Q)$(PYTHON) -m unittest discover -s tests/deploy
+# From a bad Secret to an alert, with a real Prometheus and Alertmanager.
+check-e2e: $(BUILD)/has-demo $(BUILD)/has-e2e $(binary)
+	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) -m unittest discover -s tests/e2e
+# The container image: build (takes minutes), push, pull, start.
+check-image: $(BUILD)/has-demo $(BUILD)/has-image
+	$(Q)$(PYTHON) -m unittest discover -s tests/deploy/image
+# This Makefile and the scripts.
+check-build: $(BUILD)/has-check
+	$(Q)$(PYTHON) -m unittest discover -s tests/build
+run-demo: $(BUILD)/has-demo $(binary)
 	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)
 
-# deploy/: alerts, runbooks, dashboard, manifests; then all of it with a real Prometheus and Alertmanager;
-# then the container image, built (some minutes), pushed, pulled and started.
-.PHONY: check-deploy check-e2e check-image image
-check-deploy: packages-demo packages-e2e
-	$(Q)$(PYTHON) -m unittest discover -s tests/deploy
-check-e2e: packages-demo packages-e2e $(binary)
-	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) -m unittest discover -s tests/e2e
-check-image: packages-demo packages-image
-	$(Q)$(PYTHON) -m unittest discover -s tests/deploy/image
+# --- the commands of the README ----------------------------------------------------------------
+# "check" leaves to .ci/run what takes long: check-valgrind, fuzz, check-newest-runtime, check-deploy, check-e2e, check-image.
+.PHONY: check demo packages
+check: $(if $(filter no,$(DEPS)),,packages)
+	+$(Q)WERROR=1 scripts/run-stages compile unit corpus binary layers format docs build \
+	    / integration page / san fuzz tsan cppcheck tidy
+demo: $(if $(filter no,$(DEPS)),,packages)
+	$(again) run-demo
 
-# IMAGE names it; BASE pins its base image; TOOL=podman or docker if it is not to be buildah. docker takes the time
-# of what it builds from SOURCE_DATE_EPOCH, the others are told.
+# FOR names the groups of scripts/packages.txt: "make packages FOR=build" installs only what a build needs.
+FOR ?= build check demo page e2e image
+packages:
+	$(Q)scripts/install-packages $(FOR)
+
+# Fails if packages of a group are missing, and names them.
+$(BUILD)/has-%: scripts/packages.txt scripts/install-packages
+	$(Q)scripts/install-packages --check $*
+	@mkdir -p $(@D) && touch $@
+.PRECIOUS: $(BUILD)/has-%
+
+# --- the rest ----------------------------------------------------------------------------------
+# IMAGE names the image; BASE pins its base image; TOOL is buildah, podman or docker. docker reads the time stamp of the
+# image from SOURCE_DATE_EPOCH, the others from --timestamp.
 TOOL  ?= buildah
 IMAGE ?= imagepull-exporter:$(VERSION)
 epoch  = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+.PHONY: image bench install dist clean
 image:
 	$(TOOL) build $(if $(filter docker,$(TOOL)),,--timestamp $(epoch)) --build-arg SOURCE_DATE_EPOCH=$(epoch) \
 	    --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
 
-.PHONY: bench
 bench: $(call program,$(benches)) $(binary)
 	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
 	$(Q)echo "== bench_api"; $(PYTHON) tests/bench/bench_api.py --agent $(binary)
 
-.PHONY: install
 install: $(binary)
 	install -D -m 0755 $(binary) $(DESTDIR)$(PREFIX)/bin/imagepull-exporter
 
-.PHONY: clean
+# The same commit always gives the same bytes. The file REVISION tells a build without git what it was made from.
+dist_name := imagepull-exporter-$(VERSION)
+dist:
+	@mkdir -p $(BUILD)
+	$(Q)printf '%s\n' $(REVISION) >$(BUILD)/REVISION
+	$(Q)git archive --format=tar --prefix=$(dist_name)/ --add-file=$(BUILD)/REVISION HEAD | gzip -n9 >$(BUILD)/$(dist_name).tar.gz
+	@echo "  DIST  $(BUILD)/$(dist_name).tar.gz"
+
 clean:
 	rm -rf build build-*
-
-# --- packages ----------------------------------------------------------------------------------
-.PHONY: packages-build packages-check packages-demo packages-page packages-e2e packages-image
-packages-build packages-check packages-demo packages-page packages-e2e packages-image: packages-%:
-	$(Q)$(if $(filter no,$(DEPS)),:,scripts/install-packages $*)
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(all_c))
