@@ -215,19 +215,17 @@ int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_
  * (Docker's limit; overlayfs ends near it too), indexes an entry and an attestation for each
  * platform. With all of these containerd answers as fast as with one: 2 ms.
  */
-#define LAYER_FILTERS 128u
-#define MANIFEST_FILTERS 64u
-#define OWNER_FILTERS (LAYER_FILTERS + MANIFEST_FILTERS + 1u)
+#define OWNER_FILTERS (LIMIT_LAYERS_PER_IMAGE + LIMIT_MANIFESTS_PER_INDEX + 1u)
 #define FILTER_MAX ((size_t)256)
 
 static void write_owner_filter(char text[FILTER_MAX], size_t i, struct str digest)
 {
     char label[16] = "config";
 
-    if (i < LAYER_FILTERS)
+    if (i < LIMIT_LAYERS_PER_IMAGE)
         snprintf(label, sizeof(label), "l.%zu", i);
-    else if (i < LAYER_FILTERS + MANIFEST_FILTERS)
-        snprintf(label, sizeof(label), "m.%zu", i - LAYER_FILTERS);
+    else if (i < LIMIT_LAYERS_PER_IMAGE + LIMIT_MANIFESTS_PER_INDEX)
+        snprintf(label, sizeof(label), "m.%zu", i - LIMIT_LAYERS_PER_IMAGE);
     snprintf(text, FILTER_MAX, "labels.\"containerd.io/gc.ref.content.%s\"==%.*s", label,
              STR_ARG(digest));
 }

@@ -26,9 +26,6 @@
 /* "unix:" and a path in which every byte may be escaped. */
 #define TARGET_MAX 512u
 
-/* How much of a status message goes into an error: what the runtime says is long at times. */
-#define STATUS_TEXT_MAX 300u
-
 struct channel {
     grpc_channel *channel;
     grpc_completion_queue *queue;
@@ -172,7 +169,7 @@ static int status_error(const char *method, grpc_status_code status, struct str 
     if (status == GRPC_STATUS_RESOURCE_EXHAUSTED && str_find(details, STR("larger than max")))
         code = -EMSGSIZE;
 
-    details = str_head(details, STATUS_TEXT_MAX);
+    details = str_head(details, LIMIT_RUNTIME_ERROR_TEXT);
     if (!known)
         return err_set(err, code, "%s: status %d: %.*s", method, (int)status, STR_ARG(details));
     return err_set(err, code, "%s: %s: %.*s", method, statuses[status].name, STR_ARG(details));

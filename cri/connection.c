@@ -137,11 +137,11 @@ static void append_part(char *text, struct str part)
     size_t len = strlen(text);
 
     if (part.len)
-        snprintf(text + len, CONNECTION_TROUBLE_SIZE - len, ": %.*s", STR_ARG(part));
+        snprintf(text + len, LIMIT_RUNTIME_TROUBLE_TEXT - len, ": %.*s", STR_ARG(part));
 }
 
 int connection_trouble(struct connection *connection, struct arena *arena,
-                       char ret_trouble[CONNECTION_TROUBLE_SIZE], struct err *err)
+                       char ret_trouble[LIMIT_RUNTIME_TROUBLE_TEXT], struct err *err)
 {
     const struct cri_condition *conditions;
     size_t n;
@@ -153,8 +153,8 @@ int connection_trouble(struct connection *connection, struct arena *arena,
     for (size_t i = 0; i < n; i++) {
         if (!keeps_pods_from_starting(&conditions[i]))
             continue;
-        snprintf(ret_trouble, CONNECTION_TROUBLE_SIZE, "the container runtime reports %.*s=false",
-                 STR_ARG(conditions[i].type));
+        snprintf(ret_trouble, LIMIT_RUNTIME_TROUBLE_TEXT,
+                 "the container runtime reports %.*s=false", STR_ARG(conditions[i].type));
         append_part(ret_trouble, conditions[i].reason);
         append_part(ret_trouble, conditions[i].message);
         break;

@@ -15,9 +15,8 @@
 #include "cri/calls.h"
 #include "cri/quirks.h"
 #include "err.h"
+#include "limits.h"
 #include "sink.h"
-
-#define CONNECTION_TROUBLE_SIZE 256u
 
 struct connection {
     const struct sink *sink;
@@ -27,8 +26,8 @@ struct connection {
     const char *path;     /* the socket behind the channel */
     struct quirks quirks; /* the runtime's */
     unsigned met;         /* how often it was new: a new connection, or another version */
-    char name[64];        /* as last told to `sink`; cut where longer */
-    char version[64];
+    char name[LIMIT_RUNTIME_NAME_TEXT]; /* as last told to `sink`; cut where longer */
+    char version[LIMIT_RUNTIME_NAME_TEXT];
     uint64_t received_bytes; /* of channels that are closed */
 };
 
@@ -56,7 +55,7 @@ int connection_check(struct connection *connection, struct arena *arena, struct 
  * pods from starting, as a sentence; "" where it reports none.
  */
 int connection_trouble(struct connection *connection, struct arena *arena,
-                       char ret_trouble[CONNECTION_TROUBLE_SIZE], struct err *err);
+                       char ret_trouble[LIMIT_RUNTIME_TROUBLE_TEXT], struct err *err);
 
 /* Fine without an open channel. */
 void connection_close(struct connection *connection);

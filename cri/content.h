@@ -29,14 +29,11 @@
 #include "limits.h"
 #include "sink.h"
 
-/* SHA-512's is 135 long. */
-#define CONTENT_DIGEST_SIZE 160u
-
 /* When the owners of a blob were asked for. */
 struct content_asked {
-    char digest[CONTENT_DIGEST_SIZE];
-    int64_t at_us; /* mono */
-    bool cut;      /* it had more of them than are kept */
+    char digest[LIMIT_DIGEST_ALGORITHM + LIMIT_DIGEST_HEX + 2]; /* with ":" and a NUL */
+    int64_t at_us;                                              /* mono */
+    bool cut; /* it had more of them than are kept */
 };
 
 struct content {

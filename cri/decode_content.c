@@ -7,10 +7,8 @@
 #include "proto/content.pb-c.h"
 #include "unpack.h"
 
-/* Hexadecimal digits: 32 of MD5, which nobody uses, to 128 of SHA-512. */
+/* MD5, the shortest digest, has 32 hexadecimal digits. */
 #define DIGEST_HEX_MIN 32u
-#define DIGEST_HEX_MAX 128u
-#define DIGEST_ALGORITHM_MAX 16u
 
 static bool is_lower_or_digit(char byte)
 {
@@ -28,11 +26,11 @@ bool digest_valid(struct str digest)
 
     while (algorithm < digest.len && is_lower_or_digit(digest.at[algorithm]))
         algorithm++;
-    if (algorithm == 0 || algorithm > DIGEST_ALGORITHM_MAX || algorithm == digest.len ||
+    if (algorithm == 0 || algorithm > LIMIT_DIGEST_ALGORITHM || algorithm == digest.len ||
         digest.at[algorithm] != ':')
         return false;
     hex = digest.len - algorithm - 1;
-    if (hex < DIGEST_HEX_MIN || hex > DIGEST_HEX_MAX)
+    if (hex < DIGEST_HEX_MIN || hex > LIMIT_DIGEST_HEX)
         return false;
     for (size_t i = algorithm + 1; i < digest.len; i++) {
         if (!is_hex(digest.at[i]))

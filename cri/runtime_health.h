@@ -14,14 +14,16 @@
 #include "clock.h"
 #include "err.h"
 #include "health.h"
+#include "limits.h"
 #include "sink.h"
 
 struct runtime_health {
     struct health source;
     struct backoff backoff;
-    bool failing;              /* the last poll failed */
-    char reason[ERR_TEXT_MAX]; /* why it failed; "": it did not */
-    char complaint[256];       /* the last text of runtime_health_complain(); "": none */
+    bool failing;                               /* the last poll failed */
+    char reason[ERR_TEXT_MAX];                  /* why it failed; "": it did not */
+    char complaint[LIMIT_RUNTIME_TROUBLE_TEXT]; /* the last text of runtime_health_complain(); "":
+                                                   none */
 };
 
 /* Up since `now`. `sink` is borrowed. */

@@ -228,7 +228,7 @@ static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err
 
 static int greet(struct cri *cri, struct instant now, struct err *err)
 {
-    char trouble[CONNECTION_TROUBLE_SIZE] = "";
+    char trouble[LIMIT_RUNTIME_TROUBLE_TEXT] = "";
     int r;
 
     if (!connection_is_open(&cri->connection))

@@ -2,64 +2,86 @@
 #pragma once
 
 /*
- * Every cap on what this process did not make itself. What happens at a cap is
- * said beside it; each one that can be reached in operation has a row in
- * LIMIT_TABLE and is counted in imagepull_limit_hits_total{limit="..."}.
+ * The limit of everything that comes from outside. A comment says what happens to what is over it.
+ * A limit that can be reached in operation has a row in LIMIT_TABLE and is counted in
+ * imagepull_limit_hits_total{limit="..."}.
  */
 
-/* One watch frame or one list page; over it the stream is dropped and listed anew. etcd's own
- * limit for an object is 1.5 MiB; a page of 500 pods is about 5 MiB. */
+/* Bytes of one watch frame or list page; over it the stream is dropped and listed again. An object
+ * in etcd has at most 1.5 MiB, a page of 500 pods about 5 MiB. */
 #define LIMIT_WATCH_FRAME (8u << 20)
 #define LIMIT_LIST_BODY (64u << 20)
-#define LIMIT_ERROR_BODY (64u << 10) /* a refusal's body; the rest is not read */
-#define LIMIT_DECODE_ARENA (128u << 20)
+#define LIMIT_ERROR_BODY (64u << 10) /* an HTTP answer that is an error; the rest is not read */
+#define LIMIT_DECODE_ARENA                                                                         \
+    (128u << 20) /* memory of one decoded message or poll; over it: error                          \
+                  */
 
-/* As the kubelet's own CRI client (16 MiB); gRPC's default is 4 MiB. */
+/* Bytes of one answer of the runtime, and of one stream of answers; over it the call fails. The
+ * kubelet's CRI client has the same limit; gRPC's default is 4 MiB. */
 #define LIMIT_CRI_MESSAGE (16u << 20)
 
+/* Texts of the runtime; longer ones are cut. */
+#define LIMIT_RUNTIME_ERROR_TEXT 300u   /* a gRPC status message */
+#define LIMIT_RUNTIME_TROUBLE_TEXT 256u /* a false condition: type, reason and message */
+#define LIMIT_RUNTIME_NAME_TEXT 64u     /* name and version, to notice a change */
+
+/* The parts of a digest, "algorithm:hex". 128 digits are SHA-512. A longer text is not a digest. */
+#define LIMIT_DIGEST_ALGORITHM 16u
+#define LIMIT_DIGEST_HEX 128u
+
+/* An image has up to 127 layers (Docker's limit; overlayfs stops near it). An index has two entries
+ * for each platform: the manifest and its attestation. Further ones are not searched for a blob. */
+#define LIMIT_LAYERS_PER_IMAGE 128u
+#define LIMIT_MANIFESTS_PER_INDEX 64u
+
+/* Files; a larger one is an error. */
 #define LIMIT_TOKEN_FILE (64u << 10)
 #define LIMIT_KUBECONFIG_FILE (1u << 20)
 #define LIMIT_WEB_FILE (64u << 10) /* --web.config.file */
 #define LIMIT_FLAG_LIST 512u       /* all values of a repeated flag; more is an error */
 
-/* What a classifier reads of one message: the head and the tail, the middle of a longer one is cut.
- */
+/* What the classifier reads of one message; of a longer one, the middle is left out. */
 #define LIMIT_CLASSIFY_TEXT (16u << 10)
 
-/* What is kept of a message for people, cut with a mark ("..."). */
+/* What is kept of a message for people; a longer one is cut and ends with "...". */
 #define LIMIT_MESSAGE_TEXT 1024u
 
-/* A name, image or registry that is longer is cut (RFC 1123 names have 253 bytes, references about
- * 4 KiB at most). */
+#define LIMIT_LOG_LINE 2048u /* a longer line is cut */
+
+/* Longer names, registries and images are cut. An RFC 1123 name has up to 253 bytes. */
 #define LIMIT_NAME_TEXT 256u
 #define LIMIT_IMAGE_TEXT 512u
 
-/* Kubernetes allows 110 pods a node by default, 500 at most where it is tuned. */
+/* Kubernetes allows 110 pods on a node by default; tuned clusters have up to 500. Further pods and
+ * containers are ignored. */
 #define LIMIT_PODS 4096u
 #define LIMIT_CONTAINERS_PER_POD 128u
 #define LIMIT_PULL_SECRETS_PER_POD 16u
-#define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the longest unseen goes first */
-#define LIMIT_INCIDENTS 2048u           /* the oldest ended one goes first */
-#define LIMIT_EVIDENCE_PER_INCIDENT 8u  /* the oldest but the first goes first */
+#define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the one unseen for longest is dropped */
+#define LIMIT_INCIDENTS 2048u           /* the oldest ended one is dropped */
+#define LIMIT_EVIDENCE_PER_INCIDENT 8u  /* the second oldest is dropped; the first is kept */
 #define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it no text is kept */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
-#define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info */
-#define LIMIT_EVENT_NAMESPACES 8u
-#define LIMIT_WANTED_IMAGES 64u
-#define LIMIT_WANTED_BLOBS 8u
-#define LIMIT_INGESTS 256u       /* blobs in flight; containerd fetches 3 at once for each pull */
-#define LIMIT_WAITING_BEHIND 32u /* shown with each stall; the others are only incidents */
-#define LIMIT_BLOB_REPOSITORIES 32u /* that share one blob; others are not looked at */
+#define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info; others have no series */
+#define LIMIT_EVENT_NAMESPACES 8u    /* whose events are read at once */
+#define LIMIT_WANTED_IMAGES 64u      /* asked for at once; others wait */
+#define LIMIT_WANTED_BLOBS 8u        /* whose owners are asked for at once; others wait */
+#define LIMIT_INGESTS 256u           /* blobs in flight; containerd fetches 3 at once per pull */
+#define LIMIT_WAITING_BEHIND 32u     /* shown with each stall; the others only as incidents */
+#define LIMIT_BLOB_REPOSITORIES 32u  /* that share one blob; others are ignored */
 
 #define LIMIT_METRICS_BODY (8u << 20)
 #define LIMIT_DEBUG_BODY (32u << 20)
 #define LIMIT_SNAPSHOT (64u << 20)
 #define LIMIT_CLASSIFY_BODY (1u << 20) /* POST /debug/classify */
-#define LIMIT_RECENT 256u /* observations that GET /debug/events shows: the last ones */
+#define LIMIT_RECENT 256u              /* the newest observations, for GET /debug/events */
 
-/* The caps that are counted: enum name, label value. What is only looked at again counts when it is
- * left out, and not with each look; what is told again (a pod over the cap) counts again. */
+/*
+ * The limits that are counted: enum name, label value. What the agent polls is counted once when it
+ * is left out, not at each poll. What is reported to the agent (a pod over the limit) is counted
+ * at each report.
+ */
 #define LIMIT_TABLE(X)                                                                             \
     X(PODS, "pods")                                                                                \
     X(CONTAINERS, "containers_per_pod")                                                            \

@@ -7,9 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "limits.h"
 #include "utf8.h"
-
-#define LINE_MAX_BYTES 2048u
 
 /* A line's begin: the time, milliseconds, level, component; all words of ours. */
 #define LOGFMT_HEAD "time=%s.%03ldZ level=%s component=%s msg=\""
@@ -120,8 +119,8 @@ static size_t write_head(char *line, size_t size, enum log_level level, const ch
 void log_line(enum log_level level, const char *component, const char *format, ...)
 {
     const char *tail = format_of_lines == LOG_JSON ? "\"}\n" : "\"\n";
-    char text[LINE_MAX_BYTES];
-    char line[LINE_MAX_BYTES + 128];
+    char text[LIMIT_LOG_LINE];
+    char line[LIMIT_LOG_LINE + 128];
     va_list args;
     size_t at;
 

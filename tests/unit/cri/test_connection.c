@@ -221,7 +221,7 @@ static void trouble_is_what_keeps_pods_from_starting(void **state)
           "the container runtime reports NetworkReady=false" },
     };
     struct world *world = *state;
-    char trouble[CONNECTION_TROUBLE_SIZE];
+    char trouble[LIMIT_RUNTIME_TROUBLE_TEXT];
 
     world->runtime = double_new(world->first);
     double_answers(world->runtime, "Version", CONTAINERD);
