@@ -122,6 +122,7 @@ int decode_sandboxes(struct str bytes, struct arena *arena, const struct cri_san
     arena_init(&scratch, LIMIT_DECODE_ARENA);
     answer = unpack_message(&runtime__v1__list_pod_sandbox_response__descriptor, bytes, &scratch,
                             &r, err);
+    arena->limit_reached |= scratch.limit_reached;
     if (!answer)
         return r;
     sandboxes = arena_alloc(arena, answer->n_items * sizeof(*sandboxes));

@@ -2,12 +2,11 @@
 #pragma once
 
 /*
- * From the bytes of a CRI answer to plain values. Pure: no connection, any
- * thread. All results live in `arena` (`bytes` is not needed afterwards); the text
- * in them may hold any byte. Absent parts are empty or 0, as proto3 says.
+ * Decodes CRI answers into plain values. Pure; any thread. All results live in `arena`; `bytes` is
+ * not needed afterwards. Texts may hold any byte. Absent parts are empty or 0, as in proto3.
  *
- * Errors: -EPROTO where the bytes are no such message; -ENOMEM where it does not
- * fit the arena or the heap. Outputs are untouched then.
+ * Errors: -EPROTO (the bytes are not such a message) or -ENOMEM (the heap or a limit is exhausted;
+ * arena->limit_reached tells which). Outputs are untouched then.
  */
 
 #include <stdbool.h>

@@ -83,6 +83,7 @@ int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *r
     arena_init(&scratch, LIMIT_DECODE_ARENA);
     answer = unpack_message(&containerd__content__v1__list_statuses_response__descriptor, bytes,
                             &scratch, &r, err);
+    arena->limit_reached |= scratch.limit_reached;
     if (!answer)
         return r;
     ingests = arena_alloc(arena, LIMIT_INGESTS * sizeof(*ingests));
@@ -190,6 +191,7 @@ int decode_owners(struct str bytes, struct owners *owners, struct err *err)
     arena_init(&scratch, LIMIT_DECODE_ARENA);
     answer = unpack_message(&containerd__content__v1__list_content_response__descriptor, bytes,
                             &scratch, &r, err);
+    owners->arena->limit_reached |= scratch.limit_reached;
     if (!answer)
         return r;
     for (size_t i = 0; i < answer->n_info; i++) {

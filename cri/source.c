@@ -109,10 +109,10 @@ static void tick(struct cri *cri)
     cri->sink->tick(cri->sink->self, SOURCE_CRI);
 }
 
-/* Wherever a call's error ends, in the round's or in a remark. (content.c counts its own.) */
+/* For each error that ends a poll or becomes a remark. content.c counts its own remarks. */
 static void count_limit(struct cri *cri, int code)
 {
-    if (code == -EMSGSIZE)
+    if (code == -EMSGSIZE || (code == -ENOMEM && cri->arena.limit_reached))
         cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
 }
 

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Memory that is thrown away as a whole: one decoded message, one snapshot.
- * Blocks grow by doubling; `limit` is the most it will ever hold, so an input
- * cannot make it grow without end. One thread at a time.
+ * Memory that is freed as a whole: one decoded message, one snapshot. It grows by blocks of doubled
+ * size up to `limit` bytes, so no input can make it grow without end. One thread at a time.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "str.h"
@@ -17,18 +17,19 @@ struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* bytes handed out */
     size_t limit;
+    bool limit_reached; /* since arena_init(): an allocation failed because of `limit` */
 };
 
 void arena_init(struct arena *arena, size_t limit);
 
-/* Frees everything. Fine on an arena that was only initialised or already done. */
+/* Frees everything. May be called twice. */
 void arena_done(struct arena *arena);
 
-/* Forgets everything but keeps the newest block for the next use. */
+/* Drops the contents but keeps the newest block for the next use. */
 void arena_reset(struct arena *arena);
 
 /* Zeroed memory, aligned for any type. NULL when `limit` or the heap is exhausted. */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* A terminated copy of `text`. NULL as above. */
+/* A NUL-terminated copy of `text`; NULL as above. */
 char *arena_str(struct arena *arena, struct str text);

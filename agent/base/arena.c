@@ -72,8 +72,10 @@ void *arena_alloc(struct arena *arena, size_t size)
     struct arena_block *block = arena->blocks;
     void *memory;
 
-    if (size > arena->limit || arena->used > arena->limit - size)
+    if (size > arena->limit || arena->used > arena->limit - size) {
+        arena->limit_reached = true;
         return NULL;
+    }
     size = (size + mask) & ~mask;
     if (!block || block->size - block->used < size) {
         block = add_block(arena, size);

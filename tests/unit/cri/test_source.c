@@ -342,6 +342,27 @@ static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
     }
 }
 
+/* An empty sandbox has two bytes in the message and more than a hundred when it is decoded. */
+static void a_list_that_decodes_to_more_than_the_limit_is_counted(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    static char many[4u << 20];
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof(many); i += 2)
+        many[i] = '\x0a';
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListPodSandbox",
+                   (struct str){ .at = many, .len = sizeof(many) });
+    world->waiting = true;
+    story_play(world, story);
+    assert_int_equal(world->limit_hits, 1);
+    assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
+    assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
+    assert_false(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "ListPodSandbox"));
+}
+
 static void a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
@@ -515,6 +536,7 @@ int main(void)
         TEST(an_image_that_is_refused_does_not_end_the_round),
         TEST(a_list_over_the_limit_is_counted),
         cmocka_unit_test(an_answer_of_any_method_over_the_limit_is_counted),
+        TEST(a_list_that_decodes_to_more_than_the_limit_is_counted),
         TEST(a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses),
         TEST(a_new_reason_of_the_same_outage_is_one_more_warning),
         TEST(what_is_no_cri_is_told_with_its_likely_reason),
