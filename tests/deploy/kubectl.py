@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-kubectl of Debian's unstable suite: only unpacked, never installed.
+kubectl from Debian's unstable suite. It is only unpacked, not installed.
 
-    kubectl.py        fetch it if it is not there yet, and print its path
+    kubectl.py        download it if it is missing, and print its path
 
-What was fetched (see tests/lab/suites.py) is kept in build/deploy (or $DEPLOY_CACHE).
+Downloads are kept in build/deploy (or $DEPLOY_CACHE); see tests/lab/suites.py.
 """
 
 import os
@@ -21,7 +21,7 @@ from procs import LabError  # noqa: E402
 
 
 def path():
-    """The program. Fetches it when it is missing."""
+    """The path of the program. Downloads it if it is missing."""
     return os.path.join(suites.programs("kubectl", "sid", CACHE, ["kubectl", "version", "--client"]), "kubectl")
 
 
@@ -29,4 +29,4 @@ if __name__ == "__main__":
     try:
         print(path())
     except (LabError, OSError, subprocess.SubprocessError) as error:
-        sys.exit(f"kubectl of Debian sid cannot be had: {error}")
+        sys.exit(f"cannot download kubectl from Debian sid: {error}")

@@ -1,29 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A small check of Kubernetes objects, written by hand from the API reference: for the kinds that deploy/ uses, which
-fields there are, of which type, and which must be there. A misspelt or misplaced field is found; what a value means to
-the server is not (for that there would have to be a server). A kind, or a field of one, that is not here is an error:
-add it.
+A small check of Kubernetes objects, written by hand from the API reference. For the kinds that deploy/ uses it knows
+the fields, their types, and which are required. It finds a misspelt or misplaced field. It does not know what a value
+means to the API server. An unknown kind or field is an error: add it here.
 """
 
 import re
 
 
 class Wrong(Exception):
-    """The text names the place and what is wrong with it."""
+    """The text names the field and what is wrong with it."""
 
 
 class Kind:
-    """One scalar: the types it may have and, where it matters, what its text must look like."""
+    """One scalar: the allowed types and, if it matters, a pattern for its text."""
 
     def __init__(self, what, types, pattern=None):
         self.what, self.types, self.pattern = what, types, pattern and re.compile(pattern)
 
     def check(self, value, at):
         if not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types):
-            raise Wrong(f"{at}: {value!r} is no {self.what}")
+            raise Wrong(f"{at}: {value!r} is not a {self.what}")
         if self.pattern and isinstance(value, str) and not self.pattern.fullmatch(value):
-            raise Wrong(f"{at}: {value!r} is no {self.what}")
+            raise Wrong(f"{at}: {value!r} is not a {self.what}")
 
 
 class OneOf:
@@ -32,18 +31,18 @@ class OneOf:
 
     def check(self, value, at):
         if value not in self.values:
-            raise Wrong(f"{at}: {value!r} is none of {', '.join(self.values)}")
+            raise Wrong(f"{at}: {value!r} is not one of {', '.join(self.values)}")
 
 
 class Map:
-    """Names that are free, like labels, with values of one type."""
+    """Any names, such as labels, with values of one type."""
 
     def __init__(self, value):
         self.value = value
 
     def check(self, value, at):
         if not isinstance(value, dict):
-            raise Wrong(f"{at}: {value!r} is no map")
+            raise Wrong(f"{at}: {value!r} is not a map")
         for key, each in value.items():
             self.value.check(each, f"{at}.{key}")
 
@@ -54,13 +53,13 @@ class List:
 
     def check(self, value, at):
         if not isinstance(value, list):
-            raise Wrong(f"{at}: {value!r} is no list")
+            raise Wrong(f"{at}: {value!r} is not a list")
         for n, each in enumerate(value):
             self.item.check(each, f"{at}[{n}]")
 
 
 class Fields:
-    """An object. A name with a trailing underscore must be there."""
+    """An object. A field whose name ends with an underscore is required."""
 
     def __init__(self, **fields):
         self.fields = {name.rstrip("_"): kind for name, kind in fields.items()}
@@ -68,11 +67,11 @@ class Fields:
 
     def check(self, value, at):
         if not isinstance(value, dict):
-            raise Wrong(f"{at}: {value!r} is no object")
+            raise Wrong(f"{at}: {value!r} is not an object")
         for name in value.keys() - self.fields.keys():
-            raise Wrong(f"{at}: there is no field '{name}'")
+            raise Wrong(f"{at}: unknown field '{name}'")
         for name in self.needed - value.keys():
-            raise Wrong(f"{at}: the field '{name}' is missing")
+            raise Wrong(f"{at}: required field '{name}' is missing")
         for name, each in value.items():
             self.fields[name].check(each, f"{at}.{name}")
 
@@ -82,7 +81,7 @@ NAME = Kind("DNS label", (str,), r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL = Kind("value of a label", (str,), r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 NUMBER = Kind("number", (int,))
 PORT = Kind("port or its name", (int, str), r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
-FLAG = Kind("true or false", (bool,))
+FLAG = Kind("boolean", (bool,))
 QUANTITY = Kind("quantity", (str, int), r"\d+(\.\d+)?(m|k|M|G|Ki|Mi|Gi)?")
 SHARE = Kind("number or percentage", (str, int), r"\d+%")
 DURATION = Kind("duration", (str,), r"(\d+(ms|s|m|h|d|w|y))+")
@@ -166,8 +165,8 @@ KINDS = {
 
 
 def check(document):
-    """Raises Wrong unless the object is as its kind wants it."""
+    """Raises Wrong if the object does not match its kind."""
     kind = document.get("kind")
     if kind not in KINDS:
-        raise Wrong(f"nothing is known here about objects of kind {kind!r}")
+        raise Wrong(f"unknown kind {kind!r}; add it to tests/deploy/schema.py")
     KINDS[kind].check(document, f"{kind} {document.get('metadata', {}).get('name')}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/alerts, deploy/prometheus, deploy/runbooks and the dashboard: by promtool, by amtool, and by each other."""
+"""Checks the alerts, the examples for Prometheus, the runbooks and the dashboard: with tools, and against each other."""
 
 import glob
 import json
@@ -16,7 +16,7 @@ from kubectl import ROOT
 
 DEPLOY = os.path.join(ROOT, "deploy")
 ALERTS = os.path.join(DEPLOY, "alerts")
-# One for each thing that somebody has to do; each has an alert of its own.
+# One alert for each action that a person must take.
 WANTED = {
     "ImagePullUnauthorized", "ImagePullSecretMissing", "ImageNotFound", "ImagePullNetworkOnNode",
     "ImageRegistryUnreachable", "ImagePullRateLimited", "ImageRegistryError", "ImagePullNodeDisk",
@@ -48,7 +48,7 @@ def tool(program, *arguments):
 
 
 def reasons():
-    """{cause: its reasons}, out of the program's own table."""
+    """{cause: its reasons}, from the table of the program."""
     found = {}
     for reason, cause in re.findall(r'X\(\w+, "(\w+)", (\w+)\)', read(ROOT, "include", "causes.h")):
         found.setdefault(cause.lower(), set()).add(reason)
@@ -56,20 +56,20 @@ def reasons():
 
 
 class Rules(unittest.TestCase):
-    def test_promtool_accepts_them(self):
+    def test_promtool_accepts_the_rules(self):
         tool("promtool", "check", "rules", *glob.glob(os.path.join(ALERTS, "*.rules.yaml")))
 
     def test_promtool_tests_pass(self):
         for rule_file in glob.glob(os.path.join(ALERTS, "*.rules.yaml")):
             tool("promtool", "test", "rules", rule_file.replace(".rules.yaml", ".test.yaml"))
 
-    def test_what_is_generated_is_up_to_date(self):
+    def test_generated_files_are_up_to_date(self):
         tool(os.path.join(ALERTS, "generate"), "--check")
 
-    def test_the_list_of_alerts(self):
+    def test_the_alerts_are_the_wanted_ones(self):
         self.assertEqual(set(alerts()), WANTED)
 
-    def test_each_alert_says_what_to_do_and_holds_on(self):
+    def test_each_alert_has_severity_for_keep_firing_for_and_annotations(self):
         for name, rule in alerts().items():
             with self.subTest(name):
                 self.assertIn(rule["labels"]["severity"], ("critical", "warning", "info"))
@@ -77,7 +77,7 @@ class Rules(unittest.TestCase):
                 self.assertIn("keep_firing_for", rule)
                 self.assertEqual(set(rule["annotations"]), {"summary", "description", "runbook_url"})
 
-    def test_each_alert_is_tested_to_fire_to_hold_back_and_to_end(self):
+    def test_each_alert_has_a_test_that_it_waits_fires_and_ends(self):
         checks = {}
         for path in glob.glob(os.path.join(ALERTS, "*.test.yaml")):
             for test in yaml.safe_load(read(path))["tests"]:
@@ -88,7 +88,7 @@ class Rules(unittest.TestCase):
                     checks.setdefault(name, []).append(fired)
         for name in WANTED:
             with self.subTest(name):
-                # In one and the same test: not yet, then yes, then not any more.
+                # In one test: not firing, then firing, then not firing.
                 self.assertTrue(any(story[0] is False and True in story and story[-1] is False
                                     for story in checks[name]))
 
@@ -101,7 +101,7 @@ class Rules(unittest.TestCase):
         for cause in reasons():
             self.assertIn(f'cause="{cause}"', covered)
 
-    def test_every_metric_that_is_named_anywhere_is_one(self):
+    def test_every_metric_name_in_deploy_exists(self):
         there = set(re.findall(r"^\| `(\w+)` \|", read(ROOT, "docs", "metrics.md"), re.M))
         self.assertGreater(len(there), 25)
         there |= {rule["record"] for rule in rules() if "record" in rule}
@@ -117,8 +117,8 @@ class Rules(unittest.TestCase):
 
 
 class Prometheus(unittest.TestCase):
-    def test_the_job_is_accepted(self):
-        # Without the one thing that Debian's Prometheus is not built with.
+    def test_promtool_accepts_the_scrape_job(self):
+        # Without kubernetes_sd_configs: Debian's Prometheus is built without it.
         config = yaml.safe_load(read(DEPLOY, "prometheus", "scrape.yaml"))
         found = config["scrape_configs"][0].pop("kubernetes_sd_configs")
         self.assertEqual(found, [{"role": "pod", "namespaces": {"names": ["imagepull-exporter"]}}])
@@ -132,10 +132,10 @@ class Alertmanager(unittest.TestCase):
     def setUp(self):
         self.config = yaml.safe_load(read(DEPLOY, "prometheus", "alertmanager.yaml"))
 
-    def test_amtool_accepts_it(self):
+    def test_amtool_accepts_the_configuration(self):
         tool("amtool", "check-config", os.path.join(DEPLOY, "prometheus", "alertmanager.yaml"))
 
-    def test_it_names_alerts_and_labels_that_there_are(self):
+    def test_matchers_name_existing_alerts_and_labels(self):
         matchers = [matcher for rule in self.config["inhibit_rules"]
                     for matcher in rule["source_matchers"] + rule["target_matchers"]]
         matchers += [matcher for route in self.config["route"]["routes"] for matcher in route["matchers"]]
@@ -155,7 +155,7 @@ class Runbooks(unittest.TestCase):
     def pages(self):
         return {os.path.basename(path): read(path) for path in glob.glob(os.path.join(DEPLOY, "runbooks", "*.md"))}
 
-    def test_each_alert_has_its_page_and_the_page_names_it(self):
+    def test_each_alert_has_a_runbook_that_names_it(self):
         pages = self.pages()
         for name, rule in alerts().items():
             page = rule["annotations"]["runbook_url"].rpartition("/")[2]
@@ -170,20 +170,20 @@ class Runbooks(unittest.TestCase):
             for reason in its:
                 self.assertIn(f"`{reason}`", text, cause)
 
-    def test_each_reason_is_explained_once_and_there_is_no_other(self):
+    def test_each_reason_is_explained_exactly_once(self):
         tables = [re.search(r"^\| reason \|.*?\n\n", text, re.M | re.S) for text in self.pages().values()]
         explained = [row for table in tables if table for row in re.findall(r"^\| `(\w+)` \|", table.group(), re.M)]
-        # These two have their page to themselves.
+        # These two have their own page.
         self.assertEqual(sorted([*explained, "too_many_requests", "pull_stalled"]),
                          sorted(reason for its in reasons().values() for reason in its))
 
-    def test_links_lead_somewhere(self):
+    def test_links_lead_to_existing_files(self):
         for name, text in self.pages().items():
             for target in re.findall(r"\]\(([^)#]+)\)", text):
                 self.assertTrue(os.path.exists(os.path.join(DEPLOY, "runbooks", target)), f"{name}: {target}")
 
-    def test_commands_are_a_shells(self):
-        """Each block marked sh is syntax that sh understands."""
+    def test_commands_are_valid_shell(self):
+        """bash accepts the syntax of each block that is marked sh."""
         blocks = [(name, block) for name, text in self.pages().items()
                   for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.M | re.S)]
         self.assertGreater(len(blocks), 15)
@@ -193,20 +193,20 @@ class Runbooks(unittest.TestCase):
 
 
 class Dashboard(unittest.TestCase):
-    """That its queries have data is seen in tests/e2e."""
+    """tests/e2e checks that the queries return data."""
 
     def setUp(self):
         self.dashboard = json.loads(read(DEPLOY, "dashboard", "imagepull.json"))
         self.panels = [panel for panel in self.dashboard["panels"] if panel["type"] != "row"]
 
-    def test_variables(self):
+    def test_variables_exist_and_are_used(self):
         self.assertEqual([v["name"] for v in self.dashboard["templating"]["list"]],
                          ["datasource", "cluster", "namespace", "registry", "node"])
         used = " ".join(target["expr"] for panel in self.panels for target in panel["targets"])
         for name in ("cluster", "namespace", "registry", "node"):
             self.assertIn("$" + name, used)
 
-    def test_panels_have_a_place_of_their_own(self):
+    def test_panels_do_not_overlap(self):
         ids = [panel["id"] for panel in self.dashboard["panels"]]
         self.assertEqual(len(set(ids)), len(ids))
         taken = {}
@@ -214,21 +214,21 @@ class Dashboard(unittest.TestCase):
             at = panel["gridPos"]
             self.assertLessEqual(at["x"] + at["w"], 24, panel["title"])
             for cell in ((x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])):
-                self.assertNotIn(cell, taken, f"{panel['title']} lies on {taken.get(cell)}")
+                self.assertNotIn(cell, taken, f"{panel['title']} overlaps {taken.get(cell)}")
                 taken[cell] = panel["title"]
 
-    def test_no_agents_do_not_look_like_no_failures(self):
+    def test_no_agents_does_not_look_like_no_failures(self):
         blocked, = (panel for panel in self.panels if panel["type"] == "stat")
         self.assertNotIn("vector(0)", blocked["targets"][0]["expr"])
         self.assertEqual(blocked["fieldConfig"]["defaults"]["noValue"], "no agent answers")
 
     def test_a_table_has_one_query(self):
-        """Of several Grafana shows the first alone."""
+        """Grafana shows only the first query of a table."""
         for panel in self.panels:
             if panel["type"] == "table":
                 self.assertEqual(len(panel["targets"]), 1, panel["title"])
 
-    def test_every_panel_can_be_pointed_at_any_data_source(self):
+    def test_every_panel_uses_the_data_source_variable(self):
         for panel in self.panels:
             for each in (panel, *panel["targets"]):
                 self.assertEqual(each["datasource"], {"type": "prometheus", "uid": "${datasource}"})

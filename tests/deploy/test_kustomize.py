@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/kustomize as kubectl renders it: every overlay, its schema, and the choices that must not get lost."""
+"""Every overlay of deploy/kustomize, rendered by kubectl: its schema, and the settings that must stay."""
 
 import copy
 import glob
@@ -47,26 +47,26 @@ class Rendered(unittest.TestCase):
     def container(self, overlay):
         return self.pod(overlay)["containers"][0]
 
-    def test_every_overlay_and_component_is_here(self):
+    def test_every_overlay_and_component_is_tested(self):
         self.assertEqual(sorted(os.listdir(os.path.join(KUSTOMIZE, "overlays"))), sorted(OVERLAYS))
         used = {os.path.basename(component) for name in OVERLAYS
                 for component in load("kustomize", "overlays", name, "kustomization.yaml")[0].get("components", [])}
         self.assertEqual(sorted(os.listdir(os.path.join(KUSTOMIZE, "components"))), sorted(used))
 
-    def test_every_object_has_the_fields_of_its_kind(self):
+    def test_every_object_matches_the_schema_of_its_kind(self):
         for name, objects in self.overlays.items():
             for each in objects:
                 with self.subTest(overlay=name, kind=each["kind"]):
                     schema.check(each)
 
-    def test_the_images_tag_and_label_are_the_version(self):
+    def test_image_tag_and_label_are_the_version(self):
         with open(os.path.join(kubectl.ROOT, "VERSION")) as source:
             version = source.read().strip()
         self.assertEqual(self.container("containerd")["image"], "imagepull-exporter:" + version)
         with open(os.path.join(kubectl.ROOT, "Dockerfile")) as source:
             self.assertIn(f'org.opencontainers.image.version="{version}"', source.read())
 
-    def test_objects_are_told_apart_and_selectors_select(self):
+    def test_object_names_are_unique_and_selectors_match(self):
         for name, objects in self.overlays.items():
             names = [(each["kind"], each["metadata"]["name"]) for each in objects]
             self.assertEqual(len(set(names)), len(names), name)
@@ -78,7 +78,7 @@ class Rendered(unittest.TestCase):
                     selector = selector[step]
                 self.assertLessEqual(selector.items(), labels)
 
-    def test_the_agent_has_as_little_as_it_can(self):
+    def test_the_agent_has_only_the_rights_it_needs(self):
         for name in OVERLAYS:
             pod, container = self.pod(name), self.container(name)
             self.assertEqual(container["securityContext"], {
@@ -90,7 +90,7 @@ class Rendered(unittest.TestCase):
                 if each["kind"] == "ClusterRole":
                     self.assertNotIn("secrets", str(each["rules"]))
 
-    def test_it_runs_wherever_images_are_pulled(self):
+    def test_it_runs_on_every_node_that_pulls_images(self):
         for name in OVERLAYS:
             pod = self.pod(name)
             self.assertEqual(pod["tolerations"], [{"operator": "Exists"}])
@@ -99,7 +99,7 @@ class Rendered(unittest.TestCase):
             self.assertEqual(self.one(name, "DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"],
                              {"maxUnavailable": "10%"})
 
-    def test_the_sockets_directory_is_mounted_read_only_and_named(self):
+    def test_the_directory_of_the_socket_is_mounted_read_only(self):
         for name in OVERLAYS:
             socket = SOCKETS.get(name, "/run/containerd/containerd.sock")
             container = self.container(name)
@@ -109,7 +109,7 @@ class Rendered(unittest.TestCase):
             self.assertEqual((mount["mountPath"], mount["readOnly"]), (os.path.dirname(socket), True))
             self.assertEqual(volume["hostPath"], {"path": os.path.dirname(socket), "type": "Directory"})
 
-    def test_debug_answers_are_on_the_node_and_not_on_the_network(self):
+    def test_debug_answers_are_not_on_the_network(self):
         for name in OVERLAYS:
             container = self.container(name)
             environment = {each["name"]: each for each in container["env"]}
@@ -119,27 +119,27 @@ class Rendered(unittest.TestCase):
             self.assertEqual(environment["HOST_IP"]["valueFrom"]["fieldRef"]["fieldPath"], "status.hostIP")
             self.assertEqual([port["containerPort"] for port in container["ports"]], [9917])
 
-    def test_rights_are_those_of_deploy_rbac(self):
+    def test_permissions_are_those_of_deploy_rbac(self):
         for name in OVERLAYS:
             file = {"kubelet-source": "kubelet.yaml", "no-events": "api-no-events.yaml"}.get(name, "api.yaml")
             wanted, = (each for each in load("rbac", file) if each["kind"] == "ClusterRole")
             self.assertEqual(self.one(name, "ClusterRole")["rules"], wanted["rules"], name)
 
-    def test_flags_fit_the_rights(self):
+    def test_flags_match_the_permissions(self):
         flags = {name: self.container(name)["args"][1:] for name in OVERLAYS}
         self.assertEqual({name: each for name, each in flags.items() if each},
                          {"kubelet-source": ["--kube.source=kubelet"], "no-events": ["--kube.events=off"]})
         egress = self.one("kubelet-source", "NetworkPolicy")["spec"]["egress"]
         self.assertEqual([port["port"] for port in egress[0]["ports"]], [10250])
 
-    def test_the_operators_rules_are_the_rules(self):
+    def test_the_rules_for_the_operator_are_the_same_rules(self):
         rendered = {each["metadata"]["name"]: each["spec"] for each in self.overlays["prometheus-operator"]
                     if each["kind"] == "PrometheusRule"}
         wanted = {"imagepull-" + os.path.basename(path).removesuffix(".rules.yaml"): load("alerts", path)[0]
                   for path in glob.glob(os.path.join(DEPLOY, "alerts", "*.rules.yaml"))}
         self.assertEqual(rendered, wanted)
 
-    def test_a_pod_monitor_gives_the_labels_that_alerts_rest_on(self):
+    def test_the_pod_monitor_sets_the_labels_that_alerts_need(self):
         monitor = self.one("prometheus-operator", "PodMonitor")["spec"]
         labels = self.one("prometheus-operator", "DaemonSet")["spec"]["template"]["metadata"]["labels"]
         self.assertEqual(labels[monitor["jobLabel"]], "imagepull-exporter")
@@ -149,7 +149,7 @@ class Rendered(unittest.TestCase):
 
 
 class Schema(unittest.TestCase):
-    """The check itself finds what people get wrong."""
+    """The schema check finds common mistakes."""
 
     def setUp(self):
         self.daemonset, = load("kustomize", "base", "daemonset.yaml")
@@ -160,23 +160,23 @@ class Schema(unittest.TestCase):
         with self.assertRaisesRegex(schema.Wrong, words):
             schema.check(document)
 
-    def test_as_it_is_it_is_right(self):
+    def test_the_daemonset_is_valid(self):
         schema.check(self.daemonset)
 
-    def test_mistakes(self):
+    def test_mistakes_are_found(self):
         def container(document):
             return document["spec"]["template"]["spec"]["containers"][0]
 
         for change, words in (
-                (lambda d: d["spec"].update(replicas=1), "no field 'replicas'"),
+                (lambda d: d["spec"].update(replicas=1), "unknown field 'replicas'"),
                 (lambda d: container(d).pop("image"), "'image' is missing"),
                 (lambda d: container(d)["securityContext"].update(readOnlyRootFileSystem=True), "FileSystem"),
-                (lambda d: container(d)["args"].append(True), r"args\[1\]: True is no text"),
-                (lambda d: container(d)["resources"]["limits"].update(memory="48 MB"), "is no quantity"),
-                (lambda d: container(d)["ports"][0].update(containerPort="9917"), "is no number"),
-                (lambda d: d["metadata"].update(name="Agent"), "is no DNS label"),
-                (lambda d: d.update(apiVersion="extensions/v1beta1"), "is none of apps/v1"),
-                (lambda d: d.update(kind="Daemonset"), "nothing is known")):
+                (lambda d: container(d)["args"].append(True), r"args\[1\]: True is not a text"),
+                (lambda d: container(d)["resources"]["limits"].update(memory="48 MB"), "is not a quantity"),
+                (lambda d: container(d)["ports"][0].update(containerPort="9917"), "is not a number"),
+                (lambda d: d["metadata"].update(name="Agent"), "is not a DNS label"),
+                (lambda d: d.update(apiVersion="extensions/v1beta1"), "is not one of apps/v1"),
+                (lambda d: d.update(kind="Daemonset"), "unknown kind")):
             with self.subTest(words):
                 self.assert_wrong(change, words)
 

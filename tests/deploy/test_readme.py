@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/README.md: its links, and its commands that need no cluster, run in a copy as a new user would."""
+"""deploy/README.md: its links, and its commands that need no cluster; they run in a copy of deploy/."""
 
 import glob
 import os
@@ -27,11 +27,11 @@ class Readme(unittest.TestCase):
         self.assertEqual(len(found), 1, words)
         return found[0]
 
-    def test_links_lead_somewhere(self):
+    def test_links_lead_to_existing_files(self):
         for target in re.findall(r"\]\(([^)#]+)\)", self.text):
             self.assertTrue(os.path.exists(os.path.join(os.path.dirname(README), target)), target)
 
-    def test_the_overlay_of_ones_own(self):
+    def test_the_overlay_example_works(self):
         with tempfile.TemporaryDirectory() as checkout:
             shutil.copytree(os.path.dirname(README), os.path.join(checkout, "deploy"))
             path = os.path.dirname(kubectl.path()) + os.pathsep + os.environ["PATH"]
@@ -46,12 +46,12 @@ class Readme(unittest.TestCase):
         self.assertEqual(image, "registry.example.com/platform/imagepull-exporter:0.1.0")
         self.assertEqual(sum(each["kind"] == "PrometheusRule" for each in objects), 3)
 
-    def test_the_rules_are_accepted(self):
+    def test_the_promtool_command_accepts_the_rules(self):
         done = subprocess.run(["sh", "-eu"], input=self.block("promtool check rules"), cwd=kubectl.ROOT, text=True,
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_one_command_sets_the_address_of_the_runbooks(self):
+    def test_one_command_sets_the_base_address_of_the_runbooks(self):
         with tempfile.TemporaryDirectory() as checkout:
             shutil.copytree(os.path.dirname(README), os.path.join(checkout, "deploy"))
             subprocess.run(["sh", "-eu"], input=self.block("runbook-base-url"), cwd=checkout, text=True, check=True,
@@ -66,7 +66,7 @@ class Readme(unittest.TestCase):
         self.assertGreater(len(written), 30)
         self.assertEqual({url.rpartition("/")[0] for url in written}, {"https://wiki.example.com/imagepull"})
 
-    def test_make_image_makes_the_same_bytes_with_each_tool(self):
+    def test_make_image_passes_the_build_time_to_each_tool(self):
         for tool, told in (("buildah", True), ("podman", True), ("docker", False)):
             said = subprocess.run(["make", "-n", "image", "TOOL=" + tool, "BASE=debian@sha256:0"], cwd=kubectl.ROOT,
                                   text=True, capture_output=True, check=True).stdout
@@ -74,8 +74,8 @@ class Readme(unittest.TestCase):
             self.assertIn("--build-arg BASE=debian@sha256:0 ", said)
             self.assertEqual(bool(re.search(r"--timestamp \d+ ", said)), told, tool)
 
-    def test_flags_of_kubectl_are_its_own(self):
-        """In every page: kubectl's help names each flag that is given to one of its commands."""
+    def test_flags_of_kubectl_exist(self):
+        """For every page: the help of kubectl names each flag of its commands."""
         def told(*command):
             return subprocess.run([kubectl.path(), *command], text=True, capture_output=True, check=True).stdout
 
@@ -97,8 +97,8 @@ class Readme(unittest.TestCase):
                     self.assertRegex(known, rf"(?m)^\s+(-\w, )?{flag}[=,]", f"{os.path.basename(page)}: {words}")
         self.assertGreater(seen, 40)
 
-    def test_flags_of_the_agent_are_its_own(self):
-        """Those of README.md, which make check-docs compares with the program's."""
+    def test_flags_of_the_agent_exist(self):
+        """Compares with README.md; make check-docs compares README.md with the program."""
         with open(os.path.join(kubectl.ROOT, "README.md")) as source:
             there = set(re.findall(r"--[a-z][a-z.-]+", source.read()))
         for folder, _, files in os.walk(os.path.dirname(README)):
@@ -109,7 +109,7 @@ class Readme(unittest.TestCase):
                                        text):
                     self.assertIn(flag, there, file)
 
-    def test_commands_for_make_name_targets(self):
+    def test_make_commands_name_targets(self):
         with open(os.path.join(kubectl.ROOT, "Makefile")) as source:
             targets = set(re.findall(r"^([a-z][a-z0-9-]*):", source.read(), re.M))
         named = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", self.text, re.M))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The container image: built by buildah on a Debian made with debootstrap (no registry is asked for one), pushed to the
-lab's registry, pulled by the lab's containerd as a kubelet would, and started as the DaemonSet starts it.
+The container image. buildah builds it on a Debian from debootstrap, so no public registry is needed. The test pushes it
+to the lab's registry, pulls it with the lab's containerd, and starts it with the settings of the DaemonSet.
 """
 
 import json
@@ -29,7 +29,7 @@ from procs import free_port  # noqa: E402
 
 EPOCH = "1700000000"
 SIZE_LIMIT = 40_000_000
-# What ctr gives a container that asks for nothing.
+# The default capabilities of a container that ctr starts.
 CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
                 "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
                 "CAP_AUDIT_WRITE")
@@ -49,12 +49,12 @@ def base_of_the_dockerfile():
 
 
 class Builder:
-    """buildah with a store of its own, and in it the base image under the name that the Dockerfile uses."""
+    """buildah with its own store, which has the base image under the name in the Dockerfile."""
 
     def __init__(self, folder):
         self._store = ["--root", os.path.join(folder, "store"), "--runroot", os.path.join(folder, "run"),
                        "--storage-driver", "vfs"]
-        # A copy: both builds are of the same files, whatever happens to the checkout meanwhile.
+        # A copy, so that both builds use the same files even if the checkout changes.
         self._checkout = os.path.join(folder, "checkout")
         shutil.copytree(ROOT, self._checkout, ignore=shutil.ignore_patterns(
             "build", "build-*", ".git", "__pycache__", "tests", "docs"))
@@ -68,7 +68,7 @@ class Builder:
 
     @staticmethod
     def _base_archive(suite):
-        """Made once and kept, as kubectl is."""
+        """Created once and kept, like kubectl."""
         os.makedirs(kubectl.CACHE, exist_ok=True)
         archive = os.path.join(kubectl.CACHE, f"debian-{suite}.tar")
         if not os.path.exists(archive):
@@ -79,7 +79,7 @@ class Builder:
         return archive
 
     def build(self, tag):
-        """Nothing of an earlier build is used again."""
+        """Builds without a cache."""
         self("build", "--no-cache", "--isolation=chroot", "--pull-never", "--network=host", "--timestamp", EPOCH,
              "--build-arg", "SOURCE_DATE_EPOCH=" + EPOCH, "--build-arg", "REVISION=of-the-test", "-t", tag, ".")
         return json.loads(self("inspect", "--type", "image", tag))
@@ -100,7 +100,7 @@ class Image(unittest.TestCase):
         return {os.path.join(where, name)[len(self.root):]: os.lstat(os.path.join(where, name))
                 for where, _, names in os.walk(self.root) for name in names}
 
-    def test_1_it_is_small_and_nothing_can_be_run_but_the_agent(self):
+    def test_1_it_is_small_and_the_agent_is_the_only_program(self):
         files = self.files()
         self.assertLess(sum(each.st_size for each in files.values()), SIZE_LIMIT)
         programs = {path for path, each in files.items()
@@ -109,7 +109,7 @@ class Image(unittest.TestCase):
         self.assertEqual([path for path, each in files.items() if each.st_mode & (stat.S_ISUID | stat.S_ISGID)], [])
         self.assertIn("/etc/ssl/certs/ca-certificates.crt", files)
 
-    def test_2_it_says_what_it_is(self):
+    def test_2_its_metadata_is_right(self):
         config = self.facts["OCIv1"]["config"]
         self.assertEqual(config["Entrypoint"], ["/usr/bin/imagepull-exporter"])
         self.assertEqual(config["User"], "0:0")
@@ -118,12 +118,12 @@ class Image(unittest.TestCase):
         self.assertIn("revision of-the-test", command("chroot", self.root, "/usr/bin/imagepull-exporter", "--version")
                       .replace("(", " ").replace(")", " ").replace(",", " "))
 
-    def test_3_a_second_build_is_the_same_to_the_last_bit(self):
+    def test_3_a_second_build_is_identical(self):
         second = self.builder.build("imagepull-exporter:second")
         self.assertEqual(second["OCIv1"]["rootfs"], self.facts["OCIv1"]["rootfs"])
         self.assertEqual(second["FromImageID"], self.facts["FromImageID"])
 
-    def test_4_pushed_pulled_and_started_as_the_daemonset_does(self):
+    def test_4_it_runs_with_the_settings_of_the_daemonset(self):
         lab = self.enterContext(Lab())
         lab.api.create("pods", {"metadata": {"name": "mailer"}, "spec": {"nodeName": lab.node, "containers": [
             {"name": "app", "image": lab.endpoints["down"] + "/team/app:v1"}]}})
@@ -138,7 +138,7 @@ class Image(unittest.TestCase):
         self.addCleanup(started.stop)
         support.eventually(started.ready, "/-/ready", 20)
         support.eventually(lambda: started.failure("mailer")["cause"] == "registry_error", "the failure", 20)
-        # The program itself is asked in the container, as kubectl exec would.
+        # Runs the program inside the container, like kubectl exec.
         self.assertIn("mailer", started.status())
         with open(f"/proc/{started.pid()}/status") as status:
             rights = dict(line.strip().split(":\t", 1) for line in status if ":\t" in line)
@@ -146,7 +146,7 @@ class Image(unittest.TestCase):
         self.assertEqual((rights["NoNewPrivs"], rights["Seccomp"]), ("1", "2"))
         print(f"the agent in its container: VmRSS {rights['VmRSS'].strip()}, of it RssAnon {rights['RssAnon'].strip()}")
 
-        # A socket that a killed agent left behind does not keep the next one from starting.
+        # The socket of a killed agent does not stop the next one from starting.
         started.stop("SIGKILL")
         started.start()
         support.eventually(started.ready, "/-/ready of the next one", 20)
@@ -154,7 +154,7 @@ class Image(unittest.TestCase):
 
 
 class Started:
-    """The agent in the lab's containerd, with what the DaemonSet of the overlay 'containerd' gives it."""
+    """The agent in the lab's containerd, with the settings of the DaemonSet in the overlay 'containerd'."""
 
     def __init__(self, lab, image, node):
         self.lab, self.image, self.node = lab, image, node
@@ -169,7 +169,7 @@ class Started:
         for name, path in (("ca.crt", lab.api_double.ca_file), ("token", lab.api_double.token_file)):
             with open(path) as source, open(os.path.join(account, name), "w") as out:
                 out.write(source.read())
-        # The pod's volumes, and its token.
+        # The volumes of the pod, and its token.
         self._mounts = {"/run/containerd": (os.path.dirname(lab.containerd.socket), "ro"),
                         "/run/imagepull-exporter": (os.path.join(node, "debug"), "rw"),
                         "/var/run/secrets/kubernetes.io/serviceaccount": (account, "ro")}
@@ -186,7 +186,7 @@ class Started:
     def start(self):
         self._generation += 1
         self.name = f"agent-{self._generation}"
-        # The lab's network is the host's; the kubelet would have given it a port of its own pod.
+        # The container uses the network of the host, so it needs a free port. A real pod has its own network.
         arguments = [*self._container["args"], f"--web.listen-address={self.web[0]}:{self.web[1]}"]
         self.lab.containerd.ctr(
             "run", "--detach", "--snapshotter", "native", "--net-host", "--read-only", "--seccomp",
@@ -210,7 +210,7 @@ class Started:
         return next(line for line in tasks if line.startswith(self.name + " "))
 
     def pid(self):
-        """As this machine counts: the lab's runtime has process numbers of its own."""
+        """The process ID on this machine. The lab's runtime has its own PID namespace."""
         inner = self._task().split()[1]
         for each in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -230,14 +230,14 @@ class Started:
         return done.stdout == "200"
 
     def failure(self, pod):
-        """From the node, past the container."""
+        """Asks on the node, not in the container."""
         socket = os.path.join(self.node, "debug", "debug.sock")
         answer = command("curl", "-s", "--noproxy", "*", "--unix-socket", socket, "http://localhost/debug/failures")
         found = [each for each in json.loads(answer)["failures"] if each["pod"] == pod]
         return found[0] if found else {"cause": None}
 
     def status(self):
-        """What `status` prints; it ends with 1 where something is blocked."""
+        """The output of `status`. Its exit status is 1 if something is blocked."""
         try:
             return self.lab.containerd.ctr("task", "exec", "--fifo-dir", os.path.join(self.node, "fifo"), "--exec-id",
                                            "status", self.name, "/usr/bin/imagepull-exporter", "status")
