@@ -235,10 +235,12 @@ static void count_waiters(const struct correlate *c, struct pod *pod, bool looke
         struct image_state *image = waits ? image_of(c, container) : NULL;
         bool pulls = waits && may_pull(pod, container, image, &earlier_pulls);
 
-        if (!pulls)
+        if (!pulls) {
             container->begun_us = 0;
-        else if (looked && !container->begun_us)
+        } else if (looked && !container->begun_us) {
             container->begun_us = now.mono_us;
+            container->begun_wall_us = now.wall_us;
+        }
         if (!image)
             continue;
         image->waiting++;
@@ -247,8 +249,10 @@ static void count_waiters(const struct correlate *c, struct pod *pod, bool looke
         if (!container->begun_us)
             continue; /* whether its sandbox is there, nobody has looked since */
         image->pulling++;
-        if (!image->begun_us || container->begun_us < image->begun_us)
+        if (!image->begun_us || container->begun_us < image->begun_us) {
             image->begun_us = container->begun_us;
+            image->begun_wall_us = container->begun_wall_us;
+        }
         if (looked && !image->pull_us && !image->present) {
             image->pull_us = container->begun_us;
             image->pull_inexact = container->found_so;

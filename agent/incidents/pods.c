@@ -173,6 +173,7 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
         fresh[i].failed_start = known->failed_start;
         if (known->image_hash == fresh[i].image_hash) {
             fresh[i].begun_us = known->begun_us;
+            fresh[i].begun_wall_us = known->begun_wall_us;
             fresh[i].tried_us = known->tried_us;
             fresh[i].unasked = known->unasked;
             fresh[i].unlisted = known->unlisted;

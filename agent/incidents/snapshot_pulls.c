@@ -37,7 +37,6 @@ static int view_image(const struct correlate *c, const struct image_state *from,
                       struct snapshot_image *to)
 {
     struct arena *arena = &snapshot->arena;
-    const struct instant *now = &snapshot->taken;
     char registry[LIMIT_NAME_TEXT];
 
     image_registry(str_from(from->canonical), registry);
@@ -49,7 +48,7 @@ static int view_image(const struct correlate *c, const struct image_state *from,
         .digest = arena_str(arena, str_from(from->digest)),
         .waiting = from->waiting,
         .pulling = from->pulling,
-        .since_us = from->begun_us ? now->wall_us - (now->mono_us - from->begun_us) : 0,
+        .since_us = from->begun_us ? from->begun_wall_us : 0,
     };
     for (size_t i = 0; i < c->n_ingests; i++) {
         if (is_its(&c->ingests[i], from, only)) {

@@ -271,11 +271,10 @@ static int note_stall(struct correlate *c, struct incident *incident,
 static int64_t stalled_since_us(const struct ingest_state *ingest,
                                 const struct container *container, struct instant now)
 {
-    int64_t waits_us = now.wall_us - (now.mono_us - container->begun_us);
     int64_t since_us = ingest->moved_wall_us;
 
-    if (!container->found_so && since_us < waits_us)
-        since_us = waits_us;
+    if (!container->found_so && since_us < container->begun_wall_us)
+        since_us = container->begun_wall_us;
     return since_us < now.wall_us ? since_us : now.wall_us;
 }
 

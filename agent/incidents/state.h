@@ -38,7 +38,8 @@ struct container {
     bool always;         /* imagePullPolicy: its image is pulled though it is there */
     /* Since when it waits in its sandbox, without an error, for an image that is absent or always
      * pulled; 0: it does not. */
-    int64_t begun_us;  /* mono */
+    int64_t begun_us; /* mono */
+    int64_t begun_wall_us;
     int64_t tried_us;  /* mono; when its last pull began, as far as an event told; 0: none did */
     bool found_so;     /* it did so already when this process came */
     bool failed_start; /* terminated with an error: the kubelet will start it again */
@@ -181,9 +182,10 @@ struct image_state {
     size_t waiting;    /* images_count(): containers whose turn it is and that may lack it */
     size_t pulling;    /* of these, without an error and in a sandbox, while it is fetched */
     int64_t begun_us;  /* mono; since when the first of these does; 0: none does */
-    bool always;       /* one of those that wait has it pulled though it is there */
-    bool retried;      /* one of those that wait failed, and is tried again at any time */
-    uint32_t wanted;   /* the round of correlate_wanted() that named it last */
+    int64_t begun_wall_us;
+    bool always;     /* one of those that wait has it pulled though it is there */
+    bool retried;    /* one of those that wait failed, and is tried again at any time */
+    uint32_t wanted; /* the round of correlate_wanted() that named it last */
 };
 
 /* A blob in flight, or what is left of one: the runtime keeps half a layer for the next try. */

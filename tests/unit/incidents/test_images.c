@@ -204,6 +204,27 @@ static void in_progress_is_who_waits_in_its_sandbox_without_an_error(void **stat
     world_look_done(&look);
 }
 
+/* The two clocks are read one after the other, so their distance changes by microseconds. */
+static void the_begin_of_a_pull_does_not_move(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+    int64_t begun_us;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_image(w, IMAGE, false);
+    tell_looked(w, "web-0");
+    begun_us = w->now.wall_us;
+    for (int i = 0; i < 3; i++) {
+        world_advance(w, SEC);
+        w->now.wall_us += i - 1;
+        tell_looked(w, "web-0");
+        world_look(w, &look);
+        assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us, begun_us);
+        world_look_done(&look);
+    }
+}
+
 static void in_progress_begins_when_its_sandbox_was_looked_for(void **state)
 {
     struct world *w = *state;
@@ -566,6 +587,7 @@ int main(void)
         WORLD_TEST(a_pull_that_failed_on_the_way_has_no_duration),
         WORLD_TEST(found_failing_has_no_duration_either),
         WORLD_TEST(in_progress_is_who_waits_in_its_sandbox_without_an_error),
+        WORLD_TEST(the_begin_of_a_pull_does_not_move),
         WORLD_TEST(in_progress_begins_when_its_sandbox_was_looked_for),
         WORLD_TEST(only_the_init_container_whose_turn_it_is_is_in_progress),
         WORLD_TEST(bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be),
