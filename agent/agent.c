@@ -19,29 +19,28 @@
 
 struct agent {
     const struct config *config;
-    sigset_t ending; /* the signals that end the process */
+    sigset_t stop_signals;
     struct hub *hub;
     struct kube *kube; /* NULL with --kube.source=none */
     struct cri *cri;
     struct exporter *exporter;
 };
 
-/* gRPC and libmicrohttpd start threads of their own, which inherit the mask: block before they do.
- */
+/* Before gRPC and libmicrohttpd start their threads: these inherit the mask. */
 static void block_signals(struct agent *agent)
 {
-    sigemptyset(&agent->ending);
-    sigaddset(&agent->ending, SIGTERM);
-    sigaddset(&agent->ending, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &agent->ending, NULL);
+    sigemptyset(&agent->stop_signals);
+    sigaddset(&agent->stop_signals, SIGTERM);
+    sigaddset(&agent->stop_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &agent->stop_signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
 /*
- * A list of all pods or containers is big and short-lived. By its own rules glibc
- * would keep that memory for ever, and an arena for each thread of gRPC's.
+ * A list of all pods or containers is large and short-lived. By default, glibc
+ * keeps such memory and one arena for each thread of gRPC.
  */
-static void give_memory_back(void)
+static void return_freed_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 64 * 1024);
     mallopt(M_TRIM_THRESHOLD, 64 * 1024);
@@ -139,7 +138,7 @@ int agent_new(const struct config *config, struct agent **ret, struct err *err)
     if (!agent)
         return err_set(err, -ENOMEM, "no memory");
     agent->config = config;
-    give_memory_back();
+    return_freed_memory();
     block_signals(agent);
     r = build(agent, err);
     if (r < 0) {
@@ -152,15 +151,15 @@ int agent_new(const struct config *config, struct agent **ret, struct err *err)
 
 void agent_freep(struct agent **agent)
 {
-    struct agent *gone = *agent;
+    struct agent *old = *agent;
 
-    if (!gone)
+    if (!old)
         return;
-    exporter_free(gone->exporter); /* first: nobody asks for a snapshot any more */
-    kube_free(gone->kube);
-    cri_free(gone->cri);
-    hub_free(gone->hub);
-    mem_free(gone);
+    exporter_free(old->exporter); /* first: it takes snapshots of the hub */
+    kube_free(old->kube);
+    cri_free(old->cri);
+    hub_free(old->hub);
+    mem_free(old);
     *agent = NULL;
 }
 
@@ -187,25 +186,41 @@ static int start(pthread_t *thread, const char *name, void *(*body)(void *), voi
     return 0;
 }
 
+static void log_start(const struct config *config)
+{
+    log_info("agent",
+             "imagepull-exporter %s (revision %s) started: node %s, pods from %s, events %s, "
+             "container runtime %s",
+             IMAGEPULL_VERSION, IMAGEPULL_REVISION,
+             config->node_name ? config->node_name : "not named", config->kube_source,
+             config->reads_kube && config->reads_events ? "on" : "off",
+             config->cri_endpoint ? config->cri_endpoint : "at a well-known socket");
+    log_info("agent", "metrics on %s, debug on %s", config->web_listen.text, config->debug_listen);
+}
+
+static void wait_for_signal(const struct agent *agent)
+{
+    int number = 0;
+
+    sigwait(&agent->stop_signals, &number);
+    log_info("agent", "received %s, shutting down", number == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
 int agent_run(struct agent *agent, struct err *err)
 {
     pthread_t kube;
     pthread_t cri;
-    int signal_number = 0;
     int r = 0;
 
+    log_start(agent->config);
     if (agent->kube) {
         r = start(&kube, "kube", kube_thread, agent->kube, err);
         if (r < 0)
             return r;
     }
     r = start(&cri, "cri", cri_thread, agent->cri, err);
-    if (r == 0) {
-        log_info("agent", "imagepull-exporter %s serves metrics on %s, debug on %s",
-                 IMAGEPULL_VERSION, agent->config->web_listen.text, agent->config->debug_listen);
-        sigwait(&agent->ending, &signal_number);
-        log_info("agent", "%s: ending", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
-    }
+    if (r == 0)
+        wait_for_signal(agent);
 
     hub_stop(agent->hub);
     cri_stop(agent->cri);

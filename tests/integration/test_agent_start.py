@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the agent starts, refuses to start, waits for what is not there yet, and ends."""
+"""How the agent starts, refuses to start, waits for sources that are not available yet, and stops."""
 
 import os
 import socket
@@ -75,7 +75,7 @@ class BadInput(unittest.TestCase):
         self.assert_refused(self.flags(web__listen_address="nonsense"), "nonsense")
         self.assert_refused(self.flags(kube__server="ftp://127.0.0.1"), "ftp://127.0.0.1")
 
-    def test_help_and_version_are_no_errors(self):
+    def test_help_and_version_are_not_errors(self):
         status, out, err = run("--help")
         self.assertEqual((status, err), (0, ""))
         for flag in self.flags():
@@ -160,9 +160,21 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
             with accepted:
                 self.assert_ends_at_once(agent)
 
+    def test_the_log_tells_version_node_and_sources(self):
+        agent = self.start()
+        agent.wait_ready()
+        with open(os.path.join(os.path.dirname(__file__), "../../VERSION")) as file:
+            version = file.read().strip()
+        lines = [line for line in agent.log().splitlines() if "started" in line]
+        self.assertEqual(len(lines), 1, agent.log())
+        for words in (f"imagepull-exporter {version} (revision ", "node lab-node", "pods from api", "events on",
+                      self.containerd.endpoint):
+            self.assertIn(words, lines[0])
+
     def assert_ends_at_once(self, agent):
         status, seconds = agent.stop()
         self.assertEqual(status, 0, agent.log())
+        self.assertIn('msg="received SIGTERM, shutting down"', agent.log())
         self.assertLess(seconds, 1)
 
 
