@@ -31,8 +31,9 @@ unit      := $(foreach test,$(tests),$(if $(filter test_%,$(notdir $(test))),$(t
 helpers   := $(filter-out $(unit),$(tests))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
-all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
-headers   := $(wildcard include/*.h $(folders:%=%/*.h)) $(sort $(shell find tests -name '*.h'))
+tools     := $(wildcard tools/docs/*.c)
+all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(tools) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
+headers   := $(wildcard include/*.h $(folders:%=%/*.h) tools/docs/*.h) $(sort $(shell find tests -name '*.h'))
 
 # --- compiler flags ----------------------------------------------------------------------------
 # $(call accepted,FLAGS): FLAGS, if this compiler takes them.
@@ -126,7 +127,7 @@ $(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUI
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
-.PHONY: check-compile check-unit check-corpus check-binary check-docs check-layers
+.PHONY: check-compile check-unit check-corpus check-binary check-docs check-install check-layers
 check-compile: $(binary) $(call program,$(unit) $(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c tests/page/*.c))
 check-unit: $(BUILD)/has-check $(call program,$(unit))
 	$(Q)scripts/run-tests $(call program,$(unit))
@@ -136,11 +137,14 @@ check-binary: $(binary)
 	$(Q)scripts/check-cri-methods $(binary)
 check-docs: $(binary)
 	$(Q)scripts/check-docs $(binary)
+check-install: $(BUILD)/has-check
+	$(Q)$(MAKE) --no-print-directory install DESTDIR= PREFIX=$(abspath $(BUILD))/installed >/dev/null
+	$(Q)scripts/check-install $(BUILD)/installed
 check-layers: $(archive) $(call object,agent/main.c)
 	$(Q)scripts/check-layers $(BUILD)
 
 # --- static checks -----------------------------------------------------------------------------
-static_sources = $(library) agent/main.c
+static_sources = $(library) agent/main.c $(tools)
 
 .PHONY: format check-format check-tidy check-cppcheck
 format:
@@ -232,7 +236,7 @@ run-demo: $(BUILD)/has-demo $(binary)
 # "check" leaves to .ci/run what takes long: check-valgrind, fuzz, check-newest-runtime, check-deploy, check-e2e, check-image.
 .PHONY: check demo packages
 check: $(if $(filter no,$(DEPS)),,packages)
-	+$(Q)WERROR=1 scripts/run-stages compile unit corpus binary layers format docs build \
+	+$(Q)WERROR=1 scripts/run-stages compile unit corpus binary layers format docs install build \
 	    / integration page / san fuzz tsan cppcheck tidy
 demo: $(if $(filter no,$(DEPS)),,packages)
 	$(again) run-demo
@@ -263,8 +267,39 @@ bench: $(call program,$(benches)) $(binary)
 	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
 	$(Q)echo "== bench_api"; $(PYTHON) tests/bench/bench_api.py --agent $(binary)
 
-install: $(binary)
+# --- install -----------------------------------------------------------------------------------
+# The man page and the completions are written by a program that has the tables of flags.
+write_docs := $(BUILD)/tools/docs/write_docs
+man        := $(BUILD)/docs/imagepull-exporter.8
+completion := $(addprefix $(BUILD)/docs/completion.,bash zsh fish)
+sharedir   := $(PREFIX)/share
+unitdir    := $(PREFIX)/lib/systemd/system
+
+$(write_docs): $(call object,$(tools)) $(archive)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
+
+$(BUILD)/docs/%.8: docs/%.8.in $(write_docs)
+	@mkdir -p $(@D)
+	@echo "  DOC   $@"
+	$(Q)$(write_docs) man $< >$@.new && mv $@.new $@
+
+$(BUILD)/docs/completion.%: $(write_docs)
+	@mkdir -p $(@D)
+	@echo "  DOC   $@"
+	$(Q)$(write_docs) $* >$@.new && mv $@.new $@
+
+.PHONY: docs
+docs: $(man) $(completion)
+
+install: $(binary) docs
 	install -D -m 0755 $(binary) $(DESTDIR)$(PREFIX)/bin/imagepull-exporter
+	install -D -m 0644 $(man) $(DESTDIR)$(sharedir)/man/man8/imagepull-exporter.8
+	install -D -m 0644 $(BUILD)/docs/completion.bash $(DESTDIR)$(sharedir)/bash-completion/completions/imagepull-exporter
+	install -D -m 0644 $(BUILD)/docs/completion.zsh $(DESTDIR)$(sharedir)/zsh/site-functions/_imagepull-exporter
+	install -D -m 0644 $(BUILD)/docs/completion.fish $(DESTDIR)$(sharedir)/fish/vendor_completions.d/imagepull-exporter.fish
+	install -d $(DESTDIR)$(unitdir)
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/systemd/imagepull-exporter.service >$(DESTDIR)$(unitdir)/imagepull-exporter.service
 
 # The same commit always gives the same bytes. The file REVISION tells a build without git what it was made from.
 dist_name := imagepull-exporter-$(VERSION)

@@ -57,13 +57,12 @@ const char *flag_origin(const struct flag *flag, const void *settings)
 /* `word` for a message: printable ASCII, cut where it is long. Returns `ret`. */
 static const char *shown(const char *word, char ret[SHOWN_MAX + sizeof("...")])
 {
-    const bool cut = strlen(word) > SHOWN_MAX;
     struct buf plain;
 
-    buf_init(&plain, SHOWN_MAX + 1);
+    buf_init(&plain, SHOWN_MAX);
     show_plain(&plain, str_head(str_from(word), SHOWN_MAX));
-    strcpy(ret, plain.at ? plain.at : "");
-    strcat(ret, cut ? "..." : "");
+    snprintf(ret, SHOWN_MAX + sizeof("..."), "%.*s%s", STR_ARG(buf_str(&plain)),
+             strlen(word) > SHOWN_MAX ? "..." : "");
     buf_done(&plain);
     return ret;
 }
@@ -217,25 +216,34 @@ static int read_word(const struct command *command, int found, const char *word,
     return flag->kind == FLAG_STOP;
 }
 
+/* The words after "--". */
+static int read_operands(const struct command *command, int argc, char **argv, void *settings,
+                         struct err *err)
+{
+    int r = 0;
+
+    for (; r == 0 && optind < argc; optind++)
+        r = read_operand(command, argv[optind], settings, err);
+    return r;
+}
+
 /* 1: a FLAG_STOP was read. */
 static int read_words(const struct command *command, int argc, char **argv, void *settings,
                       struct err *err)
 {
     struct option options[FLAGS_MAX + 1];
-    const char *word = argc > 1 ? argv[1] : NULL;
-    int found;
     int r = 0;
 
     fill_options(command, options);
     opterr = 0;
-    optind = 0; /* glibc: start anew */
-    /* '-': words that are not flags are returned in their place. ':': tell a missing value. */
-    while (r == 0 && (found = getopt_long(argc, argv, "-:h", options, NULL)) != -1) {
-        r = read_word(command, found, word, settings, err);
-        word = argv[optind];
+    optind = 0; /* glibc: start again */
+    for (int next = 1; r == 0 && next < argc; next = optind) {
+        /* '-' returns words that are not flags in their place. ':' reports a missing value. */
+        const int found = getopt_long(argc, argv, "-:h", options, NULL);
+
+        r = found == -1 ? read_operands(command, argc, argv, settings, err)
+                        : read_word(command, found, argv[next], settings, err);
     }
-    for (; r == 0 && optind < argc; optind++) /* behind "--" */
-        r = read_operand(command, argv[optind], settings, err);
     return r;
 }
 
