@@ -6,7 +6,10 @@
  * `instant` and uses nothing else, so no decision mixes two readings.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "str.h"
 
 struct instant {
     int64_t mono_us; /* for durations and deadlines: never jumps */
@@ -30,3 +33,7 @@ static inline struct instant clock_now(const struct clock *clock)
  */
 #define TIME_TEXT_SIZE 32
 void time_format(int64_t wall_us, char *ret);
+
+/* Reads what time_format() writes, which is also the Kubernetes type meta/v1 Time. Returns false
+ * and leaves `ret_us` alone if `text` is not such a time. */
+bool time_parse(struct str text, int64_t *ret_us);

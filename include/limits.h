@@ -11,10 +11,18 @@
  * in etcd has at most 1.5 MiB, a page of 500 pods about 5 MiB. */
 #define LIMIT_WATCH_FRAME (8u << 20)
 #define LIMIT_LIST_BODY (64u << 20)
-#define LIMIT_ERROR_BODY (64u << 10) /* an HTTP answer that is an error; the rest is not read */
-#define LIMIT_DECODE_ARENA                                                                         \
-    (128u << 20) /* memory of one decoded message or poll; over it: error                          \
-                  */
+#define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
+#define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
+/* Memory of one decoded message or poll; over it: error. */
+#define LIMIT_DECODE_ARENA (128u << 20)
+
+/* A resourceVersion is opaque; those of etcd are numbers of up to 20 digits. A continue token has a
+ * few hundred bytes. A longer one is a malformed answer. */
+#define LIMIT_RESOURCE_VERSION 64u
+#define LIMIT_CONTINUE_TOKEN (16u << 10)
+/* Path and query of a request; a continue token in it is percent-encoded. */
+#define LIMIT_TARGET (64u << 10)
+#define LIMIT_SERVER_URL 2048u /* a longer one is refused at the start */
 
 /* Bytes of one answer of the runtime, and of one stream of answers; over it the call fails. The
  * kubelet's CRI client has the same limit; gRPC's default is 4 MiB. */
@@ -36,7 +44,10 @@
 
 /* Files; a larger one is an error. */
 #define LIMIT_TOKEN_FILE (64u << 10)
+#define LIMIT_PEM_FILE (4u << 20) /* a company's whole CA bundle has a few hundred KiB */
+#define LIMIT_CERTIFICATES 4096u  /* in one file; Debian's bundle has about 150 */
 #define LIMIT_KUBECONFIG_FILE (1u << 20)
+#define LIMIT_PATH 8192u           /* of a file that a kubeconfig names */
 #define LIMIT_WEB_FILE (64u << 10) /* --web.config.file */
 #define LIMIT_FLAG_LIST 512u       /* all values of a repeated flag; more is an error */
 
@@ -56,10 +67,14 @@
  * containers are ignored. */
 #define LIMIT_PODS 4096u
 #define LIMIT_CONTAINERS_PER_POD 128u
+#define LIMIT_IMAGE_VOLUMES_PER_POD 128u
 #define LIMIT_PULL_SECRETS_PER_POD 16u
 #define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the one unseen for longest is dropped */
 #define LIMIT_INCIDENTS 2048u           /* the oldest ended one is dropped */
 #define LIMIT_EVIDENCE_PER_INCIDENT 8u  /* the second oldest is dropped; the first is kept */
+/* The last version of each pod. In a full table that of a deleted pod is dropped first; it counts
+ * when that of an existing pod is dropped. */
+#define LIMIT_POD_VERSIONS 1024u
 #define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it no text is kept */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
@@ -85,6 +100,9 @@
 #define LIMIT_TABLE(X)                                                                             \
     X(PODS, "pods")                                                                                \
     X(CONTAINERS, "containers_per_pod")                                                            \
+    X(IMAGE_VOLUMES, "image_volumes_per_pod")                                                      \
+    X(PULL_SECRETS, "pull_secrets_per_pod")                                                        \
+    X(POD_VERSIONS, "pod_versions")                                                                \
     X(EVENT_OBJECTS, "event_objects_per_pod")                                                      \
     X(EVIDENCE_BYTES, "evidence_bytes")                                                            \
     X(INCIDENTS, "incidents")                                                                      \

@@ -42,3 +42,19 @@ void time_format(int64_t wall_us, char *ret)
     }
     strftime(ret, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
+
+bool time_parse(struct str text, int64_t *ret_us)
+{
+    char copy[TIME_TEXT_SIZE];
+    struct tm tm = { 0 };
+    const char *end;
+
+    if (text.len == 0 || text.len >= sizeof(copy))
+        return false;
+    snprintf(copy, sizeof(copy), "%.*s", STR_ARG(text));
+    end = strptime(copy, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (end != copy + text.len)
+        return false;
+    *ret_us = (int64_t)timegm(&tm) * SEC;
+    return true;
+}

@@ -41,7 +41,7 @@ static struct event_slot *find_free(struct event_slots *slots)
     return NULL;
 }
 
-/* The place is there by the next time. */
+/* The slot is free at the next step. */
 static void close_longest_unwanted(struct event_slots *slots)
 {
     struct event_slot *oldest = NULL;
@@ -89,7 +89,7 @@ void event_slots_want(struct event_slots *slots, const struct wanted *wanted, in
     for (size_t i = 0; i < wanted->n_namespaces; i++) {
         const struct str namespace = wanted->namespaces[i];
 
-        /* No such namespace exists; a longer one would not fit. */
+        /* Not a valid namespace; a longer name would not fit. */
         if (namespace.len == 0 || namespace.len >= NAMESPACE_SIZE)
             continue;
         if (!find(slots, namespace))

@@ -2,14 +2,14 @@
 #pragma once
 
 /*
- * Which namespaces' events to watch, and since when. Each such watch is one of etcd's, so a
- * namespace is opened only while the core wants it, after a moment of chance (a bad image rolls
- * out on thousands of nodes at once), and kept for a while after, for the next failure comes soon.
+ * Decides for which namespaces events are watched. Each such watch is a watch on etcd, so a
+ * namespace is opened only while the core wants it, after a random delay (a bad image fails on
+ * thousands of nodes at once), and kept open for a while: the next failure often follows soon.
  * Knows no stream: it says what to open and close. One thread at a time.
  *
- *   FREE --wanted--> PENDING --0..10 s--> OPEN --unwanted for 60 s--> CLOSING --> FREE
- *    ^                  |                  '--unwanted, place is needed--^
- *    '----unwanted------'
+ *   FREE --wanted--> PENDING --0..10 s--> OPEN --not wanted for 60 s--> CLOSING --> FREE
+ *    ^                  |                  '--not wanted, slot is needed---^
+ *    '----not wanted----'
  */
 
 #include <stdint.h>
@@ -18,7 +18,7 @@
 #include "limits.h"
 #include "sink.h"
 
-#define NAMESPACE_SIZE 254 /* an RFC 1123 name and its end */
+#define NAMESPACE_SIZE 254 /* an RFC 1123 name and its NUL */
 
 enum event_slot_state { SLOT_FREE, SLOT_PENDING, SLOT_OPEN, SLOT_CLOSING };
 
@@ -26,7 +26,7 @@ struct event_slot {
     enum event_slot_state state;
     char namespace[NAMESPACE_SIZE];
     int64_t opens_us;    /* PENDING; mono */
-    int64_t unwanted_us; /* since when; mono; 0: it is wanted */
+    int64_t unwanted_us; /* mono: not wanted since then; 0: wanted */
 };
 
 struct event_slots {
@@ -36,13 +36,14 @@ struct event_slots {
 
 void event_slots_init(struct event_slots *slots, uint64_t seed);
 
-/* Takes in what is wanted now, of which only the namespaces are read. */
+/* Updates the slots with what is wanted now. Reads only the namespaces. */
 void event_slots_want(struct event_slots *slots, const struct wanted *wanted, int64_t now_us);
 
 enum event_slot_step { SLOT_STEP_NONE, SLOT_STEP_OPEN, SLOT_STEP_CLOSE };
 
-/* What to do about slot `i` now; it counts as done. */
+/* What to do with slot `i` now. The caller must do it: the slot changes its state here. */
 enum event_slot_step event_slots_step(struct event_slots *slots, size_t i, int64_t now_us);
 
-/* Mono: when event_slots_step() will have something to do; INT64_MAX: not by time alone. */
+/* Mono: when event_slots_step() has something to do; INT64_MAX: not without a change of what is
+ * wanted. */
 int64_t event_slots_deadline_us(const struct event_slots *slots);

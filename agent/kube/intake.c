@@ -3,10 +3,7 @@
 
 #include <errno.h>
 
-#include "agent/kube/wire/decode.h"
-#include "limits.h"
-
-#define KEEP_ARENA (256u << 10) /* one huge pod must not pin its memory for hours */
+#define KEEP_ARENA (256u << 10) /* after a larger pod the memory is freed at once */
 
 void intake_init(struct intake *intake, enum kube_resource resource, const struct sink *sink,
                  const char *node_name)
@@ -27,24 +24,42 @@ static void observe(const struct intake *intake, const struct observation *obser
     intake->sink->observe(intake->sink->self, observation);
 }
 
+static void count_limit(const struct intake *intake, bool reached, enum limit limit)
+{
+    if (reached)
+        intake->sink->limit_hit(intake->sink->self, limit);
+}
+
 void intake_list_begin(struct intake *intake)
 {
     versions_reset(&intake->versions);
+    intake->pods = 0;
     if (intake->resource == KUBE_PODS)
         observe(intake, &(struct observation){ .kind = OBSERVE_PODS_BEGIN });
 }
 
 void intake_list_end(struct intake *intake)
 {
-    if (intake->resource == KUBE_PODS)
-        observe(intake, &(struct observation){ .kind = OBSERVE_PODS_END });
+    if (intake->resource != KUBE_PODS)
+        return;
+    if (intake->first_list == FIRST_LIST_PENDING)
+        intake->first_list = intake->pods == 0 ? FIRST_LIST_EMPTY : FIRST_LIST_DONE;
+    observe(intake, &(struct observation){ .kind = OBSERVE_PODS_END });
 }
 
-int intake_reached(struct intake *intake, struct str version, struct err *err)
+bool intake_take_empty_first_list(struct intake *intake)
+{
+    if (intake->first_list != FIRST_LIST_EMPTY)
+        return false;
+    intake->first_list = FIRST_LIST_DONE;
+    return true;
+}
+
+int intake_advance(struct intake *intake, struct str version, struct err *err)
 {
     if (version.len == 0 || version.len >= sizeof(intake->resource_version) ||
         memchr(version.at, '\0', version.len))
-        return err_set(err, -EPROTO, "a resourceVersion of %zu bytes", version.len);
+        return err_set(err, -EPROTO, "a resourceVersion of %zu bytes is not valid", version.len);
     memcpy(intake->resource_version, version.at, version.len);
     intake->resource_version[version.len] = '\0';
     return 0;
@@ -52,8 +67,10 @@ int intake_reached(struct intake *intake, struct str version, struct err *err)
 
 static void hand_on(struct intake *intake, enum observation_kind kind, const struct kube_pod *pod)
 {
-    if (pod->cut)
-        intake->sink->limit_hit(intake->sink->self, LIMIT_HIT_CONTAINERS);
+    intake->pods++;
+    count_limit(intake, pod->containers_cut, LIMIT_HIT_CONTAINERS);
+    count_limit(intake, pod->image_volumes_cut, LIMIT_HIT_IMAGE_VOLUMES);
+    count_limit(intake, pod->pull_secrets_cut, LIMIT_HIT_PULL_SECRETS);
     observe(intake, &(struct observation){ .kind = kind, .pod = pod->fact });
 }
 
@@ -64,19 +81,21 @@ void intake_pod(struct intake *intake, const struct kube_pod *pod)
 
 static int take_pod(struct intake *intake, struct str raw, unsigned how, struct err *err)
 {
+    const uint64_t dropped = intake->versions.dropped;
     struct kube_pod pod;
     int r;
 
     r = kube_decode_pod(&intake->arena, raw, &pod, err);
     if (r < 0)
         return r;
-    r = versions_take(&intake->versions, pod.fact.uid, pod.resource_version);
+    r = versions_take(&intake->versions, pod.fact.uid, pod.resource_version, how & INTAKE_GONE);
     if (r < 0)
         return err_set(err, r, "no memory for the versions of pods");
+    count_limit(intake, intake->versions.dropped != dropped, LIMIT_HIT_POD_VERSIONS);
     if (r == 0 && !(how & INTAKE_GONE))
         return 0;
     if (how & INTAKE_ADVANCE) {
-        r = intake_reached(intake, pod.resource_version, err);
+        r = intake_advance(intake, pod.resource_version, err);
         if (r < 0)
             return r;
     }
@@ -94,14 +113,14 @@ static int take_event(struct intake *intake, struct str raw, unsigned how, struc
     if (r < 0)
         return r;
     if (how & INTAKE_ADVANCE) {
-        r = intake_reached(intake, event.resource_version, err);
+        r = intake_advance(intake, event.resource_version, err);
         if (r < 0)
             return r;
     }
-    /* An event that is deleted has outlived its TTL: what it told is still true. */
+    /* An event is deleted when its TTL ends. What it reported is still true. */
     if (how & INTAKE_GONE)
         return 0;
-    /* A namespace's events cannot be selected by node (no such field selector). */
+    /* There is no field selector for the node of an event. */
     if (event.host.len > 0 && !str_eq(event.host, str_from(intake->node_name)))
         return 0;
     observation.event = event.fact;

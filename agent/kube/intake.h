@@ -2,30 +2,31 @@
 #pragma once
 
 /*
- * Where objects become observations, whether they came in a list or in a watch: decode one, hand
- * it to the sink, forget it. Also remembers how far it has read. One thread at a time.
+ * Turns objects of a list or a watch into observations: decodes one, hands it to the sink, frees
+ * it. Remembers the last resourceVersion. One thread at a time.
  */
 
 #include <stdbool.h>
 
 #include "agent/kube/versions.h"
+#include "agent/kube/wire/decode.h"
 #include "agent/kube/wire/envelope.h"
 #include "arena.h"
 #include "err.h"
+#include "limits.h"
 #include "sink.h"
 
 enum kube_resource { KUBE_PODS, KUBE_EVENTS };
 
-/* Opaque by contract; etcd's are decimal numbers of at most 20 digits. */
-#define RESOURCE_VERSION_SIZE 64
-
 struct intake {
     enum kube_resource resource;
     const struct sink *sink;
-    const char *node_name; /* events that another node's kubelet wrote are passed over */
+    const char *node_name; /* events of other nodes' kubelets are skipped */
     struct arena arena;
-    struct versions versions;                     /* of pods, since the last list began */
-    char resource_version[RESOURCE_VERSION_SIZE]; /* "" before the first list is complete */
+    struct versions versions; /* of pods, since the last list began */
+    size_t pods;              /* read since the last list began */
+    enum { FIRST_LIST_PENDING, FIRST_LIST_EMPTY, FIRST_LIST_DONE } first_list;
+    char resource_version[LIMIT_RESOURCE_VERSION]; /* "" until the first list is complete */
 };
 
 /* `sink` and `node_name` must outlive the intake. */
@@ -33,24 +34,28 @@ void intake_init(struct intake *intake, enum kube_resource resource, const struc
                  const char *node_name);
 void intake_done(struct intake *intake);
 
-/* Every pod follows (PODS_BEGIN) or has been told (PODS_END). Nothing for events. */
+/* A complete list begins or ends: PODS_BEGIN and PODS_END; nothing for events. */
 void intake_list_begin(struct intake *intake);
 void intake_list_end(struct intake *intake);
 
-/* How an object is handed in; flags. */
+/* True once, when the first complete list of pods was empty: --node-name may be wrong, which is
+ * not an error for the API server. */
+bool intake_take_empty_first_list(struct intake *intake);
+
+/* Flags of intake_object(). */
 enum intake_how {
-    INTAKE_GONE = 1, /* it exists no more */
-    INTAKE_ADVANCE =
-        2, /* its resourceVersion is how far the stream has got: not so within a list */
+    INTAKE_GONE = 1,    /* the object was deleted */
+    INTAKE_ADVANCE = 2, /* remember its resourceVersion; not for the items of a list */
 };
 
-/* 0, -EPROTO or -ENOMEM; on failure nothing was handed to the sink. A pod in a version that is not
- * newer than what was read of it before is passed over, unless it exists no more. */
+/*
+ * Decodes `raw` and hands it to the sink. A pod is skipped if its version is not newer than the
+ * last one, unless it is gone. Returns 0, -EPROTO or -ENOMEM; on failure the sink gets nothing.
+ */
 int intake_object(struct intake *intake, struct str raw, unsigned how, struct err *err);
 
-/* Hands on a pod that is decoded already. */
-struct kube_pod;
+/* Hands a decoded pod to the sink. */
 void intake_pod(struct intake *intake, const struct kube_pod *pod);
 
-/* Remembers `version`. -EPROTO where it is empty or too long to be one. */
-int intake_reached(struct intake *intake, struct str version, struct err *err);
+/* Remembers `version`. -EPROTO if it is empty or too long. */
+int intake_advance(struct intake *intake, struct str version, struct err *err);

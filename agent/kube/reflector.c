@@ -5,21 +5,30 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "agent/kube/kubelet.h"
 #include "agent/kube/reflector_internal.h"
 #include "limits.h"
 
-/* An API server lets a request wait for 15 s at most (priority and fairness), then answers. */
+/* An API server queues a request for at most 15 s (priority and fairness), then answers. */
 #define ANSWER_WITHIN (30 * SEC)
 #define LIST_WITHIN (2 * MINUTE)
 #define INITIAL_LIST_WITHIN (30 * SEC)
-/* The pods of a node are in the server's cache and come in one go, and the list's end with them. */
+/* The pods of a node are in the server's cache: they and the list's end arrive together. */
 #define INITIAL_LIST_SILENT_FOR (10 * SEC)
+/* Bookmarks of pods arrive about once a minute (k8s.io/apiserver, cacher: bookmarkFrequency), so
+ * three are missing. Those of events may come every ten minutes (etcd's progress notices). */
+#define PODS_SILENT_FOR (200 * SEC)
 #define WATCH_SHORTEST (5 * MINUTE)
 #define WATCH_SPREAD (5 * MINUTE)
-/* Bookmarks of pods come about once a minute (k8s.io/apiserver, cacher: bookmarkFrequency). Those
- * of events may come every ten minutes, for they are etcd's progress notices. */
-#define PODS_SILENT_FOR (200 * SEC)
+/* The server ends each watch after timeoutSeconds. A connection through a proxy can stay open
+ * though the server is gone: then the end does not arrive. */
+#define WATCH_END_MARGIN (30 * SEC)
+/* A watch that stays open for this long works, even without an event. An ERROR event arrives at
+ * once. */
+#define SETTLES_AFTER (2 * SEC)
 #define STREAMING_OFF_FOR HOUR
+#define BACKOFF_FIRST SEC
+#define BACKOFF_LONGEST (20 * SEC)
 
 #define TO(state) (1u << (state))
 
@@ -40,15 +49,17 @@ void reflector_move(struct reflector *reflector, enum reflector_state next)
 void reflector_init(struct reflector *reflector, const struct reflector_config *config,
                     struct instant now)
 {
-    *reflector = (struct reflector){ .config = *config,
-                                     .jitter = { .state = config->seed },
-                                     .backoff = { .first_us = SEC, .longest_us = 20 * SEC },
-                                     .next_us = now.mono_us };
+    *reflector = (struct reflector){
+        .config = *config,
+        .jitter = { .state = config->seed },
+        .backoff = { .first_us = BACKOFF_FIRST, .longest_us = BACKOFF_LONGEST },
+        .next_us = now.mono_us,
+    };
     intake_init(&reflector->intake, config->resource, config->sink, config->node_name);
     watch_init(&reflector->watch, &reflector->intake);
     buf_init(&reflector->body, LIMIT_ERROR_BODY);
-    buf_init(&reflector->continue_token, TARGET_MAX);
-    /* Events are not in the watch cache (each such watch is one of etcd's). */
+    buf_init(&reflector->continue_token, LIMIT_CONTINUE_TOKEN);
+    /* Events are not in the watch cache: each of their watches is a watch on etcd. */
     reflector->streaming = config->resource == KUBE_PODS;
     reflector_list_anew(reflector, TARGET_LIST_CACHED, now);
 }
@@ -64,23 +75,36 @@ void reflector_done(struct reflector *reflector, struct instant now)
     intake_done(&reflector->intake);
 }
 
-void reflector_list_anew(struct reflector *reflector, enum target_list list, struct instant now)
+static enum reflector_mode list_mode(struct reflector *reflector, struct instant now)
 {
+    if (reflector->config.from_kubelet)
+        return REFLECTOR_POLL;
     if (!reflector->streaming && reflector->config.resource == KUBE_PODS &&
         now.mono_us - reflector->streaming_off_us >= STREAMING_OFF_FOR)
         reflector->streaming = true;
-    reflector->mode = reflector->streaming ? REFLECTOR_STREAM : REFLECTOR_LIST;
+    return reflector->streaming ? REFLECTOR_STREAM : REFLECTOR_LIST;
+}
+
+void reflector_list_anew(struct reflector *reflector, enum target_list list, struct instant now)
+{
+    reflector->mode = list_mode(reflector, now);
     reflector->list = list;
     /* No cache holds events: resourceVersion=0 would read all of them from etcd, without pages. */
     if (reflector->config.resource == KUBE_EVENTS && list == TARGET_LIST_CACHED)
         reflector->list = TARGET_LIST_PAGED;
     buf_reset(&reflector->continue_token);
     if (reflector->intake.resource_version[0])
-        memcpy(reflector->seen_version, reflector->intake.resource_version, RESOURCE_VERSION_SIZE);
-    reflector->intake.resource_version[0] = '\0'; /* nothing to go on from until it is complete */
+        memcpy(reflector->seen_version, reflector->intake.resource_version, LIMIT_RESOURCE_VERSION);
+    /* A watch cannot go on from here until the list is complete. */
+    reflector->intake.resource_version[0] = '\0';
 }
 
-/* --- asking ----------------------------------------------------------------------------------- */
+const char *reflector_doing(const struct reflector *reflector)
+{
+    return reflector_asks_watch(reflector) ? "watch" : "list";
+}
+
+/* --- request ---------------------------------------------------------------------------------- */
 
 bool reflector_due(const struct reflector *reflector, struct instant now)
 {
@@ -89,7 +113,7 @@ bool reflector_due(const struct reflector *reflector, struct instant now)
 
 bool reflector_asks_watch(const struct reflector *reflector)
 {
-    return reflector->mode != REFLECTOR_LIST;
+    return reflector->mode == REFLECTOR_STREAM || reflector->mode == REFLECTOR_WATCH;
 }
 
 static void forget_last_request(struct reflector *reflector)
@@ -103,11 +127,14 @@ static void forget_last_request(struct reflector *reflector)
     reflector->why = RECONNECT_NETWORK;
 }
 
-void reflector_ask(struct reflector *reflector, struct instant now, struct buf *target)
+static void add_target(const struct reflector *reflector, int64_t timeout_s, struct buf *target)
 {
-    const int64_t lasts_us = WATCH_SHORTEST + jitter_below(&reflector->jitter, WATCH_SPREAD);
+    const bool resume = reflector->mode == REFLECTOR_WATCH;
 
-    forget_last_request(reflector);
+    if (reflector->mode == REFLECTOR_POLL) {
+        buf_add_text(target, KUBELET_TARGET);
+        return;
+    }
     if (reflector->config.resource == KUBE_PODS)
         target_add_pods(target, reflector->config.node_name);
     else
@@ -116,15 +143,22 @@ void reflector_ask(struct reflector *reflector, struct instant now, struct buf *
         target_add_list(target, reflector->list, reflector->seen_version,
                         buf_str(&reflector->continue_token));
     else
-        target_add_watch(
-            target, reflector->mode == REFLECTOR_WATCH ? reflector->intake.resource_version : NULL,
-            lasts_us / SEC);
+        target_add_watch(target, resume ? reflector->intake.resource_version : NULL, timeout_s);
+}
+
+void reflector_ask(struct reflector *reflector, struct instant now, struct buf *target)
+{
+    const int64_t timeout_s =
+        (WATCH_SHORTEST + jitter_below(&reflector->jitter, WATCH_SPREAD)) / SEC;
+
+    forget_last_request(reflector);
+    add_target(reflector, timeout_s, target);
     reflector->asked_us = now.mono_us;
-    reflector->planned_us = now.mono_us + lasts_us / SEC * SEC;
+    reflector->planned_us = now.mono_us + timeout_s * SEC;
     reflector_move(reflector, REFLECTOR_ASKED);
 }
 
-/* --- the answer ------------------------------------------------------------------------------- */
+/* --- answer ----------------------------------------------------------------------------------- */
 
 int reflector_fail(struct reflector *reflector, enum reconnect why)
 {
@@ -139,20 +173,21 @@ void reflector_answered(struct reflector *reflector, struct instant now, int sta
     const struct str protobuf = STR("application/vnd.kubernetes.protobuf");
 
     reflector->status = status;
-    reflector->opened_us = reflector->heard_us = now.mono_us;
+    reflector->opened_us = reflector->received_us = now.mono_us;
     if (status != 200) {
         buf_init(&reflector->body, LIMIT_ERROR_BODY);
         reflector_move(reflector, REFLECTOR_REFUSED);
         return;
     }
     reflector_move(reflector, REFLECTOR_OPEN);
-    if (!str_starts(str_from(content_type), protobuf)) {
+    /* The kubelet's JSON is checked when it is parsed. */
+    if (reflector->mode != REFLECTOR_POLL && !str_starts(str_from(content_type), protobuf)) {
         err_set(&reflector->err, -EPROTO, "the server answered with '%.100s' instead of '%s'",
                 content_type ? content_type : "", protobuf.at);
         reflector_fail(reflector, RECONNECT_MALFORMED);
         return;
     }
-    if (reflector->mode == REFLECTOR_LIST) {
+    if (!reflector_asks_watch(reflector)) {
         buf_init(&reflector->body, LIMIT_LIST_BODY);
         return;
     }
@@ -161,21 +196,18 @@ void reflector_answered(struct reflector *reflector, struct instant now, int sta
     health_watch_opened(reflector->config.health);
 }
 
-/* The stream has shown that it works. */
-static void settle(struct reflector *reflector, struct instant now)
+void reflector_settle(struct reflector *reflector, struct instant now)
 {
-    struct reflector_news *news = &reflector->news;
-
     if (reflector->settled)
         return;
     reflector->settled = true;
-    reflector->list = TARGET_LIST_CACHED; /* the next one; what drove us past it is over */
+    reflector->list = TARGET_LIST_CACHED; /* for the next list */
     if (reflector->failing)
-        *news =
-            (struct reflector_news){ .kind = NEWS_RECOVERED,
-                                     .doing = "watch",
-                                     .failures = reflector->failures,
-                                     .failed_for_us = now.mono_us - reflector->failing_since_us };
+        reflector->change =
+            (struct reflector_change){ .kind = CHANGE_RECOVERED,
+                                       .doing = reflector_doing(reflector),
+                                       .failures = reflector->failures,
+                                       .failed_for_us = now.mono_us - reflector->failing_since_us };
     reflector->failures = 0;
     health_worked(reflector->config.health, &reflector->failing, now);
 }
@@ -193,7 +225,7 @@ static int receive_watch(struct reflector *reflector, struct instant now, struct
     if (r < 0)
         return reflector_fail(reflector, r == -EREMOTEIO ? RECONNECT_REFUSED : RECONNECT_MALFORMED);
     if (watch->changes != 0 && !watch->initial)
-        settle(reflector, now);
+        reflector_settle(reflector, now);
     return 0;
 }
 
@@ -212,18 +244,20 @@ static int receive_list(struct reflector *reflector, struct str bytes)
 
 int reflector_received(struct reflector *reflector, struct instant now, struct str bytes)
 {
-    reflector->heard_us = now.mono_us;
+    struct buf *body = &reflector->body;
+
+    reflector->received_us = now.mono_us;
     health_received(reflector->config.health, bytes.len);
     if (reflector->err.code)
         return reflector->err.code;
     if (reflector->state == REFLECTOR_REFUSED) {
-        /* What fits is enough to show; for the rest nobody waits. */
-        buf_add(&reflector->body, str_head(bytes, LIMIT_ERROR_BODY - reflector->body.len));
-        return reflector->body.len == LIMIT_ERROR_BODY ? -EMSGSIZE : 0;
+        /* Enough for the error message: do not wait for the rest. */
+        buf_add(body, str_head(bytes, LIMIT_ERROR_BODY - body->len));
+        return body->len == LIMIT_ERROR_BODY ? -EMSGSIZE : 0;
     }
-    if (reflector->mode == REFLECTOR_LIST)
-        return receive_list(reflector, bytes);
-    return receive_watch(reflector, now, bytes);
+    if (reflector_asks_watch(reflector))
+        return receive_watch(reflector, now, bytes);
+    return receive_list(reflector, bytes);
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -233,32 +267,40 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* How long the present state may last, and what to say when it did; INT64_MAX: for ever. */
-static int64_t patience_ends_us(const struct reflector *reflector, const char **ret_text)
+static int64_t watch_times_out_us(const struct reflector *reflector, const char **ret_text)
 {
-    switch (reflector->state) {
-    case REFLECTOR_ASKED:
-    case REFLECTOR_REFUSED:
+    const int64_t end_us = reflector->planned_us + WATCH_END_MARGIN;
+    const int64_t silent_us = reflector->received_us + PODS_SILENT_FOR;
+
+    if (reflector->watch.initial) {
+        *ret_text = "the streaming list did not end in time";
+        return sooner(reflector->opened_us + INITIAL_LIST_WITHIN,
+                      reflector->received_us + INITIAL_LIST_SILENT_FOR);
+    }
+    if (reflector->config.resource == KUBE_PODS && silent_us < end_us) {
+        *ret_text = "no bookmark arrived for 200s";
+        return silent_us;
+    }
+    *ret_text = "the watch did not end after its timeoutSeconds";
+    return end_us;
+}
+
+/* When the open request times out (mono), and the error then. */
+static int64_t times_out_us(const struct reflector *reflector, const char **ret_text)
+{
+    if (reflector->mode == REFLECTOR_POLL) {
+        *ret_text = "no complete answer within 30s";
+        return reflector->asked_us + ANSWER_WITHIN;
+    }
+    if (reflector->state != REFLECTOR_OPEN) {
         *ret_text = "no answer within 30s";
         return reflector->asked_us + ANSWER_WITHIN;
-    case REFLECTOR_OPEN:
-        if (reflector->mode == REFLECTOR_LIST) {
-            *ret_text = "the list was not complete within 2 minutes";
-            return reflector->asked_us + LIST_WITHIN;
-        }
-        if (reflector->watch.initial) {
-            *ret_text = "the streaming list did not come to its end";
-            return sooner(reflector->opened_us + INITIAL_LIST_WITHIN,
-                          reflector->heard_us + INITIAL_LIST_SILENT_FOR);
-        }
-        if (reflector->config.resource == KUBE_PODS) {
-            *ret_text = "not even a bookmark came for 200s";
-            return reflector->heard_us + PODS_SILENT_FOR;
-        }
-        return INT64_MAX;
-    default:
-        return INT64_MAX;
     }
+    if (reflector->mode == REFLECTOR_LIST) {
+        *ret_text = "the list was not complete within 2 minutes";
+        return reflector->asked_us + LIST_WITHIN;
+    }
+    return watch_times_out_us(reflector, ret_text);
 }
 
 static bool settles_by_itself(const struct reflector *reflector)
@@ -269,31 +311,31 @@ static bool settles_by_itself(const struct reflector *reflector)
 
 int64_t reflector_deadline_us(const struct reflector *reflector)
 {
-    const int64_t settles_us = reflector->opened_us + REFLECTOR_SETTLE;
+    const int64_t settles_us = reflector->opened_us + SETTLES_AFTER;
     const char *text;
-    int64_t ends_us;
+    int64_t end_us;
 
     if (reflector->state == REFLECTOR_WAITING)
         return reflector->next_us;
-    ends_us = patience_ends_us(reflector, &text);
-    return settles_by_itself(reflector) && settles_us < ends_us ? settles_us : ends_us;
+    end_us = times_out_us(reflector, &text);
+    return settles_by_itself(reflector) ? sooner(settles_us, end_us) : end_us;
 }
 
 bool reflector_late(struct reflector *reflector, struct instant now)
 {
     const char *text = NULL;
-    int64_t ends_us;
+    int64_t end_us;
 
     if (reflector->state == REFLECTOR_WAITING)
         return false;
     if (reflector->err.code)
         return true;
-    if (settles_by_itself(reflector) && now.mono_us >= reflector->opened_us + REFLECTOR_SETTLE)
-        settle(reflector, now);
-    ends_us = patience_ends_us(reflector, &text);
-    if (now.mono_us < ends_us)
+    if (settles_by_itself(reflector) && now.mono_us >= reflector->opened_us + SETTLES_AFTER)
+        reflector_settle(reflector, now);
+    end_us = times_out_us(reflector, &text);
+    if (now.mono_us < end_us)
         return false;
-    /* A server that does not know sendInitialEvents passes over it and begins an ordinary watch. */
+    /* A server that does not know sendInitialEvents ignores it and starts an ordinary watch. */
     reflector->no_streaming = reflector->state == REFLECTOR_OPEN && reflector->watch.initial &&
                               reflector->mode == REFLECTOR_STREAM;
     err_set(&reflector->err, -ETIMEDOUT, "%s", text);
@@ -301,11 +343,11 @@ bool reflector_late(struct reflector *reflector, struct instant now)
     return true;
 }
 
-bool reflector_take_news(struct reflector *reflector, struct reflector_news *ret)
+bool reflector_take_change(struct reflector *reflector, struct reflector_change *ret)
 {
-    if (reflector->news.kind == NEWS_NOTHING)
+    if (reflector->change.kind == CHANGE_NONE)
         return false;
-    *ret = reflector->news;
-    reflector->news.kind = NEWS_NOTHING;
+    *ret = reflector->change;
+    reflector->change.kind = CHANGE_NONE;
     return true;
 }

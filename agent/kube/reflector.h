@@ -2,30 +2,31 @@
 #pragma once
 
 /*
- * Keeps the sink true to one resource of the API server: what to ask next, when, and what to make
- * of the answer. Knows no transport and no clock, so that a test is a list of answers at chosen
- * times. One thread at a time.
+ * Keeps the sink up to date with one resource: decides what to request next and when, and handles
+ * the answer. Knows no transport and no clock, so that a test is a list of answers at chosen times.
+ * One thread at a time.
  *
  *   WAITING --due--> ASKED --200--> OPEN -----.
  *      ^               |--other--> REFUSED ---|
  *      '---------------'----------------------'   reflector_ended(): exactly once per request
  *
- * What is asked (the mode):
+ * The mode is what it requests:
  *
- *   STREAM  a watch that begins with the list; goes on as a watch. One request, one page of memory.
- *           Servers that do not know it refuse (4xx) or never end the list: then LIST, for an hour.
- *   LIST    from the server's cache, not older than what was seen before; after a 410, or where
- *           the server has not got so far, paged and from etcd. Then WATCH.
- *   WATCH   from where the last one ended.
+ *   STREAM  a watch that begins with the list and goes on as a watch: one request, little memory.
+ *           Servers without this feature refuse it (4xx) or never end the list: then LIST, for 1 h.
+ *   LIST    from the server's cache, not older than what was read before; after a 410, or if the
+ *           cache is older than that, in pages from etcd. Then WATCH.
+ *   WATCH   from the resourceVersion where the last one ended.
+ *   POLL    the kubelet's list, again and again (kubelet.h).
  *
- * How it goes wrong, and what then:
+ * What can go wrong, and what follows:
  *
- *   the server ends a watch at the time that was agreed   WATCH at once; nobody is told
- *   a watch that worked ends sooner                       WATCH after a second; counted, no failure
- *   410, as a status or as an event                       list anew; counted
- *   nonsense, or an event over the limit                  LIST anew after the back-off
- *   silence: no answer, no bookmarks                      the same again after the back-off
- *   refused                                               likewise, or when Retry-After says
+ *   the server ends a watch at the agreed time        WATCH at once; not a failure
+ *   a working watch ends sooner                       WATCH after 1 s; counted, not a failure
+ *   410, as a status or as an event                   a new list; counted
+ *   malformed data, or an event over the limit        LIST after the back-off
+ *   silence: no answer, no bookmarks, no end          the same request after the back-off
+ *   another HTTP status                               likewise, or after Retry-After
  */
 
 #include <stdbool.h>
@@ -43,11 +44,12 @@
 
 struct reflector_config {
     enum kube_resource resource;
+    bool from_kubelet; /* pods: poll the kubelet instead of a list and a watch of the API server */
     const char *node_name;
     const char *namespace; /* of events; NULL for pods */
     const struct sink *sink;
     struct health *health; /* shared by the streams of one source */
-    uint64_t seed;         /* of this stream's jitter */
+    uint64_t seed;         /* of the jitter */
 };
 
 enum reflector_state {
@@ -58,24 +60,29 @@ enum reflector_state {
     REFLECTOR_STATE_MAX,
 };
 
-enum reflector_mode { REFLECTOR_STREAM, REFLECTOR_LIST, REFLECTOR_WATCH };
+enum reflector_mode { REFLECTOR_STREAM, REFLECTOR_LIST, REFLECTOR_WATCH, REFLECTOR_POLL };
 
-/* How the transport's part ended. */
+/* How the transport of a request ended. */
 struct transfer_end {
-    bool complete;          /* the answer's regular end was reached */
-    bool by_peer;           /* not complete: the other side broke it off (else: never connected,
-                               TLS, a timeout) */
-    const char *text;       /* not complete: why; not NULL */
-    int64_t retry_after_us; /* 0: the answer had no such header */
+    bool complete;          /* the whole answer was received */
+    bool by_peer;           /* incomplete: the other side closed the connection (otherwise: no
+                               connection, TLS, a timeout) */
+    const char *text;       /* incomplete: the reason; not NULL */
+    int64_t retry_after_us; /* 0: no such header */
 };
 
-/* Something worth a log line. */
-struct reflector_news {
-    enum { NEWS_NOTHING, NEWS_DETAIL, NEWS_FAILED, NEWS_RECOVERED } kind;
+/* A change for the log. */
+struct reflector_change {
+    enum {
+        CHANGE_NONE,
+        CHANGE_RETRY,     /* another failure of the same kind, or not a failure: for debugging */
+        CHANGE_FAILED,    /* the first failure, or one of another kind */
+        CHANGE_RECOVERED, /* it works again */
+    } kind;
     const char *doing;     /* "list" or "watch" */
-    char text[512];        /* why; of NEWS_FAILED and NEWS_DETAIL */
+    char text[512];        /* the error; of CHANGE_FAILED and CHANGE_RETRY */
     int64_t retry_in_us;   /* likewise */
-    unsigned failures;     /* of NEWS_RECOVERED */
+    unsigned failures;     /* of CHANGE_RECOVERED */
     int64_t failed_for_us; /* likewise */
 };
 
@@ -83,74 +90,76 @@ struct reflector {
     struct reflector_config config;
     struct intake intake;
     struct watch watch;
-    struct buf body; /* of a list or a refusal, as far as it has come */
+    struct buf body; /* received part of a list or of an error's body */
     struct backoff backoff;
     struct jitter jitter;
 
     enum reflector_state state;
     enum reflector_mode mode;
     enum target_list list;
-    struct buf continue_token;                /* of the list's next page; empty for the first */
-    char seen_version[RESOURCE_VERSION_SIZE]; /* no list out of a cache may be older; "": any */
-    bool streaming;                           /* worth a try */
-    int64_t streaming_off_us;                 /* mono: when it was found not to be */
+    struct buf continue_token;                 /* of the list's next page; empty for the first */
+    char seen_version[LIMIT_RESOURCE_VERSION]; /* a list must not be older; "": any */
+    bool streaming;                            /* try STREAM */
+    int64_t streaming_off_us;                  /* mono: when STREAM was found not to work */
+    int64_t pause_us;                          /* POLL: see kubelet_next_pause_us() */
 
     /* All mono. */
-    int64_t next_us;    /* WAITING: when to ask */
-    int64_t asked_us;   /* ASKED and later: when that was */
-    int64_t opened_us;  /* OPEN: when the answer began */
-    int64_t heard_us;   /* OPEN: when something last came */
-    int64_t planned_us; /* OPEN, a watch: when the server is to end it */
+    int64_t next_us;     /* WAITING: when to ask */
+    int64_t asked_us;    /* ASKED and later: when the request was made */
+    int64_t opened_us;   /* OPEN: when the answer began */
+    int64_t received_us; /* OPEN: when bytes last arrived */
+    int64_t planned_us;  /* OPEN, a watch: when the server should end it */
 
-    int status;                 /* of the answer */
-    bool watching;              /* counted in the report */
-    bool settled;               /* this stream has shown that it works */
-    bool no_streaming;          /* this stream has shown that the server cannot do it */
-    struct err err;             /* what was wrong with this request so far */
+    int status;                 /* HTTP status of the answer; 0: no answer yet */
+    bool watching;              /* counted in health.watches_open */
+    bool settled;               /* this request has shown that it works */
+    bool no_streaming;          /* this request has shown that STREAM does not work */
+    struct err err;             /* the error of this request */
     enum reconnect why;         /* of `err` */
-    bool failing;               /* as in the health */
+    bool failing;               /* see health.h */
     unsigned failures;          /* in a row */
     int64_t failing_since_us;   /* mono */
-    enum reconnect failing_why; /* what was last said about it */
-    int failing_status;
-    struct reflector_news news;
+    enum reconnect failing_why; /* of the last CHANGE_FAILED */
+    int failing_status;         /* likewise */
+    struct reflector_change change;
 };
 
 /* Everything in `config` must outlive the reflector. The first request is due at `now`. */
 void reflector_init(struct reflector *reflector, const struct reflector_config *config,
                     struct instant now);
 
-/* Also forgets its part in the report. A request that is under way is no more its concern. */
+/* Removes its part from the health. The caller cancels the open request. */
 void reflector_done(struct reflector *reflector, struct instant now);
 
-/* Mono: when to call reflector_due() (no request is under way) or reflector_late() at the latest.
- */
+/* Mono: call reflector_due() (no request is open) or reflector_late() by then. */
 int64_t reflector_deadline_us(const struct reflector *reflector);
 
-/* A request should be made now; reflector_ask() tells which. */
+/* Whether to make a request now: reflector_ask(). */
 bool reflector_due(const struct reflector *reflector, struct instant now);
 
-/* Appends path and query to `target`. The caller makes the request and then calls, in this order,
- * reflector_answered() once or not, reflector_received() any number of times, reflector_ended(). */
+/*
+ * Appends path and query to `target`. The caller makes the request and then calls
+ * reflector_answered() at most once, reflector_received() any number of times, and
+ * reflector_ended() once.
+ */
 void reflector_ask(struct reflector *reflector, struct instant now, struct buf *target);
 
-/* Whether the next request is for a watch, which may last for minutes, or for a list. */
+/* Whether the next request is a watch, which may stay open for minutes. */
 bool reflector_asks_watch(const struct reflector *reflector);
 
-/* The answer's head. `content_type` may be NULL. */
+/* The head of the answer. `content_type` may be NULL. */
 void reflector_answered(struct reflector *reflector, struct instant now, int status,
                         const char *content_type);
 
-/* Part of the answer's body. A negative errno: break the transfer off, then reflector_ended(). */
+/* A part of the body. A negative errno: cancel the request, then call reflector_ended(). */
 int reflector_received(struct reflector *reflector, struct instant now, struct str bytes);
 
-/* Time has passed. Returns true when the request took too long: break it off, then
- * reflector_ended(). */
+/* Checks the deadlines. True: cancel the request, then call reflector_ended(). */
 bool reflector_late(struct reflector *reflector, struct instant now);
 
-/* The request is over, whichever way. */
+/* The request is over, for any reason. */
 void reflector_ended(struct reflector *reflector, struct instant now,
                      const struct transfer_end *end);
 
-/* Takes what there is to tell; at most one piece. */
-bool reflector_take_news(struct reflector *reflector, struct reflector_news *ret);
+/* Takes the change for the log, if there is one. */
+bool reflector_take_change(struct reflector *reflector, struct reflector_change *ret);

@@ -5,25 +5,28 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "agent/kube/kubelet.h"
 #include "agent/kube/list.h"
 #include "agent/kube/wire/refusal.h"
 #include "limits.h"
 
-/* A server closes its watches a moment before or after the time that was agreed. */
+/* A server ends its watches a moment before or after the agreed time. */
 #define PLAN_SLACK (5 * SEC)
-/* A stream that lived this long was healthy: the next trouble is a new one. */
+/* After a stream that worked for this long, the back-off starts again. */
 #define HEALTHY_AFTER MINUTE
-/* What a server may ask us to wait; longer would be an outage of ours. */
+/* The longest Retry-After that is followed: longer waits would be an outage of the agent. */
 #define RETRY_AFTER_MOST (5 * MINUTE)
 
 enum outcome {
-    OUTCOME_LISTED,       /* a list, or one page of it, is read */
-    OUTCOME_PLANNED,      /* the watch ended when it was to */
-    OUTCOME_CLOSED,       /* a watch that worked ended sooner */
+    OUTCOME_LISTED,       /* a list, or one page of it, was read */
+    OUTCOME_PLANNED,      /* the watch ended at the agreed time */
+    OUTCOME_CLOSED,       /* a working watch ended sooner */
     OUTCOME_EXPIRED,      /* 410 */
     OUTCOME_NO_STREAMING, /* the server cannot begin a watch with a list */
-    OUTCOME_FAILED,       /* `err` and `why` say it */
+    OUTCOME_FAILED,       /* see `err` and `why` */
 };
+
+/* --- what has happened ------------------------------------------------------------------------ */
 
 static enum outcome fail(struct reflector *reflector, enum reconnect why)
 {
@@ -33,6 +36,7 @@ static enum outcome fail(struct reflector *reflector, enum reconnect why)
 
 static enum outcome judge_refusal(struct reflector *reflector)
 {
+    const bool kubelet = reflector->config.from_kubelet;
     const int status = reflector->status;
     char text[REFUSAL_TEXT_SIZE];
 
@@ -40,10 +44,13 @@ static enum outcome judge_refusal(struct reflector *reflector)
         (status == 400 || status == 403 || status == 404 || status == 422))
         return OUTCOME_NO_STREAMING;
     refusal_text(buf_str(&reflector->body), text);
-    err_set(&reflector->err, -EREMOTEIO, "the API server answered %d%s%s", status,
-            text[0] ? ": " : "", text);
-    fail(reflector, status == 410 ? RECONNECT_EXPIRED : RECONNECT_REFUSED);
-    return status == 410 ? OUTCOME_EXPIRED : OUTCOME_FAILED;
+    err_set(&reflector->err, -EREMOTEIO, "the %s answered %d%s%s%s",
+            kubelet ? "kubelet" : "API server", status, text[0] ? ": " : "", text,
+            kubelet ? kubelet_advice(status) : "");
+    if (status != 410 || kubelet)
+        return fail(reflector, RECONNECT_REFUSED);
+    reflector_fail(reflector, RECONNECT_EXPIRED);
+    return OUTCOME_EXPIRED;
 }
 
 static enum outcome judge_list(struct reflector *reflector)
@@ -60,13 +67,21 @@ static enum outcome judge_list(struct reflector *reflector)
     buf_add(&reflector->continue_token, token);
     if (buf_error(&reflector->continue_token)) {
         err_set(&reflector->err, buf_error(&reflector->continue_token),
-                "the list's continue token of %zu bytes cannot be kept", token.len);
+                "the list's continue token of %zu bytes is too long, or there is no memory",
+                token.len);
         return fail(reflector, RECONNECT_MALFORMED);
     }
     return OUTCOME_LISTED;
 }
 
-/* The watch is over without an error of its own. */
+static enum outcome judge_poll(struct reflector *reflector)
+{
+    int r = list_take_json(&reflector->intake, buf_str(&reflector->body), &reflector->err);
+
+    return r < 0 ? fail(reflector, RECONNECT_MALFORMED) : OUTCOME_LISTED;
+}
+
+/* The watch ended without an error of its own. */
 static enum outcome judge_watch_end(struct reflector *reflector, struct instant now,
                                     const struct transfer_end *end)
 {
@@ -85,31 +100,53 @@ static enum outcome judge_watch_end(struct reflector *reflector, struct instant 
 static enum outcome judge(struct reflector *reflector, struct instant now,
                           const struct transfer_end *end)
 {
+    const bool poll = reflector->mode == REFLECTOR_POLL;
+
     if (reflector->no_streaming)
         return OUTCOME_NO_STREAMING;
     if (reflector->err.code == -EREMOTEIO && reflector->watch.refusal.code == 410) {
-        fail(reflector, RECONNECT_EXPIRED);
+        reflector_fail(reflector, RECONNECT_EXPIRED);
         return OUTCOME_EXPIRED;
     }
     if (reflector->err.code)
         return OUTCOME_FAILED;
     if (reflector->state == REFLECTOR_REFUSED)
         return judge_refusal(reflector);
-    if (reflector->state == REFLECTOR_OPEN && reflector->mode != REFLECTOR_LIST)
+    if (reflector->state == REFLECTOR_OPEN && reflector_asks_watch(reflector))
         return judge_watch_end(reflector, now, end);
     if (!end->complete || reflector->state == REFLECTOR_ASKED) {
         err_set(&reflector->err, -EIO, "%s", end->complete ? "an empty answer" : end->text);
-        return fail(reflector, RECONNECT_NETWORK);
+        return fail(reflector, poll && end->by_peer ? RECONNECT_CLOSED : RECONNECT_NETWORK);
     }
-    return judge_list(reflector);
+    return poll ? judge_poll(reflector) : judge_list(reflector);
 }
 
-/* --- what is next ----------------------------------------------------------------------------- */
+/* --- what follows ----------------------------------------------------------------------------- */
 
 static void turn_streaming_off(struct reflector *reflector, struct instant now)
 {
     reflector->streaming = false;
     reflector->streaming_off_us = now.mono_us;
+}
+
+static bool a_container_waits(const struct sink *sink)
+{
+    struct wanted wanted;
+    bool waits;
+
+    sink->wanted(sink->self, &wanted);
+    waits = wanted.pods_wait || wanted.n_images > 0;
+    wanted_done(&wanted);
+    return waits;
+}
+
+static void next_after_poll(struct reflector *reflector, struct instant now)
+{
+    const bool waits = a_container_waits(reflector->config.sink);
+
+    backoff_reset(&reflector->backoff);
+    reflector_settle(reflector, now);
+    reflector->next_us = now.mono_us + kubelet_next_pause_us(&reflector->pause_us, waits);
 }
 
 static void next_after_list(struct reflector *reflector, struct instant now)
@@ -123,8 +160,8 @@ static void next_after_list(struct reflector *reflector, struct instant now)
 }
 
 /*
- * 400 and 504 may mean that our resourceVersion is not one of this server's: it is from the future
- * ("Too large resource version") when etcd was restored from a backup.
+ * 400 and 504 can mean that the server does not know our resourceVersion yet ("Too large resource
+ * version"): etcd was restored from a backup.
  */
 static bool version_is_refused(const struct reflector *reflector)
 {
@@ -133,8 +170,9 @@ static bool version_is_refused(const struct reflector *reflector)
 }
 
 /*
- * The same of a list that was to be as new as what was seen: either, or this server's cache lags
- * behind the one we asked before. client-go: tools/cache/reflector.go, list().
+ * The same for a list that must not be older than what was read before. Also possible: this
+ * server's cache is behind that of the server we asked before.
+ * client-go: tools/cache/reflector.go, list().
  */
 static bool list_is_refused_for_its_version(const struct reflector *reflector)
 {
@@ -145,18 +183,17 @@ static bool list_is_refused_for_its_version(const struct reflector *reflector)
            (reflector->status == 504 && strstr(reflector->err.text, "Too large resource version"));
 }
 
-/* Where the next request begins, after one that failed. */
 static void next_after_failure(struct reflector *reflector, struct instant now)
 {
-    const bool nonsense = reflector->why == RECONNECT_MALFORMED;
+    const bool malformed = reflector->why == RECONNECT_MALFORMED;
 
-    if (nonsense)
+    if (malformed)
         turn_streaming_off(reflector, now);
     if (list_is_refused_for_its_version(reflector)) {
         reflector->seen_version[0] = '\0';
         reflector->list = TARGET_LIST_PAGED;
     }
-    if (reflector->intake.resource_version[0] == '\0' || nonsense ||
+    if (reflector->intake.resource_version[0] == '\0' || malformed ||
         reflector->mode == REFLECTOR_LIST || version_is_refused(reflector))
         reflector_list_anew(reflector, reflector->list, now);
     else
@@ -165,35 +202,37 @@ static void next_after_failure(struct reflector *reflector, struct instant now)
 
 static void next_after_expiry(struct reflector *reflector, struct instant now)
 {
-    /* A page's token expires too: then the pages are too slow, and all is asked for at once. */
+    /* If the token of a page expired, reading in pages is too slow: request all at once. */
     reflector_list_anew(reflector,
                         reflector->continue_token.len ? TARGET_LIST_WHOLE : TARGET_LIST_PAGED, now);
 }
 
 static int64_t wait_us(struct reflector *reflector, const struct transfer_end *end)
 {
-    int64_t wait = backoff_next_us(&reflector->backoff, &reflector->jitter);
+    const int64_t wait = backoff_next_us(&reflector->backoff, &reflector->jitter);
     int64_t asked = end->retry_after_us;
 
     if (asked < reflector->watch.refusal.retry_after_us)
         asked = reflector->watch.refusal.retry_after_us;
     if (asked > RETRY_AFTER_MOST)
         asked = RETRY_AFTER_MOST;
-    return asked > wait ? asked + jitter_below(&reflector->jitter, SEC) : wait;
+    if (asked <= wait)
+        return wait;
+    /* Many agents get the same Retry-After from one API server; a kubelet has only this one. */
+    return reflector->config.from_kubelet ? asked : asked + jitter_below(&reflector->jitter, SEC);
 }
 
-static void tell(struct reflector *reflector, bool loud, int64_t retry_in_us)
+static void set_change(struct reflector *reflector, bool first, int64_t retry_in_us)
 {
-    struct reflector_news *news = &reflector->news;
+    struct reflector_change *change = &reflector->change;
 
-    news->kind = loud ? NEWS_FAILED : NEWS_DETAIL;
-    news->doing = reflector->mode == REFLECTOR_LIST ? "list" : "watch";
-    news->retry_in_us = retry_in_us;
-    snprintf(news->text, sizeof(news->text), "%s", reflector->err.text);
+    change->kind = first ? CHANGE_FAILED : CHANGE_RETRY;
+    change->doing = reflector_doing(reflector);
+    change->retry_in_us = retry_in_us;
+    snprintf(change->text, sizeof(change->text), "%s", reflector->err.text);
 }
 
-/* Told once, and again when it fails for another kind of reason: not by text, which may hold
- * milliseconds. */
+/* Compares kinds of failures, not texts: a text may contain milliseconds. */
 static void record_failure(struct reflector *reflector, struct instant now, int64_t retry_in_us)
 {
     const bool new_kind = !reflector->failing || reflector->failing_why != reflector->why ||
@@ -204,20 +243,29 @@ static void record_failure(struct reflector *reflector, struct instant now, int6
     reflector->failures++;
     reflector->failing_why = reflector->why;
     reflector->failing_status = reflector->status;
-    tell(reflector, new_kind, retry_in_us);
+    set_change(reflector, new_kind, retry_in_us);
     health_failed(reflector->config.health, &reflector->failing, reflector->err.text, now);
+    health_reconnect(reflector->config.health, reflector->why);
+}
+
+static void record_reconnect(struct reflector *reflector, int64_t retry_in_us)
+{
+    set_change(reflector, false, retry_in_us);
     health_reconnect(reflector->config.health, reflector->why);
 }
 
 static void plan_next(struct reflector *reflector, struct instant now, enum outcome outcome,
                       const struct transfer_end *end)
 {
-    const bool was_list = reflector->mode != REFLECTOR_WATCH; /* a streaming list is one, too */
+    const bool was_list = reflector->mode != REFLECTOR_WATCH; /* STREAM begins with a list */
     int64_t wait = 0;
 
     switch (outcome) {
     case OUTCOME_LISTED:
-        next_after_list(reflector, now);
+        if (reflector->mode == REFLECTOR_POLL)
+            next_after_poll(reflector, now);
+        else
+            next_after_list(reflector, now);
         return;
     case OUTCOME_PLANNED:
         reflector->mode = REFLECTOR_WATCH;
@@ -228,18 +276,15 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
         break;
     case OUTCOME_CLOSED:
         wait = wait_us(reflector, end);
-        tell(reflector, false, wait);
-        health_reconnect(reflector->config.health, reflector->why);
+        record_reconnect(reflector, wait);
         reflector->mode = REFLECTOR_WATCH;
         break;
     case OUTCOME_EXPIRED:
         wait = wait_us(reflector, end);
-        if (was_list) {
+        if (was_list)
             record_failure(reflector, now, wait);
-        } else {
-            tell(reflector, false, wait);
-            health_reconnect(reflector->config.health, reflector->why);
-        }
+        else
+            record_reconnect(reflector, wait);
         next_after_expiry(reflector, now);
         break;
     case OUTCOME_FAILED:
@@ -265,6 +310,6 @@ void reflector_ended(struct reflector *reflector, struct instant now,
         health_watch_closed(reflector->config.health);
     }
     plan_next(reflector, now, outcome, end);
-    buf_done(&reflector->body); /* a list's megabytes must not outlive it */
+    buf_done(&reflector->body); /* frees the megabytes of a list */
     reflector_move(reflector, REFLECTOR_WAITING);
 }

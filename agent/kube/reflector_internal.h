@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by reflector.c (asking and reading) and reflector_end.c (what to make of the end). */
+/* Shared by reflector.c (requests and answers) and reflector_end.c (what follows an end). */
 
 #include "agent/kube/reflector.h"
 
-/* A watch that stays open for this long works, though nothing was said. An ERROR event comes at
- * once. */
-#define REFLECTOR_SETTLE (2 * SEC)
-
 void reflector_move(struct reflector *reflector, enum reflector_state next);
 
-/* The next request is for the list: streaming where that is worth a try, else `list`. */
+/* The next request reads the list: as STREAM if that may work, else as `list`. */
 void reflector_list_anew(struct reflector *reflector, enum target_list list, struct instant now);
 
-/* `reflector->err` has been set: remembers what kind of error it is and returns its code. */
+/* The request has shown that it works. */
+void reflector_settle(struct reflector *reflector, struct instant now);
+
+/* Sets the kind of the error, which must be set already, and returns its code. */
 int reflector_fail(struct reflector *reflector, enum reconnect why);
+
+/* "list" or "watch", for the log. */
+const char *reflector_doing(const struct reflector *reflector);

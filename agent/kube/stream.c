@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "limits.h"
 #include "log.h"
 
 static struct stream *stream_from(void *self)
@@ -22,26 +23,16 @@ void stream_init(struct stream *stream, const struct reflector_config *config,
     reflector_init(&stream->reflector, config, clock_now(clock));
 }
 
-/* For the reflector, what is broken off has ended like everything else. */
-static void break_off(struct stream *stream, const char *why)
-{
-    const struct transfer_end end = { .text = why };
-
-    client_cancel(stream->request);
-    stream->request = NULL;
-    reflector_ended(&stream->reflector, clock_now(stream->clock), &end);
-}
-
 void stream_done(struct stream *stream)
 {
-    struct stream *gone = stream_from(stream);
+    struct stream *done = stream_from(stream);
 
-    client_cancel(gone->request);
-    reflector_done(&gone->reflector, clock_now(gone->clock));
-    gone->magic = 0;
+    client_cancel(done->request);
+    reflector_done(&done->reflector, clock_now(done->clock));
+    done->magic = 0;
 }
 
-/* --- what the client tells -------------------------------------------------------------------- */
+/* --- the client calls back -------------------------------------------------------------------- */
 
 static void on_answered(void *self, int status, const char *content_type)
 {
@@ -71,6 +62,21 @@ static void on_ended(void *self, const struct client_end *end)
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
+static const char *component(const struct stream *stream)
+{
+    return source_name(stream->reflector.config.health->source);
+}
+
+/* To the reflector, a cancelled request has ended like any other. */
+static void cancel(struct stream *stream, const char *why)
+{
+    const struct transfer_end end = { .text = why };
+
+    client_cancel(stream->request);
+    stream->request = NULL;
+    reflector_ended(&stream->reflector, clock_now(stream->clock), &end);
+}
+
 static void ask(struct stream *stream)
 {
     const struct client_handler handler = {
@@ -79,38 +85,40 @@ static void ask(struct stream *stream)
     const bool watch = reflector_asks_watch(&stream->reflector);
     struct buf target;
 
-    buf_init(&target, 2 * TARGET_MAX);
+    buf_init(&target, LIMIT_TARGET);
     reflector_ask(&stream->reflector, clock_now(stream->clock), &target);
-    log_debug(source_name(stream->reflector.config.health->source), "GET %s",
-              target.at ? target.at : "");
+    log_debug(component(stream), "GET %s", target.at ? target.at : "");
     if (!buf_error(&target))
         stream->request = client_get(stream->client, buf_str(&target), watch, &handler);
     if (!stream->request)
-        break_off(stream, "no memory for a request");
+        cancel(stream, "no memory for a request");
     buf_done(&target);
 }
 
-void stream_tell(const struct reflector_news *news, const char *component, const char *subject)
+static void log_change(const struct stream *stream, const struct reflector_change *change)
 {
-    if (news->kind == NEWS_RECOVERED)
-        log_info(component, "%s %s works again after %u failure%s, %.1fs", news->doing, subject,
-                 news->failures, news->failures == 1 ? "" : "s", (double)news->failed_for_us / SEC);
+    if (change->kind == CHANGE_RECOVERED)
+        log_info(component(stream), "%s %s works again after %u failure%s in %.1fs", change->doing,
+                 stream->subject, change->failures, change->failures == 1 ? "" : "s",
+                 (double)change->failed_for_us / SEC);
     else
-        log_line(news->kind == NEWS_FAILED ? LOG_WARN : LOG_DEBUG, component,
-                 "%s %s: %s: retrying in %.1fs", news->doing, subject, news->text,
-                 (double)news->retry_in_us / SEC);
+        log_line(change->kind == CHANGE_FAILED ? LOG_WARN : LOG_DEBUG, component(stream),
+                 "%s %s: %s; retrying in %.1fs", change->doing, stream->subject, change->text,
+                 (double)change->retry_in_us / SEC);
 }
 
 int64_t stream_step(struct stream *stream)
 {
     struct reflector *reflector = &stream_from(stream)->reflector;
-    struct reflector_news news;
+    struct reflector_change change;
 
     if (stream->request && reflector_late(reflector, clock_now(stream->clock)))
-        break_off(stream, "taking too long");
+        cancel(stream, "timeout");
     if (reflector_due(reflector, clock_now(stream->clock)))
         ask(stream);
-    if (reflector_take_news(reflector, &news))
-        stream_tell(&news, source_name(reflector->config.health->source), stream->subject);
+    if (reflector_take_change(reflector, &change))
+        log_change(stream, &change);
+    if (!reflector->config.from_kubelet && intake_take_empty_first_list(&reflector->intake))
+        log_info(component(stream), "no %s; check --node-name", stream->subject);
     return reflector_deadline_us(reflector);
 }

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 
+#include "hash.h"
+#include "limits.h"
 #include "mem.h"
-
-/* Twice what a node of the largest kind has; 16 KiB. */
-#define ROWS 1024u
+#include "number.h"
 
 void versions_init(struct versions *versions)
 {
@@ -24,37 +24,15 @@ void versions_reset(struct versions *versions)
     versions->n = 0;
 }
 
-/* FNV-1a. Nobody but the API server makes uids. */
-static uint64_t hash(struct str text)
+static bool is_dropped_before(const struct version_row *a, const struct version_row *b)
 {
-    uint64_t value = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < text.len; i++)
-        value = (value ^ (unsigned char)text.at[i]) * UINT64_C(0x100000001b3);
-    return value;
+    return a->gone != b->gone ? a->gone : a->version < b->version;
 }
 
-static bool parse(struct str text, uint64_t *ret)
-{
-    uint64_t value = 0;
-
-    if (text.len == 0)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned digit = (unsigned)(unsigned char)text.at[i] - '0';
-
-        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
-    *ret = value;
-    return true;
-}
-
-/* The object's row, or where it may have one: a free one, or that of the oldest version. */
+/* The row of the object, or a row for it: a free one, else the one that is dropped first. */
 static struct version_row *find(struct versions *versions, uint64_t object, bool *ret_known)
 {
-    struct version_row *oldest = versions->rows;
+    struct version_row *first = versions->rows;
 
     for (size_t i = 0; i < versions->n; i++) {
         struct version_row *row = &versions->rows[i];
@@ -63,30 +41,34 @@ static struct version_row *find(struct versions *versions, uint64_t object, bool
             *ret_known = true;
             return row;
         }
-        if (row->version < oldest->version)
-            oldest = row;
+        if (is_dropped_before(row, first))
+            first = row;
     }
     *ret_known = false;
-    return versions->n < ROWS ? &versions->rows[versions->n++] : oldest;
+    if (versions->n < LIMIT_POD_VERSIONS)
+        return &versions->rows[versions->n++];
+    versions->dropped += !first->gone;
+    return first;
 }
 
-int versions_take(struct versions *versions, struct str uid, struct str version)
+int versions_take(struct versions *versions, struct str uid, struct str version, bool gone)
 {
-    const uint64_t object = hash(uid);
     struct version_row *row;
     uint64_t number;
     bool known;
 
-    if (!parse(version, &number))
+    if (!number_parse(version, UINT64_MAX, &number))
         return 1;
     if (!versions->rows) {
-        versions->rows = mem_alloc(ROWS * sizeof(*versions->rows));
+        versions->rows = mem_alloc(LIMIT_POD_VERSIONS * sizeof(*versions->rows));
         if (!versions->rows)
             return -ENOMEM;
     }
-    row = find(versions, object, &known);
-    if (known && number <= row->version)
+    row = find(versions, hash_str(uid), &known);
+    if (known && number <= row->version) {
+        row->gone |= gone;
         return 0;
-    *row = (struct version_row){ .object = object, .version = number };
+    }
+    *row = (struct version_row){ .object = hash_str(uid), .version = number, .gone = gone };
     return 1;
 }

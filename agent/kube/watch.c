@@ -30,10 +30,8 @@ void watch_begin(struct watch *watch, bool initial)
     }
 }
 
-/*
- * Bookmarks carry nothing but how far the stream has got, while no object changes; the first one
- * with the annotation ends the streaming list (KEP-3157).
- */
+/* A bookmark has only a resourceVersion. The first one with the annotation ends the streaming list
+ * (KEP-3157). */
 static int take_bookmark(struct watch *watch, struct str raw, struct err *err)
 {
     struct intake *intake = watch->intake;
@@ -42,7 +40,7 @@ static int take_bookmark(struct watch *watch, struct str raw, struct err *err)
 
     r = kube_decode_meta(&intake->arena, raw, &meta, err);
     if (r == 0 && (!watch->initial || meta.initial_events_end))
-        r = intake_reached(intake, meta.resource_version, err);
+        r = intake_advance(intake, meta.resource_version, err);
     if (r == 0 && watch->initial && meta.initial_events_end) {
         watch->initial = false;
         intake_list_end(intake);
@@ -58,7 +56,7 @@ static int take_error(struct watch *watch, const struct kube_object *object, str
     int r;
 
     if (!str_eq(object->kind, STR("Status")))
-        return err_set(err, -EPROTO, "an ERROR event with a '%.*s' instead of a Status",
+        return err_set(err, -EPROTO, "an ERROR event has a '%.*s' instead of a Status",
                        STR_ARG(str_head(object->kind, 40)));
     r = kube_decode_status(arena, object->raw, &status, err);
     if (r == 0) {
@@ -87,7 +85,7 @@ static int take_frame(struct watch *watch, struct str frame, struct err *err)
     if (str_eq(change.type, STR("ERROR")))
         return take_error(watch, &change.object, err);
     if (!str_eq(change.object.kind, kind))
-        return err_set(err, -EPROTO, "a watch event '%.*s' with a '%.*s' instead of a %.*s",
+        return err_set(err, -EPROTO, "a watch event '%.*s' has a '%.*s' instead of a %.*s",
                        STR_ARG(str_head(change.type, 40)),
                        STR_ARG(str_head(change.object.kind, 40)), STR_ARG(kind));
     watch->changes++;
@@ -97,7 +95,7 @@ static int take_frame(struct watch *watch, struct str frame, struct err *err)
         return intake_object(watch->intake, change.object.raw, INTAKE_GONE | advance, err);
     if (str_eq(change.type, STR("ADDED")) || str_eq(change.type, STR("MODIFIED")))
         return intake_object(watch->intake, change.object.raw, advance, err);
-    return err_set(err, -EPROTO, "a watch event of the unknown type '%.*s'",
+    return err_set(err, -EPROTO, "a watch event has the unknown type '%.*s'",
                    STR_ARG(str_head(change.type, 40)));
 }
 

@@ -16,7 +16,6 @@
 
 #include "agent/hub.h"
 #include "agent/kube/list.h"
-#include "agent/kube/list_json.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
 #include "util.h"
@@ -88,7 +87,7 @@ static int take(struct intake *intake, struct str body, bool json)
 {
     struct str token;
 
-    return json ? list_json_take(intake, body, NULL) : list_take(intake, body, true, &token, NULL);
+    return json ? list_take_json(intake, body, NULL) : list_take(intake, body, true, &token, NULL);
 }
 
 /* Microseconds of CPU for one pod, median. */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "agent/kube/list_json.h"
+#include "agent/kube/list.h"
 #include "tests/fuzz/fuzz_kube_sink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     intake_init(&intake, KUBE_PODS, &sink, "lab-node");
     intake.arena.limit = 8u << 20; /* libFuzzer's own limit is for the whole process */
-    r = list_json_take(&intake, (struct str){ .at = (const char *)data, .len = size }, &err);
+    r = list_take_json(&intake, (struct str){ .at = (const char *)data, .len = size }, &err);
     if (r == 0 ? told.begins != 1 || told.ends != 1
                : r != err.code || told.begins + told.ends + told.pods > 0)
         abort();

@@ -122,7 +122,7 @@ class Kubeconfig(unittest.TestCase):
                           {"token": text_of(self.double.token_file)})
         agent = self.start(path)
         self.assert_reads_pods(agent)
-        self.assertEqual(agent.log().count("is not checked (insecure-skip-tls-verify)"), 1)
+        self.assertEqual(agent.log().count("is not verified (insecure-skip-tls-verify)"), 1)
 
     def test_the_wrong_ca_is_named(self):
         path = self.write("stranger", {"server": self.double.url,
@@ -134,7 +134,7 @@ class Kubeconfig(unittest.TestCase):
         path = self.write("nobody-home", self.ca_data(), {"token": text_of(self.double.token_file)})
         agent = self.start(path, "--kube.context=lab", "--node-name=lab-nod")
         agent.wait_ready()
-        told = [line for line in agent.log().splitlines() if "no pods of node lab-nod: is --node-name right?" in line]
+        told = [line for line in agent.log().splitlines() if "no pods of node lab-nod; check --node-name" in line]
         self.assertEqual(len(told), 1, agent.log())
         self.assertIn("level=info", told[0])
 

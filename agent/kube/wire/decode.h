@@ -2,13 +2,12 @@
 #pragma once
 
 /*
- * Kubernetes objects in protobuf -> facts (include/observation.h). Knows no transport: bytes from
- * a list, a watch or the kubelet's PodsAPI are the same.
+ * Kubernetes objects in protobuf -> facts (include/observation.h). Knows no transport.
  *
- * Everything a result points to lives in `arena`. One object needs about twice its size there,
- * because protobuf-c copies what it knows and also what it does not: reset the arena after each
- * object. All functions return 0, -EPROTO (no such object) or -ENOMEM (no memory, or the arena's
- * limit) and leave *ret untouched on failure.
+ * Everything in a result lives in `arena`. An object needs about twice its size there, because
+ * protobuf-c also copies unknown fields: reset the arena after each object. All functions return 0,
+ * -EPROTO (not such an object) or -ENOMEM (the heap or the arena's limit is exhausted) and leave
+ * *ret untouched on failure.
  */
 
 #include <stdbool.h>
@@ -21,7 +20,7 @@
 struct kube_pod {
     struct pod_fact fact;
     struct str resource_version;
-    bool cut; /* it had more containers, volumes or secrets than limits.h allows */
+    bool containers_cut, image_volumes_cut, pull_secrets_cut; /* more than limits.h allows */
 };
 
 int kube_decode_pod(struct arena *arena, struct str raw, struct kube_pod *ret, struct err *err);
@@ -29,25 +28,26 @@ int kube_decode_pod(struct arena *arena, struct str raw, struct kube_pod *ret, s
 struct kube_event {
     struct event_fact fact;
     struct str resource_version;
-    struct str host; /* the node whose kubelet wrote it; may be empty */
+    struct str host; /* the node of the kubelet that wrote it; may be empty */
 };
 
 int kube_decode_event(struct arena *arena, struct str raw, struct kube_event *ret, struct err *err);
 
-/* What any object, for example a bookmark, says of itself. */
+/* Metadata of any object, for example a bookmark. */
 struct kube_meta {
     struct str resource_version;
-    bool initial_events_end; /* annotation k8s.io/initial-events-end: the streaming list is done */
+    bool initial_events_end; /* annotation k8s.io/initial-events-end: the streaming list is complete
+                              */
 };
 
 int kube_decode_meta(struct arena *arena, struct str raw, struct kube_meta *ret, struct err *err);
 
-/* meta/v1 Status: why the API server refused. */
+/* meta/v1 Status: an error of the API server. */
 struct kube_refusal {
-    int code; /* as an HTTP status; 0 where it has none */
+    int code; /* HTTP status; 0: not given */
     struct str reason;
     struct str message;
-    int64_t retry_after_us; /* 0: it did not say */
+    int64_t retry_after_us; /* 0: not given */
 };
 
 int kube_decode_status(struct arena *arena, struct str raw, struct kube_refusal *ret,

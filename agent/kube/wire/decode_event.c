@@ -7,9 +7,8 @@
 #include "unpack.h"
 
 /*
- * How often, first and last: the kubelet writes count, firstTimestamp and lastTimestamp; writers of
- * the newer events.k8s.io write eventTime and a series instead, and the API server shows both kinds
- * under core/v1.
+ * The kubelet writes count, firstTimestamp and lastTimestamp. Writers of the newer events.k8s.io
+ * write eventTime and a series instead; core/v1 shows both kinds.
  */
 static void read_times(const K8s__Event *event, struct event_fact *fact)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the decode_*.c files share; nobody else includes it. */
+/* Shared by the decode_*.c files only. */
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "proto/kube.pb-c.h"
 #include "str.h"
 
-/* Empty where `has` is false. */
+/* Empty if `has` is false. */
 static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData text)
 {
     return has ? (struct str){ .at = (const char *)text.data, .len = text.len } : (struct str){ 0 };
@@ -20,9 +20,9 @@ static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData
 /* The text of an optional bytes field: DECODE_TEXT(meta, name). */
 #define DECODE_TEXT(message, field) decode_text((message)->has_##field, (message)->field)
 
-/* Wall time in microseconds; 0 where there is none or it is absurd. */
+/* Wall time in microseconds; 0 if it is missing or out of range. */
 int64_t decode_time(const K8s__Time *time);
 int64_t decode_micro_time(const K8s__MicroTime *time);
 
-/* The value of an annotation; empty where it is not there. */
+/* The value of an annotation; empty if there is none. */
 struct str decode_annotation(const K8s__ObjectMeta *meta, struct str key, bool *ret_present);

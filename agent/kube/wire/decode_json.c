@@ -2,12 +2,11 @@
 #include "agent/kube/wire/decode_json.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <time.h>
 
+#include "clock.h"
 #include "limits.h"
 
-/* What is being put together of one pod. The first error stays. */
+/* The pod that is being read. The first error is kept. */
 struct reader {
     struct arena *arena;
     struct kube_pod pod;
@@ -18,21 +17,21 @@ struct reader {
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-/* NULL where it is not there or null, which is the same in Go. */
+/* NULL if the field is missing or null, which is the same in Go. */
 static const json_t *member(struct reader *reader, const json_t *object, const char *key,
                             json_type type)
 {
-    static const char *const names[] = { [JSON_OBJECT] = "object",
-                                         [JSON_ARRAY] = "list",
-                                         [JSON_STRING] = "text",
-                                         [JSON_INTEGER] = "number" };
+    static const char *const names[] = { [JSON_OBJECT] = "an object",
+                                         [JSON_ARRAY] = "a list",
+                                         [JSON_STRING] = "a string",
+                                         [JSON_INTEGER] = "a whole number" };
     const json_t *value = json_object_get(object, key);
 
     if (!value || json_is_null(value))
         return NULL;
     if (json_typeof(value) == type)
         return value;
-    err_set(&reader->err, -EPROTO, "pod '%.*s': its field '%s' is no %s",
+    err_set(&reader->err, -EPROTO, "pod '%.*s': the field '%s' is not %s",
             STR_ARG(str_head(reader->pod.fact.name, LIMIT_NAME_TEXT)), key, names[type]);
     return NULL;
 }
@@ -61,27 +60,17 @@ static const json_t *item(struct reader *reader, const json_t *from, size_t i)
     const json_t *value = json_array_get(from, i);
 
     if (!json_is_object(value))
-        err_set(&reader->err, -EPROTO, "pod '%.*s': a list in it holds what is no object",
+        err_set(&reader->err, -EPROTO, "pod '%.*s': an item of a list is not an object",
                 STR_ARG(str_head(reader->pod.fact.name, LIMIT_NAME_TEXT)));
     return value;
 }
 
-/* meta/v1 Time: RFC 3339 in UTC and whole seconds. 0 where it is not that, or absurd. */
+/* 0 if it is missing or not a valid time. */
 static int64_t wall_us(struct str rfc3339)
 {
-    struct tm tm = { 0 };
-    char copy[32];
-    const char *end;
-    time_t seconds;
+    int64_t time_us;
 
-    if (rfc3339.len == 0 || rfc3339.len >= sizeof(copy))
-        return 0;
-    snprintf(copy, sizeof(copy), "%.*s", STR_ARG(rfc3339));
-    end = strptime(copy, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (!end || *end)
-        return 0;
-    seconds = timegm(&tm);
-    return seconds > 0 ? seconds * SEC : 0;
+    return time_parse(rfc3339, &time_us) && time_us > 0 ? time_us : 0;
 }
 
 static void *array_of(struct reader *reader, size_t n, size_t size)
@@ -181,7 +170,7 @@ static void read_containers(struct reader *reader, const json_t *spec, const jso
         lists[i] = list(reader, spec, groups[i].spec);
         n += json_array_size(lists[i]);
     }
-    n = at_most(n, LIMIT_CONTAINERS_PER_POD, &reader->pod.cut);
+    n = at_most(n, LIMIT_CONTAINERS_PER_POD, &reader->pod.containers_cut);
     reader->containers = array_of(reader, n, sizeof(*reader->containers));
     if (!reader->containers)
         return;
@@ -200,7 +189,8 @@ static void read_containers(struct reader *reader, const json_t *spec, const jso
 static void read_pull_secrets(struct reader *reader, const json_t *spec)
 {
     const json_t *from = list(reader, spec, "imagePullSecrets");
-    const size_t n = at_most(json_array_size(from), LIMIT_PULL_SECRETS_PER_POD, &reader->pod.cut);
+    const size_t n =
+        at_most(json_array_size(from), LIMIT_PULL_SECRETS_PER_POD, &reader->pod.pull_secrets_cut);
     struct str *secrets = array_of(reader, n, sizeof(*secrets));
 
     if (!secrets)
@@ -220,7 +210,7 @@ static void read_image_volumes(struct reader *reader, const json_t *spec)
 
     for (size_t i = 0; i < json_array_size(from); i++)
         n += object(reader, item(reader, from, i), "image") != NULL;
-    n = at_most(n, LIMIT_CONTAINERS_PER_POD, &reader->pod.cut);
+    n = at_most(n, LIMIT_IMAGE_VOLUMES_PER_POD, &reader->pod.image_volumes_cut);
     volumes = array_of(reader, n, sizeof(*volumes));
     if (!volumes)
         return;
@@ -241,15 +231,15 @@ static void read_meta(struct reader *reader, const json_t *meta)
     struct kube_pod *pod = &reader->pod;
     const json_t *notes;
 
-    pod->fact.name = text(reader, meta, "name"); /* first: errors name it */
+    pod->fact.name = text(reader, meta, "name"); /* first: it is part of each error */
     pod->fact.namespace = text(reader, meta, "namespace");
     pod->fact.uid = text(reader, meta, "uid");
     pod->fact.deleting = member(reader, meta, "deletionTimestamp", JSON_STRING) != NULL;
     pod->fact.created_us = wall_us(text(reader, meta, "creationTimestamp"));
     pod->resource_version = text(reader, meta, "resourceVersion");
 
-    /* As in decode_pod.c. The kubelet itself shows static pods, not their mirrors: then the uid is
-     * the hash already. */
+    /* See decode_pod.c. The kubelet lists static pods themselves, not their mirror pods: then the
+     * uid is the hash already. */
     notes = object(reader, meta, "annotations");
     if (json_object_get(notes, "kubernetes.io/config.mirror"))
         pod->fact.mirror_uid = text(reader, notes, "kubernetes.io/config.hash");
@@ -262,7 +252,7 @@ int kube_decode_pod_json(struct arena *arena, const json_t *json, struct kube_po
     const json_t *spec, *status;
 
     if (!json_is_object(json))
-        return err_set(err, -EPROTO, "a pod that is no object");
+        return err_set(err, -EPROTO, "a pod is not a JSON object");
     read_meta(&reader, object(&reader, json, "metadata"));
     if (!reader.err.code && reader.pod.fact.uid.len == 0)
         err_set(&reader.err, -EPROTO, "a pod without a uid: '%.*s'",

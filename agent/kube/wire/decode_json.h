@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One Pod in JSON -> facts: the other half of decode_pod.c, for the kubelet's sake. */
+/* A Pod in JSON -> facts: as decode_pod.c, for the kubelet. */
 
 #include <jansson.h>
 
@@ -9,7 +9,7 @@
 #include "arena.h"
 #include "err.h"
 
-/* Texts of the result are the JSON's, its arrays live in `arena`. As kube_decode_pod() otherwise;
- * -EPROTO also where a field is of the wrong type. */
+/* As kube_decode_pod(), but texts of the result point into `json`. -EPROTO also if a field has the
+ * wrong type. */
 int kube_decode_pod_json(struct arena *arena, const json_t *json, struct kube_pod *ret,
                          struct err *err);

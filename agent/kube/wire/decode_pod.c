@@ -7,7 +7,7 @@
 #include "limits.h"
 #include "unpack.h"
 
-/* What is being put together of one pod. */
+/* The pod that is being built. */
 struct pod_builder {
     struct arena *arena;
     struct kube_pod pod;
@@ -29,7 +29,7 @@ static size_t at_most(size_t n, size_t limit, bool *cut)
     return limit;
 }
 
-/* A status may be missing, for the kubelet writes all of them some time after it sees the pod. */
+/* A status may be missing: the kubelet writes the statuses some time after it sees the pod. */
 static const K8s__ContainerStatus *find_status(struct statuses statuses, struct str name)
 {
     for (size_t i = 0; i < statuses.n && i < LIMIT_CONTAINERS_PER_POD; i++)
@@ -93,7 +93,7 @@ static int read_containers(struct pod_builder *builder, const K8s__PodSpec *spec
                                         status->n_ephemeralcontainerstatuses };
     const size_t n =
         at_most(spec->n_initcontainers + spec->n_containers + spec->n_ephemeralcontainers,
-                LIMIT_CONTAINERS_PER_POD, &builder->pod.cut);
+                LIMIT_CONTAINERS_PER_POD, &builder->pod.containers_cut);
 
     builder->containers = arena_alloc(builder->arena, n * sizeof(*builder->containers));
     if (!builder->containers)
@@ -116,8 +116,8 @@ static int read_containers(struct pod_builder *builder, const K8s__PodSpec *spec
 
 static int read_pull_secrets(struct pod_builder *builder, const K8s__PodSpec *spec)
 {
-    const size_t n =
-        at_most(spec->n_imagepullsecrets, LIMIT_PULL_SECRETS_PER_POD, &builder->pod.cut);
+    const size_t n = at_most(spec->n_imagepullsecrets, LIMIT_PULL_SECRETS_PER_POD,
+                             &builder->pod.pull_secrets_cut);
     struct str *secrets = arena_alloc(builder->arena, n * sizeof(*secrets));
 
     if (!secrets)
@@ -142,7 +142,7 @@ static int read_image_volumes(struct pod_builder *builder, const K8s__PodSpec *s
 
     for (size_t i = 0; i < spec->n_volumes; i++)
         n += volume_image(spec->volumes[i]) != NULL;
-    n = at_most(n, LIMIT_CONTAINERS_PER_POD, &builder->pod.cut);
+    n = at_most(n, LIMIT_IMAGE_VOLUMES_PER_POD, &builder->pod.image_volumes_cut);
     volumes = arena_alloc(builder->arena, n * sizeof(*volumes));
     if (!volumes)
         return -ENOMEM;
@@ -171,9 +171,9 @@ static void read_meta(const K8s__ObjectMeta *meta, struct kube_pod *pod)
     pod->resource_version = DECODE_TEXT(meta, resourceversion);
 
     /*
-     * Events and the runtime know a static pod by its hash, for the kubelet read it from a file
-     * (pkg/kubelet/types/constants.go, pkg/kubelet/config/common.go). Anybody may set the hash on
-     * an ordinary pod: only with the mirror annotation, which admission guards, it means this.
+     * Events and the runtime use the hash as the uid of a static pod
+     * (pkg/kubelet/types/constants.go, pkg/kubelet/config/common.go). Any user can set the hash on
+     * an ordinary pod, so it counts only with the mirror annotation, which admission protects.
      */
     decode_annotation(meta, STR("kubernetes.io/config.mirror"), &is_mirror);
     hash = decode_annotation(meta, STR("kubernetes.io/config.hash"), &has_hash);

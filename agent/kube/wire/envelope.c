@@ -10,7 +10,7 @@
 
 #define MAGIC ((struct str){ .at = "k8s", .len = 4 }) /* with its NUL */
 
-#define NOT_PROTOBUF "no valid protobuf"
+#define NOT_PROTOBUF "not valid protobuf"
 
 /* k8s.io/apimachinery/pkg/runtime/generated.proto */
 enum { UNKNOWN_TYPE_META = 1, UNKNOWN_RAW = 2, UNKNOWN_CONTENT_ENCODING = 3 };
@@ -21,10 +21,8 @@ enum { WATCH_EVENT_TYPE = 1, WATCH_EVENT_OBJECT = 2 };
 enum { LIST_METADATA = 1, LIST_ITEMS = 2 };
 enum { LIST_META_RESOURCE_VERSION = 2, LIST_META_CONTINUE = 3 };
 
-/*
- * The fields `a` and `b` of `message`, where they are there: as with every protobuf reader the
- * last one counts. Either output may be NULL.
- */
+/* Finds the fields `a` and `b` of `message`. Of a field that occurs twice, the last one counts, as
+ * in all protobuf readers. Each output may be NULL. */
 static int find_bytes(struct str message, uint32_t a, struct str *ret_a, uint32_t b,
                       struct str *ret_b)
 {
@@ -47,7 +45,7 @@ bool kube_object_begins(struct str bytes)
     return str_starts(bytes, MAGIC);
 }
 
-/* Which other language the other side speaks: what an operator needs to see of it. */
+/* Shows the first bytes: an operator sees whether a proxy answered. */
 static int not_an_object(struct str bytes, struct err *err)
 {
     size_t n = 0;
@@ -56,7 +54,7 @@ static int not_an_object(struct str bytes, struct err *err)
         n++;
     if (bytes.len == 0)
         return err_set(err, -EPROTO, "an empty object instead of one in protobuf");
-    return err_set(err, -EPROTO, "%zu bytes that are no Kubernetes object in protobuf%s%.*s%s",
+    return err_set(err, -EPROTO, "%zu bytes are not a Kubernetes object in protobuf%s%.*s%s",
                    bytes.len, n ? ": '" : "", (int)n, bytes.at, n ? "'" : "");
 }
 

@@ -9,7 +9,7 @@
 
 #define HEADER 4u
 #define FIRST_SIZE 4096u
-#define KEEP_SIZE (64u << 10) /* one large frame must not pin its memory for hours */
+#define KEEP_SIZE (64u << 10) /* the memory of a larger frame is freed */
 
 void frames_init(struct frames *frames, size_t max)
 {
@@ -50,10 +50,8 @@ static int check_len(const struct frames *frames, size_t len, struct err *err)
     return 0;
 }
 
-/*
- * Grows with what has arrived, not with what the length promises: four bytes from a broken proxy
- * must not cost megabytes.
- */
+/* Grows with the bytes that have arrived, not with the announced length: four bytes of a broken
+ * proxy must not cost megabytes. */
 static int reserve(struct frames *frames, size_t need, struct err *err)
 {
     size_t size = frames->size ? frames->size : FIRST_SIZE;
@@ -71,7 +69,7 @@ static int reserve(struct frames *frames, size_t need, struct err *err)
     return 0;
 }
 
-/* Moves bytes from the chunk until `frames` holds `want`, or the chunk is used up. */
+/* Moves bytes from the chunk until `frames` has `want` bytes or the chunk is used up. */
 static int fill(struct frames *frames, size_t want, struct str *chunk, struct err *err)
 {
     size_t n = want - frames->len;
@@ -90,7 +88,7 @@ static int fill(struct frames *frames, size_t want, struct str *chunk, struct er
     return 0;
 }
 
-/* A frame that began in an earlier chunk, or does not end in this one. */
+/* A frame that is in more than one chunk. */
 static int next_in_pieces(struct frames *frames, struct str *chunk, struct str *ret,
                           struct err *err)
 {
@@ -110,7 +108,7 @@ static int next_in_pieces(struct frames *frames, struct str *chunk, struct str *
     if (r < 0 || frames->len < HEADER + len)
         return r;
     *ret = (struct str){ .at = frames->at + HEADER, .len = len };
-    frames->len = 0; /* the bytes stay where they are until the next call */
+    frames->len = 0; /* the bytes stay valid until the next call */
     return 1;
 }
 

@@ -28,7 +28,7 @@ bool json_scan_is_over(struct str rest)
     return rest.len == 0;
 }
 
-/* How long the string is that begins `text`, with its quotes; 0: it does not end. */
+/* Length of the string at the start of `text`, with its quotes; 0: it does not end. */
 static size_t string_length(struct str text)
 {
     for (size_t i = 1; i < text.len; i++) {
@@ -40,8 +40,8 @@ static size_t string_length(struct str text)
     return 0;
 }
 
-/* Likewise of an object or a list. Counts brackets instead of calling itself: others choose how
- * deep it goes. */
+/* Length of the object or list at the start of `text`; 0: it does not end. Not recursive: the
+ * sender chooses the depth. */
 static size_t nest_length(struct str text)
 {
     size_t depth = 0;
@@ -64,7 +64,7 @@ static size_t nest_length(struct str text)
     return 0;
 }
 
-/* Likewise of a number, true, false or null. */
+/* Length of the number, true, false or null at the start of `text`. */
 static size_t word_length(struct str text)
 {
     size_t n = 0;

@@ -6,10 +6,10 @@
 
 #include "agent/kube/wire/decode.h"
 #include "agent/kube/wire/envelope.h"
+#include "agent/kube/wire/json_scan.h"
+#include "limits.h"
 
-#define STATUS_ARENA (1u << 20)
-
-/* --- writing one line ------------------------------------------------------------------------ */
+/* --- one line --------------------------------------------------------------------------------- */
 
 struct line {
     char *at;
@@ -17,7 +17,7 @@ struct line {
     bool cut;
 };
 
-/* Neither half a character nor a byte that is none. */
+/* A text is cut at any byte, so only ASCII is safe. */
 static char in_ascii(uint32_t rune)
 {
     if (rune >= 0x80)
@@ -51,91 +51,25 @@ void refusal_clean(struct str text, char *ret)
     line_end(&line);
 }
 
-/* --- just enough JSON ------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
-static void skip_blanks(struct str *rest)
-{
-    while (rest->len && strchr(" \t\r\n", rest->at[0]) && rest->at[0])
-        *rest = str_skip(*rest, 1);
-}
-
-static bool take(struct str *rest, char byte)
-{
-    skip_blanks(rest);
-    if (!rest->len || rest->at[0] != byte)
-        return false;
-    *rest = str_skip(*rest, 1);
-    return true;
-}
-
-/* A string as it is written, escapes and all, without its quotes. */
-static bool take_string(struct str *rest, struct str *ret)
-{
-    if (!take(rest, '"'))
-        return false;
-    for (size_t i = 0; i < rest->len; i++) {
-        if (rest->at[i] == '\\') {
-            i++;
-        } else if (rest->at[i] == '"') {
-            *ret = str_head(*rest, i);
-            *rest = str_skip(*rest, i + 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Any value up to the comma or brace that follows it. Counts brackets instead of calling itself. */
-static bool skip_value(struct str *rest)
-{
-    struct str ignored;
-    size_t depth = 0;
-
-    for (;;) {
-        skip_blanks(rest);
-        if (!rest->len)
-            return false;
-        switch (rest->at[0]) {
-        case '"':
-            if (!take_string(rest, &ignored))
-                return false;
-            continue;
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            if (depth == 0)
-                return true;
-            depth--;
-            break;
-        case ',':
-            if (depth == 0)
-                return true;
-            break;
-        default:
-            break;
-        }
-        *rest = str_skip(*rest, 1);
-    }
-}
-
-/* The member `key` of the object `json`, if it is a string, as it is written. */
+/* Finds the member `key` of the object `json` if it is a string: its text without quotes, escapes
+ * included. Not a full parser, because a long body is cut. */
 static bool find_string(struct str json, struct str key, struct str *ret)
 {
-    struct str name;
+    struct str name, value;
+    bool first = true;
 
-    if (!take(&json, '{'))
+    if (!json_scan_byte(&json, '{'))
         return false;
-    do {
-        if (!take_string(&json, &name) || !take(&json, ':'))
+    while (json_scan_next(&json, &first, &name, &value) > 0) {
+        if (!str_eq(name, key))
+            continue;
+        if (value.at[0] != '"')
             return false;
-        if (str_eq(name, key))
-            return take_string(&json, ret);
-        if (!skip_value(&json))
-            return false;
-    } while (take(&json, ','));
+        *ret = (struct str){ .at = value.at + 1, .len = value.len - 2 };
+        return true;
+    }
     return false;
 }
 
@@ -161,7 +95,7 @@ static bool take_hex4(struct str *rest, uint32_t *ret)
     return true;
 }
 
-/* What stands for itself, and what does not: Go escapes <, > and & as \u003c and so on. */
+/* Go escapes <, > and & as \u003c and so on. */
 static void add_unescaped(struct line *line, struct str text)
 {
     while (text.len) {
@@ -183,7 +117,7 @@ static void add_unescaped(struct line *line, struct str text)
     }
 }
 
-/* --- the three kinds of bodies ---------------------------------------------------------------- */
+/* --- kinds of bodies -------------------------------------------------------------------------- */
 
 static bool json_message(struct str body, char *ret)
 {
@@ -206,7 +140,7 @@ static bool protobuf_message(struct str body, char *ret)
 
     if (kube_object_open(body, &object, NULL) < 0 || !str_eq(object.kind, STR("Status")))
         return false;
-    arena_init(&arena, STATUS_ARENA);
+    arena_init(&arena, LIMIT_STATUS_ARENA);
     found = kube_decode_status(&arena, object.raw, &status, NULL) == 0;
     if (found)
         refusal_clean(status.message.len ? status.message : status.reason, ret);
@@ -218,7 +152,8 @@ static struct str first_line(struct str body)
 {
     const char *end;
 
-    skip_blanks(&body);
+    while (body.len && body.at[0] && strchr(" \t\r\n", body.at[0]))
+        body = str_skip(body, 1);
     end = str_find(body, STR("\n"));
     return end ? str_span(body.at, end) : body;
 }

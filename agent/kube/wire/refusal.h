@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the body of a refusal says, whoever wrote it: the API server's Status in JSON or protobuf,
- * or a proxy's page. For people only; nothing is decided by it. */
+/* The text in the body of an HTTP error: a Status of the API server in JSON or protobuf, or the
+ * page of a proxy. For people only: no decision depends on it. */
 
 #include "str.h"
 
 #define REFUSAL_TEXT_SIZE 256
 
 /*
- * One line in printable ASCII into `ret` (REFUSAL_TEXT_SIZE bytes, terminated): the Status's
- * message, else the body's first line, else "". What is too long ends in "...".
+ * Writes one line of printable ASCII to `ret` (REFUSAL_TEXT_SIZE bytes, terminated): the message of
+ * the Status, else the first line of the body, else "". A text that is too long ends in "...".
  */
 void refusal_text(struct str body, char *ret);
 
-/* `text` as one line in ASCII: control characters become blanks, other characters '?'. */
+/* Writes `text` to `ret` in the same way: control characters become blanks, non-ASCII bytes '?'. */
 void refusal_clean(struct str text, char *ret);

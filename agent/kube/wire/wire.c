@@ -45,7 +45,7 @@ static bool take_value(struct str *rest, struct wire_field *field)
     case WIRE_BYTES:
         return take_varint(rest, &len) && take_bytes(rest, len, &field->bytes);
     }
-    return false; /* groups: nobody has written them for fifteen years */
+    return false; /* groups: deprecated, and not used by Kubernetes */
 }
 
 int wire_next(struct str *rest, struct wire_field *ret)

@@ -10,9 +10,10 @@
 
 #define PROTOBUF "application/vnd.kubernetes.protobuf"
 
-void kube_world_begin(struct kube_world *w, enum kube_resource resource)
+static void begin(struct kube_world *w, enum kube_resource resource, bool from_kubelet)
 {
     const struct reflector_config config = { .resource = resource,
+                                             .from_kubelet = from_kubelet,
                                              .node_name = "lab-node",
                                              .namespace =
                                                  resource == KUBE_EVENTS ? "default" : NULL,
@@ -24,6 +25,16 @@ void kube_world_begin(struct kube_world *w, enum kube_resource resource)
     health_init(&w->health, resource == KUBE_PODS ? SOURCE_PODS : SOURCE_EVENTS, &w->story.sink,
                 true, w->now);
     reflector_init(&w->reflector, &config, w->now);
+}
+
+void kube_world_begin(struct kube_world *w, enum kube_resource resource)
+{
+    begin(w, resource, false);
+}
+
+void kube_world_begin_kubelet(struct kube_world *w)
+{
+    begin(w, KUBE_PODS, true);
 }
 
 int kube_world_setup(void **state)
@@ -38,6 +49,7 @@ int kube_world_setup(void **state)
     recording_read("pods.watchlist.pb", &w->watchlist);
     recording_read("watch.rv1.410.pb.http", &w->expired);
     recording_read("anonymous403.http", &w->forbidden);
+    recording_read("kubelet.pods.json", &w->kubelet);
     kube_world_begin(w, KUBE_PODS);
     *state = w;
     return 0;
@@ -46,8 +58,8 @@ int kube_world_setup(void **state)
 int kube_world_teardown(void **state)
 {
     struct kube_world *w = *state;
-    struct buf *const bufs[] = { &w->target,    &w->list,    &w->page,     &w->watch,
-                                 &w->watchlist, &w->expired, &w->forbidden };
+    struct buf *const bufs[] = { &w->target,    &w->list,    &w->page,      &w->watch,
+                                 &w->watchlist, &w->expired, &w->forbidden, &w->kubelet };
 
     reflector_done(&w->reflector, w->now);
     for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
@@ -57,7 +69,7 @@ int kube_world_teardown(void **state)
     return 0;
 }
 
-/* --- the words of the tests ------------------------------------------------------------------- */
+/* --- steps of the tests ----------------------------------------------------------------------- */
 
 void kube_world_advance(struct kube_world *w, int64_t us)
 {
@@ -74,7 +86,6 @@ static void wait_until_due(struct kube_world *w)
     assert_true(reflector_due(&w->reflector, w->now));
 }
 
-/* How long the reflector wants to wait before it asks again. */
 int64_t kube_world_waits(const struct kube_world *w)
 {
     return reflector_deadline_us(&w->reflector) - w->now.mono_us;
@@ -96,7 +107,9 @@ void kube_world_assert_asked(const struct kube_world *w, const char *words)
 
 void kube_world_answer(struct kube_world *w, int status)
 {
-    reflector_answered(&w->reflector, w->now, status, status == 200 ? PROTOBUF : "text/plain");
+    const char *type = w->reflector.config.from_kubelet ? "application/json" : PROTOBUF;
+
+    reflector_answered(&w->reflector, w->now, status, status == 200 ? type : "text/plain");
 }
 
 int kube_world_receive(struct kube_world *w, struct str bytes)
@@ -121,7 +134,6 @@ void kube_world_refuse(struct kube_world *w, int status)
     kube_world_end(w);
 }
 
-/* A server without streaming lists, up to the watch that follows the list. */
 void kube_world_list_and_watch(struct kube_world *w)
 {
     kube_world_ask(w);
@@ -134,14 +146,14 @@ void kube_world_list_and_watch(struct kube_world *w)
     kube_world_answer(w, 200);
 }
 
-void kube_world_assert_news(struct kube_world *w, int kind, const char *text)
+void kube_world_assert_change(struct kube_world *w, int kind, const char *text)
 {
-    struct reflector_news news = { .kind = NEWS_NOTHING };
+    struct reflector_change change = { .kind = CHANGE_NONE };
 
-    reflector_take_news(&w->reflector, &news);
-    assert_int_equal(news.kind, kind);
-    if (text && !str_find(str_from(news.text), str_from(text)))
-        fail_msg("'%s' does not tell '%s'", news.text, text);
+    reflector_take_change(&w->reflector, &change);
+    assert_int_equal(change.kind, kind);
+    if (text && !str_find(str_from(change.text), str_from(text)))
+        fail_msg("'%s' does not contain '%s'", change.text, text);
 }
 
 void kube_world_assert_reconnects(const struct kube_world *w, enum reconnect reason, unsigned n)

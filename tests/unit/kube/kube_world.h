@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The words in which the tests of the reflector tell their stories. */
+/* The steps of which the tests of the reflector are made. */
 
 #include <stdint.h>
 
@@ -11,14 +11,14 @@
 #define PODS "/api/v1/pods?fieldSelector=spec.nodeName%3Dlab-node"
 #define START (1000 * SEC)
 
-/* A reflector, what it tells, and the time, which is a number here. */
+/* A reflector, its sink, and the time, which is a number here. */
 struct kube_world {
     struct story story;
     struct health health;
     struct reflector reflector;
     struct instant now;
-    struct buf target;                                           /* of the last request */
-    struct buf list, page, watch, watchlist, expired, forbidden; /* recordings */
+    struct buf target;                                                    /* of the last request */
+    struct buf list, page, watch, watchlist, expired, forbidden, kubelet; /* recordings */
 };
 
 int kube_world_setup(void **state);
@@ -27,19 +27,24 @@ int kube_world_teardown(void **state);
 #define KUBE_WORLD_TEST(test)                                                                      \
     cmocka_unit_test_setup_teardown(test, kube_world_setup, kube_world_teardown)
 
-/* A new reflector in the place of one that is done. */
+/* A new reflector, after reflector_done(). */
 void kube_world_begin(struct kube_world *w, enum kube_resource resource);
+
+/* The same, for pods of the kubelet. */
+void kube_world_begin_kubelet(struct kube_world *w);
 
 void kube_world_advance(struct kube_world *w, int64_t us);
 
-/* How long the reflector wants to wait before it asks again, or gives up. */
+/* The time until the reflector makes its next request, or until the open one times out. */
 int64_t kube_world_waits(const struct kube_world *w);
 
-/* Waits until it is due, and asks; then what was asked must hold these words. */
+/* Waits until a request is due and makes it. */
 void kube_world_ask(struct kube_world *w);
+
+/* The last request contains `words`. */
 void kube_world_assert_asked(const struct kube_world *w, const char *words);
 
-/* The server's part. */
+/* What the server does. */
 void kube_world_answer(struct kube_world *w, int status);
 int kube_world_receive(struct kube_world *w, struct str bytes);
 void kube_world_end(struct kube_world *w);
@@ -49,7 +54,7 @@ void kube_world_break_off(struct kube_world *w, bool by_peer, const char *text);
 /* A server without streaming lists, up to the watch that follows the list. */
 void kube_world_list_and_watch(struct kube_world *w);
 
-void kube_world_assert_news(struct kube_world *w, int kind, const char *text);
+void kube_world_assert_change(struct kube_world *w, int kind, const char *text);
 
-/* So many reconnects for this reason, and none for another. */
+/* `n` reconnects for this reason, and none for another. */
 void kube_world_assert_reconnects(const struct kube_world *w, enum reconnect reason, unsigned n);

@@ -30,8 +30,8 @@ static void reader_done(struct reader *reader)
     story_done(&reader->story);
 }
 
-static void assert_list_says(enum kube_resource resource, const char *name, const char *expected,
-                             const char *version)
+static void assert_list_matches(enum kube_resource resource, const char *name, const char *expected,
+                                const char *version)
 {
     struct str token = STR("untouched");
     struct buf body, text;
@@ -51,15 +51,15 @@ static void assert_list_says(enum kube_resource resource, const char *name, cons
     reader_done(&reader);
 }
 
-static void a_list_says_what_its_json_says(void **state)
+static void pod_list_matches_its_json(void **state)
 {
     (void)state;
-    assert_list_says(KUBE_PODS, "pods.list.pb", "pods.list.expected", "3179");
-    assert_list_says(KUBE_PODS, "crio/pods.list.pb", "crio/pods.list.expected", "1248");
+    assert_list_matches(KUBE_PODS, "pods.list.pb", "pods.list.expected", "3179");
+    assert_list_matches(KUBE_PODS, "crio/pods.list.pb", "crio/pods.list.expected", "1248");
 }
 
-/* The JSON was asked for a moment later, at 3185: the two events that changed since may differ. */
-static void an_event_list_says_what_its_json_says(void **state)
+/* The JSON was recorded a moment later, at version 3185: two events have changed since. */
+static void event_list_matches_its_json(void **state)
 {
     struct buf body, expected;
     struct reader reader;
@@ -87,7 +87,7 @@ static void an_event_list_says_what_its_json_says(void **state)
     reader_done(&reader);
 }
 
-static void a_page_does_not_end_the_list(void **state)
+static void page_does_not_end_the_list(void **state)
 {
     struct str token = { 0 };
     struct reader reader;
@@ -104,7 +104,7 @@ static void a_page_does_not_end_the_list(void **state)
     assert_int_equal(story_count(&reader.story, "PODS_END"), 0);
     assert_string_equal(reader.intake.resource_version, "");
 
-    /* Whatever follows is the same list. */
+    /* The next page belongs to the same list. */
     assert_int_equal(list_take(&reader.intake, buf_str(&body), false, &token, &err), 0);
     assert_int_equal(story_count(&reader.story, "PODS_BEGIN"), 1);
     buf_done(&body);
@@ -120,13 +120,13 @@ static void assert_refused(enum kube_resource resource, struct str body, const c
     reader_init(&reader, resource);
     assert_int_equal(list_take(&reader.intake, body, true, &token, &err), -EPROTO);
     if (!str_find(str_from(err.text), str_from(text)))
-        fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+        fail_msg("\"%s\" does not contain \"%s\"", err.text, text);
     assert_true(str_eq(token, STR("untouched")));
     assert_int_equal(story_count(&reader.story, "PODS_END"), 0);
     reader_done(&reader);
 }
 
-static void what_is_no_list_is_refused_in_words(void **state)
+static void error_names_what_came_instead_of_a_list(void **state)
 {
     struct buf body, response;
 
@@ -135,11 +135,12 @@ static void what_is_no_list_is_refused_in_words(void **state)
     recording_read("anonymous403.http", &response);
     assert_refused(KUBE_PODS, STR(""), "an empty object");
     assert_refused(KUBE_PODS, STR("<html>hello"),
-                   "11 bytes that are no Kubernetes object in protobuf: '<html>hello'");
-    assert_refused(KUBE_PODS, recording_body(&response), "no Kubernetes object in protobuf: '{'");
+                   "11 bytes are not a Kubernetes object in protobuf: '<html>hello'");
+    assert_refused(KUBE_PODS, recording_body(&response),
+                   "not a Kubernetes object in protobuf: '{'");
     assert_refused(KUBE_EVENTS, buf_str(&body), "a 'PodList' instead of a EventList");
     assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x02\x0a\x09"),
-                   "a list is no valid protobuf");
+                   "a list is not valid protobuf");
     assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x00"),
                    "a resourceVersion of 0");
     assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x1a\x04gzip"),
@@ -148,8 +149,8 @@ static void what_is_no_list_is_refused_in_words(void **state)
     buf_done(&body);
 }
 
-/* A list that is cut short must not make the pods vanish that it did not come to. */
-static void a_cut_list_never_ends(void **state)
+/* Otherwise the pods in the missing part would be removed. */
+static void list_cut_at_any_byte_is_not_ended(void **state)
 {
     struct buf body;
 
@@ -160,7 +161,7 @@ static void a_cut_list_never_ends(void **state)
     buf_done(&body);
 }
 
-static void corrupt_bytes_never_break_the_reader(void **state)
+static void corrupt_bytes_are_read_or_refused(void **state)
 {
     struct buf body;
 
@@ -197,7 +198,7 @@ static void every_failed_allocation_is_survived(void **state)
         int r;
 
         reader_init(&reader, KUBE_PODS);
-        reader.story.text.max = 0; /* the story itself must not be what fails */
+        reader.story.text.max = 0; /* the story must not allocate */
         fault_heap_fail_at(n);
         r = list_take(&reader.intake, buf_str(&body), true, &token, &err);
         fired = fault_heap_fired();
@@ -214,12 +215,12 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_list_says_what_its_json_says),
-        cmocka_unit_test(an_event_list_says_what_its_json_says),
-        cmocka_unit_test(a_page_does_not_end_the_list),
-        cmocka_unit_test(what_is_no_list_is_refused_in_words),
-        cmocka_unit_test(a_cut_list_never_ends),
-        cmocka_unit_test(corrupt_bytes_never_break_the_reader),
+        cmocka_unit_test(pod_list_matches_its_json),
+        cmocka_unit_test(event_list_matches_its_json),
+        cmocka_unit_test(page_does_not_end_the_list),
+        cmocka_unit_test(error_names_what_came_instead_of_a_list),
+        cmocka_unit_test(list_cut_at_any_byte_is_not_ended),
+        cmocka_unit_test(corrupt_bytes_are_read_or_refused),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
 

@@ -7,15 +7,15 @@
 
 #include <cmocka.h>
 
-#include "agent/kube/list_json.h"
+#include "agent/kube/list.h"
 #include "limits.h"
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 
-static void assert_says(const char *text, const char *words)
+static void assert_contains(const char *text, const char *words)
 {
     if (!str_find(str_from(text), str_from(words)))
-        fail_msg("\"%s\" does not say \"%s\"", text, words);
+        fail_msg("\"%s\" does not contain \"%s\"", text, words);
 }
 
 static int take(struct story *story, struct str body, struct err *err)
@@ -26,7 +26,7 @@ static int take(struct story *story, struct str body, struct err *err)
     story_init(story);
     intake_init(&intake, KUBE_PODS, &story->sink, "lab-node");
     *err = ERR_INIT;
-    r = list_json_take(&intake, body, err);
+    r = list_take_json(&intake, body, err);
     intake_done(&intake);
     return r;
 }
@@ -34,7 +34,7 @@ static int take(struct story *story, struct str body, struct err *err)
 #define POD(meta, rest) "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"" meta "}" rest "}"
 #define ONE(pod) "{\"kind\":\"PodList\",\"items\":[" pod "]}"
 
-static void what_a_pod_may_lack_is_empty(void **state)
+static void missing_fields_of_a_pod_are_empty(void **state)
 {
     static const struct {
         const char *body, *text;
@@ -69,37 +69,37 @@ static void what_a_pod_may_lack_is_empty(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         if (take(&story, str_from(good[i].body), &err) < 0)
             fail_msg("%s: %s", good[i].body, err.text);
-        assert_says(story.text.at, good[i].text);
+        assert_contains(story.text.at, good[i].text);
         story_done(&story);
     }
 }
 
-static void nonsense_is_refused_in_words_and_nothing_of_it_is_told(void **state)
+static void malformed_list_is_refused_as_a_whole(void **state)
 {
     static const struct {
-        const char *body, *says;
+        const char *body, *expected;
     } bad[] = {
-        { "", "0 bytes that are no JSON" },
+        { "", "0 bytes are not valid JSON" },
         { "<html>Hello", "at byte 1): '<html>Hello'" },
-        { "{\"kind\":\"PodList\",\"items\":[", "no JSON" },
+        { "{\"kind\":\"PodList\",\"items\":[", "not valid JSON" },
         { "[]", "a '' instead of a PodList" },
         { "{\"kind\":7,\"items\":[]}", "a '' instead of a PodList" },
         { "{\"kind\":\"Status\"}", "a 'Status' instead of a PodList" },
-        { "{\"kind\":\"PodList\"}", "whose items are no list" },
-        { "{\"kind\":\"PodList\",\"items\":{}}", "whose items are no list" },
-        { ONE("7"), "a pod that is no object" },
+        { "{\"kind\":\"PodList\"}", "the items of a PodList are not a list" },
+        { "{\"kind\":\"PodList\",\"items\":{}}", "the items of a PodList are not a list" },
+        { ONE("7"), "a pod is not a JSON object" },
         { ONE("{}"), "a pod without a uid: ''" },
         { ONE(POD("", "") ",{\"metadata\":{\"name\":\"q\"}}"), "a pod without a uid: 'q'" },
-        { ONE(POD(",\"namespace\":7", "")), "pod 'p': its field 'namespace' is no text" },
-        { ONE(POD("", ",\"spec\":[]")), "its field 'spec' is no object" },
-        { ONE(POD("", ",\"spec\":{\"containers\":{}}")), "its field 'containers' is no list" },
-        { ONE(POD("", ",\"spec\":{\"containers\":[null]}")),
-          "a list in it holds what is no object" },
-        { ONE(POD("", ",\"spec\":{\"volumes\":[{\"image\":\"x\"}]}")), "'image' is no object" },
-        { ONE(POD("", ",\"spec\":{\"imagePullSecrets\":[\"x\"]}")), "holds what is no object" },
+        { ONE(POD(",\"namespace\":7", "")), "pod 'p': the field 'namespace' is not a string" },
+        { ONE(POD("", ",\"spec\":[]")), "the field 'spec' is not an object" },
+        { ONE(POD("", ",\"spec\":{\"containers\":{}}")), "the field 'containers' is not a list" },
+        { ONE(POD("", ",\"spec\":{\"containers\":[null]}")), "an item of a list is not an object" },
+        { ONE(POD("", ",\"spec\":{\"volumes\":[{\"image\":\"x\"}]}")), "'image' is not an object" },
+        { ONE(POD("", ",\"spec\":{\"imagePullSecrets\":[\"x\"]}")),
+          "an item of a list is not an object" },
         { ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"}]},\"status\":{"
                       "\"containerStatuses\":[{\"name\":\"a\",\"restartCount\":\"many\"}]}")),
-          "'restartCount' is no number" },
+          "'restartCount' is not a whole number" },
     };
     struct story story;
     struct err err;
@@ -107,13 +107,13 @@ static void nonsense_is_refused_in_words_and_nothing_of_it_is_told(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(take(&story, str_from(bad[i].body), &err), -EPROTO);
-        assert_says(err.text, bad[i].says);
+        assert_contains(err.text, bad[i].expected);
         assert_int_equal(story.text.len, 0);
         story_done(&story);
     }
 }
 
-static void a_list_that_is_cut_anywhere_tells_nothing(void **state)
+static void list_cut_at_any_byte_is_refused_as_a_whole(void **state)
 {
     struct story story;
     struct buf json;
@@ -129,7 +129,7 @@ static void a_list_that_is_cut_anywhere_tells_nothing(void **state)
     buf_done(&json);
 }
 
-static void too_many_containers_are_cut_and_counted(void **state)
+static void containers_over_the_limit_are_left_out_and_counted(void **state)
 {
     struct story story;
     struct buf body;
@@ -144,7 +144,7 @@ static void too_many_containers_are_cut_and_counted(void **state)
     buf_add_text(&body, "]}}]}");
     assert_int_equal(take(&story, buf_str(&body), &err), 0);
     assert_int_equal(story.limit_hits[LIMIT_HIT_CONTAINERS], 1);
-    assert_says(story.text.at, " first|");
+    assert_contains(story.text.at, " first|");
     story_done(&story);
     buf_done(&body);
 }
@@ -152,10 +152,10 @@ static void too_many_containers_are_cut_and_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_pod_may_lack_is_empty),
-        cmocka_unit_test(nonsense_is_refused_in_words_and_nothing_of_it_is_told),
-        cmocka_unit_test(a_list_that_is_cut_anywhere_tells_nothing),
-        cmocka_unit_test(too_many_containers_are_cut_and_counted),
+        cmocka_unit_test(missing_fields_of_a_pod_are_empty),
+        cmocka_unit_test(malformed_list_is_refused_as_a_whole),
+        cmocka_unit_test(list_cut_at_any_byte_is_refused_as_a_whole),
+        cmocka_unit_test(containers_over_the_limit_are_left_out_and_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,7 +22,7 @@ static void failures_back_off_and_are_told_once(void **state)
     for (int i = 0; i < 12; i++) {
         kube_world_ask(w);
         kube_world_break_off(w, false, "Connection refused");
-        kube_world_assert_news(w, i == 0 ? NEWS_FAILED : NEWS_DETAIL, "Connection refused");
+        kube_world_assert_change(w, i == 0 ? CHANGE_FAILED : CHANGE_RETRY, "Connection refused");
         assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 30 * SEC);
         assert_true(i > 4 || kube_world_waits(w) > last);
         last = kube_world_waits(w);
@@ -30,31 +32,31 @@ static void failures_back_off_and_are_told_once(void **state)
     assert_string_equal(w->health.status.last_error, "Connection refused");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 12);
 
-    /* Another kind of failure is news. */
+    /* Another kind of failure is change. */
     kube_world_ask(w);
     kube_world_answer(w, 503);
     kube_world_end(w);
-    kube_world_assert_news(w, NEWS_FAILED, "the API server answered 503");
+    kube_world_assert_change(w, CHANGE_FAILED, "the API server answered 503");
 }
 
 static void recovery_is_told_with_what_it_took(void **state)
 {
     struct kube_world *w = *state;
-    struct reflector_news news;
+    struct reflector_change change;
 
     for (int i = 0; i < 3; i++) {
         kube_world_ask(w);
         kube_world_break_off(w, false, "Connection refused");
-        assert_true(reflector_take_news(&w->reflector, &news));
+        assert_true(reflector_take_change(&w->reflector, &change));
     }
     kube_world_ask(w);
     kube_world_answer(w, 200);
     assert_false(w->health.status.up);
     assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
-    assert_true(reflector_take_news(&w->reflector, &news));
-    assert_int_equal(news.kind, NEWS_RECOVERED);
-    assert_int_equal(news.failures, 3);
-    assert_true(news.failed_for_us == w->now.mono_us - START);
+    assert_true(reflector_take_change(&w->reflector, &change));
+    assert_int_equal(change.kind, CHANGE_RECOVERED);
+    assert_int_equal(change.failures, 3);
+    assert_true(change.failed_for_us == w->now.mono_us - START);
     assert_true(w->health.status.up);
     assert_true(w->health.status.since_us == w->now.wall_us);
     assert_string_equal(w->health.status.last_error, "Connection refused");
@@ -106,7 +108,7 @@ static void a_watch_that_ends_too_soon_is_counted_and_resumed(void **state)
     kube_world_end(w);
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
     assert_true(w->health.status.up);
-    kube_world_assert_news(w, NEWS_DETAIL, "closed the watch after 240000ms");
+    kube_world_assert_change(w, CHANGE_RETRY, "closed the watch after 240000ms");
     assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 3 * SEC / 2);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3997&");
@@ -133,7 +135,7 @@ static void an_empty_watch_again_and_again_is_a_failure(void **state)
     kube_world_list_and_watch(w);
     kube_world_advance(w, 10 * MSEC);
     kube_world_end(w);
-    kube_world_assert_news(w, NEWS_FAILED, "closed the watch after 10ms");
+    kube_world_assert_change(w, CHANGE_FAILED, "closed the watch after 10ms");
     assert_false(w->health.status.up);
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
 }
@@ -148,8 +150,8 @@ static void a_refusal_is_told_in_its_own_words(void **state)
     kube_world_answer(w, 403);
     assert_int_equal(kube_world_receive(w, recording_body(&w->forbidden)), 0);
     kube_world_end(w);
-    kube_world_assert_news(
-        w, NEWS_FAILED,
+    kube_world_assert_change(
+        w, CHANGE_FAILED,
         "the API server answered 403: pods is forbidden: User \"system:anonymous\"");
     kube_world_assert_reconnects(w, RECONNECT_REFUSED, 1);
     assert_false(w->health.status.up);
@@ -169,7 +171,7 @@ static void an_endless_refusal_is_not_read(void **state)
         read += bytes.len;
     assert_true(read < LIMIT_ERROR_BODY + bytes.len);
     kube_world_break_off(w, false, "given up");
-    kube_world_assert_news(w, NEWS_FAILED, "the API server answered 500");
+    kube_world_assert_change(w, CHANGE_FAILED, "the API server answered 500");
 }
 
 static void retry_after_is_honoured_within_reason(void **state)
@@ -299,8 +301,8 @@ static void a_page_of_html_is_no_list(void **state)
     reflector_answered(&w->reflector, w->now, 200, "text/html");
     assert_true(kube_world_receive(w, STR("<html>")) < 0);
     kube_world_break_off(w, false, "given up");
-    kube_world_assert_news(
-        w, NEWS_FAILED,
+    kube_world_assert_change(
+        w, CHANGE_FAILED,
         "answered with 'text/html' instead of 'application/vnd.kubernetes.protobuf'");
     assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 0);
     kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
@@ -322,7 +324,7 @@ static void a_list_over_the_limit_is_broken_off(void **state)
     assert_int_equal(read, LIMIT_LIST_BODY);
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
     kube_world_break_off(w, false, "given up");
-    kube_world_assert_news(w, NEWS_FAILED, "a list of over 67108864 bytes");
+    kube_world_assert_change(w, CHANGE_FAILED, "a list of over 67108864 bytes");
     assert_int_equal(w->reflector.body.size, 0);
 }
 
@@ -335,7 +337,7 @@ static void silence_is_noticed_everywhere(void **state)
     kube_world_advance(w, 30 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
     kube_world_break_off(w, false, "taking too long");
-    kube_world_assert_news(w, NEWS_FAILED, "no answer within 30s");
+    kube_world_assert_change(w, CHANGE_FAILED, "no answer within 30s");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
 
     kube_world_ask(w);
@@ -361,6 +363,67 @@ static void silence_is_noticed_everywhere(void **state)
     assert_true(reflector_late(&w->reflector, w->now));
     kube_world_break_off(w, false, "taking too long");
     assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* the first one's */
+}
+
+/* timeoutSeconds of the last request. */
+static int64_t agreed_us(const struct kube_world *w)
+{
+    const char *at = strstr(w->target.at, "&timeoutSeconds=");
+
+    assert_non_null(at);
+    return strtol(at + strlen("&timeoutSeconds="), NULL, 10) * SEC;
+}
+
+/* Bookmarks of events are rare. But the server ends each watch; through a proxy that keeps the
+ * connection open, neither an event nor the end arrives when the server is gone. */
+static void event_watch_that_does_not_end_in_time_is_a_failure(void **state)
+{
+    struct kube_world *w = *state;
+    struct buf list;
+
+    reflector_done(&w->reflector, w->now);
+    kube_world_begin(w, KUBE_EVENTS);
+    recording_read("events.list.pb", &list);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&list)), 0);
+    kube_world_end(w);
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    kube_world_advance(w, agreed_us(w) + 30 * SEC - 1);
+    assert_false(reflector_late(&w->reflector, w->now));
+    assert_true(w->health.status.up);
+    assert_int_equal(kube_world_waits(w), 1);
+    kube_world_advance(w, 1);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_break_off(w, false, "timeout");
+    kube_world_assert_change(w, CHANGE_FAILED, "the watch did not end after its timeoutSeconds");
+    kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
+    assert_false(w->health.status.up);
+    kube_world_ask(w);
+    kube_world_assert_asked(w, "&watch=true&allowWatchBookmarks=true&resourceVersion=3183&");
+    buf_done(&list);
+}
+
+/* Bytes alone do not keep a watch open either. */
+static void pod_watch_that_does_not_end_in_time_is_a_failure(void **state)
+{
+    struct kube_world *w = *state;
+    int64_t end_us;
+
+    kube_world_list_and_watch(w);
+    end_us = w->now.mono_us + agreed_us(w) + 30 * SEC;
+    for (size_t i = 0; w->now.mono_us + 100 * SEC < end_us; i++) {
+        kube_world_advance(w, 100 * SEC);
+        assert_false(reflector_late(&w->reflector, w->now));
+        assert_int_equal(kube_world_receive(w, str_head(str_skip(buf_str(&w->watch), i), 1)), 0);
+    }
+    kube_world_advance(w, end_us - w->now.mono_us - 1);
+    assert_false(reflector_late(&w->reflector, w->now));
+    kube_world_advance(w, 1);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_break_off(w, false, "timeout");
+    kube_world_assert_change(w, CHANGE_FAILED, "the watch did not end after its timeoutSeconds");
 }
 
 /* A server that does not know sendInitialEvents sends the pods and then, perhaps, their changes. */
@@ -422,6 +485,8 @@ int main(void)
         KUBE_WORLD_TEST(a_page_of_html_is_no_list),
         KUBE_WORLD_TEST(a_list_over_the_limit_is_broken_off),
         KUBE_WORLD_TEST(silence_is_noticed_everywhere),
+        KUBE_WORLD_TEST(event_watch_that_does_not_end_in_time_is_a_failure),
+        KUBE_WORLD_TEST(pod_watch_that_does_not_end_in_time_is_a_failure),
         KUBE_WORLD_TEST(a_streaming_list_without_its_end_is_given_up),
         KUBE_WORLD_TEST(a_stream_that_is_given_up_leaves_the_source_up),
     };

@@ -9,14 +9,15 @@
 #include <cmocka.h>
 
 #include "agent/kube/versions.h"
+#include "limits.h"
 #include "tests/unit/support/fault_heap.h"
 
 static int take(struct versions *versions, const char *uid, const char *version)
 {
-    return versions_take(versions, str_from(uid), str_from(version));
+    return versions_take(versions, str_from(uid), str_from(version), false);
 }
 
-static void a_version_is_news_once(void **state)
+static void version_is_new_once(void **state)
 {
     struct versions versions;
 
@@ -24,14 +25,14 @@ static void a_version_is_news_once(void **state)
     versions_init(&versions);
     assert_int_equal(take(&versions, "a", "9"), 1);
     assert_int_equal(take(&versions, "a", "9"), 0);
-    assert_int_equal(take(&versions, "a", "10"), 1); /* numbers, not texts */
+    assert_int_equal(take(&versions, "a", "10"), 1); /* compared as numbers */
     assert_int_equal(take(&versions, "a", "9"), 0);
     assert_int_equal(take(&versions, "b", "3"), 1); /* each object has its own */
     assert_int_equal(take(&versions, "a", "11"), 1);
     versions_done(&versions);
 }
 
-static void what_cannot_be_compared_is_always_news(void **state)
+static void version_that_is_not_a_number_is_always_new(void **state)
 {
     static const char *const odd[] = {
         "", "v7", "7v", "-7", "18446744073709551616", "99999999999999999999999"
@@ -47,7 +48,7 @@ static void what_cannot_be_compared_is_always_news(void **state)
     versions_done(&versions);
 }
 
-static void a_reset_begins_anew(void **state)
+static void reset_forgets_all_versions(void **state)
 {
     struct versions versions;
 
@@ -60,7 +61,7 @@ static void a_reset_begins_anew(void **state)
     versions_done(&versions);
 }
 
-static void the_memory_is_bounded_and_forgets_the_oldest(void **state)
+static void full_table_drops_the_oldest_version(void **state)
 {
     struct versions versions;
     char uid[32], version[32];
@@ -79,7 +80,46 @@ static void the_memory_is_bounded_and_forgets_the_oldest(void **state)
     versions_done(&versions);
 }
 
-static void without_memory_it_says_so(void **state)
+static void version_of_a_deleted_pod_is_dropped_first(void **state)
+{
+    struct versions versions;
+    char uid[32];
+
+    (void)state;
+    versions_init(&versions);
+    for (unsigned i = 1; i <= LIMIT_POD_VERSIONS; i++) {
+        snprintf(uid, sizeof(uid), "uid-%u", i);
+        assert_int_equal(take(&versions, uid, "7"), 1);
+    }
+    assert_int_equal(versions_take(&versions, STR("uid-500"), STR("9"), true), 1);
+    assert_int_equal(take(&versions, "uid-500", "8"), 0); /* late: it is still known */
+    assert_int_equal(take(&versions, "new", "9"), 1);
+    assert_int_equal(versions.dropped, 0);
+    assert_int_equal(take(&versions, "uid-1", "7"), 0);
+    assert_int_equal(take(&versions, "another", "9"), 1);
+    assert_int_equal(versions.dropped, 1);
+    versions_done(&versions);
+}
+
+/* The DELETED event may have the version of the last change. */
+static void deletion_without_a_newer_version_is_remembered(void **state)
+{
+    struct versions versions;
+    char uid[32];
+
+    (void)state;
+    versions_init(&versions);
+    for (unsigned i = 1; i <= LIMIT_POD_VERSIONS; i++) {
+        snprintf(uid, sizeof(uid), "uid-%u", i);
+        assert_int_equal(take(&versions, uid, "7"), 1);
+    }
+    assert_int_equal(versions_take(&versions, STR("uid-500"), STR("7"), true), 0);
+    assert_int_equal(take(&versions, "new", "9"), 1);
+    assert_int_equal(versions.dropped, 0);
+    versions_done(&versions);
+}
+
+static void failed_allocation_is_an_error(void **state)
 {
     struct versions versions;
 
@@ -96,11 +136,13 @@ static void without_memory_it_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_version_is_news_once),
-        cmocka_unit_test(what_cannot_be_compared_is_always_news),
-        cmocka_unit_test(a_reset_begins_anew),
-        cmocka_unit_test(the_memory_is_bounded_and_forgets_the_oldest),
-        cmocka_unit_test(without_memory_it_says_so),
+        cmocka_unit_test(version_is_new_once),
+        cmocka_unit_test(version_that_is_not_a_number_is_always_new),
+        cmocka_unit_test(reset_forgets_all_versions),
+        cmocka_unit_test(full_table_drops_the_oldest_version),
+        cmocka_unit_test(version_of_a_deleted_pod_is_dropped_first),
+        cmocka_unit_test(deletion_without_a_newer_version_is_remembered),
+        cmocka_unit_test(failed_allocation_is_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -277,18 +277,18 @@ static void broken_streams_are_refused_in_words(void **state)
     assert_refused(STR("\x00\x80\x00\x01"), -EMSGSIZE, "8388609 bytes is over the limit");
     assert_refused(STR("{\"type\":\"ADDED\""), -EMSGSIZE, "over the limit");
     assert_refused(STR("\0\0\0\0"), -EPROTO, "an empty object");
-    assert_refused(STR("\0\0\0\2\x0a\x7f"), -EPROTO, "no valid protobuf");
+    assert_refused(STR("\0\0\0\2\x0a\x7f"), -EPROTO, "not valid protobuf");
     assert_refused(
         FRAME("\x0f", "\5", "ADDED", "\6", "\4", "{\"a\""), -EPROTO,
-        "watch event 'ADDED': 4 bytes that are no Kubernetes object in protobuf: '{\"a\"'");
+        "watch event 'ADDED': 4 bytes are not a Kubernetes object in protobuf: '{\"a\"'");
     assert_refused(FRAME("\x0f", "\5", "ADDED", "\6", "\4", "k8s\0"), -EPROTO,
-                   "with a '' instead of a Pod");
+                   "has a '' instead of a Pod");
     assert_refused(FRAME("\x16", "\5", "ADDED", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
                    "a pod without a uid");
     assert_refused(FRAME("\x16", "\5", "BADLY", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
                    "unknown type 'BADLY'");
     assert_refused(FRAME("\x16", "\5", "ERROR", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
-                   "an ERROR event with a 'Pod'");
+                   "an ERROR event has a 'Pod'");
     assert_refused(
         FRAME("\x1b", "\5", "ADDED", "\x12", "\x10", "k8s\0\x0a\5\x12\3Pod\x12\3\x0a\x7f!"),
         -EPROTO, "are not a valid Pod");

@@ -310,7 +310,7 @@ static void names_are_escaped_in_what_is_asked(void **state)
     struct buf target;
 
     (void)state;
-    buf_init(&target, TARGET_MAX);
+    buf_init(&target, LIMIT_TARGET);
     target_add_pods(&target, "a b,c=d/e&f\xff");
     assert_string_equal(target.at, "/api/v1/pods?fieldSelector=spec.nodeName%3D"
                                    "a%20b%2Cc%3Dd%2Fe%26f%FF");

@@ -131,7 +131,7 @@ static void containers_come_in_the_order_in_which_they_start(void **state)
         assert_int_equal(pod.fact.containers[i].kind, expected[i].kind);
         assert_int_equal(pod.fact.containers[i].phase, PHASE_UNKNOWN);
     }
-    assert_false(pod.cut);
+    assert_false(pod.containers_cut);
 }
 
 static void a_status_belongs_to_the_group_of_its_container(void **state)
@@ -264,12 +264,14 @@ static void a_pod_has_its_caps(void **state)
     kit->spec.n_containers = LIMIT_CONTAINERS_PER_POD;
     kit->spec.imagepullsecrets = secrets;
     kit->spec.n_imagepullsecrets = LIMIT_PULL_SECRETS_PER_POD;
-    assert_false(kit_decode(kit).cut);
+    pod = kit_decode(kit);
+    assert_false(pod.containers_cut || pod.pull_secrets_cut);
 
     kit->spec.n_imagepullsecrets = SOME;
     pod = kit_decode(kit);
     assert_int_equal(pod.fact.n_pull_secrets, LIMIT_PULL_SECRETS_PER_POD);
-    assert_true(pod.cut);
+    assert_true(pod.pull_secrets_cut);
+    assert_false(pod.containers_cut);
 
     kit->spec.n_imagepullsecrets = 0;
     kit->spec.n_containers = kit->spec.n_initcontainers = SOME;
@@ -277,7 +279,8 @@ static void a_pod_has_its_caps(void **state)
     pod = kit_decode(kit);
     assert_int_equal(pod.fact.n_containers, LIMIT_CONTAINERS_PER_POD);
     assert_int_equal(pod.fact.containers[LIMIT_CONTAINERS_PER_POD - 1].kind, CONTAINER_INIT);
-    assert_true(pod.cut);
+    assert_true(pod.containers_cut);
+    assert_false(pod.pull_secrets_cut);
 }
 
 /* A frame may be 8 MiB; what an attacker can make of it in memory is bounded by the arena. */

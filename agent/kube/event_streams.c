@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/kube/event_streams.h"
+
+#include <stdio.h>
+
+#include "log.h"
+
+/* The core is asked at most this often: events are never urgent, and pods may change often. */
+#define WANTED_EVERY SEC
+
+void event_streams_init(struct event_streams *events, const struct event_streams_config *config)
+{
+    *events = (struct event_streams){ .config = *config, .jitter = { .state = config->seed } };
+    event_slots_init(&events->slots, config->seed + 1);
+}
+
+static void open_stream(struct event_streams *events, size_t i)
+{
+    const struct event_streams_config *config = &events->config;
+    const struct reflector_config settings = {
+        .resource = KUBE_EVENTS,
+        .node_name = config->node_name,
+        .namespace = events->slots.at[i].namespace,
+        .sink = config->sink,
+        .health = config->health,
+        .seed = (uint64_t)jitter_below(&events->jitter, INT64_MAX),
+    };
+    struct stream *stream = &events->streams[i];
+    char subject[sizeof(stream->subject)];
+
+    snprintf(subject, sizeof(subject), "events of namespace %s", settings.namespace);
+    stream_init(stream, &settings, config->client, config->clock, subject);
+    events->open[i] = true;
+    log_debug("events", "open %s", subject);
+}
+
+static void close_stream(struct event_streams *events, size_t i)
+{
+    if (!events->open[i])
+        return;
+    log_debug("events", "close %s", events->streams[i].subject);
+    stream_done(&events->streams[i]);
+    events->open[i] = false;
+}
+
+void event_streams_done(struct event_streams *events)
+{
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
+        close_stream(events, i);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Returns when to come back (mono). */
+static int64_t ask_wanted(struct event_streams *events, uint64_t pods_read, int64_t now_us)
+{
+    const struct sink *sink = events->config.sink;
+    struct wanted wanted;
+
+    if (now_us < events->wanted_us)
+        return events->wanted_read == pods_read ? INT64_MAX : events->wanted_us;
+    events->wanted_us = now_us + WANTED_EVERY;
+    events->wanted_read = pods_read;
+    sink->wanted(sink->self, &wanted);
+    event_slots_want(&events->slots, &wanted, now_us);
+    wanted_done(&wanted);
+    return INT64_MAX;
+}
+
+static void open_and_close(struct event_streams *events, int64_t now_us)
+{
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++) {
+        switch (event_slots_step(&events->slots, i, now_us)) {
+        case SLOT_STEP_OPEN:
+            open_stream(events, i);
+            break;
+        case SLOT_STEP_CLOSE:
+            close_stream(events, i);
+            break;
+        case SLOT_STEP_NONE:
+            break;
+        }
+    }
+}
+
+int64_t event_streams_step(struct event_streams *events, uint64_t pods_read)
+{
+    const int64_t now_us = clock_now(events->config.clock).mono_us;
+    int64_t soonest = ask_wanted(events, pods_read, now_us);
+
+    open_and_close(events, now_us);
+    soonest = sooner(soonest, event_slots_deadline_us(&events->slots));
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
+        if (events->open[i])
+            soonest = sooner(soonest, stream_step(&events->streams[i]));
+    return soonest;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "agent/kube/intake.h"
+#include "proto/kube.pb-c.h"
+#include "tests/unit/kube/kube_story.h"
+#include "util.h"
+
+struct world {
+    struct story story;
+    struct intake intake;
+};
+
+static int setup(void **state)
+{
+    struct world *w = test_calloc(1, sizeof(*w));
+
+    story_init(&w->story);
+    intake_init(&w->intake, KUBE_PODS, &w->story.sink, "lab-node");
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    intake_done(&w->intake);
+    story_done(&w->story);
+    test_free(w);
+    return 0;
+}
+
+static ProtobufCBinaryData bytes(const char *text)
+{
+    return (ProtobufCBinaryData){ .len = strlen(text), .data = (uint8_t *)(uintptr_t)text };
+}
+
+/* A pod with so many pull Secrets and image volumes. */
+static void take(struct world *w, const char *uid, const char *version, unsigned how,
+                 size_t n_secrets, size_t n_volumes)
+{
+    K8s__Pod pod = K8S__POD__INIT;
+    K8s__PodSpec spec = K8S__POD_SPEC__INIT;
+    K8s__ObjectMeta meta = K8S__OBJECT_META__INIT;
+    K8s__LocalObjectReference secret = K8S__LOCAL_OBJECT_REFERENCE__INIT, *secrets[200];
+    K8s__ImageVolumeSource image = K8S__IMAGE_VOLUME_SOURCE__INIT;
+    K8s__VolumeSource source = K8S__VOLUME_SOURCE__INIT;
+    K8s__Volume volume = K8S__VOLUME__INIT, *volumes[200];
+    static uint8_t raw[64 << 10];
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+        secrets[i] = &secret;
+        volumes[i] = &volume;
+    }
+    source.image = &image;
+    volume.volumesource = &source;
+    meta.has_uid = meta.has_resourceversion = true;
+    meta.uid = bytes(uid);
+    meta.resourceversion = bytes(version);
+    spec.imagepullsecrets = secrets;
+    spec.n_imagepullsecrets = n_secrets;
+    spec.volumes = volumes;
+    spec.n_volumes = n_volumes;
+    pod.metadata = &meta;
+    pod.spec = &spec;
+    assert_true(protobuf_c_message_get_packed_size(&pod.base) <= sizeof(raw));
+    assert_int_equal(intake_object(&w->intake,
+                                   (struct str){ .at = (char *)raw,
+                                                 .len = protobuf_c_message_pack(&pod.base, raw) },
+                                   how, &err),
+                     0);
+}
+
+static void take_pod(struct world *w, const char *uid)
+{
+    take(w, uid, "not a number", 0, 0, 0);
+}
+
+/* --- the first list --------------------------------------------------------------------------- */
+
+static void empty_first_list_is_reported_once(void **state)
+{
+    struct world *w = *state;
+
+    intake_list_begin(&w->intake);
+    assert_false(intake_take_empty_first_list(&w->intake));
+    intake_list_end(&w->intake);
+    assert_string_equal(w->story.text.at, "PODS_BEGIN\nPODS_END\n");
+    assert_true(intake_take_empty_first_list(&w->intake));
+    assert_false(intake_take_empty_first_list(&w->intake));
+}
+
+static void list_with_a_pod_is_not_empty(void **state)
+{
+    struct world *w = *state;
+
+    intake_list_begin(&w->intake);
+    take_pod(w, "a");
+    intake_list_end(&w->intake);
+    assert_false(intake_take_empty_first_list(&w->intake));
+}
+
+static void later_empty_list_is_not_reported(void **state)
+{
+    struct world *w = *state;
+
+    intake_list_begin(&w->intake); /* its connection breaks */
+    intake_list_begin(&w->intake);
+    take_pod(w, "a");
+    intake_list_end(&w->intake);
+    intake_list_begin(&w->intake); /* the last pod is gone */
+    intake_list_end(&w->intake);
+    assert_false(intake_take_empty_first_list(&w->intake));
+    assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 3);
+    assert_int_equal(story_count(&w->story, "PODS_END"), 2);
+}
+
+static void pods_of_an_incomplete_list_do_not_count(void **state)
+{
+    struct world *w = *state;
+
+    intake_list_begin(&w->intake);
+    take_pod(w, "a");
+    intake_list_begin(&w->intake);
+    intake_list_end(&w->intake);
+    assert_true(intake_take_empty_first_list(&w->intake));
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+static void each_limit_of_a_pod_is_counted_by_its_own_name(void **state)
+{
+    struct world *w = *state;
+
+    take(w, "a", "1", 0, LIMIT_PULL_SECRETS_PER_POD, LIMIT_IMAGE_VOLUMES_PER_POD);
+    for (size_t i = 0; i < LIMIT_HIT_MAX; i++)
+        assert_int_equal(w->story.limit_hits[i], 0);
+
+    take(w, "a", "2", 0, LIMIT_PULL_SECRETS_PER_POD + 1, 0);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_PULL_SECRETS], 1);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_CONTAINERS], 0);
+    assert_string_equal(limit_name(LIMIT_HIT_PULL_SECRETS), "pull_secrets_per_pod");
+
+    take(w, "a", "3", 0, 0, LIMIT_IMAGE_VOLUMES_PER_POD + 1);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_IMAGE_VOLUMES], 1);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_PULL_SECRETS], 1);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_CONTAINERS], 0);
+    assert_string_equal(limit_name(LIMIT_HIT_IMAGE_VOLUMES), "image_volumes_per_pod");
+}
+
+static void dropped_version_of_an_existing_pod_is_counted(void **state)
+{
+    struct world *w = *state;
+    char uid[32], version[32];
+
+    for (unsigned i = 1; i <= LIMIT_POD_VERSIONS; i++) {
+        snprintf(uid, sizeof(uid), "uid-%u", i);
+        snprintf(version, sizeof(version), "%u", i);
+        take(w, uid, version, 0, 0, 0);
+    }
+    take(w, "uid-500", "2000", INTAKE_GONE, 0, 0);
+    take(w, "in its place", "2001", 0, 0, 0);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_POD_VERSIONS], 0);
+    take(w, "one too many", "2002", 0, 0, 0);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_POD_VERSIONS], 1);
+}
+
+#define INTAKE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        INTAKE_TEST(empty_first_list_is_reported_once),
+        INTAKE_TEST(list_with_a_pod_is_not_empty),
+        INTAKE_TEST(later_empty_list_is_not_reported),
+        INTAKE_TEST(pods_of_an_incomplete_list_do_not_count),
+        INTAKE_TEST(each_limit_of_a_pod_is_counted_by_its_own_name),
+        INTAKE_TEST(dropped_version_of_an_existing_pod_is_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
