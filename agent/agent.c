@@ -195,7 +195,6 @@ static void log_start(const struct config *config)
              config->node_name ? config->node_name : "not named", config->kube_source,
              config->reads_kube && config->reads_events ? "on" : "off",
              config->cri_endpoint ? config->cri_endpoint : "at a well-known socket");
-    log_info("agent", "metrics on %s, debug on %s", config->web_listen.text, config->debug_listen);
 }
 
 static void wait_for_signal(const struct agent *agent)
