@@ -9,7 +9,7 @@
 #include "agent/classify/explain.h"
 #include "agent/classify/image_ref.h"
 #include "agent/commands/classify_json.h"
-#include "agent/commands/status_text.h"
+#include "agent/commands/show.h"
 #include "buf.h"
 #include "mem.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/commands/status_text.h"
+#include "agent/commands/show.h"
 #include "buf.h"
 
 #define FLAGS_MAX 40

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "agent/commands/status_text.h"
+#include "agent/commands/show.h"
 #include "agent/commands/terminal.h"
 #include "buf.h"
 

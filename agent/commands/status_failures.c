@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "agent/commands/show.h"
 #include "agent/commands/status_parts.h"
-#include "agent/commands/status_text.h"
 #include "buf.h"
 #include "causes.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/commands/show.h"
 #include "agent/commands/status_parts.h"
-#include "agent/commands/status_text.h"
 #include "buf.h"
 #include "util.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/commands/status_text.h"
+#include "agent/commands/show.h"
 #include "buf.h"
 #include "util.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/commands/status_text.h"
+#include "agent/commands/show.h"
 
 #include <time.h>
 
