@@ -4,7 +4,6 @@
 import glob
 import os
 import re
-import subprocess
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -13,12 +12,14 @@ MAPS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
 
 
 def pages():
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT,
-                            text=True, capture_output=True, check=True).stdout.split()
     found = {}
-    for path in listed:
-        with open(os.path.join(ROOT, path)) as source:
-            found[path] = source.read()
+    for folder, folders, files in os.walk(ROOT):
+        skipped = (".", "build") if folder == ROOT else (".",)
+        folders[:] = [name for name in folders if not name.startswith(skipped)]
+        for name in files:
+            if name.endswith(".md"):
+                with open(os.path.join(folder, name)) as source:
+                    found[os.path.relpath(os.path.join(folder, name), ROOT)] = source.read()
     return found
 
 
