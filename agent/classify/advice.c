@@ -4,153 +4,157 @@
 #include "buf.h"
 
 /*
- * One sentence per reason. "%r" is the registry, or "the registry" where it is
- * unknown. A sentence names what to change and where; what the facts add (no
- * imagePullSecrets on the pod, a Secret that does not exist) is appended.
+ * One sentence for each reason: what is wrong, what to do. "%r" becomes the registry, or "the
+ * registry" where it is not known. advice_write() appends what it knows of the pod's pull Secrets.
  */
 static const char *const advice[REASON_MAX] = {
     [REASON_NO_CREDENTIALS] =
-        "%r wants credentials and none were sent: add an imagePullSecret for %r to the pod or its "
-        "ServiceAccount, or give the node's credential provider access",
+        "%r requires credentials, but the node sent none: add an imagePullSecret for %r to the "
+        "pod or its ServiceAccount, or configure the node's credential provider for it",
     [REASON_BAD_CREDENTIALS] =
-        "%r refused the credentials: check that the pull Secret is for %r, and renew the user name "
-        "and password or token in it",
-    [REASON_TOKEN_EXPIRED] = "The token for %r has expired: renew the pull Secret, and let "
-                             "something refresh it before it "
-                             "expires",
+        "%r rejected the credentials: check that the pull Secret is for %r, and renew the user "
+        "name and password or token in it",
+    [REASON_TOKEN_EXPIRED] =
+        "The token for %r has expired: renew it in the pull Secret, and make sure that something "
+        "renews it before it expires again",
     [REASON_FORBIDDEN] =
-        "%r knows who asks and says no: grant the account pull access to this repository, "
-        "and check address rules and pull policies of the registry",
+        "%r authenticated the request but denied access: grant the account pull access to this "
+        "repository, and check the registry's IP allow list and pull policies",
     [REASON_INSUFFICIENT_SCOPE] =
-        "The token from %r does not cover this repository: grant the account pull access to it, or "
-        "correct the repository's name",
+        "The token from %r does not cover this repository: grant the account pull access to it, "
+        "or correct the repository name",
     [REASON_DENIED_OR_MISSING] =
-        "%r does not say whether the repository is private or missing: check the "
-        "image's name for typos, then the pull credentials",
-    [REASON_PULL_SECRET_MISSING] = "A pull Secret that the pod names does not exist in its "
-                                   "namespace: create it, or correct the "
-                                   "name in imagePullSecrets",
+        "%r does not say whether the repository is private or missing: check the image name for "
+        "typos first, then the pull credentials",
+    [REASON_PULL_SECRET_MISSING] =
+        "A pull Secret that the pod names does not exist in its namespace: create it, or correct "
+        "the name in imagePullSecrets",
     [REASON_CREDENTIAL_PROVIDER_FAILED] =
-        "The credential helper or plugin for %r failed on the node: check that it is installed and "
-        "configured, and what the kubelet's log says of it",
+        "The credential helper or plugin for %r failed on the node: check that it is installed "
+        "and configured, and read the kubelet's log",
     [REASON_MANIFEST_UNKNOWN] =
-        "%r has no such tag or digest: push it, or correct the tag in the pod's spec",
+        "%r has no such tag or digest: push it, or correct the tag in the pod spec",
     [REASON_REPOSITORY_UNKNOWN] =
-        "%r has no such repository: correct the image's name, or push the image first",
+        "%r has no such repository: correct the image name, or push the image first",
     [REASON_IMAGE_NOT_FOUND] =
-        "%r has no such image: check repository and tag for typos, or push it",
+        "%r has no such image: check the repository and tag for typos, or push the image",
     [REASON_DIGEST_UNKNOWN] =
-        "%r has no such digest: it was deleted or never pushed there; pin one that exists",
-    [REASON_BLOB_UNKNOWN] = "%r lists a layer that it does not have: push the image again, and "
-                            "check the registry's garbage "
-                            "collection or its upstream",
-    [REASON_DNS_NOT_FOUND] = "The node cannot resolve the host name: check %r for typos, and that "
-                             "the node's DNS servers know it",
+        "%r has no image with this digest, because it was deleted or never pushed there: use a "
+        "digest that exists",
+    [REASON_BLOB_UNKNOWN] =
+        "%r lists a layer that it does not have: push the image again, and check the registry's "
+        "garbage collection and, if it is a mirror, its upstream",
+    [REASON_DNS_NOT_FOUND] =
+        "The node cannot resolve the host name: check %r for typos, and check that the node's DNS "
+        "servers know it",
     [REASON_DNS_FAILURE] =
-        "The node's DNS servers do not answer: check /etc/resolv.conf on the node and the way "
-        "to the name servers",
+        "The node's DNS servers do not answer: check /etc/resolv.conf on the node, and check that "
+        "the node can reach the servers in it",
     [REASON_CONNECT_REFUSED] =
-        "Nothing accepts connections at the address and port of %r: check that the service runs, "
-        "the port, and firewalls that reject",
+        "%r does not accept connections at this address and port: check that the service runs, "
+        "check the port, and look for a firewall that rejects the node",
     [REASON_CONNECT_TIMEOUT] =
-        "Packets from the node to %r get no answer: check firewalls, security groups, "
-        "NAT and whether a proxy is needed",
+        "The node gets no answer when it connects to %r: check firewalls, security groups and "
+        "NAT, and whether the node needs a proxy",
     [REASON_UNREACHABLE] =
         "The node cannot reach %r: check its routes, network interfaces and firewalls",
     [REASON_CONNECTION_RESET] =
-        "The connection to %r was cut: check proxies, firewalls and load balancers in "
-        "between, and the MTU; a retry may succeed",
+        "The connection to %r was reset: check proxies, firewalls and load balancers on the path, "
+        "and the MTU; a retry may succeed",
     [REASON_UNEXPECTED_EOF] =
-        "%r closed the connection before its answer was complete: check its log and "
-        "the proxies in between; a retry may succeed",
-    [REASON_TLS_UNKNOWN_AUTHORITY] = "The node does not trust the certificate of %r: add the "
-                                     "authority that signed it to the node or "
-                                     "to the runtime's certificates for %r",
+        "%r closed the connection before its answer was complete: check the registry's log and "
+        "the proxies on the path; a retry may succeed",
+    [REASON_TLS_UNKNOWN_AUTHORITY] =
+        "The node does not trust the certificate of %r: add the CA that signed it to the node's "
+        "trust store, or to the runtime's certificates for %r",
     [REASON_TLS_EXPIRED] =
-        "The certificate of %r is not valid now: renew it, and check the node's clock",
-    [REASON_TLS_HOSTNAME] = "The certificate of %r was issued for another name: issue one for the "
-                            "name or address that is "
-                            "used, or use the name that it has",
+        "The certificate of %r has expired or is not valid yet: renew it, and check the node's "
+        "clock",
+    [REASON_TLS_HOSTNAME] =
+        "The certificate of %r was issued for another name: issue one for the name or address in "
+        "use, or use the name in the certificate",
     [REASON_TLS_HANDSHAKE_TIMEOUT] =
-        "%r accepts connections but does not finish the TLS handshake: check its load, "
-        "and firewalls that inspect TLS",
+        "%r accepts connections but does not complete the TLS handshake: check its load, and "
+        "check firewalls that inspect TLS",
     [REASON_TLS_HANDSHAKE_FAILED] =
-        "Node and %r cannot agree on TLS: check the TLS versions, client certificates and "
+        "The node and %r cannot agree on TLS: check the TLS versions, client certificates and "
         "certificate of the registry",
     [REASON_HTTP_TO_HTTPS] =
-        "%r and the node do not agree on HTTP or HTTPS: enable TLS there, or declare it as an "
-        "insecure registry in the runtime's configuration",
+        "One side uses HTTP and the other HTTPS: enable TLS on %r, or configure it as an insecure "
+        "registry in the runtime",
     [REASON_PROXY_FAILED] =
-        "The HTTP proxy of the runtime failed or refused: check HTTPS_PROXY and NO_PROXY of the "
-        "runtime's service and whether the proxy lets %r through",
+        "The HTTP proxy of the runtime failed or refused the request: check HTTPS_PROXY and "
+        "NO_PROXY of the runtime's service, and check that the proxy allows %r",
     [REASON_RESPONSE_TIMEOUT] =
-        "%r took the request and did not answer in time: check its load and health",
+        "%r accepted the request but did not answer in time: check its load and health",
     [REASON_DEADLINE] =
-        "The pull took longer than it may: check the speed of the way to %r and the image's size, "
-        "or raise the runtime's pull timeouts",
+        "The pull took longer than its time limit: check the bandwidth to %r and the size of the "
+        "image, or raise the runtime's pull timeouts",
     [REASON_PULL_STALLED] =
-        "%r stopped sending and the pull was given up: check the registry or its blob store, and "
-        "the network in between",
+        "The download from %r stopped making progress: check the registry and its blob store, and "
+        "the network on the path",
     [REASON_TOO_MANY_REQUESTS] =
-        "%r limits this account or address: wait, sign in with an account of a higher limit, or "
-        "pull through a mirror",
-    [REASON_SERVER_ERROR] = "%r has an internal error: see the registry's log or its status page",
+        "%r limits the requests of this account or address: wait, log in with an account that has "
+        "a higher limit, or pull through a mirror",
+    [REASON_SERVER_ERROR] = "%r has an internal error: read the registry's log or its status page",
     [REASON_BAD_GATEWAY] =
         "The gateway in front of %r cannot reach the registry: check the registry behind it",
     [REASON_SERVICE_UNAVAILABLE] =
-        "%r is overloaded or down for maintenance: check its health; the kubelet tries again",
+        "%r is overloaded or down for maintenance: check its health; the kubelet retries",
     [REASON_GATEWAY_TIMEOUT] =
         "The gateway in front of %r got no answer in time: check the registry behind it",
     [REASON_MALFORMED_RESPONSE] =
-        "What answers as %r is no registry: look for a login page, captive portal or proxy in "
-        "between, and check the URL of the mirror",
-    [REASON_STORAGE_QUOTA] = "A quota at %r is used up: free space there or raise the quota",
+        "%r did not answer like a registry: look for a login page, captive portal or proxy on the "
+        "path, and check the URL of the mirror",
+    [REASON_STORAGE_QUOTA] = "A quota at %r is used up: free space there, or raise the quota",
     [REASON_UNEXPECTED_STATUS] =
-        "%r answered with a status that makes no sense here: see the registry's log, and "
-        "gateways or mirrors in front of it",
+        "%r answered with an unexpected HTTP status: read the registry's log, and check gateways "
+        "and mirrors in front of it",
     [REASON_PLATFORM_MISMATCH] =
-        "The image is not built for this node's architecture or system: build it for this "
-        "platform too, or schedule the pod elsewhere with a nodeSelector",
+        "The image is not built for this node's architecture or operating system: build it for "
+        "this platform too, or use a nodeSelector to run the pod on other nodes",
     [REASON_UNSUPPORTED_MANIFEST] =
-        "The runtime cannot use this kind of manifest: rebuild and push the image with a "
+        "The runtime does not support this type of manifest: rebuild and push the image with a "
         "current tool (OCI or Docker schema 2)",
     [REASON_DIGEST_MISMATCH] =
-        "What arrived is not what the manifest promises: check proxies and mirrors that alter or "
-        "cut downloads, then push the image again",
+        "The downloaded data does not match the manifest: look for proxies and mirrors that "
+        "change or cut downloads, then push the image again",
     [REASON_CORRUPT_LAYER] =
-        "A layer of the image is damaged: push the image again, and check caches and mirrors of %r",
+        "A layer of the image is damaged: push the image again, and check caches and mirrors of "
+        "%r",
     [REASON_DISK_FULL] =
         "The node's image filesystem is full: remove unused images or enlarge it, and check the "
         "kubelet's image garbage collection",
-    [REASON_UNPACK_FAILED] = "The node could not unpack the image: see the runtime's log; check "
-                             "the snapshotter, user "
-                             "namespaces and the filesystem",
+    [REASON_UNPACK_FAILED] =
+        "The node could not unpack the image: read the runtime's log, and check the snapshotter, "
+        "user namespaces and the filesystem",
     [REASON_RUNTIME_UNAVAILABLE] =
         "The container runtime on the node does not answer: check its service and socket",
     [REASON_RUNTIME_ERROR] =
-        "The container runtime on the node failed: see its log; a restart of it may be needed",
+        "The container runtime on the node failed: read its log; it may need a restart",
     [REASON_PULL_QPS_EXCEEDED] =
-        "The kubelet's own pull limit was reached: raise registryPullQPS and registryBurst, or "
+        "The kubelet reached its own pull limit: raise registryPullQPS and registryBurst, or "
         "start fewer pods at once",
     [REASON_INVALID_REFERENCE] =
-        "The image's name is not valid: correct it in the pod's spec (lower case, "
-        "host/name:tag, no spaces or unresolved placeholders)",
-    [REASON_NEVER_PULL] = "The imagePullPolicy is Never and the image is not on the node: load it "
-                          "there, or use another "
-                          "policy",
+        "The image name is not valid: correct it in the pod spec (lower case, host/name:tag, no "
+        "spaces or unresolved placeholders)",
+    [REASON_NEVER_PULL] =
+        "The imagePullPolicy is Never and the image is not on the node: load it there, or use "
+        "another policy",
     [REASON_SHORT_NAME_AMBIGUOUS] =
-        "The short name could mean several registries: write the image with its registry, or "
+        "The short name matches several registries: write the image name with its registry, or "
         "set an alias in registries.conf",
     [REASON_SIGNATURE_REJECTED] =
-        "The node's signature policy rejects the image: sign it as the policy asks, or change "
+        "The node's signature policy rejects the image: sign it as the policy requires, or change "
         "the policy",
     [REASON_REGISTRY_BLOCKED] =
-        "The node's registries.conf blocks %r: use an allowed registry, or lift the block",
+        "The node's registries.conf blocks %r: use an allowed registry, or remove the block",
     [REASON_UNCLASSIFIED] =
-        "No rule knows this message: read it as it is, and please report it so that one is written",
+        "No rule matches this message: read the message itself, and please report it so that a "
+        "rule can be added",
     [REASON_BACK_OFF_ONLY] =
-        "The kubelet waits before its next try and the message does not say why: see the pod's "
-        "events",
+        "The kubelet waits before its next attempt, and the message does not name the cause: read "
+        "the pod's events",
 };
 
 static void write_sentence(struct buf *out, const char *sentence, struct str registry)
@@ -178,7 +182,7 @@ void advice_write(struct buf *out, const struct verdict *verdict, const struct a
             STR_ARG(facts->missing_secret));
         return;
     }
-    /* Of a name that is none, image_registry() makes "invalid", which is nobody to ask. */
+    /* image_registry() returns "invalid" for an invalid image name. */
     write_sentence(out, advice[verdict->reason],
                    str_eq(facts->registry, STR("invalid")) ? STR("") : facts->registry);
     if (facts->missing_secret.len > 0 && verdict->cause == CAUSE_UNAUTHORIZED)

@@ -53,10 +53,10 @@ static void the_registry_is_named_wherever_the_sentence_speaks_of_it(void **stat
     const struct advice_facts facts = { .registry = STR("r.example.com:5000") };
 
     (void)state;
-    assert_advice_has(REASON_NO_CREDENTIALS, &facts, "r.example.com:5000 wants credentials");
+    assert_advice_has(REASON_NO_CREDENTIALS, &facts, "r.example.com:5000 requires credentials");
     assert_advice_has(REASON_NO_CREDENTIALS, &facts, "imagePullSecret for r.example.com:5000");
     assert_advice_has(REASON_NO_CREDENTIALS, &(struct advice_facts){ .n_pull_secrets = 0 },
-                      "The registry wants credentials");
+                      "The registry requires credentials");
 }
 
 static void what_is_known_of_the_pods_secrets_is_said(void **state)

@@ -76,8 +76,9 @@ static const struct run *run_with(const char *input, size_t len, int argc, const
 
 #define UNKNOWN_LINE                                                                               \
     "{\"cause\":\"unknown\",\"reason\":\"unclassified\",\"stage\":null,\"http_status\":null,"      \
-    "\"image\":null,\"registry\":null,\"ambiguous_with\":[],\"advice\":\"No rule knows this "      \
-    "message: read it as it is, and please report it so that one is written.\"}\n"
+    "\"image\":null,\"registry\":null,\"ambiguous_with\":[],\"advice\":\"No rule matches "         \
+    "this message: read the message itself, and please report it so that a rule can be "           \
+    "added.\"}\n"
 
 static void json_is_one_object_a_line_in_input_order(void **state)
 {
@@ -92,9 +93,9 @@ static void json_is_one_object_a_line_in_input_order(void **state)
         r->out,
         "{\"cause\":\"unauthorized\",\"reason\":\"forbidden\",\"stage\":\"auth\","
         "\"http_status\":403,\"image\":\"r.example.com/a:1\",\"registry\":\"r.example.com\","
-        "\"ambiguous_with\":[],\"advice\":\"r.example.com knows who asks and says no: grant the "
-        "account pull access to this repository, and check address rules and pull policies of the "
-        "registry.\"}\n" UNKNOWN_LINE UNKNOWN_LINE);
+        "\"ambiguous_with\":[],\"advice\":\"r.example.com authenticated the request but denied "
+        "access: grant the account pull access to this repository, and check the registry's IP "
+        "allow list and pull policies.\"}\n" UNKNOWN_LINE UNKNOWN_LINE);
 }
 
 static void what_is_ambiguous_is_named(void **state)
@@ -211,7 +212,7 @@ static void no_registry_is_called_invalid(void **state)
 
     (void)state;
     assert_non_null(strstr(r->out, "\"registry\":\"invalid\""));
-    assert_non_null(strstr(r->out, "\"advice\":\"The registry knows who asks"));
+    assert_non_null(strstr(r->out, "\"advice\":\"The registry authenticated the request"));
 }
 
 /* What follows the image is kept from line to line: it must be that of the line. */
@@ -227,10 +228,10 @@ static void each_line_has_its_own_registry(void **state)
     const char *fourth = strchr(third, '\n') + 1;
 
     (void)state;
-    assert_non_null(strstr(r->out, "\"advice\":\"one.example.com knows"));
+    assert_non_null(strstr(r->out, "\"advice\":\"one.example.com authenticated"));
     assert_true(strstr(second, "\"registry\":\"two.example.com\"") < third);
     assert_true(strstr(third, "\"registry\":null") < fourth);
-    assert_non_null(strstr(fourth, "\"advice\":\"two.example.com knows"));
+    assert_non_null(strstr(fourth, "\"advice\":\"two.example.com authenticated"));
 }
 
 static void a_line_without_end_is_cut_not_kept(void **state)
