@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * A growing text buffer with a maximum that is set when it is made. Errors
- * stick: after the first one, appending does nothing, and buf_error() tells it
- * at the end, so that writers need no check per line.
+ * A text buffer that grows up to a maximum. After the first error, appending does nothing; writers
+ * check buf_error() once, at the end. One thread at a time.
  */
 
 #include <stdbool.h>
@@ -15,7 +14,7 @@
 #include "util.h"
 
 struct buf {
-    char *at; /* terminated as soon as anything was appended; NULL before */
+    char *at; /* NUL-terminated; NULL until something is appended */
     size_t len;
     size_t size;
     size_t max;
@@ -25,7 +24,7 @@ struct buf {
 void buf_init(struct buf *buf, size_t max);
 void buf_done(struct buf *buf);
 
-/* Empties it and keeps the memory; the error is forgotten. */
+/* Empties the buffer and clears the error; keeps the memory. */
 void buf_reset(struct buf *buf);
 
 void buf_add(struct buf *buf, struct str text);

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Why an image cannot be pulled. `cause` is a metric label and never grows or
- * changes; `reason` is finer and each belongs to exactly one cause. The names in
- * these tables are the words in metrics, JSON, rules and runbooks.
+ * Why an image cannot be pulled. `cause` is a metric label; the set of causes is fixed. `reason` is
+ * finer; each reason belongs to one cause. Metrics, JSON, alert rules and runbooks use the names in
+ * these tables.
  */
 
 #include <stdbool.h>
@@ -17,11 +17,11 @@
     X(NOT_FOUND, "not_found")       /* the registry answered: no such image */                     \
     X(NETWORK, "network")           /* no usable answer came from the registry */                  \
     X(RATE_LIMITED, "rate_limited") /* 429, a pull quota of the account or address */              \
-    X(REGISTRY_ERROR, "registry_error") /* the registry's answer is its own fault */               \
+    X(REGISTRY_ERROR, "registry_error") /* the registry answered with an error of its own */       \
     X(BAD_IMAGE, "bad_image")           /* the image itself cannot be used here */                 \
     X(NODE, "node")                     /* this node failed */                                     \
-    X(CONFIG, "config")                 /* the pod or the node asks for what cannot be */          \
-    X(UNKNOWN, "unknown")               /* said openly, counted, and a bug to fix */
+    X(CONFIG, "config")                 /* the pod or the node is configured wrongly */            \
+    X(UNKNOWN, "unknown")               /* no rule matched; please report the message */
 
 enum cause {
 #define X(name, text) CAUSE_##name,
@@ -36,12 +36,12 @@ enum cause {
     X(TOKEN_EXPIRED, "token_expired", UNAUTHORIZED)                                                \
     X(FORBIDDEN, "forbidden", UNAUTHORIZED)                                                        \
     X(INSUFFICIENT_SCOPE, "insufficient_scope", UNAUTHORIZED)                                      \
-    X(DENIED_OR_MISSING, "denied_or_missing", UNAUTHORIZED) /* text cannot tell from not_found */  \
+    X(DENIED_OR_MISSING, "denied_or_missing", UNAUTHORIZED) /* the text fits not_found, too */     \
     X(PULL_SECRET_MISSING, "pull_secret_missing", UNAUTHORIZED)                                    \
     X(CREDENTIAL_PROVIDER_FAILED, "credential_provider_failed", UNAUTHORIZED)                      \
     X(MANIFEST_UNKNOWN, "manifest_unknown", NOT_FOUND)                                             \
     X(REPOSITORY_UNKNOWN, "repository_unknown", NOT_FOUND)                                         \
-    X(IMAGE_NOT_FOUND, "image_not_found", NOT_FOUND) /* a 404 that does not say which part */      \
+    X(IMAGE_NOT_FOUND, "image_not_found", NOT_FOUND) /* a 404 without details */                   \
     X(DIGEST_UNKNOWN, "digest_unknown", NOT_FOUND)                                                 \
     X(BLOB_UNKNOWN, "blob_unknown", NOT_FOUND)                                                     \
     X(DNS_NOT_FOUND, "dns_not_found", NETWORK)                                                     \
@@ -84,8 +84,7 @@ enum cause {
     X(SIGNATURE_REJECTED, "signature_rejected", CONFIG)                                            \
     X(REGISTRY_BLOCKED, "registry_blocked", CONFIG)                                                \
     X(UNCLASSIFIED, "unclassified", UNKNOWN)                                                       \
-    X(BACK_OFF_ONLY, "back_off_only", UNKNOWN) /* "Back-off pulling image" and no cause behind it  \
-                                                */
+    X(BACK_OFF_ONLY, "back_off_only", UNKNOWN) /* "Back-off pulling image" without a cause */
 
 enum reason {
 #define X(name, text, cause) REASON_##name,
@@ -96,12 +95,12 @@ enum reason {
 
 /* How far the pull got before it failed. */
 #define STAGE_TABLE(X)                                                                             \
-    X(LOCAL, "local")       /* nothing was asked of a registry */                                  \
-    X(RESOLVE, "resolve")   /* finding and connecting to the registry */                           \
-    X(AUTH, "auth")         /* fetching a token, or being refused */                               \
+    X(LOCAL, "local")       /* no request was sent to a registry */                                \
+    X(RESOLVE, "resolve")   /* finding the registry and connecting to it */                        \
+    X(AUTH, "auth")         /* fetching a token, or the credentials are rejected */                \
     X(MANIFEST, "manifest") /* the tag or the manifest */                                          \
     X(BLOB, "blob")         /* a layer or the config */                                            \
-    X(UNPACK, "unpack")     /* all bytes are here; writing them out failed */
+    X(UNPACK, "unpack")     /* everything is downloaded; unpacking it failed */
 
 enum stage {
 #define X(name, text) STAGE_##name,

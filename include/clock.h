@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Time is part of the world and handed in. A step of the core gets one
- * `instant` and uses nothing else, so no decision mixes two readings.
+ * Time is an argument. A step of the core gets one `instant` and reads no clock, so no decision
+ * mixes two readings.
  */
 
 #include <stdbool.h>
@@ -12,8 +12,8 @@
 #include "str.h"
 
 struct instant {
-    int64_t mono_us; /* for durations and deadlines: never jumps */
-    int64_t wall_us; /* since 1970, for people and for other machines' timestamps: may jump */
+    int64_t mono_us; /* for durations and deadlines; never jumps */
+    int64_t wall_us; /* since 1970; for people and timestamps of other machines; may jump */
 };
 
 struct clock {
@@ -21,7 +21,7 @@ struct clock {
     struct instant (*now)(void *self); /* any thread */
 };
 
-/* The machine's clock; lives for ever. */
+/* The machine's clock; static. */
 const struct clock *clock_system(void);
 
 static inline struct instant clock_now(const struct clock *clock)
@@ -29,8 +29,7 @@ static inline struct instant clock_now(const struct clock *clock)
     return clock->now(clock->self);
 }
 
-/* "2026-11-21T22:40:01Z" (RFC 3339, whole seconds, UTC) into `ret`, at least TIME_TEXT_SIZE bytes.
- */
+/* Writes "2026-11-21T22:40:01Z" (RFC 3339, UTC). `ret` has at least TIME_TEXT_SIZE bytes. */
 #define TIME_TEXT_SIZE 32
 void time_format(int64_t wall_us, char *ret);
 

@@ -2,12 +2,11 @@
 #pragma once
 
 /*
- * An error is a number for code and a sentence for people. The caller owns
- * it, it has a fixed size, so nothing must be freed on the way out.
+ * An error is a number for code and a sentence for people. The caller owns it; it has a fixed size,
+ * so nothing must be freed.
  *
- * The layer that makes a call names the operand (err_set); each layer above may
- * say once what it was doing (err_wrap). The text reads from the outside in:
- * "watch pods: open token file '/var/run/...': Permission denied".
+ * The layer that makes a call names the operand (err_set); each layer above may add once what it
+ * was doing (err_wrap): "watch pods: open token file '/var/run/...': Permission denied".
  */
 
 #include <stdarg.h>
@@ -24,18 +23,17 @@ struct err {
 #define ERR_INIT ((struct err){ .code = 0 })
 
 /*
- * Sets `err` and returns `code` (a negative errno), so that a caller can write
- * `return err_set(err, -EINVAL, "...")`. An error that is set already is kept.
- * `err` may be NULL. Text that does not fit is cut.
+ * Sets `err` and returns `code`, a negative errno, so that a caller can write
+ * `return err_set(err, -EINVAL, "...")`. Keeps an error that is already set. `err` may be NULL.
+ * Cuts a text that does not fit.
  */
 int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* As err_set(), with ": <strerror(-code)>" behind the text. */
+/* As err_set(); appends ": <strerror(-code)>" to the text. */
 int err_set_errno(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Puts "<text>: " in front of what `err` says and returns its code. `err` may be NULL: returns -EIO
- * then. */
+/* Puts "<text>: " in front of the text of `err` and returns its code; -EIO if `err` is NULL. */
 int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Forgets the error, so that the same variable can serve the next try. */
+/* Clears the error, so that the variable can be used again. */
 void err_clear(struct err *err);

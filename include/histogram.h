@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Durations counted in buckets, as Prometheus knows them. Bounds and counts are
- * apart: a table of many histograms shares its bounds. Not locked.
+ * Durations, counted in buckets as in Prometheus. The bounds are separate from the counts, so that
+ * many histograms share them. One thread at a time.
  */
 
 #include <stddef.h>
@@ -13,12 +13,11 @@
 
 struct histogram_bounds {
     size_t n;
-    int64_t us[HISTOGRAM_BOUNDS_MAX]; /* upper bounds, inclusive, ascending; above the last: +Inf */
+    int64_t us[HISTOGRAM_BOUNDS_MAX]; /* inclusive upper bounds, ascending, without +Inf */
 };
 
 struct histogram {
-    uint64_t
-        counts[HISTOGRAM_BOUNDS_MAX + 1]; /* each bucket's own, not yet summed up; [n] is +Inf */
+    uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1]; /* not cumulative; [n] is +Inf */
     uint64_t count;
     uint64_t sum_us;
 };
@@ -28,5 +27,5 @@ extern const struct histogram_bounds histogram_pull_bounds;
 extern const struct histogram_bounds histogram_recovery_bounds;
 extern const struct histogram_bounds histogram_call_bounds;
 
-/* Less than nothing counts as nothing: clocks jump. */
+/* A negative duration counts as 0: clocks jump. */
 void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds, int64_t us);

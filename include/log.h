@@ -7,8 +7,8 @@
  *   time=2026-11-21T22:40:01.123Z level=warn component=pods msg="..."
  *   {"time":"2026-11-21T22:40:01.123Z","level":"warn","component":"pods","msg":"..."}
  *
- * Only main, the agent and the sources' own loops log; everything below
- * returns its error (CONTRIBUTING.md, "Log or return"). Any thread may call.
+ * Only main, the agent and the loops of the sources log; everything else returns its errors
+ * (CONTRIBUTING.md, "Log or return"). Any thread may call.
  */
 
 #include <stdbool.h>
@@ -29,8 +29,8 @@ bool log_level_parse(const char *name, enum log_level *ret_level);
 /* "logfmt", "json". Returns false for any other name. */
 bool log_format_parse(const char *name, enum log_format *ret_format);
 
-/* `component` is a short fixed word: "agent", "pods", "events", "cri", "web". A long message is
- * cut. */
+/* `component` is a short fixed word: "agent", "pods", "events", "cri", "web". A line over
+ * LIMIT_LOG_LINE is cut. */
 void log_line(enum log_level level, const char *component, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The heap. Every allocation of ours goes through these, so that a test can
- * link another implementation and make each one fail once (tests/unit/support/fault_heap.h).
- * All return NULL when there is no memory; mem_free(NULL) is fine.
+ * The heap. The agent allocates only through these functions, so that a test can link another
+ * implementation and make each allocation fail once (tests/unit/support/fault_heap.h). All return
+ * NULL without memory; mem_free(NULL) does nothing.
  */
 
 #include <stddef.h>
@@ -16,7 +16,7 @@ void *mem_zalloc(size_t size);
 void *mem_realloc(void *old, size_t size);
 void mem_free(void *memory);
 
-/* Terminated copies. */
+/* NUL-terminated copies. */
 char *mem_strdup(const char *text);
 char *mem_str(struct str text);
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One raw fact, as a source read it: nothing is interpreted yet. Every `str` and
- * array lives only until the call that takes the observation returns.
+ * One raw fact, as a source read it, without interpretation. Texts and arrays live only until the
+ * call that takes the observation returns.
  */
 
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 
 enum source_id { SOURCE_PODS, SOURCE_EVENTS, SOURCE_CRI, SOURCE_MAX };
 
-/* "pods", "events", "cri": the label value. */
+/* The label value: "pods", "events", "cri". */
 const char *source_name(enum source_id source);
 
 #define CONTAINER_KIND_TABLE(X)                                                                    \
@@ -35,13 +35,13 @@ enum container_kind {
 const char *container_kind_name(enum container_kind kind);
 
 enum container_phase {
-    PHASE_UNKNOWN, /* the kubelet has not reported on it yet */
+    PHASE_UNKNOWN, /* the kubelet has not reported a status yet */
     PHASE_WAITING,
     PHASE_RUNNING,
     PHASE_TERMINATED,
 };
 
-/* One container of a pod: its spec, and the status the kubelet last reported. */
+/* One container of a pod: its spec, and the last status that the kubelet reported. */
 struct container_fact {
     struct str name;
     enum container_kind kind; /* APP, INIT, SIDECAR or EPHEMERAL */
@@ -64,14 +64,14 @@ struct pod_fact {
     struct str namespace;
     struct str name;
     struct str uid;
-    struct str mirror_uid; /* annotation kubernetes.io/config.hash of a static pod: what events and
-                              CRI call its uid; else empty */
+    struct str mirror_uid; /* of a static pod: its annotation kubernetes.io/config.hash, which
+                              events and CRI use as its uid; else empty */
     struct str phase;      /* "Pending", "Running", "Succeeded", "Failed" */
     bool deleting;         /* has a deletionTimestamp */
-    int64_t created_us;    /* wall; 0 where unknown */
+    int64_t created_us;    /* wall; 0: unknown */
     const struct str *pull_secrets;
     size_t n_pull_secrets;
-    const struct container_fact *containers; /* init containers first, in the spec's order */
+    const struct container_fact *containers; /* init containers first; in the order of the spec */
     size_t n_containers;
     const struct image_volume_fact *image_volumes;
     size_t n_image_volumes;
@@ -86,46 +86,45 @@ struct event_fact {
     struct str field_path; /* "spec.containers{app}", or empty */
     struct str reason;     /* "Failed", "BackOff", "FailedToRetrieveImagePullSecret", ... */
     struct str message;
-    int32_t count;    /* of this Event object so far, at least 1 */
-    int64_t first_us; /* wall, whole seconds as a rule; 0 where unknown */
+    int32_t count;    /* how often it happened so far, at least 1 */
+    int64_t first_us; /* wall, usually whole seconds; 0: unknown */
     int64_t last_us;
 };
 
 struct image_fact {
-    struct str image; /* as it was asked for */
+    struct str image; /* as in the request */
     bool present;
-    uint64_t size;     /* bytes; 0 where unknown or absent */
-    struct str digest; /* "sha256:..." of its manifest; empty where unknown or absent */
+    uint64_t size;     /* bytes; 0: unknown or absent */
+    struct str digest; /* "sha256:..." of its manifest; empty: unknown or absent */
 };
 
-/* A blob (a layer, as a rule) that the runtime fetches now, or left half-fetched. containerd's
- * word. */
+/* A blob, usually a layer, that the runtime downloads now or downloaded in part. "Ingest" is
+ * containerd's word. */
 struct ingest {
     struct str digest; /* "sha256:..." */
     uint64_t bytes;    /* so far */
     uint64_t total;    /* 0: unknown */
     int64_t begun_us;  /* wall */
-    int64_t moved_us;  /* wall; when bytes last came */
+    int64_t moved_us;  /* wall; the last progress */
 };
 
 struct ingests_fact {
-    const struct ingest *ingests; /* all there are */
+    const struct ingest *ingests; /* all of them */
     size_t n;
 };
 
-/* Whose a blob is: the repositories that have a manifest or an index on this node which names it.
- * Their hosts are without a port: containerd's labels are.
- */
+/* The owners of a blob: the repositories with a manifest or index on this node that names it. Their
+ * hosts have no port, as in containerd's labels. */
 struct blob_fact {
     struct str digest;
     const struct str *repositories; /* "docker.io/library/busybox", each once */
     size_t n;
 };
 
-/* Where the runtime keeps its images. */
+/* The file system where the runtime stores images. */
 struct image_fs_fact {
     struct str mountpoint;
-    uint64_t used_bytes; /* 0: unknown, as of used_inodes */
+    uint64_t used_bytes; /* 0: unknown, also of used_inodes */
     uint64_t used_inodes;
 };
 
@@ -134,7 +133,7 @@ struct sandbox_fact {
     bool ready; /* at least one sandbox of the pod is ready */
 };
 
-/* A container exists in the runtime: its image was there. */
+/* A container exists in the runtime, so its image was present. */
 struct created_fact {
     struct str pod_uid;
     struct str container;
@@ -150,16 +149,16 @@ struct runtime_fact {
 
 enum observation_kind {
     OBSERVE_PODS_BEGIN,  /* a complete list of this node's pods follows */
-    OBSERVE_PODS_END,    /* ... and ends: pods not seen since PODS_BEGIN exist no more */
-    OBSERVE_POD,         /* a pod as it stands now */
+    OBSERVE_PODS_END,    /* ... and ends: pods not seen since PODS_BEGIN are gone */
+    OBSERVE_POD,         /* the present state of a pod */
     OBSERVE_POD_DELETED, /* pod.uid, pod.namespace and pod.name are set */
     OBSERVE_EVENT,
     OBSERVE_IMAGE,
     OBSERVE_SANDBOX,
-    OBSERVE_SANDBOXES_END, /* the runtime has been looked through: no other pod has a sandbox */
+    OBSERVE_SANDBOXES_END, /* all sandboxes were observed: no other pod has one */
     OBSERVE_CREATED,
     OBSERVE_RUNTIME,
-    OBSERVE_INGESTS, /* only from runtimes that tell */
+    OBSERVE_INGESTS, /* only from runtimes that report them */
     OBSERVE_BLOB,
     OBSERVE_IMAGE_FS,
 };

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What is asked of the container runtime, and how it goes: the labels of
- * imagepull_cri_request_duration_seconds and imagepull_cri_request_errors_total.
- * All read-only, and every method there is in this program (make check-binary).
+ * The calls to the container runtime, with their durations and errors. The names are labels of
+ * imagepull_cri_request_duration_seconds and imagepull_cri_request_errors_total. These are all the
+ * methods in this program, and all of them only read (make check-binary).
  */
 
 #include <stdint.h>
@@ -33,10 +33,10 @@ const char *runtime_method_name(enum runtime_method method);
 /* gRPC's status codes; https://grpc.io/docs/guides/status-codes */
 #define RUNTIME_CODES 17u
 
-/* "DeadlineExceeded"; "Unknown" for a number that is none. */
+/* "DeadlineExceeded"; "Unknown" for an undefined number. */
 const char *runtime_code_name(unsigned code);
 
 struct runtime_calls {
-    struct histogram durations[METHOD_MAX];     /* of all calls, failed ones too */
+    struct histogram durations[METHOD_MAX];     /* of all calls, also failed ones */
     uint64_t errors[METHOD_MAX][RUNTIME_CODES]; /* [0] (OK) stays 0 */
 };

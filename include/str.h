@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * A view of text that somebody else owns: not terminated, may hold any byte
- * (NUL, invalid UTF-8). Valid as long as what it points into. `at` may be NULL
- * only where `len` is 0.
+ * A view of text that somebody else owns. It is not NUL-terminated and may hold any byte, also NUL
+ * and invalid UTF-8. `at` may be NULL only when `len` is 0.
  */
 
 #include <stdbool.h>
@@ -48,7 +47,7 @@ static inline bool str_ends(struct str s, struct str suffix)
            (suffix.len == 0 || memcmp(s.at + s.len - suffix.len, suffix.at, suffix.len) == 0);
 }
 
-/* Without its first `n` bytes; empty where it has fewer. */
+/* `s` without its first `n` bytes; empty if it has fewer. */
 static inline struct str str_skip(struct str s, size_t n)
 {
     if (n > s.len)
@@ -56,12 +55,13 @@ static inline struct str str_skip(struct str s, size_t n)
     return (struct str){ .at = s.at ? s.at + n : NULL, .len = s.len - n };
 }
 
+/* The first `n` bytes of `s`; all of it if it has fewer. */
 static inline struct str str_head(struct str s, size_t n)
 {
     return (struct str){ .at = s.at, .len = n < s.len ? n : s.len };
 }
 
-/* Where `needle` first begins in `s`, or NULL. An empty needle is found at the start. */
+/* The first occurrence of `needle` in `s`, or NULL. An empty needle is found at the start. */
 static inline const char *str_find(struct str s, struct str needle)
 {
     if (needle.len == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The few macros that the whole tree uses. */
+/* Macros that the whole tree uses. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 /* Runs `fn(&variable)` when the variable leaves its scope. */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
-/* Hands a pointer over: the value of `p`, and `p` is NULL afterwards. */
+/* Moves a pointer out of `p`: returns its value and sets `p` to NULL. */
 #define TAKE_PTR(p)                                                                                \
     ({                                                                                             \
         __typeof__(p) taken_ = (p);                                                                \
