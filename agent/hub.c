@@ -156,8 +156,8 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     snapshot.ready = !hub->reads_pods || correlate_listed(hub->correlate);
     pthread_mutex_unlock(&hub->mutex);
 
-    if (r == 0 && detail == SNAPSHOT_DETAIL)
-        r = correlate_advise(&snapshot);
+    if (r == 0)
+        r = correlate_complete(detail, &snapshot);
     if (r < 0) {
         snapshot_done(&snapshot);
         return err_set(err, r, "no memory for a snapshot of the incidents");

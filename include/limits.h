@@ -70,8 +70,10 @@
 #define LIMIT_IMAGE_VOLUMES_PER_POD 128u
 #define LIMIT_PULL_SECRETS_PER_POD 16u
 #define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the one unseen for longest is dropped */
-#define LIMIT_INCIDENTS 2048u           /* the oldest ended one is dropped */
-#define LIMIT_EVIDENCE_PER_INCIDENT 8u  /* the second oldest is dropped; the first is kept */
+/* Anybody who may write events can claim any count: it grows by this much per report at most. */
+#define LIMIT_EVENT_COUNT_STEP 1000u
+#define LIMIT_INCIDENTS 2048u          /* the oldest ended one is dropped */
+#define LIMIT_EVIDENCE_PER_INCIDENT 8u /* the second oldest is dropped; the first is kept */
 /* The last version of each pod. In a full table that of a deleted pod is dropped first; it counts
  * when that of an existing pod is dropped. */
 #define LIMIT_POD_VERSIONS 1024u

@@ -191,6 +191,8 @@ enum snapshot_detail {
 
 struct snapshot {
     struct arena arena;
+    const void **owned; /* shared memory (shared.h) with the texts of others */
+    size_t n_owned;
     struct instant taken;
     const char *node;
     const char *runtime_name; /* NULL while no runtime has answered */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshot.h"
 
+#include "shared.h"
 #include "util.h"
 
 const char *incident_state_name(enum incident_state state)
@@ -39,5 +40,8 @@ const char *effect_name(enum effect effect)
 
 void snapshot_done(struct snapshot *snapshot)
 {
+    for (size_t i = 0; i < snapshot->n_owned; i++)
+        shared_unref(snapshot->owned[i]);
+    snapshot->n_owned = 0;
     arena_done(&snapshot->arena);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/incidents/correlate.h"
 
-#include <errno.h>
-
-#include "agent/incidents/state.h"
+#include "agent/incidents/table.h"
+#include "agent/incidents/wanted.h"
+#include "agent/incidents/witness_cri.h"
+#include "agent/incidents/witness_event.h"
+#include "agent/incidents/witness_pod.h"
 #include "mem.h"
 #include "util.h"
 
@@ -15,15 +17,17 @@ struct correlate *correlate_new(const struct correlate_config *config, struct in
 
     if (!c)
         return NULL;
-    c->started = now;
-    c->look = 1;
-    c->max_registries = config->max_registries;
-    c->stall_after_us = config->stall_after_us;
-    c->registries = mem_zalloc((c->max_registries + 1) * sizeof(*c->registries));
-    if (!c->registries) {
+    if (registries_init(&c->registries, &c->counters, config->max_registries) < 0) {
         mem_free(c);
         return NULL;
     }
+    pods_init(&c->pods, &c->counters, now);
+    incidents_init(&c->incidents, &c->counters, &c->registries, &c->pods);
+    ingests_init(&c->ingests, &c->counters, config->stall_after_us);
+    images_init(&c->images, &c->registries, &c->incidents, &c->ingests, &c->pods);
+    c->stalls = (struct stalls){
+        .pods = &c->pods, .incidents = &c->incidents, .ingests = &c->ingests, .images = &c->images
+    };
     return c;
 }
 
@@ -31,100 +35,49 @@ void correlate_free(struct correlate *c)
 {
     if (!c)
         return;
-    incidents_free(c);
-    pods_free(c);
-    images_free(c);
-    ingests_free(c);
-    heard_free(c);
-    registries_free(c);
-    mem_free(c->runtime_name);
-    mem_free(c->runtime_version);
-    mem_free(c->fs_mountpoint);
+    incidents_done(&c->incidents);
+    pods_done(&c->pods);
+    images_done(&c->images);
+    ingests_done(&c->ingests);
+    recent_done(&c->recent);
+    runtime_done(&c->runtime);
+    registries_done(&c->registries);
     mem_free(c);
 }
 
 void correlate_limit_hit(struct correlate *c, enum limit limit)
 {
-    c->limit_hits[limit]++;
+    counters_limit_hit(&c->counters, limit);
 }
 
-static void pod_deleted(struct correlate *c, struct pod *pod, struct instant now)
+static int take_runtime(struct correlate *c, const struct runtime_fact *fact, struct instant now)
 {
-    incidents_end(c, pod, NULL, INCIDENT_GONE, now);
-    pod_remove(c, pod);
-}
+    bool changed;
+    int r = runtime_take(&c->runtime, fact, &changed);
 
-/* What a complete list does not name was deleted while nobody watched. */
-static void list_ended(struct correlate *c, struct instant now)
-{
-    for (size_t b = 0; b < POD_BUCKETS; b++) {
-        struct pod *next;
-
-        for (struct pod *pod = c->pods[b]; pod; pod = next) {
-            next = pod->next;
-            if (pod->generation != c->generation)
-                pod_deleted(c, pod, now);
-        }
-    }
-    c->listing = false;
-    c->listed = true;
-}
-
-static int witness_runtime(struct correlate *c, const struct runtime_fact *fact, struct instant now)
-{
-    char *name = mem_str(str_head(fact->name, LIMIT_NAME_TEXT));
-    char *version = mem_str(str_head(fact->version, LIMIT_NAME_TEXT));
-
-    if (!name || !version) {
-        mem_free(name);
-        mem_free(version);
-        return -ENOMEM;
-    }
-    if (!c->runtime_name || strcmp(c->runtime_name, name) != 0)
-        ingests_forget(c, now);
-    mem_free(c->runtime_name);
-    mem_free(c->runtime_version);
-    c->runtime_name = name;
-    c->runtime_version = version;
-    return 0;
-}
-
-static int witness_image_fs(struct correlate *c, const struct image_fs_fact *fact)
-{
-    char *mountpoint = mem_str(str_head(fact->mountpoint, LIMIT_IMAGE_TEXT));
-
-    if (!mountpoint)
-        return -ENOMEM;
-    mem_free(c->fs_mountpoint);
-    c->fs_mountpoint = mountpoint;
-    c->fs_used_bytes = fact->used_bytes;
-    c->fs_used_inodes = fact->used_inodes;
-    return 0;
+    if (r == 0 && changed)
+        stalls_clear(&c->stalls, now);
+    return r;
 }
 
 static int take(struct correlate *c, const struct observation *observation, struct instant now)
 {
-    struct pod *pod;
-
     switch (observation->kind) {
     case OBSERVE_PODS_BEGIN:
-        c->generation++;
-        c->listing = true;
+        witness_pods_begin(c);
         return 0;
     case OBSERVE_PODS_END:
-        list_ended(c, now);
+        witness_pods_end(c, now);
         return 0;
     case OBSERVE_POD:
         return witness_pod(c, &observation->pod, now);
     case OBSERVE_POD_DELETED:
-        pod = pod_find(c, observation->pod.uid);
-        if (pod)
-            pod_deleted(c, pod, now);
+        witness_pod_deleted(c, observation->pod.uid, now);
         return 0;
     case OBSERVE_EVENT:
         return witness_event(c, &observation->event, now);
     case OBSERVE_IMAGE:
-        return witness_image(c, &observation->image, now);
+        return images_take(&c->images, &observation->image, now);
     case OBSERVE_SANDBOX:
         witness_sandbox(c, &observation->sandbox, now);
         return 0;
@@ -135,42 +88,70 @@ static int take(struct correlate *c, const struct observation *observation, stru
         witness_created(c, &observation->created, now);
         return 0;
     case OBSERVE_RUNTIME:
-        return witness_runtime(c, &observation->runtime, now);
+        return take_runtime(c, &observation->runtime, now);
     case OBSERVE_INGESTS:
-        return witness_ingests(c, &observation->ingests, now);
+        return stalls_take_ingests(&c->stalls, &observation->ingests, now);
     case OBSERVE_BLOB:
-        return witness_blob(c, &observation->blob, now);
+        return stalls_take_owner(&c->stalls, &observation->blob, now);
     case OBSERVE_IMAGE_FS:
-        return witness_image_fs(c, &observation->image_fs);
+        return runtime_take_image_fs(&c->runtime, &observation->image_fs);
     }
     return 0;
+}
+
+/* Counts again who waits for what, so that readers need not. */
+static void settle(struct correlate *c, struct instant now)
+{
+    if (!c->pods.changed && !c->images.changed)
+        return;
+    images_count(&c->images);
+    wanted_count_left_out(c, now);
+    c->pods.changed = c->images.changed = false;
+}
+
+static enum effect effect_since(const struct changes *before, const struct changes *after)
+{
+    if (after->opened != before->opened)
+        return EFFECT_OPENED;
+    if (after->ended != before->ended)
+        return EFFECT_ENDED;
+    return after->moved != before->moved ? EFFECT_MOVED : EFFECT_NONE;
 }
 
 int correlate_observe(struct correlate *c, const struct observation *observation,
                       struct instant now)
 {
-    const struct changes before = c->changes;
+    const struct changes before = c->counters.changes;
     int r;
 
-    /* A node may boot without a clock that is right: what was before us is told by time that
-     * passed. */
-    c->started.wall_us = now.wall_us - (now.mono_us - c->started.mono_us);
+    /* A node may boot with a wrong clock: compute the wall time of our start from the time that
+     * has passed. */
+    c->pods.started.wall_us = now.wall_us - (now.mono_us - c->pods.started.mono_us);
     r = take(c, observation, now);
-    heard_note(c, observation, &before, now);
+    settle(c, now);
+    recent_note(&c->recent, &c->pods, observation, effect_since(&before, &c->counters.changes),
+                now);
     return r;
 }
 
 void correlate_tick(struct correlate *c, struct instant now)
 {
-    incidents_forget(c, now);
-    if (now.mono_us < c->next_sweep_us)
-        return;
-    c->next_sweep_us = now.mono_us + SWEEP_US;
-    images_forget(c, now.mono_us);
-    registries_forget(c, now);
+    incidents_tick(&c->incidents, now);
+    if (now.mono_us >= c->next_sweep_us) {
+        c->next_sweep_us = now.mono_us + SWEEP_US;
+        images_forget(&c->images, now);
+        registries_forget(&c->registries, &c->pods, now);
+    }
+    settle(c, now);
+    wanted_count_left_out(c, now); /* a pod can need events because time has passed */
+}
+
+size_t correlate_waiting(const struct correlate *c)
+{
+    return c->pods.waiting;
 }
 
 bool correlate_listed(const struct correlate *c)
 {
-    return c->listed;
+    return c->pods.listed;
 }

@@ -4,13 +4,14 @@
 /*
  * The incident table: raw facts in, incidents and counters out.
  *
- * One incident per (pod uid, container, image). Three witnesses speak of it,
- * late, twice or in any order: the pod's status, the kubelet's events, the
- * runtime. Pure: it gets `now`, owns no thread, does no I/O and is not locked;
- * the caller serialises all calls.
+ * One incident per (pod uid, container, image). Three witnesses report about it, late, twice or in
+ * any order: the pod's status, the kubelet's events, the runtime. Pure: it gets `now`, owns no
+ * thread, does no I/O and has no lock; the caller serialises all calls.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "clock.h"
 #include "observation.h"
@@ -24,37 +25,39 @@ struct correlate_config {
     int64_t stall_after_us; /* --stall-after; 0: nobody looks for stalls */
 };
 
-/* `now` is when this process began to look. NULL: no memory. */
+/* `now` is when this process began to watch. NULL: no memory. */
 struct correlate *correlate_new(const struct correlate_config *config, struct instant now);
 void correlate_free(struct correlate *correlate); /* accepts NULL */
 
-/* Takes one fact. 0, or -ENOMEM: the fact was lost in whole or part, what was known stays valid. */
+/* Takes one fact. 0, or -ENOMEM: the fact was lost in whole or in part, what was known stays valid.
+ */
 int correlate_observe(struct correlate *correlate, const struct observation *observation,
                       struct instant now);
 
-/* What time alone changes: late bookings, ended incidents to forget. Cheap; call it before looking.
- */
+/* What time alone changes: late bookings, ended incidents to forget. Call it before reading. */
 void correlate_tick(struct correlate *correlate, struct instant now);
 
-/* A cap was reached elsewhere; counted with those of the table itself. */
+/* A limit was reached elsewhere; counted with those of the table itself. */
 void correlate_limit_hit(struct correlate *correlate, enum limit limit);
 
-/* See sink.h. `ret` is initialised here; what finds no memory is left out. */
-void correlate_wanted(struct correlate *correlate, struct instant now, struct wanted *ret);
+/* See sink.h. `ret` is initialised here; without memory something is left out. */
+void correlate_wanted(const struct correlate *correlate, struct instant now, struct wanted *ret);
 
 /* How many containers of this node wait for their image or their start now. */
 size_t correlate_waiting(const struct correlate *correlate);
 
-/* Whether a complete pod list has been seen. */
+/* Whether a complete pod list was read. */
 bool correlate_listed(const struct correlate *correlate);
 
 /*
- * Fills incidents, registries, reasons, limit hits and the runtime of `ret`, whose arena is
- * initialised. 0 or -ENOMEM (the caller gives up the snapshot).
+ * Fills incidents, images, registries, counters and the runtime of `ret`, whose arena and `taken`
+ * are set. 0 or -ENOMEM; snapshot_done() in both cases.
  */
-int correlate_snapshot(struct correlate *correlate, enum snapshot_detail detail,
+int correlate_snapshot(const struct correlate *correlate, enum snapshot_detail detail,
                        struct snapshot *ret);
 
-/* Completes a snapshot with detail: the advice, and which images are stalled. Needs no lock. 0 or
- * -ENOMEM. */
-int correlate_advise(struct snapshot *snapshot);
+/*
+ * Adds what needs no table: the registries' pulls in progress and, with detail, which images are
+ * stalled, what waits behind a stall, and the advice. Call it without the lock. 0 or -ENOMEM.
+ */
+int correlate_complete(enum snapshot_detail detail, struct snapshot *snapshot);

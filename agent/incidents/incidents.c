@@ -8,29 +8,27 @@
  *   open -> FAILING --> BACKING_OFF        the pull fails, the kubelet waits, it tries again
  *            |  ^             |
  *            v  |             |
- *           STALLED           |            bytes stopped coming and nobody says so
+ *           STALLED           |            no bytes come, and no witness reports an error
  *            |                |
  *            '-------+--------'
  *                    v
- *          RECOVERED or GONE               the image is there; or nobody wants it any more
+ *          RECOVERED or GONE               the image is present; or no pod needs it any more
  *
- * An ended incident stays ended and is kept for a while for people to look at;
- * when the same pull fails again, that is a new one.
+ * An ended incident stays ended. It is kept for a while for people to read. When the same pull
+ * fails again, that is a new incident.
  */
+
+#include "agent/incidents/incidents.h"
 
 #include <assert.h>
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
-#include "agent/incidents/correlate.h"
-#include "agent/incidents/state.h"
 #include "mem.h"
+#include "shared.h"
 #include "util.h"
 
 #define KEEP_ENDED_US (10 * MINUTE)
-
-/* A witness' wall time may be cut to the second; so much older still is the same moment. */
-#define SAME_MOMENT_US (2 * SEC)
 
 #define MISSING_SECRET_FRESH_US (10 * MINUTE)
 
@@ -45,36 +43,33 @@ static const unsigned moves[] = {
 };
 _Static_assert(ARRAY_SIZE(moves) == INCIDENT_STATE_MAX, "a state without its moves");
 
-void incident_move(struct correlate *c, struct incident *incident, enum incident_state next)
+void incidents_init(struct incidents *incidents, struct counters *counters,
+                    struct registries *registries, const struct pods *pods)
+{
+    incidents->counters = counters;
+    incidents->registries = registries;
+    incidents->pods = pods;
+}
+
+void incident_move(struct incidents *incidents, struct incident *incident, enum incident_state next)
 {
     if (incident->state == next)
         return;
     assert(moves[incident->state] & (1u << next));
     incident->state = next;
-    c->changes.moved++;
-}
-
-static void evidence_drop(struct correlate *c, struct evidence *evidence)
-{
-    c->evidence_bytes -= strlen(evidence->text);
-    mem_free(evidence->reason);
-    mem_free(evidence->text);
+    incidents->counters->changes.moved++;
 }
 
 static void incident_free(struct incident *incident)
 {
     if (!incident)
         return;
-    mem_free(incident->namespace);
-    mem_free(incident->pod);
-    mem_free(incident->pod_uid);
-    mem_free(incident->container);
-    mem_free(incident->image);
-    mem_free(incident->registry);
-    mem_free(incident->message);
-    stall_done(&incident->stall);
-    texts_free(incident->secrets, incident->n_secrets);
-    texts_free(incident->missing_secrets, incident->n_missing_secrets);
+    shared_unref(incident->pull);
+    shared_unref(incident->message);
+    shared_unref(incident->stall.digest);
+    shared_unref(incident->evidence);
+    shared_unref(incident->secrets);
+    shared_unref(incident->missing_secrets);
     mem_free(incident);
 }
 
@@ -83,59 +78,148 @@ static void incident_freep(struct incident **incident)
     incident_free(*incident);
 }
 
+/* --- finding -------------------------------------------------------------- */
+
+static struct incident **bucket_of(struct incidents *incidents, uint64_t pod_hash)
+{
+    return &incidents->buckets[pod_hash % INCIDENT_BUCKETS];
+}
+
+static struct incident *next_of_pod(const struct incidents *incidents, const struct pod *pod,
+                                    const struct incident *after)
+{
+    struct incident *i =
+        after ? after->next_of_bucket : incidents->buckets[pod->hash % INCIDENT_BUCKETS];
+
+    while (i && (i->pull->pod_hash != pod->hash || strcmp(i->pull->pod_uid, pod->uid) != 0))
+        i = i->next_of_bucket;
+    return i;
+}
+
+struct incident *incident_next_open(const struct incidents *incidents, const struct pod *pod,
+                                    const struct incident *after)
+{
+    struct incident *i = next_of_pod(incidents, pod, after);
+
+    while (i && !incident_state_open(i->state))
+        i = next_of_pod(incidents, pod, i);
+    return i;
+}
+
+struct incident_key incident_key_of(struct pod *pod, const struct container *container)
+{
+    return (struct incident_key){
+        .pod = pod,
+        .container = str_from(container->name),
+        .kind = container->kind,
+        .image = str_from(container->image),
+        .image_hash = container->image_hash,
+    };
+}
+
+static bool is_of_image(const struct pull *pull, const struct incident_key *key)
+{
+    return pull->image_hash == key->image_hash && image_same(str_from(pull->image), key->image);
+}
+
 static bool is_about(const struct incident *incident, const struct incident_key *key)
 {
-    return strcmp(incident->pod_uid, key->pod->uid) == 0 &&
-           str_eq(str_from(incident->container), key->container) && incident->kind == key->kind &&
-           image_same(str_from(incident->image), key->image);
+    return str_eq(str_from(incident->pull->container), key->container) &&
+           incident->pull->kind == key->kind && is_of_image(incident->pull, key);
 }
 
-struct incident *incident_find_open(struct correlate *c, const struct incident_key *key)
+struct incident *incident_find_open(const struct incidents *incidents,
+                                    const struct incident_key *key)
 {
-    for (struct incident *i = c->incidents; i; i = i->next)
-        if (incident_state_open(i->state) && is_about(i, key))
-            return i;
-    return NULL;
+    struct incident *i = NULL;
+
+    do
+        i = incident_next_open(incidents, key->pod, i);
+    while (i && !is_about(i, key));
+    return i;
 }
 
-struct incident *incident_find_ended(struct correlate *c, const struct incident_key *key)
+struct incident *incident_find_ended(const struct incidents *incidents,
+                                     const struct incident_key *key)
 {
     struct incident *newest = NULL;
 
-    for (struct incident *i = c->incidents; i; i = i->next)
+    for (struct incident *i = next_of_pod(incidents, key->pod, NULL); i;
+         i = next_of_pod(incidents, key->pod, i))
         if (!incident_state_open(i->state) && is_about(i, key))
             newest = i;
     return newest;
 }
 
-/* One volume can be mounted by several containers: its pulls are counted once for all of them. */
-static bool is_first_of_volume(const struct correlate *c, const struct incident_key *key)
+bool incidents_failed_on(const struct incidents *incidents, struct str image)
 {
-    for (const struct incident *i = c->incidents; i; i = i->next)
-        if (incident_state_open(i->state) && i->kind == CONTAINER_IMAGE_VOLUME &&
-            strcmp(i->pod_uid, key->pod->uid) == 0 && image_same(str_from(i->image), key->image))
-            return false;
-    return true;
+    const struct incident_key key = { .image = image, .image_hash = image_hash(image) };
+
+    for (const struct incident *i = incidents->first; i; i = i->next)
+        if (incident_state_open(i->state) && !i->stalled_only && is_of_image(i->pull, &key))
+            return true;
+    return false;
 }
 
-static void incident_unlink(struct correlate *c, struct incident **link, struct instant now)
+/* Another open incident of the same image volume of the same pod. */
+static struct incident *other_of_volume(const struct incidents *incidents,
+                                        const struct incident_key *key,
+                                        const struct incident *incident)
 {
-    struct incident *incident = *link;
+    for (struct incident *i = incident_next_open(incidents, key->pod, NULL); i;
+         i = incident_next_open(incidents, key->pod, i))
+        if (i != incident && i->pull->kind == CONTAINER_IMAGE_VOLUME && is_of_image(i->pull, key))
+            return i;
+    return NULL;
+}
 
-    attempts_overdue(c, incident, true, now); /* nothing that was seen goes uncounted */
-    *link = incident->next;
-    c->n_incidents--;
-    for (size_t i = 0; i < incident->n_evidence; i++)
-        evidence_drop(c, &incident->evidence[i]);
+/* --- adding and removing -------------------------------------------------- */
+
+static void incident_insert(struct incidents *incidents, struct incident *incident)
+{
+    struct incident **tail = bucket_of(incidents, incident->pull->pod_hash);
+
+    while (*tail)
+        tail = &(*tail)->next_of_bucket;
+    *tail = incident;
+    incident->previous = incidents->last;
+    if (incidents->last)
+        incidents->last->next = incident;
+    else
+        incidents->first = incident;
+    incidents->last = incident;
+    incidents->n++;
+}
+
+static void incident_remove(struct incidents *incidents, struct incident *incident,
+                            struct instant now)
+{
+    struct incident **link = bucket_of(incidents, incident->pull->pod_hash);
+
+    /* Nothing that was seen stays uncounted. */
+    attempts_book_overdue(&incident->attempts, incident->pull, incidents->registries, true, now);
+    while (*link != incident)
+        link = &(*link)->next_of_bucket;
+    *link = incident->next_of_bucket;
+    if (incident->previous)
+        incident->previous->next = incident->next;
+    else
+        incidents->first = incident->next;
+    if (incident->next)
+        incident->next->previous = incident->previous;
+    else
+        incidents->last = incident->previous;
+    incidents->n--;
+    incidents->evidence_bytes -= incident->evidence ? incident->evidence->text_bytes : 0;
     incident_free(incident);
 }
 
 /* Makes room for one more. */
-static bool forget_oldest_ended(struct correlate *c, struct instant now)
+static bool forget_oldest_ended(struct incidents *incidents, struct instant now)
 {
-    for (struct incident **link = &c->incidents; *link; link = &(*link)->next) {
-        if (!incident_state_open((*link)->state)) {
-            incident_unlink(c, link, now);
+    for (struct incident *i = incidents->first; i; i = i->next) {
+        if (!incident_state_open(i->state)) {
+            incident_remove(incidents, i, now);
             return true;
         }
     }
@@ -143,8 +227,8 @@ static bool forget_oldest_ended(struct correlate *c, struct instant now)
 }
 
 /*
- * What failed for the first time in a pod's life that was watched from its beginning: all that
- * events ever said of it counts. Else only what is not older than the incident.
+ * For the first failure of a pod that was watched from its creation, all that events ever counted
+ * is of this incident. Else only what is not older than the incident.
  */
 static int64_t since(const struct pod *pod, bool fresh, struct instant now)
 {
@@ -153,229 +237,79 @@ static int64_t since(const struct pod *pod, bool fresh, struct instant now)
     return pod->fresh && !pod->failed ? 0 : now.wall_us - SAME_MOMENT_US;
 }
 
-int incident_open(struct correlate *c, const struct incident_key *key, bool fresh,
+static const struct pull *pull_of(const struct incident_key *key)
+{
+    return pull_new(&(struct pull_parts){
+        .namespace = str_from(key->pod->namespace),
+        .pod = str_from(key->pod->name),
+        .pod_uid = str_from(key->pod->uid),
+        .container = key->container,
+        .kind = key->kind,
+        .image = key->image,
+        .image_hash = key->image_hash,
+    });
+}
+
+int incident_open(struct incidents *incidents, const struct incident_key *key, bool fresh,
                   struct instant now, struct incident **ret)
 {
     CLEANUP(incident_freep) struct incident *incident = NULL;
-    char registry[LIMIT_NAME_TEXT];
-    struct incident **tail = &c->incidents;
 
-    if (c->n_incidents >= LIMIT_INCIDENTS) {
-        correlate_limit_hit(c, LIMIT_HIT_INCIDENTS);
-        if (!forget_oldest_ended(c, now))
+    if (incidents->n >= LIMIT_INCIDENTS) {
+        counters_limit_hit(incidents->counters, LIMIT_HIT_INCIDENTS);
+        if (!forget_oldest_ended(incidents, now))
             return -ENOSPC;
     }
     incident = mem_zalloc(sizeof(*incident));
     if (!incident)
         return -ENOMEM;
-    image_registry(key->image, registry);
-    incident->namespace = mem_strdup(key->pod->namespace);
-    incident->pod = mem_strdup(key->pod->name);
-    incident->pod_uid = mem_strdup(key->pod->uid);
-    incident->container = mem_str(key->container);
-    incident->image = mem_str(str_head(key->image, LIMIT_IMAGE_TEXT - 1));
-    incident->registry = mem_strdup(registry);
-    incident->message = mem_strdup("");
-    if (!incident->namespace || !incident->pod || !incident->pod_uid || !incident->container ||
-        !incident->image || !incident->registry || !incident->message)
+    incident->pull = pull_of(key);
+    if (!incident->pull)
         return -ENOMEM;
 
-    incident->kind = key->kind;
     incident->state = INCIDENT_FAILING;
     incident->verdict = (struct verdict){
         .cause = CAUSE_UNKNOWN, .reason = REASON_BACK_OFF_ONLY, .stage = STAGE_MAX, .rule = "none"
     };
-    incident->fresh = fresh;
-    incident->books = key->kind != CONTAINER_IMAGE_VOLUME || is_first_of_volume(c, key);
+    /* Several containers can mount one volume: its pulls are counted once for all of them. */
+    incident->attempts.books =
+        key->kind != CONTAINER_IMAGE_VOLUME || !other_of_volume(incidents, key, NULL);
+    incident->attempts.fresh = fresh;
+    incident->attempts.since_us = since(key->pod, fresh, now);
     incident->opened_us = now.mono_us;
     incident->opened_wall_us = now.wall_us;
-    incident->since_us = since(key->pod, fresh, now);
     incident->first_failure_us = now.wall_us;
-    incident->first_failure_exact = fresh && !c->listing;
+    incident->first_failure_exact = fresh && !incidents->pods->listing;
     incident->last_failure_us = now.wall_us;
     incident->last_failure_mono_us = now.mono_us;
-    attempts_start(key->pod, incident);
+    attempts_start(&incident->attempts, incident->pull, &key->pod->events);
 
-    while (*tail)
-        tail = &(*tail)->next;
-    *tail = *ret = TAKE_PTR(incident);
-    c->n_incidents++;
-    c->changes.opened++;
+    *ret = incident;
+    incident_insert(incidents, TAKE_PTR(incident));
+    incidents->counters->changes.opened++;
     return 0;
 }
 
-static void keep_texts(char ***kept, size_t *n_kept, char *const *from, size_t n)
-{
-    struct str texts[LIMIT_PULL_SECRETS_PER_POD] = { { .len = 0 } };
-
-    if (n > ARRAY_SIZE(texts))
-        n = ARRAY_SIZE(texts);
-    for (size_t i = 0; i < n; i++)
-        texts[i] = str_from(from[i]);
-    texts_replace(kept, n_kept, texts, n); /* without memory the names are missing, no more */
-}
-
-/* A volume's pull is counted by one incident; when that one ends, another one goes on counting. */
-static struct incident *heir_of(struct correlate *c, const struct incident *incident)
-{
-    if (incident->kind != CONTAINER_IMAGE_VOLUME || !incident->books)
-        return NULL;
-    for (struct incident *i = c->incidents; i; i = i->next)
-        if (i != incident && incident_state_open(i->state) && i->kind == CONTAINER_IMAGE_VOLUME &&
-            strcmp(i->pod_uid, incident->pod_uid) == 0 &&
-            image_same(str_from(i->image), str_from(incident->image)))
-            return i;
-    return NULL;
-}
-
-static int64_t duration(const struct incident *incident, struct instant now)
-{
-    int64_t before_us = incident->opened_wall_us - incident->first_failure_us;
-
-    return now.mono_us - incident->opened_us + (before_us > 0 ? before_us : 0);
-}
-
-void incident_end(struct correlate *c, struct incident *incident, struct pod *pod,
-                  enum incident_state how, struct instant now)
-{
-    struct incident *heir = heir_of(c, incident);
-
-    incident->verdict = incident_verdict(incident, pod);
-    if (how == INCIDENT_RECOVERED)
-        histogram_add(&c->recoveries[incident->verdict.cause], &histogram_recovery_bounds,
-                      duration(incident, now));
-    keep_texts(&incident->secrets, &incident->n_secrets, pod->secrets, pod->n_secrets);
-    keep_texts(&incident->missing_secrets, &incident->n_missing_secrets, pod->missing_secrets,
-               incident_missing_secrets(incident, pod));
-
-    if (heir)
-        heir->books = true; /* and what the events said so far stays with it */
-    else
-        attempts_end(pod, incident);
-    pod->failed = true;
-    incident_move(c, incident, how);
-    c->changes.ended++;
-    incident->ended_us = now.wall_us;
-    incident->forget_us = now.mono_us + KEEP_ENDED_US;
-}
-
-void incidents_end(struct correlate *c, struct pod *pod, const char *container,
-                   enum incident_state how, struct instant now)
-{
-    for (struct incident *i = c->incidents; i; i = i->next)
-        if (incident_state_open(i->state) && strcmp(i->pod_uid, pod->uid) == 0 &&
-            (!container || strcmp(i->container, container) == 0))
-            incident_end(c, i, pod, how, now);
-}
-
-/* Whether it is known already; then it is as new as `at_us`. */
-static bool evidence_again(struct incident *incident, enum witness witness, struct str reason,
-                           struct str text, int64_t at_us)
-{
-    for (size_t i = 0; i < incident->n_evidence; i++) {
-        struct evidence *known = &incident->evidence[i];
-
-        if (known->witness == witness &&
-            str_eq(str_from(known->reason), str_head(reason, LIMIT_NAME_TEXT)) &&
-            str_eq(str_from(known->text), text)) {
-            if (at_us > known->at_us)
-                known->at_us = at_us;
-            return true;
-        }
-    }
-    return false;
-}
-
-int incident_evidence(struct correlate *c, struct incident *incident, enum witness witness,
-                      struct str reason, struct str text, int64_t at_us)
-{
-    struct evidence *list = incident->evidence;
-    struct evidence added = { .at_us = at_us, .witness = witness };
-
-    if (evidence_again(incident, witness, reason, text, at_us))
-        return 0;
-    if (c->evidence_bytes + text.len > LIMIT_EVIDENCE_BYTES) {
-        text.len = 0;
-        if (evidence_again(incident, witness, reason, text, at_us))
-            return 0;
-        correlate_limit_hit(c, LIMIT_HIT_EVIDENCE_BYTES);
-    }
-    added.reason = mem_str(str_head(reason, LIMIT_NAME_TEXT));
-    added.text = mem_str(text);
-    if (!added.reason || !added.text) {
-        mem_free(added.reason);
-        mem_free(added.text);
-        return -ENOMEM;
-    }
-    if (incident->n_evidence == LIMIT_EVIDENCE_PER_INCIDENT) {
-        /* How it began stays; the oldest of the others goes. */
-        evidence_drop(c, &list[1]);
-        memmove(&list[1], &list[2], (LIMIT_EVIDENCE_PER_INCIDENT - 2) * sizeof(list[1]));
-        incident->n_evidence--;
-    }
-    c->changes.moved++;
-    c->evidence_bytes += strlen(added.text);
-    list[incident->n_evidence++] = added;
-    return 0;
-}
-
-bool verdict_names_cause(const struct verdict *verdict, const struct message *message)
-{
-    if (verdict->reason == REASON_BACK_OFF_ONLY)
-        return false;
-    return verdict->reason != REASON_UNCLASSIFIED || message->n_parts > 0;
-}
+/* --- verdict -------------------------------------------------------------- */
 
 /*
- * kubelet speaks twice about one failed pull: ErrImagePull with the runtime's
- * own words, then ImagePullBackOff, which carries them only since 1.32. And
- * events come late or again. So words without a cause never replace words with
- * one, and older words never replace newer ones.
- *
- * kubelet: pkg/kubelet/images/image_manager.go, "Back-off pulling image".
- */
-int incident_hear(struct correlate *c, struct incident *incident, const struct testimony *testimony,
-                  const struct message *message, const struct verdict *verdict)
-{
-    bool caused = verdict_names_cause(verdict, message);
-    bool stale = testimony->witness != WITNESS_POD_STATUS && /* which is always of now */
-                 testimony->at_us + SAME_MOMENT_US < incident->verdict_at_us;
-
-    if (incident->caused ? caused && !stale : true) {
-        char *text = mem_str(message->text);
-
-        if (!text)
-            return -ENOMEM;
-        mem_free(incident->message);
-        incident->message = text;
-        if (incident->verdict.reason != verdict->reason)
-            c->changes.moved++;
-        incident->verdict = *verdict;
-        incident->caused = caused;
-        incident->verdict_at_us = testimony->at_us;
-    }
-    return incident_evidence(c, incident, testimony->witness, testimony->reason, message->text,
-                             testimony->at_us);
-}
-
-/*
- * The kubelet says it at each pull, and its spam filter lets one through in 300 s: where pulls go
- * on failing and nobody says so any more, somebody has made the Secret.
+ * The kubelet reports a missing Secret at each pull, but its spam filter lets one event through in
+ * 300 s. If pulls go on failing without such an event, somebody has created the Secret.
  */
 size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod)
 {
     bool fresh = incident->last_failure_us - pod->missing_at_us <= MISSING_SECRET_FRESH_US;
-    /* By the events' own time: one from long before the others was read again at our start. */
+    /* By the events' own time: after a start, old events are read again. */
     bool newest = pod->newest_event_us - pod->missing_event_us <= MISSING_SECRET_FRESH_US;
 
-    return fresh && newest ? pod->n_missing_secrets : 0;
+    return fresh && newest ? names_count(pod->missing_secrets) : 0;
 }
 
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod)
 {
     struct verdict verdict = incident->verdict;
 
-    /* The last try's words, where there was one, are not about this one. */
+    /* A message of an earlier try is not about this one. */
     if (incident->state == INCIDENT_STALLED)
         return (struct verdict){ .cause = CAUSE_NETWORK,
                                  .reason = REASON_PULL_STALLED,
@@ -385,30 +319,92 @@ struct verdict incident_verdict(const struct incident *incident, const struct po
         return verdict;
     if (verdict.cause == CAUSE_UNAUTHORIZED && incident_missing_secrets(incident, pod))
         verdict.reason = REASON_PULL_SECRET_MISSING;
-    else if (verdict.sent_unknown && pod->n_secrets)
+    else if (verdict.sent_unknown && names_count(pod->secrets))
         verdict.reason = REASON_BAD_CREDENTIALS;
     return verdict;
 }
 
-void incidents_forget(struct correlate *c, struct instant now)
+/* --- the end -------------------------------------------------------------- */
+
+static int64_t duration(const struct incident *incident, struct instant now)
 {
-    struct incident **link = &c->incidents;
+    int64_t before_us = incident->opened_wall_us - incident->first_failure_us;
 
-    while (*link) {
-        struct incident *i = *link;
+    return now.mono_us - incident->opened_us + (before_us > 0 ? before_us : 0);
+}
 
-        attempts_overdue(c, i, false, now);
+/* One incident counts a volume's pulls. When it ends, another one goes on counting. */
+static struct incident *successor_of(const struct incidents *incidents, struct pod *pod,
+                                     const struct incident *incident)
+{
+    const struct incident_key key = { .pod = pod,
+                                      .image = str_from(incident->pull->image),
+                                      .image_hash = incident->pull->image_hash };
+
+    if (incident->pull->kind != CONTAINER_IMAGE_VOLUME || !incident->attempts.books)
+        return NULL;
+    return other_of_volume(incidents, &key, incident);
+}
+
+void incident_end(struct incidents *incidents, struct incident *incident, struct pod *pod,
+                  enum incident_state how, struct instant now)
+{
+    struct incident *successor = successor_of(incidents, pod, incident);
+    struct counters *counters = incidents->counters;
+
+    incident->verdict = incident_verdict(incident, pod);
+    if (how == INCIDENT_RECOVERED)
+        histogram_add(&counters->recoveries[incident->verdict.cause], &histogram_recovery_bounds,
+                      duration(incident, now));
+    incident->secrets = shared_ref(pod->secrets);
+    if (incident_missing_secrets(incident, pod))
+        incident->missing_secrets = shared_ref(pod->missing_secrets);
+
+    if (successor)
+        successor->attempts.books = true; /* and it keeps what events counted so far */
+    else
+        attempts_end(&incident->attempts, incident->pull, &pod->events);
+    pod->failed = true;
+    incident_move(incidents, incident, how);
+    counters->changes.ended++;
+    incident->ended_us = now.wall_us;
+    incident->forget_us = now.mono_us + KEEP_ENDED_US;
+}
+
+void incidents_end(struct incidents *incidents, struct pod *pod, const char *container,
+                   enum incident_state how, struct instant now)
+{
+    for (struct incident *i = incident_next_open(incidents, pod, NULL); i;
+         i = incident_next_open(incidents, pod, i))
+        if (!container || strcmp(i->pull->container, container) == 0)
+            incident_end(incidents, i, pod, how, now);
+}
+
+void incidents_end_of_sandbox(struct incidents *incidents, struct pod *pod, int64_t since_us,
+                              struct instant now)
+{
+    for (struct incident *i = incident_next_open(incidents, pod, NULL); i;
+         i = incident_next_open(incidents, pod, i))
+        if (i->pull->kind == CONTAINER_SANDBOX && i->last_failure_us < since_us)
+            incident_end(incidents, i, pod, INCIDENT_RECOVERED, now);
+}
+
+void incidents_tick(struct incidents *incidents, struct instant now)
+{
+    struct incident *next;
+
+    for (struct incident *i = incidents->first; i; i = next) {
+        next = i->next;
+        attempts_book_overdue(&i->attempts, i->pull, incidents->registries, false, now);
         if (!incident_state_open(i->state) && now.mono_us >= i->forget_us)
-            incident_unlink(c, link, now);
-        else
-            link = &i->next;
+            incident_remove(incidents, i, now);
     }
 }
 
-void incidents_free(struct correlate *c)
+void incidents_done(struct incidents *incidents)
 {
     const struct instant never = { .mono_us = 0 };
 
-    while (c->incidents)
-        incident_unlink(c, &c->incidents, never);
+    while (incidents->first)
+        incident_remove(incidents, incidents->first, never);
 }

@@ -1,68 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/* The pods of this node and their containers, as last reported. */
+#include "agent/incidents/pods.h"
 
 #include <errno.h>
 
-#include "agent/classify/image_ref.h"
-#include "agent/incidents/correlate.h"
-#include "agent/incidents/state.h"
+#include "agent/incidents/pull.h"
+#include "hash.h"
 #include "mem.h"
+#include "shared.h"
 #include "util.h"
 
-void texts_free(char **list, size_t n)
+void pods_init(struct pods *pods, struct counters *counters, struct instant now)
 {
-    for (size_t i = 0; i < n; i++)
-        mem_free(list[i]);
-    mem_free(list);
+    pods->counters = counters;
+    pods->started = now;
+    pods->poll = 1;
 }
 
-int texts_replace(char ***list, size_t *n, const struct str *texts, size_t n_texts)
+static struct pod **bucket_of(struct pods *pods, uint64_t hash)
 {
-    char **fresh = NULL;
-
-    if (n_texts) {
-        fresh = mem_zalloc(n_texts * sizeof(*fresh));
-        if (!fresh)
-            return -ENOMEM;
-    }
-    for (size_t i = 0; i < n_texts; i++) {
-        fresh[i] = mem_str(str_head(texts[i], LIMIT_NAME_TEXT));
-        if (!fresh[i]) {
-            texts_free(fresh, i);
-            return -ENOMEM;
-        }
-    }
-    texts_free(*list, *n);
-    *list = fresh;
-    *n = n_texts;
-    return 0;
+    return &pods->buckets[hash % POD_BUCKETS];
 }
 
-static struct pod **bucket_of(struct correlate *c, struct str uid)
+struct pod *pod_find_hashed(const struct pods *pods, struct str uid, uint64_t hash)
 {
-    return &c->pods[hash_str(uid) % POD_BUCKETS];
-}
-
-struct pod *pod_find(const struct correlate *c, struct str uid)
-{
-    for (struct pod *pod = c->pods[hash_str(uid) % POD_BUCKETS]; pod; pod = pod->next)
-        if (str_eq(str_from(pod->uid), uid))
+    for (struct pod *pod = pods->buckets[hash % POD_BUCKETS]; pod; pod = pod->next_of_bucket)
+        if (pod->hash == hash && str_eq(str_from(pod->uid), uid))
             return pod;
     return NULL;
 }
 
-struct pod *pod_find_named(const struct correlate *c, struct str uid)
+struct pod *pod_find(const struct pods *pods, struct str uid)
 {
-    struct pod *found = pod_find(c, uid);
+    return pod_find_hashed(pods, uid, hash_str(uid));
+}
 
-    /* Events and CRI know a static pod by the hash of its manifest; while its mirror is replaced
-     * there are two. */
-    for (size_t i = 0; i < POD_BUCKETS && !(found && !found->terminal); i++)
-        for (struct pod *pod = c->pods[i]; pod; pod = pod->next)
-            if (pod->mirror_uid && str_eq(str_from(pod->mirror_uid), uid) &&
-                (!found || found->terminal))
-                found = pod;
+struct pod *pod_find_named(const struct pods *pods, struct str uid)
+{
+    struct pod *found = pod_find(pods, uid);
+
+    /* Events and CRI name a static pod by the hash of its manifest. While its mirror pod is
+     * replaced, two pods have this hash. */
+    for (struct pod *pod = pods->first; pod && !(found && !found->terminal); pod = pod->next)
+        if (pod->mirror_uid && str_eq(str_from(pod->mirror_uid), uid))
+            found = pod;
     return found;
 }
 
@@ -87,12 +67,6 @@ static void volumes_free(struct image_volume *volumes, size_t n)
     mem_free(volumes);
 }
 
-void event_seen_done(struct event_seen *seen)
-{
-    mem_free(seen->container);
-    mem_free(seen->image);
-}
-
 static void pod_free(struct pod *pod)
 {
     if (!pod)
@@ -103,11 +77,9 @@ static void pod_free(struct pod *pod)
     mem_free(pod->mirror_uid);
     containers_free(pod->containers, pod->n_containers);
     volumes_free(pod->volumes, pod->n_volumes);
-    texts_free(pod->secrets, pod->n_secrets);
-    texts_free(pod->missing_secrets, pod->n_missing_secrets);
-    for (size_t i = 0; i < pod->n_events; i++)
-        event_seen_done(&pod->events[i]);
-    mem_free(pod->events);
+    shared_unref(pod->secrets);
+    shared_unref(pod->missing_secrets);
+    event_objects_done(&pod->events);
     mem_free(pod);
 }
 
@@ -124,7 +96,16 @@ struct container *pod_container(const struct pod *pod, struct str name)
     return NULL;
 }
 
-static struct str image_kept(struct str image)
+struct str field_path_container(struct str field_path)
+{
+    const char *open = str_find(field_path, STR("{"));
+
+    if (!open || !str_ends(field_path, STR("}")))
+        return (struct str){ .len = 0 };
+    return str_span(open + 1, field_path.at + field_path.len - 1);
+}
+
+struct str image_kept(struct str image)
 {
     return str_head(image, LIMIT_IMAGE_TEXT - 1);
 }
@@ -144,48 +125,54 @@ static bool same_containers(const struct pod *pod, const struct pod_fact *fact, 
     return true;
 }
 
-/* Ephemeral containers are added and images change: build the list anew, keep what is known. */
+static void keep_known(struct container *to, struct container *known)
+{
+    to->preexisting = known->preexisting;
+    to->failed_start = known->failed_start;
+    if (known->image_hash == to->image_hash) {
+        to->begun_us = known->begun_us;
+        to->begun_wall_us = known->begun_wall_us;
+        to->tried_us = known->tried_us;
+        to->image_left_out = known->image_left_out;
+        to->registry_left_out = known->registry_left_out;
+    }
+    to->phase = known->phase;
+    to->pull = known->pull;
+    to->status = known->status;
+    to->replaced_status = known->replaced_status;
+    to->waiting_reason = TAKE_PTR(known->waiting_reason);
+}
+
+/* Ephemeral containers are added and images change: make the list again, keep what is known. */
 static int replace_containers(struct pod *pod, const struct pod_fact *fact, size_t n)
 {
-    struct container *fresh = mem_zalloc((n ? n : 1) * sizeof(*fresh));
+    struct container *made = mem_zalloc((n ? n : 1) * sizeof(*made));
 
-    if (!fresh)
+    if (!made)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         const struct container_fact *from = &fact->containers[i];
 
-        fresh[i].kind = from->kind;
-        fresh[i].name = mem_str(str_head(from->name, LIMIT_NAME_TEXT));
-        fresh[i].image = mem_str(image_kept(from->image));
-        fresh[i].image_hash = image_hash(image_kept(from->image));
-        fresh[i].always = str_eq(from->pull_policy, STR("Always"));
-        if (!fresh[i].name || !fresh[i].image) {
-            containers_free(fresh, i + 1);
+        made[i].kind = from->kind;
+        made[i].name = mem_str(str_head(from->name, LIMIT_NAME_TEXT));
+        made[i].image = mem_str(image_kept(from->image));
+        made[i].image_hash = image_hash(image_kept(from->image));
+        made[i].always = str_eq(from->pull_policy, STR("Always"));
+        if (!made[i].name || !made[i].image) {
+            containers_free(made, i + 1);
             return -ENOMEM;
         }
     }
     for (size_t i = 0; i < n; i++) {
-        struct container *known = pod_container(pod, str_from(fresh[i].name));
+        struct container *known = pod_container(pod, str_from(made[i].name));
 
-        fresh[i].found_so = known ? known->found_so : !pod->fresh && pod->n_containers == 0;
-        if (!known)
-            continue;
-        fresh[i].failed_start = known->failed_start;
-        if (known->image_hash == fresh[i].image_hash) {
-            fresh[i].begun_us = known->begun_us;
-            fresh[i].begun_wall_us = known->begun_wall_us;
-            fresh[i].tried_us = known->tried_us;
-            fresh[i].unasked = known->unasked;
-            fresh[i].unlisted = known->unlisted;
-        }
-        fresh[i].phase = known->phase;
-        fresh[i].pull = known->pull;
-        fresh[i].said = known->said;
-        fresh[i].replaced = known->replaced;
-        fresh[i].waiting_reason = TAKE_PTR(known->waiting_reason);
+        if (known)
+            keep_known(&made[i], known);
+        else
+            made[i].preexisting = !pod->fresh && pod->n_containers == 0;
     }
     containers_free(pod->containers, pod->n_containers);
-    pod->containers = fresh;
+    pod->containers = made;
     pod->n_containers = n;
     return 0;
 }
@@ -193,28 +180,28 @@ static int replace_containers(struct pod *pod, const struct pod_fact *fact, size
 static int replace_volumes(struct pod *pod, const struct pod_fact *fact)
 {
     size_t n = fact->n_image_volumes;
-    struct image_volume *fresh;
+    struct image_volume *made;
 
     /* A pod's volumes never change. */
     if (pod->n_volumes == n)
         return 0;
-    fresh = mem_zalloc((n ? n : 1) * sizeof(*fresh));
-    if (!fresh)
+    made = mem_zalloc((n ? n : 1) * sizeof(*made));
+    if (!made)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        fresh[i].reference = mem_str(image_kept(fact->image_volumes[i].reference));
-        if (!fresh[i].reference) {
-            volumes_free(fresh, i);
+        made[i].reference = mem_str(image_kept(fact->image_volumes[i].reference));
+        if (!made[i].reference) {
+            volumes_free(made, i);
             return -ENOMEM;
         }
     }
     volumes_free(pod->volumes, pod->n_volumes);
-    pod->volumes = fresh;
+    pod->volumes = made;
     pod->n_volumes = n;
     return 0;
 }
 
-static struct pod *pod_new(struct correlate *c, const struct pod_fact *fact)
+static struct pod *pod_new(const struct pods *pods, const struct pod_fact *fact)
 {
     CLEANUP(pod_freep) struct pod *pod = mem_zalloc(sizeof(*pod));
 
@@ -223,36 +210,52 @@ static struct pod *pod_new(struct correlate *c, const struct pod_fact *fact)
     pod->namespace = mem_str(str_head(fact->namespace, LIMIT_NAME_TEXT));
     pod->name = mem_str(str_head(fact->name, LIMIT_NAME_TEXT));
     pod->uid = mem_str(fact->uid);
+    pod->hash = hash_str(fact->uid);
     if (fact->mirror_uid.len)
         pod->mirror_uid = mem_str(fact->mirror_uid);
     if (!pod->namespace || !pod->name || !pod->uid || (fact->mirror_uid.len && !pod->mirror_uid))
         return NULL;
 
-    /* Creation times are whole seconds: one that is up to a second too early still is fresh. */
-    pod->fresh = !c->listing || fact->created_us + SEC > c->started.wall_us;
+    /* Creation times are whole seconds: a pod of our first second seems to be older than us. */
+    pod->fresh = !pods->listing || fact->created_us + SEC > pods->started.wall_us;
     return TAKE_PTR(pod);
 }
 
-int pod_upsert(struct correlate *c, const struct pod_fact *fact, struct pod **ret, bool *ret_new)
+static void pod_insert(struct pods *pods, struct pod *pod)
 {
-    struct pod *known = pod_find(c, fact->uid);
+    struct pod **bucket = bucket_of(pods, pod->hash);
+
+    pod->next_of_bucket = *bucket;
+    *bucket = pod;
+    pod->previous = pods->last;
+    if (pods->last)
+        pods->last->next = pod;
+    else
+        pods->first = pod;
+    pods->last = pod;
+    pods->n++;
+}
+
+int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret, bool *ret_new)
+{
+    struct pod *known = pod_find(pods, fact->uid);
     CLEANUP(pod_freep) struct pod *created = NULL;
     struct pod *pod = known;
     size_t n = fact->n_containers;
     int r;
 
     if (!pod) {
-        if (c->n_pods >= LIMIT_PODS) {
-            correlate_limit_hit(c, LIMIT_HIT_PODS);
+        if (pods->n >= LIMIT_PODS) {
+            counters_limit_hit(pods->counters, LIMIT_HIT_PODS);
             return -ENOSPC;
         }
-        pod = created = pod_new(c, fact);
+        pod = created = pod_new(pods, fact);
         if (!pod)
             return -ENOMEM;
     }
-    pod->generation = c->generation; /* it exists, whatever fails below */
+    pod->generation = pods->generation; /* it exists, even if something fails below */
     if (n > LIMIT_CONTAINERS_PER_POD) {
-        correlate_limit_hit(c, LIMIT_HIT_CONTAINERS);
+        counters_limit_hit(pods->counters, LIMIT_HIT_CONTAINERS);
         n = LIMIT_CONTAINERS_PER_POD;
     }
     if (!same_containers(pod, fact, n)) {
@@ -263,41 +266,44 @@ int pod_upsert(struct correlate *c, const struct pod_fact *fact, struct pod **re
     r = replace_volumes(pod, fact);
     if (r < 0)
         return r;
-    r = texts_replace(&pod->secrets, &pod->n_secrets, fact->pull_secrets, fact->n_pull_secrets);
+    r = names_replace(&pod->secrets, fact->pull_secrets, fact->n_pull_secrets);
     if (r < 0)
         return r;
     pod->terminal = fact->deleting || str_eq(fact->phase, STR("Succeeded")) ||
                     str_eq(fact->phase, STR("Failed"));
 
-    if (created) {
-        struct pod **bucket = bucket_of(c, fact->uid);
-
-        created->next = *bucket;
-        *bucket = TAKE_PTR(created);
-        c->n_pods++;
-    }
+    if (created)
+        pod_insert(pods, TAKE_PTR(created));
     *ret = pod;
     *ret_new = !known;
     return 0;
 }
 
-void pod_remove(struct correlate *c, struct pod *pod)
+void pod_remove(struct pods *pods, struct pod *pod)
 {
-    struct pod **link = bucket_of(c, str_from(pod->uid));
+    struct pod **link = bucket_of(pods, pod->hash);
 
     while (*link != pod)
-        link = &(*link)->next;
-    *link = pod->next;
-    c->n_pods--;
-    c->waiting -= pod->waiting;
+        link = &(*link)->next_of_bucket;
+    *link = pod->next_of_bucket;
+    if (pod->previous)
+        pod->previous->next = pod->next;
+    else
+        pods->first = pod->next;
+    if (pod->next)
+        pod->next->previous = pod->previous;
+    else
+        pods->last = pod->previous;
+    pods->n--;
+    pods->waiting -= pod->waiting;
+    pods->changed |= pod->waiting || pod->failing;
     pod_free(pod);
 }
 
-void pods_free(struct correlate *c)
+void pods_done(struct pods *pods)
 {
-    for (size_t i = 0; i < POD_BUCKETS; i++)
-        while (c->pods[i])
-            pod_remove(c, c->pods[i]);
+    while (pods->first)
+        pod_remove(pods, pods->first);
 }
 
 bool container_waits(const struct container *container, bool *blocked)
@@ -312,18 +318,35 @@ bool container_waits(const struct container *container, bool *blocked)
     return has_turn && container->pull != PULL_REFUSED && container->pull != PULL_DONE;
 }
 
-void pod_count_waiting(struct correlate *c, struct pod *pod)
+void pod_count_waiting(struct pods *pods, struct pod *pod)
 {
+    bool counted_before = pod->waiting || pod->failing;
     bool blocked = false;
 
-    c->waiting -= pod->waiting;
-    pod->waiting = 0;
+    pods->waiting -= pod->waiting;
+    pod->waiting = pod->failing = 0;
     for (size_t i = 0; i < pod->n_containers && !pod->terminal; i++) {
         struct container *container = &pod->containers[i];
         bool waits = container_waits(container, &blocked);
 
         pod->waiting += waits;
-        container->unasked = container->unasked && waits;
+        pod->failing += container->pull != PULL_SILENT && container->pull != PULL_DONE;
+        container->image_left_out = container->image_left_out && waits;
     }
-    c->waiting += pod->waiting;
+    pods->waiting += pod->waiting;
+    pods->changed |= counted_before || pod->waiting || pod->failing;
+}
+
+void pod_has_sandbox(struct pods *pods, struct pod *pod)
+{
+    pods->changed |= pod->no_sandbox_since_us && pod->waiting;
+    pod->no_sandbox_since_us = 0;
+}
+
+void pod_has_no_sandbox(struct pods *pods, struct pod *pod, struct instant now)
+{
+    if (pod->no_sandbox_since_us)
+        return;
+    pod->no_sandbox_since_us = now.mono_us;
+    pods->changed |= pod->waiting > 0;
 }

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/*
- * What was heard lately and what it did, for people who ask why. A ring; what the
- * runtime repeats at each look without effect is left out, else nothing else would
- * be in it.
- */
+#include "agent/incidents/recent.h"
 
 #include <errno.h>
 
 #include "agent/classify/redact.h"
-#include "agent/incidents/correlate.h"
-#include "agent/incidents/state.h"
-#include "mem.h"
+#include "shared.h"
 #include "util.h"
 
-/* The four texts of an entry, back to back in one piece of memory. */
 enum part { PART_NAMESPACE, PART_POD, PART_CONTAINER, PART_TEXT, PART_MAX };
 
 static bool is_polled(enum observation_kind kind)
@@ -31,9 +23,9 @@ static enum source_id source_of(enum observation_kind kind)
     return is_polled(kind) || kind == OBSERVE_RUNTIME ? SOURCE_CRI : SOURCE_PODS;
 }
 
-static void name_pod(const struct correlate *c, struct str uid, struct str *parts)
+static void name_pod(const struct pods *pods, struct str uid, struct str *parts)
 {
-    const struct pod *pod = pod_find_named(c, uid);
+    const struct pod *pod = pod_find_named(pods, uid);
 
     if (!pod)
         return;
@@ -41,7 +33,7 @@ static void name_pod(const struct correlate *c, struct str uid, struct str *part
     parts[PART_POD] = str_from(pod->name);
 }
 
-/* The first container that has something to say, or the first one. */
+/* The first container that waits with a message; else the first that waits with a reason. */
 static void name_container(const struct pod_fact *pod, struct str *parts)
 {
     for (size_t i = 0; i < pod->n_containers; i++) {
@@ -60,7 +52,7 @@ static void name_container(const struct pod_fact *pod, struct str *parts)
         parts[PART_TEXT] = pod->phase;
 }
 
-static void name_parts(const struct correlate *c, const struct observation *o, struct str *parts)
+static void name_parts(const struct pods *pods, const struct observation *o, struct str *parts)
 {
     switch (o->kind) {
     case OBSERVE_POD:
@@ -75,15 +67,15 @@ static void name_parts(const struct correlate *c, const struct observation *o, s
     case OBSERVE_EVENT:
         parts[PART_NAMESPACE] = o->event.namespace;
         parts[PART_POD] = o->event.pod_name;
-        parts[PART_CONTAINER] = event_container(o->event.field_path);
+        parts[PART_CONTAINER] = field_path_container(o->event.field_path);
         parts[PART_TEXT] = o->event.reason;
         return;
     case OBSERVE_CREATED:
-        name_pod(c, o->created.pod_uid, parts);
+        name_pod(pods, o->created.pod_uid, parts);
         parts[PART_CONTAINER] = o->created.container;
         return;
     case OBSERVE_SANDBOX:
-        name_pod(c, o->sandbox.pod_uid, parts);
+        name_pod(pods, o->sandbox.pod_uid, parts);
         parts[PART_TEXT] = o->sandbox.ready ? STR("ready") : STR("not ready");
         return;
     case OBSERVE_IMAGE:
@@ -104,113 +96,57 @@ static void name_parts(const struct correlate *c, const struct observation *o, s
     }
 }
 
-static char *join(const struct str *parts)
+/* A tenant chooses the bytes: none of them may end a text early. */
+static char *pack(char **at, struct str part)
 {
-    size_t len = 0;
-    char *text;
+    char *text = *at;
 
-    for (enum part i = 0; i < PART_MAX; i++)
-        len += str_head(parts[i], LIMIT_NAME_TEXT).len + 1;
-    text = mem_zalloc(len);
-    if (!text)
-        return NULL;
-    len = 0;
-    for (enum part i = 0; i < PART_MAX; i++) {
-        struct str part = str_head(parts[i], LIMIT_NAME_TEXT);
-
-        if (part.len)
-            memcpy(text + len, part.at, part.len);
-        for (size_t j = 0; j < part.len; j++)
-            if (text[len + j] == '\0')
-                text[len + j] = ' '; /* the end of a part is no tenant's to choose */
-        if (i == PART_TEXT)          /* the last one: what gets shorter leaves no gap */
-            text[len + redact(text + len, part.len)] = '\0';
-        len += part.len + 1;
-    }
+    shared_pack(at, part);
+    for (size_t i = 0; i < part.len; i++)
+        if (text[i] == '\0')
+            text[i] = ' ';
     return text;
 }
 
-static enum effect effect_since(const struct correlate *c, const struct changes *before)
+void recent_note(struct recent *recent, const struct pods *pods,
+                 const struct observation *observation, enum effect effect, struct instant now)
 {
-    if (c->changes.opened != before->opened)
-        return EFFECT_OPENED;
-    if (c->changes.ended != before->ended)
-        return EFFECT_ENDED;
-    return c->changes.moved != before->moved ? EFFECT_MOVED : EFFECT_NONE;
-}
-
-void heard_note(struct correlate *c, const struct observation *observation,
-                const struct changes *before, struct instant now)
-{
-    enum effect effect = effect_since(c, before);
     struct str parts[PART_MAX] = { { .len = 0 } };
-    struct heard *place = &c->heard[c->heard_next];
-    char *texts;
+    struct snapshot_observation *entry;
+    size_t bytes = sizeof(*entry);
+    char *at, *text;
 
-    c->n_recent++;
+    recent->n++;
     if (effect == EFFECT_NONE && is_polled(observation->kind))
         return;
-    name_parts(c, observation, parts);
-    texts = join(parts);
-    if (!texts)
+    name_parts(pods, observation, parts);
+    for (enum part i = 0; i < PART_MAX; i++) {
+        parts[i] = str_head(parts[i], LIMIT_NAME_TEXT);
+        bytes += parts[i].len + 1;
+    }
+    entry = shared_alloc(bytes);
+    if (!entry)
         return;
-    mem_free(place->texts);
-    *place = (struct heard){
-        .number = c->n_recent,
+    at = (char *)(entry + 1);
+    *entry = (struct snapshot_observation){
+        .number = recent->n,
         .at_us = now.wall_us,
         .source = source_of(observation->kind),
         .kind = observation->kind,
-        .texts = texts,
+        .namespace = pack(&at, parts[PART_NAMESPACE]),
+        .pod = pack(&at, parts[PART_POD]),
+        .container = pack(&at, parts[PART_CONTAINER]),
+        .text = text = pack(&at, parts[PART_TEXT]),
         .effect = effect,
     };
-    c->heard_next = (c->heard_next + 1) % LIMIT_RECENT;
+    text[redact(text, parts[PART_TEXT].len)] = '\0';
+    shared_unref(recent->ring[recent->next]);
+    recent->ring[recent->next] = entry;
+    recent->next = (recent->next + 1) % LIMIT_RECENT;
 }
 
-void heard_free(struct correlate *c)
+void recent_done(struct recent *recent)
 {
     for (size_t i = 0; i < LIMIT_RECENT; i++)
-        mem_free(c->heard[i].texts);
-}
-
-static int view_one(const struct heard *from, struct arena *arena, struct snapshot_observation *to)
-{
-    const char *texts[PART_MAX];
-    const char *at = from->texts;
-
-    for (enum part i = 0; i < PART_MAX; i++) {
-        texts[i] = arena_str(arena, str_from(at));
-        if (!texts[i])
-            return -ENOMEM;
-        at += strlen(at) + 1;
-    }
-    *to = (struct snapshot_observation){
-        .number = from->number,
-        .at_us = from->at_us,
-        .source = from->source,
-        .kind = from->kind,
-        .namespace = texts[PART_NAMESPACE],
-        .pod = texts[PART_POD],
-        .container = texts[PART_CONTAINER],
-        .text = texts[PART_TEXT],
-        .effect = from->effect,
-    };
-    return 0;
-}
-
-int view_heard(const struct correlate *c, struct snapshot *ret)
-{
-    struct snapshot_observation *list = arena_alloc(&ret->arena, LIMIT_RECENT * sizeof(*list));
-    size_t n = 0;
-
-    if (!list)
-        return -ENOMEM;
-    for (size_t i = 0; i < LIMIT_RECENT; i++) {
-        const struct heard *from = &c->heard[(c->heard_next + i) % LIMIT_RECENT];
-
-        if (from->texts && view_one(from, &ret->arena, &list[n++]) < 0)
-            return -ENOMEM;
-    }
-    ret->recent = list;
-    ret->n_recent = n;
-    return 0;
+        shared_unref(recent->ring[i]);
 }

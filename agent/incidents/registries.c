@@ -1,107 +1,135 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/incidents/registries.h"
 
-/*
- * Counters by registry. Pods choose registries, so their number is capped: the
- * row behind the last one, "other", counts for all that found no place. A place
- * is free again an hour after the last pod that named its registry.
- */
+#include <errno.h>
 
 #include "agent/classify/image_ref.h"
-#include "agent/incidents/correlate.h"
-#include "agent/incidents/state.h"
 #include "mem.h"
+#include "shared.h"
 #include "util.h"
 
 #define KEEP_US HOUR
 
-static struct registry *other(struct correlate *c)
+int registries_init(struct registries *registries, struct counters *counters, size_t max)
 {
-    return &c->registries[c->max_registries];
+    struct registry *rows = mem_zalloc((max + 1) * sizeof(*rows));
+
+    if (!rows)
+        return -ENOMEM;
+    *registries = (struct registries){ .counters = counters, .rows = rows, .max = max };
+    return 0;
 }
 
-struct registry *registry_of(struct correlate *c, struct str image, struct instant now)
+struct registry *registry_other(const struct registries *registries)
+{
+    return &registries->rows[registries->max];
+}
+
+static struct registry *find(const struct registries *registries, const char *name)
+{
+    for (size_t i = 0; i < registries->n; i++)
+        if (strcmp(registries->rows[i].name, name) == 0)
+            return &registries->rows[i];
+    return NULL;
+}
+
+/* `name` in a row of its own, or NULL. */
+static struct registry *add(struct registries *registries, const char *name)
+{
+    struct registry *row = &registries->rows[registries->n];
+
+    if (registries->n == registries->max)
+        return NULL;
+    *row = (struct registry){ .name = shared_str(str_from(name)) };
+    if (!row->name)
+        return NULL;
+    registries->n++;
+    return row;
+}
+
+struct registry *registry_of(struct registries *registries, struct str image, struct instant now)
 {
     char name[LIMIT_NAME_TEXT];
     struct registry *row;
 
     image_registry(image, name);
-    for (size_t i = 0; i < c->n_registries; i++) {
-        row = &c->registries[i];
-        if (strcmp(row->name, name) == 0) {
-            row->used_us = now.mono_us;
-            return row;
-        }
-    }
-    if (c->n_registries == c->max_registries) {
-        other(c)->used_us = now.mono_us;
-        return other(c);
-    }
-    row = &c->registries[c->n_registries];
-    *row = (struct registry){ .name = mem_strdup(name), .used_us = now.mono_us };
-    if (!row->name)
-        return other(c);
-    c->n_registries++;
+    row = find(registries, name);
+    if (!row)
+        row = add(registries, name);
+    if (!row)
+        row = registry_other(registries);
+    row->used_us = now.mono_us;
     return row;
 }
 
-void registry_named(struct correlate *c, struct str image, bool *unlisted, struct instant now)
+void registry_named(struct registries *registries, struct str image, bool *left_out,
+                    struct instant now)
 {
-    bool before = *unlisted;
+    bool before = *left_out;
 
-    *unlisted = registry_of(c, image, now) == other(c);
-    if (*unlisted && !before)
-        correlate_limit_hit(c, LIMIT_HIT_REGISTRIES);
+    *left_out = registry_of(registries, image, now) == registry_other(registries);
+    if (*left_out && !before)
+        counters_limit_hit(registries->counters, LIMIT_HIT_REGISTRIES);
 }
 
-static void touch(struct correlate *c, struct str image, struct instant now)
+void registry_count_failures(struct registries *registries, const struct pull *pull,
+                             enum cause cause, uint64_t n, struct instant now)
+{
+    struct registry *registry = registry_of(registries, str_from(pull->image), now);
+    struct newest *newest = &registry->newest[cause];
+
+    registry->attempts += n;
+    registry->failures[cause] += n;
+    shared_ref(pull);
+    shared_unref(newest->pull);
+    *newest = (struct newest){ .pull = pull, .at_us = now.wall_us };
+}
+
+static void touch(struct registries *registries, const char *image, struct instant now)
 {
     char name[LIMIT_NAME_TEXT];
+    struct registry *row;
 
-    image_registry(image, name);
-    for (size_t i = 0; i < c->n_registries; i++)
-        if (strcmp(c->registries[i].name, name) == 0)
-            c->registries[i].used_us = now.mono_us;
-}
-
-static void touch_named_by_pods(struct correlate *c, struct instant now)
-{
-    for (size_t b = 0; b < POD_BUCKETS; b++) {
-        for (struct pod *pod = c->pods[b]; pod; pod = pod->next) {
-            for (size_t i = 0; i < pod->n_containers; i++)
-                touch(c, str_from(pod->containers[i].image), now);
-            for (size_t i = 0; i < pod->n_volumes; i++)
-                touch(c, str_from(pod->volumes[i].reference), now);
-        }
-    }
+    image_registry(str_from(image), name);
+    row = find(registries, name);
+    if (row)
+        row->used_us = now.mono_us;
 }
 
 static void registry_done(struct registry *row)
 {
-    mem_free(row->name);
+    shared_unref(row->name);
     for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-        newest_done(&row->newest[cause]);
+        shared_unref(row->newest[cause].pull);
 }
 
-void registries_forget(struct correlate *c, struct instant now)
+void registries_forget(struct registries *registries, const struct pods *pods, struct instant now)
 {
     size_t kept = 0;
 
-    touch_named_by_pods(c, now);
-    for (size_t i = 0; i < c->n_registries; i++) {
-        struct registry *row = &c->registries[i];
+    for (const struct pod *pod = pods->first; pod; pod = pod->next) {
+        for (size_t i = 0; i < pod->n_containers; i++)
+            touch(registries, pod->containers[i].image, now);
+        for (size_t i = 0; i < pod->n_volumes; i++)
+            touch(registries, pod->volumes[i].reference, now);
+    }
+    for (size_t i = 0; i < registries->n; i++) {
+        struct registry *row = &registries->rows[i];
 
         if (now.mono_us - row->used_us > KEEP_US)
             registry_done(row);
         else
-            c->registries[kept++] = *row;
+            registries->rows[kept++] = *row;
     }
-    c->n_registries = kept;
+    registries->n = kept;
 }
 
-void registries_free(struct correlate *c)
+void registries_done(struct registries *registries)
 {
-    for (size_t i = 0; i < c->n_registries; i++)
-        registry_done(&c->registries[i]);
-    registry_done(other(c));
-    mem_free(c->registries);
+    if (!registries->rows)
+        return;
+    for (size_t i = 0; i < registries->n; i++)
+        registry_done(&registries->rows[i]);
+    registry_done(registry_other(registries));
+    mem_free(registries->rows);
 }

@@ -1,68 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/*
- * What the kubelet's events say. They are read only while something fails, come
- * late, again and out of order, and those of one namespace speak of other
- * nodes' pods too: these are passed over.
- */
+#include "agent/incidents/witness_event.h"
 
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
-#include "agent/incidents/correlate.h"
-#include "agent/incidents/state.h"
-#include "mem.h"
+#include "agent/incidents/reports.h"
+#include "agent/incidents/table.h"
 #include "util.h"
 
 /* client-go: tools/record/events_cache.go; such an object counts several messages in one. */
 #define COMBINED STR("(combined from similar events): ")
 
-#define OPENING_EVENT_FRESH_US MINUTE /* a failure of now shows in the status within seconds */
+/* The status shows a failure of now within seconds. */
+#define OPENING_EVENT_FRESH_US MINUTE
 
 /* The kubelet tries again every few seconds, but its spam filter may hold back all but one event in
  * 300 s. */
 #define SANDBOX_EVENT_FRESH_US (10 * MINUTE)
 
-struct str event_container(struct str field_path)
-{
-    const char *open = str_find(field_path, STR("{"));
+/* An event about a failed pull, read. */
+struct failed_pull {
+    const struct event_fact *fact;
+    struct message message;
+    struct verdict verdict;
+    bool counts; /* it says "Failed to pull image", and its object counts nothing else */
+};
 
-    if (!open || !str_ends(field_path, STR("}")))
-        return (struct str){ .len = 0 };
-    return str_span(open + 1, field_path.at + field_path.len - 1);
+/* "(a, b); ..." -> "a", "b"; at most `max`. */
+static size_t split_names(struct str list, struct str *names, size_t max)
+{
+    size_t n = 0;
+
+    while (list.len && n < max) {
+        const char *comma = str_find(list, STR(", "));
+        struct str name = comma ? str_span(list.at, comma) : list;
+
+        if (name.len)
+            names[n++] = name;
+        list = str_skip(list, name.len + (comma ? 2 : 0));
+    }
+    return n;
 }
 
 /* kubelet: pkg/kubelet/kubelet_pods.go, "Unable to retrieve some image pull secrets (%s); ..." */
-static int hear_missing_secret(struct pod *pod, const struct event_fact *fact, struct instant now)
+static int take_missing_secrets(struct pod *pod, const struct event_fact *fact, struct instant now)
 {
-    struct str message = fact->message;
     struct str names[LIMIT_PULL_SECRETS_PER_POD];
-    const char *open = str_find(message, STR("("));
-    const char *close = str_find(message, STR(");"));
-    struct str rest;
-    size_t n = 0;
+    const char *open = str_find(fact->message, STR("("));
+    const char *close = str_find(fact->message, STR(");"));
+    size_t n;
 
     if (!open || !close || close < open)
         return 0;
     if (pod->missing_at_us && fact->last_us < pod->missing_event_us)
-        return 0; /* a list is in no order */
-    rest = str_span(open + 1, close);
-    while (rest.len && n < ARRAY_SIZE(names)) {
-        const char *comma = str_find(rest, STR(", "));
-        struct str name = comma ? str_span(rest.at, comma) : rest;
-
-        if (name.len)
-            names[n++] = name;
-        rest = str_skip(rest, name.len + (comma ? 2 : 0));
-    }
+        return 0; /* a list is not sorted by time */
+    n = split_names(str_span(open + 1, close), names, ARRAY_SIZE(names));
     if (fact->last_us > pod->missing_event_us || pod->missing_at_us == 0) {
         pod->missing_event_us = fact->last_us;
         pod->missing_at_us = now.wall_us;
     }
-    return texts_replace(&pod->missing_secrets, &pod->n_missing_secrets, names, n);
+    return names_replace(&pod->missing_secrets, names, n);
 }
 
-static void hear_time(struct incident *incident, const struct event_fact *fact, struct instant now)
+static void take_times(struct incident *incident, const struct event_fact *fact, struct instant now)
 {
     int64_t last_mono_us = now.mono_us - (now.wall_us - fact->last_us);
 
@@ -70,124 +70,130 @@ static void hear_time(struct incident *incident, const struct event_fact *fact, 
         incident->last_failure_us = fact->last_us;
     if (fact->last_us && last_mono_us > incident->last_failure_mono_us)
         incident->last_failure_mono_us = last_mono_us;
-    /* An event can be older than our first sight of what it speaks of. */
+    /* The failure can be older than the first report of it. */
     if (fact->first_us && fact->first_us < incident->first_failure_us &&
-        (!incident->first_failure_exact || fact->first_us >= incident->since_us))
+        (!incident->first_failure_exact || fact->first_us >= incident->attempts.since_us))
         incident->first_failure_us = fact->first_us;
 }
 
-/* Only a status that is still silent leaves it to an event to open an incident: a container that
- * runs has its image, whatever an old event says. */
-static struct incident *incident_for(struct correlate *c, const struct incident_key *key,
-                                     const struct container *container,
-                                     const struct event_fact *fact, struct instant now, int *r)
+/* An event is about a pod of before this process started, or about one of now. */
+static bool is_fresh(const struct correlate *c, const struct pod *pod,
+                     const struct event_fact *fact)
 {
-    struct incident *incident = incident_find_open(c, key);
-    bool fresh = key->pod->fresh || fact->first_us + SEC > c->started.wall_us;
-
-    *r = 0;
-    if (incident || container->pull != PULL_SILENT || key->pod->terminal ||
-        fact->last_us + OPENING_EVENT_FRESH_US < now.wall_us || incident_find_ended(c, key))
-        return incident;
-    *r = incident_open(c, key, fresh, now, &incident);
-    if (*r < 0) {
-        *r = *r == -ENOSPC ? 0 : *r;
-        return NULL;
-    }
-    return incident;
+    return pod->fresh || fact->first_us + SEC > c->pods.started.wall_us;
 }
 
-static int hear_one(struct correlate *c, struct incident *incident, struct pod *pod,
-                    const struct event_fact *fact, const struct message *message,
-                    const struct verdict *verdict, struct instant now)
+/* *ret: the incident, or NULL where there is no place for it. 0 or -ENOMEM. */
+static int open_for(struct correlate *c, const struct incident_key *key,
+                    const struct event_fact *fact, struct instant now, struct incident **ret)
 {
-    const struct testimony testimony = {
+    int r = incident_open(&c->incidents, key, is_fresh(c, key->pod, fact), now, ret);
+
+    return r == -ENOSPC ? 0 : r;
+}
+
+/*
+ * The open incident that the event is about. An event opens one only while the status is silent: a
+ * container that runs has its image, whatever an old event says. *ret is NULL where there is none.
+ */
+static int incident_for(struct correlate *c, const struct incident_key *key,
+                        const struct container *container, const struct event_fact *fact,
+                        struct instant now, struct incident **ret)
+{
+    *ret = incident_find_open(&c->incidents, key);
+    if (*ret || container->pull != PULL_SILENT || key->pod->terminal ||
+        fact->last_us + OPENING_EVENT_FRESH_US < now.wall_us ||
+        incident_find_ended(&c->incidents, key))
+        return 0;
+    return open_for(c, key, fact, now, ret);
+}
+
+static int take_failure(struct correlate *c, struct incident *incident, const struct pod *pod,
+                        const struct failed_pull *failed, struct instant now)
+{
+    const struct event_fact *fact = failed->fact;
+    const struct report report = {
         .witness = WITNESS_EVENT,
         .reason = fact->reason,
-        .text = fact->message,
+        .text = failed->message.text,
         .at_us = fact->last_us ? fact->last_us : now.wall_us,
     };
+    bool caused = report_names_cause(&failed->verdict, &failed->message);
     int r;
 
-    /* What it tells of came after the stall that was found. */
+    /* The try failed after the stall was found. */
     if (incident->state == INCIDENT_STALLED && fact->last_us + SEC > incident->stall.noted_wall_us)
-        stall_failed(c, incident);
-    hear_time(incident, fact, now);
-    r = incident_hear(c, incident, &testimony, message, verdict);
-    attempts_update(c, incident, pod, verdict_names_cause(verdict, message) ? verdict : NULL, now);
+        stall_failed(&c->incidents, incident);
+    take_times(incident, fact, now);
+    r = incident_report(&c->incidents, incident, &report, &failed->message, &failed->verdict);
+    incident_count(&c->incidents, incident, pod, caused ? &failed->verdict : NULL, now);
     return r;
 }
 
 /* An event without a container is about a volume's image, and so about every container that waits
- * for it. */
-static int hear_volume(struct correlate *c, struct pod *pod, const struct event_fact *fact,
-                       const struct message *message, const struct verdict *verdict, bool counts,
+ * for it. The first of their incidents counts it. */
+static int take_volume(struct correlate *c, struct pod *pod, const struct failed_pull *failed,
                        struct instant now)
 {
-    struct incident *first = NULL;
+    struct str image = failed->message.image;
+    bool counted = !failed->counts;
     int r = 0;
 
-    for (struct incident *i = c->incidents; i; i = i->next) {
-        if (!incident_state_open(i->state) || i->kind != CONTAINER_IMAGE_VOLUME ||
-            strcmp(i->pod_uid, pod->uid) != 0 || !image_same(str_from(i->image), message->image))
+    for (struct incident *i = incident_next_open(&c->incidents, pod, NULL); i && r == 0;
+         i = incident_next_open(&c->incidents, pod, i)) {
+        if (i->pull->kind != CONTAINER_IMAGE_VOLUME || !image_same(str_from(i->pull->image), image))
             continue;
-        if (!first) {
-            first = i;
-            if (counts)
-                r = attempts_event(c, pod, i, fact, STR(""), message->image);
-        }
+        if (!counted)
+            r = incident_take_event(&c->incidents, i, pod, failed->fact, STR(""), image);
+        counted = true;
         if (r == 0)
-            r = hear_one(c, i, pod, fact, message, verdict, now);
+            r = take_failure(c, i, pod, failed, now);
     }
-    if (!first && counts)
-        r = attempts_event(c, pod, NULL, fact, STR(""), message->image);
+    if (!counted)
+        r = incident_take_event(&c->incidents, NULL, pod, failed->fact, STR(""), image);
     return r;
 }
 
-static int hear_failed_pull(struct correlate *c, struct pod *pod, const struct event_fact *fact,
+static int take_failed_pull(struct correlate *c, struct pod *pod, const struct event_fact *fact,
                             struct instant now)
 {
     bool combined = str_starts(fact->message, COMBINED);
     struct str text = combined ? str_skip(fact->message, COMBINED.len) : fact->message;
-    bool counts = !combined && str_starts(text, STR("Failed to pull image"));
-    struct str name = event_container(fact->field_path);
+    struct str name = field_path_container(fact->field_path);
     struct container *container = pod_container(pod, name);
     struct incident *incident;
-    struct message message;
-    struct verdict verdict;
+    struct failed_pull failed;
     struct incident_key key;
     int r;
 
-    normalise(fact->reason, text, &message);
-    verdict = classify(&message);
+    failed.fact = fact;
+    failed.counts = !combined && str_starts(text, STR("Failed to pull image"));
+    normalise(fact->reason, text, &failed.message);
+    failed.verdict = classify(&failed.message);
     if (name.len == 0)
-        return hear_volume(c, pod, fact, &message, &verdict, counts, now);
+        return take_volume(c, pod, &failed, now);
     if (!container)
         return 0;
 
-    key = (struct incident_key){
-        .pod = pod,
-        .container = name,
-        .kind = container->kind,
-        .image = str_from(container->image),
-    };
-    if (message.image.len && !image_same(message.image, key.image))
-        return 0; /* of an image that the container had before */
-    incident = incident_for(c, &key, container, fact, now, &r);
+    key = incident_key_of(pod, container);
+    if (failed.message.image.len && !image_same(failed.message.image, key.image))
+        return 0; /* about an image that the container had before */
+    r = incident_for(c, &key, container, fact, now, &incident);
     if (r == 0 && !incident)
-        attempts_named(c, incident_find_ended(c, &key), &message, &verdict, now);
-    if (r == 0 && counts)
-        r = attempts_event(c, pod, incident, fact, name, key.image);
+        incident_name_cause(&c->incidents, incident_find_ended(&c->incidents, &key),
+                            &failed.message, &failed.verdict, now);
+    if (r == 0 && failed.counts)
+        r = incident_take_event(&c->incidents, incident, pod, fact, name, key.image);
     if (r == 0 && incident)
-        r = hear_one(c, incident, pod, fact, &message, &verdict, now);
+        r = take_failure(c, incident, pod, &failed, now);
     return r;
 }
 
-/* An old event, or one about a pod that got its sandbox since, blames nobody. */
+/* Not for an old event, and not if the pod got its sandbox since. */
 static bool still_has_no_sandbox(const struct pod *pod, const struct event_fact *fact,
                                  struct instant now)
 {
-    if (pod->terminal || (pod->sandbox_look && pod->no_sandbox_since_us == 0))
+    if (pod->terminal || (pod->sandbox_poll && pod->no_sandbox_since_us == 0))
         return false;
     for (size_t i = 0; i < pod->n_containers; i++)
         if (pod->containers[i].pull != PULL_SILENT && pod->containers[i].pull != PULL_REFUSED)
@@ -195,61 +201,55 @@ static bool still_has_no_sandbox(const struct pod *pod, const struct event_fact 
     return fact->last_us + SANDBOX_EVENT_FRESH_US >= now.wall_us;
 }
 
-/* What keeps the sandbox from being made now is something else. */
-static void sandbox_has_its_image(struct correlate *c, struct pod *pod,
-                                  const struct event_fact *fact, struct instant now)
-{
-    for (struct incident *i = c->incidents; i; i = i->next)
-        if (incident_state_open(i->state) && i->kind == CONTAINER_SANDBOX &&
-            strcmp(i->pod_uid, pod->uid) == 0 && fact->last_us > i->last_failure_us)
-            incident_end(c, i, pod, INCIDENT_RECOVERED, now);
-}
-
 /*
- * The sandbox (pause) image is pulled by the runtime itself, and the pod's status
- * never speaks of it. Most sandboxes that cannot be made have another reason, the
- * network plugin above all: only a message that names an image is about one.
+ * The runtime itself pulls the sandbox (pause) image, and the pod's status never mentions it. Most
+ * sandboxes fail for another reason, above all the network plugin: only a message that names an
+ * image is about a pull.
  *
  * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, FailedCreatePodSandBox.
  */
-static int hear_failed_sandbox(struct correlate *c, struct pod *pod, const struct event_fact *fact,
+static int take_failed_sandbox(struct correlate *c, struct pod *pod, const struct event_fact *fact,
                                struct instant now)
 {
     struct incident *incident;
+    struct failed_pull failed;
     struct incident_key key;
-    struct message message;
-    struct verdict verdict;
     int r;
 
-    normalise(fact->reason, fact->message, &message);
-    if (message.image.len == 0 || message.n_parts == 0) {
-        sandbox_has_its_image(c, pod, fact, now);
+    failed.fact = fact;
+    failed.counts = true;
+    normalise(fact->reason, fact->message, &failed.message);
+    if (failed.message.image.len == 0 || failed.message.n_parts == 0) {
+        /* The sandbox fails for another reason now, so its image is present. */
+        incidents_end_of_sandbox(&c->incidents, pod, fact->last_us, now);
         return 0;
     }
-    verdict = classify(&message);
+    failed.verdict = classify(&failed.message);
     key = (struct incident_key){
-        .pod = pod, .container = STR(""), .kind = CONTAINER_SANDBOX, .image = message.image
+        .pod = pod,
+        .container = STR(""),
+        .kind = CONTAINER_SANDBOX,
+        .image = failed.message.image,
+        .image_hash = image_hash(failed.message.image),
     };
-    incident = incident_find_open(c, &key);
+    incident = incident_find_open(&c->incidents, &key);
     if (!incident) {
-        bool fresh = pod->fresh || fact->first_us + SEC > c->started.wall_us;
-
         if (!still_has_no_sandbox(pod, fact, now))
             return 0;
-        r = incident_open(c, &key, fresh, now, &incident);
-        if (r < 0)
-            return r == -ENOSPC ? 0 : r;
+        r = open_for(c, &key, fact, now, &incident);
+        if (r < 0 || !incident)
+            return r;
     }
-    r = attempts_event(c, pod, incident, fact, STR(""), message.image);
-    return r < 0 ? r : hear_one(c, incident, pod, fact, &message, &verdict, now);
+    r = incident_take_event(&c->incidents, incident, pod, fact, STR(""), failed.message.image);
+    return r < 0 ? r : take_failure(c, incident, pod, &failed, now);
 }
 
 /*
- * Reason "Failed" is said of much: "Failed to pull image" is ours, "Error:
- * ErrImagePull" repeats it without a word, "Error: ..." of a container that
- * cannot be created is none of ours.
+ * The kubelet uses reason "Failed" for much. "Failed to pull image" is about a pull. "Error:
+ * ErrImagePull" repeats it without the message, and other "Error: ..." are about a container that
+ * cannot be created.
  */
-static bool tells_of_pull(const struct event_fact *fact)
+static bool is_about_pull(const struct event_fact *fact)
 {
     struct str message = fact->message;
 
@@ -261,10 +261,10 @@ static bool tells_of_pull(const struct event_fact *fact)
            str_eq(fact->reason, STR("ErrImageNeverPull"));
 }
 
-/* kubelet: pkg/kubelet/images/image_manager.go, "Pulling image"; said when a try begins. */
-static void hear_pulling(const struct pod *pod, const struct event_fact *fact, struct instant now)
+/* kubelet: pkg/kubelet/images/image_manager.go, "Pulling image", when a try begins. */
+static void take_pulling(const struct pod *pod, const struct event_fact *fact, struct instant now)
 {
-    struct container *container = pod_container(pod, event_container(fact->field_path));
+    struct container *container = pod_container(pod, field_path_container(fact->field_path));
     int64_t tried_us = now.mono_us - (now.wall_us - fact->last_us);
 
     if (container && tried_us > container->tried_us)
@@ -276,27 +276,27 @@ static int64_t not_later(int64_t wall_us, struct instant now)
     return wall_us < now.wall_us ? wall_us : now.wall_us;
 }
 
-int witness_event(struct correlate *c, const struct event_fact *told, struct instant now)
+int witness_event(struct correlate *c, const struct event_fact *reported, struct instant now)
 {
-    struct pod *pod = pod_find_named(c, told->pod_uid);
-    struct event_fact fact = *told;
+    struct pod *pod = pod_find_named(&c->pods, reported->pod_uid);
+    struct event_fact fact = *reported;
 
     /* Whoever may write events in one namespace can name the uid of any pod, any count and any
      * time. */
-    if (!pod || told->count < 1 || !str_eq(str_from(pod->namespace), told->namespace))
+    if (!pod || fact.count < 1 || !str_eq(str_from(pod->namespace), fact.namespace))
         return 0;
-    fact.first_us = not_later(told->first_us, now);
-    fact.last_us = not_later(told->last_us, now);
+    fact.first_us = not_later(reported->first_us, now);
+    fact.last_us = not_later(reported->last_us, now);
     if (fact.last_us > pod->newest_event_us)
         pod->newest_event_us = fact.last_us;
 
     if (str_eq(fact.reason, STR("FailedToRetrieveImagePullSecret")))
-        return hear_missing_secret(pod, &fact, now);
+        return take_missing_secrets(pod, &fact, now);
     if (str_eq(fact.reason, STR("FailedCreatePodSandBox")))
-        return hear_failed_sandbox(c, pod, &fact, now);
+        return take_failed_sandbox(c, pod, &fact, now);
     if (str_eq(fact.reason, STR("Pulling")))
-        hear_pulling(pod, &fact, now);
-    if (tells_of_pull(&fact))
-        return hear_failed_pull(c, pod, &fact, now);
+        take_pulling(pod, &fact, now);
+    if (is_about_pull(&fact))
+        return take_failed_pull(c, pod, &fact, now);
     return 0;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/* What a pod's status says: the first witness, and the one that decides when an incident ends. */
+#include "agent/incidents/witness_pod.h"
 
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
-#include "agent/incidents/correlate.h"
-#include "agent/incidents/state.h"
+#include "agent/incidents/reports.h"
+#include "agent/incidents/table.h"
+#include "hash.h"
 #include "mem.h"
 #include "util.h"
 
-/* kubelet: pkg/kubelet/images/types.go; RegistryUnavailable and SignatureValidationFailed are
- * cri-api's pkg/errors, said by CRI-O. */
+/* kubelet: pkg/kubelet/images/types.go; RegistryUnavailable and SignatureValidationFailed are in
+ * cri-api's pkg/errors; CRI-O uses them. */
 static const struct {
     struct str reason;
     enum pull_class pull;
@@ -45,19 +45,13 @@ static enum pull_class pull_class_of(const struct container_fact *fact)
 }
 
 /*
- * A container fails on its own image or on that of a volume; only the message
- * tells which. What it names otherwise (a mirror, a name rewritten by the
- * runtime) is taken for the container's own.
+ * A container fails on its own image or on that of a volume; only the message tells which. If it
+ * names another image (a mirror, a name that the runtime rewrote), it means the container's own.
  */
 static struct incident_key key_of(struct pod *pod, const struct container *container,
                                   struct str named)
 {
-    struct incident_key key = {
-        .pod = pod,
-        .container = str_from(container->name),
-        .kind = container->kind,
-        .image = str_from(container->image),
-    };
+    struct incident_key key = incident_key_of(pod, container);
 
     if (named.len == 0 || image_same(named, key.image))
         return key;
@@ -67,19 +61,20 @@ static struct incident_key key_of(struct pod *pod, const struct container *conta
         if (image_same(named, reference)) {
             key.kind = CONTAINER_IMAGE_VOLUME;
             key.image = reference;
+            key.image_hash = image_hash(reference);
         }
     }
     return key;
 }
 
-/* Whether the status has just entered a failed pull, and not only stayed in one. */
+/* Whether the status has entered a failed pull just now; it can also have stayed in one. */
 static bool is_new_attempt(const struct container *before, enum pull_class pull, struct str reason)
 {
     switch (pull) {
     case PULL_ERROR:
         return before->pull != PULL_ERROR || !str_eq(str_from(before->waiting_reason), reason);
     case PULL_BACK_OFF:
-        /* The kubelet's status went past its ErrImagePull before anybody could see it. */
+        /* The status left ErrImagePull before we could read it. */
         return before->pull != PULL_ERROR && before->pull != PULL_BACK_OFF;
     case PULL_REFUSED:
         return before->pull != PULL_REFUSED;
@@ -90,29 +85,26 @@ static bool is_new_attempt(const struct container *before, enum pull_class pull,
     return false;
 }
 
-static bool is_of_container(const struct incident *incident, const struct incident_key *key)
-{
-    return incident_state_open(incident->state) && strcmp(incident->pod_uid, key->pod->uid) == 0 &&
-           str_eq(str_from(incident->container), key->container);
-}
-
 /*
- * A container's status speaks of one image at a time, and of none where the runtime's words name
- * none ("context deadline exceeded"): these are about what failed already.
+ * A container's status is about one image at a time. Where the runtime's message names no image
+ * ("context deadline exceeded"), it is about the one that failed already.
  */
 static void choose_incident(struct correlate *c, struct incident_key *key, bool named,
                             struct instant now)
 {
-    for (struct incident *i = c->incidents; i; i = i->next) {
-        if (!is_of_container(i, key))
+    for (struct incident *i = incident_next_open(&c->incidents, key->pod, NULL); i;
+         i = incident_next_open(&c->incidents, key->pod, i)) {
+        if (!str_eq(str_from(i->pull->container), key->container))
             continue;
         if (!named) {
-            key->kind = i->kind;
-            key->image = str_from(i->image);
-        } else if (i->kind != key->kind || !image_same(str_from(i->image), key->image)) {
+            key->kind = i->pull->kind;
+            key->image = str_from(i->pull->image);
+            key->image_hash = i->pull->image_hash;
+        } else if (i->pull->kind != key->kind ||
+                   !image_same(str_from(i->pull->image), key->image)) {
             /* kubelet: startContainer() pulls the container's own image before it looks at
-             * volumes; so of a volume nothing is known while the own image fails. */
-            incident_end(c, i, key->pod,
+             * volumes; so nothing is known of a volume while the own image fails. */
+            incident_end(&c->incidents, i, key->pod,
                          key->kind == CONTAINER_IMAGE_VOLUME ? INCIDENT_RECOVERED : INCIDENT_GONE,
                          now);
         }
@@ -120,79 +112,79 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
 }
 
 /*
- * *ret_heard: the status was taken in, so that it must not be counted when it is repeated. Where
- * there was no room or no memory for an incident, its repetition is the next chance.
+ * *ret_taken: the status was taken in, so that it must not be counted when it is repeated. Where
+ * there was no room or no memory for an incident, the repetition is the next chance.
  */
-static int hear_failure(struct correlate *c, struct pod *pod, struct container *container,
+static int take_failure(struct correlate *c, struct pod *pod, struct container *container,
                         const struct container_fact *fact, bool first_sight, struct instant now,
-                        bool *ret_heard)
+                        bool *ret_taken)
 {
-    const struct testimony testimony = {
-        .witness = WITNESS_POD_STATUS,
-        .reason = fact->waiting_reason,
-        .text = fact->waiting_message,
-        .at_us = now.wall_us,
-    };
     enum pull_class pull = pull_class_of(fact);
+    bool attempted = is_new_attempt(container, pull, fact->waiting_reason);
     struct incident *incident;
+    struct report report;
     struct incident_key key;
     struct message message;
     struct verdict verdict;
-    bool attempted = is_new_attempt(container, pull, fact->waiting_reason);
     int r;
 
-    normalise(testimony.reason, testimony.text, &message);
+    normalise(fact->waiting_reason, fact->waiting_message, &message);
     verdict = classify(&message);
     key = key_of(pod, container, message.image);
     choose_incident(c, &key, message.image.len > 0, now);
 
-    *ret_heard = false;
-    incident = incident_find_open(c, &key);
+    *ret_taken = false;
+    incident = incident_find_open(&c->incidents, &key);
     if (!incident) {
         bool fresh = !first_sight || pod->fresh;
 
-        r = incident_open(c, &key, fresh, now, &incident);
+        r = incident_open(&c->incidents, &key, fresh, now, &incident);
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
         attempted = attempted && fresh;
     }
-    *ret_heard = true;
+    *ret_taken = true;
     if (attempted) {
-        if (pull != PULL_REFUSED || incident->status_count == 0)
-            incident->status_count++;
+        if (pull != PULL_REFUSED || incident->attempts.status == 0)
+            incident->attempts.status++;
         incident->last_failure_us = now.wall_us;
         incident->last_failure_mono_us = now.mono_us;
     }
-    stall_failed(c, incident);
-    incident_move(c, incident, pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
-    image_pull_failed(c, key.image);
-    r = incident_hear(c, incident, &testimony, &message, &verdict);
-    attempts_update(c, incident, pod, verdict_names_cause(&verdict, &message) ? &verdict : NULL,
-                    now);
+    stall_failed(&c->incidents, incident);
+    incident_move(&c->incidents, incident,
+                  pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
+    image_pull_failed(&c->images, key.image, key.image_hash);
+    report = (struct report){ .witness = WITNESS_POD_STATUS,
+                              .reason = fact->waiting_reason,
+                              .text = message.text,
+                              .at_us = now.wall_us };
+    r = incident_report(&c->incidents, incident, &report, &message, &verdict);
+    incident_count(&c->incidents, incident, pod,
+                   report_names_cause(&verdict, &message) ? &verdict : NULL, now);
     return r;
 }
 
-static uint64_t hash_said(const struct container_fact *fact)
+static uint64_t status_hash(const struct container_fact *fact)
 {
     return hash_str(fact->waiting_reason) * 31 + hash_str(fact->waiting_message);
 }
 
-static int hear_container(struct correlate *c, struct pod *pod, struct container *container,
+static int take_container(struct correlate *c, struct pod *pod, struct container *container,
                           const struct container_fact *fact, bool first_sight, struct instant now)
 {
     enum pull_class pull = pull_class_of(fact);
-    uint64_t said = hash_said(fact);
+    uint64_t status = status_hash(fact);
     bool failed_start = fact->phase == PHASE_TERMINATED && fact->exit_code != 0;
-    bool heard = true;
+    bool taken = true;
     char *reason;
     int r = 0;
 
-    if (pull == container->pull && said == container->said && fact->phase == container->phase &&
+    if (pull == container->pull && status == container->status && fact->phase == container->phase &&
         failed_start == container->failed_start)
-        return 0; /* a status is repeated whenever anything else in the pod changes */
-    if (container->replaced == said && pull != PULL_SILENT && pull != PULL_DONE)
-        return 0; /* until the kubelet has looked at the new image, this is of the old one */
-    container->replaced = 0;
+        return 0; /* a status is repeated when anything else in the pod changes */
+    if (container->replaced_status == status && pull != PULL_SILENT && pull != PULL_DONE)
+        return 0; /* the kubelet has not tried the new image: this is about the old one */
+    container->replaced_status = 0;
 
     reason = mem_str(str_head(fact->waiting_reason, LIMIT_NAME_TEXT));
     if (!reason)
@@ -200,16 +192,19 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
 
     if (pull != PULL_SILENT)
         container->begun_us = 0;
-    if (pull != PULL_SILENT && pull != PULL_REFUSED)
-        sandbox_made(c, pod, now); /* a container's image is pulled into a sandbox */
-    if (pull == PULL_DONE) {
-        image_used(c, str_from(container->image), now);
-        container->found_so = false;
-        incidents_end(c, pod, container->name, INCIDENT_RECOVERED, now);
-    } else if (pull != PULL_SILENT) {
-        r = hear_failure(c, pod, container, fact, first_sight, now, &heard);
+    if (pull != PULL_SILENT && pull != PULL_REFUSED) {
+        /* The kubelet pulls a container's image after it made the sandbox. */
+        pod_has_sandbox(&c->pods, pod);
+        incidents_end_of_sandbox(&c->incidents, pod, INT64_MAX, now);
     }
-    if (!heard) {
+    if (pull == PULL_DONE) {
+        image_used(&c->images, container, now);
+        container->preexisting = false;
+        incidents_end(&c->incidents, pod, container->name, INCIDENT_RECOVERED, now);
+    } else if (pull != PULL_SILENT) {
+        r = take_failure(c, pod, container, fact, first_sight, now, &taken);
+    }
+    if (!taken) {
         mem_free(reason);
         return r;
     }
@@ -219,11 +214,11 @@ static int hear_container(struct correlate *c, struct pod *pod, struct container
     container->phase = fact->phase;
     container->failed_start = failed_start;
     container->pull = pull;
-    container->said = r < 0 ? 0 : said;
+    container->status = r < 0 ? 0 : status;
     return r;
 }
 
-/* A container whose image is another one now starts anew; so does one that left the spec. */
+/* A container with another image than before starts again; one can also leave the spec. */
 static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_fact *fact,
                          struct instant now)
 {
@@ -233,46 +228,80 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
 
         for (size_t j = 0; j < fact->n_containers && !stays; j++)
             stays = str_eq(str_from(known->name), fact->containers[j].name) &&
-                    str_eq(str_from(known->image),
-                           str_head(fact->containers[j].image, LIMIT_IMAGE_TEXT - 1));
+                    str_eq(str_from(known->image), image_kept(fact->containers[j].image));
         if (stays)
             continue;
-        incidents_end(c, pod, known->name, INCIDENT_GONE, now);
-        known->replaced = known->pull == PULL_DONE ? 0 : known->said;
+        incidents_end(&c->incidents, pod, known->name, INCIDENT_GONE, now);
+        known->replaced_status = known->pull == PULL_DONE ? 0 : known->status;
         known->pull = PULL_SILENT;
-        known->said = 0;
+        known->status = 0;
     }
 }
 
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now)
 {
-    struct pod *pod = pod_find(c, fact->uid);
+    struct pod *pod = pod_find(&c->pods, fact->uid);
     bool is_new;
     int r;
 
     if (pod)
         end_replaced(c, pod, fact, now);
-    r = pod_upsert(c, fact, &pod, &is_new);
+    r = pod_upsert(&c->pods, fact, &pod, &is_new);
     if (r < 0)
         return r == -ENOSPC ? 0 : r;
 
     for (size_t i = 0; i < pod->n_containers; i++)
-        registry_named(c, str_from(pod->containers[i].image), &pod->containers[i].unlisted, now);
+        registry_named(&c->registries, str_from(pod->containers[i].image),
+                       &pod->containers[i].registry_left_out, now);
     for (size_t i = 0; i < pod->n_volumes; i++)
-        registry_named(c, str_from(pod->volumes[i].reference), &pod->volumes[i].unlisted, now);
+        registry_named(&c->registries, str_from(pod->volumes[i].reference),
+                       &pod->volumes[i].registry_left_out, now);
 
     if (pod->terminal) {
-        incidents_end(c, pod, NULL, INCIDENT_GONE, now);
-        pod_count_waiting(c, pod);
+        incidents_end(&c->incidents, pod, NULL, INCIDENT_GONE, now);
+        pod_count_waiting(&c->pods, pod);
         return 0;
     }
     for (size_t i = 0; i < pod->n_containers; i++) {
-        int one = hear_container(c, pod, &pod->containers[i], &fact->containers[i],
-                                 is_new && c->listing, now);
+        int one = take_container(c, pod, &pod->containers[i], &fact->containers[i],
+                                 is_new && c->pods.listing, now);
 
         if (one < 0)
             r = one;
     }
-    pod_count_waiting(c, pod);
+    pod_count_waiting(&c->pods, pod);
     return r;
+}
+
+static void remove_pod(struct correlate *c, struct pod *pod, struct instant now)
+{
+    incidents_end(&c->incidents, pod, NULL, INCIDENT_GONE, now);
+    pod_remove(&c->pods, pod);
+}
+
+void witness_pod_deleted(struct correlate *c, struct str uid, struct instant now)
+{
+    struct pod *pod = pod_find(&c->pods, uid);
+
+    if (pod)
+        remove_pod(c, pod, now);
+}
+
+void witness_pods_begin(struct correlate *c)
+{
+    c->pods.generation++;
+    c->pods.listing = true;
+}
+
+void witness_pods_end(struct correlate *c, struct instant now)
+{
+    struct pod *next;
+
+    for (struct pod *pod = c->pods.first; pod; pod = next) {
+        next = pod->next;
+        if (pod->generation != c->pods.generation)
+            remove_pod(c, pod, now);
+    }
+    c->pods.listing = false;
+    c->pods.listed = true;
 }

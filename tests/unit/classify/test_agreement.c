@@ -159,11 +159,12 @@ static void write_metrics(struct world *w, const struct source_status *sources,
 
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
     assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_METRICS, &snapshot), 0);
+    assert_int_equal(correlate_complete(SNAPSHOT_METRICS, &snapshot), 0);
     set_world(&snapshot, sources);
     buf_init(&answers->metrics, LIMIT_METRICS_BODY);
     assert_int_equal(metrics_write(&answers->metrics, &input, &left_out, &err), 0);
     assert_int_equal(left_out, 0);
-    arena_done(&snapshot.arena);
+    snapshot_done(&snapshot);
 }
 
 static json_t *parsed(struct buf *text)

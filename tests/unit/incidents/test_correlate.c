@@ -63,7 +63,8 @@ static int tell_history(struct correlate *c, struct instant now)
         r = one < 0 ? one : r;
     }
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-    if (correlate_snapshot(c, SNAPSHOT_DETAIL, &snapshot) < 0 || correlate_advise(&snapshot) < 0)
+    if (correlate_snapshot(c, SNAPSHOT_DETAIL, &snapshot) < 0 ||
+        correlate_complete(SNAPSHOT_DETAIL, &snapshot) < 0)
         r = -1;
     snapshot_done(&snapshot);
     return r;

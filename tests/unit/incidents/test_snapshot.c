@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/incidents/state.h"
+#include "agent/incidents/pull.h"
 #include "tests/unit/incidents/world.h"
 
 static bool wants(const struct str *list, size_t n, const char *text)
@@ -241,7 +241,7 @@ static void a_picture_for_metrics_leaves_out_texts_and_what_ended(void **state)
     assert_int_equal(snapshot.n_incidents, 1);
     assert_string_equal(snapshot.incidents[0].pod, "web-0");
     assert_null(snapshot.incidents[0].message);
-    arena_done(&snapshot.arena);
+    snapshot_done(&snapshot);
 }
 
 /* Names that a tenant can find: both have the same hash_str(). */
@@ -316,9 +316,9 @@ static void an_image_is_stalled_while_an_open_incident_about_it_is(void **state)
             };
 
             arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
-            assert_int_equal(correlate_advise(&snapshot), 0);
+            assert_int_equal(correlate_complete(SNAPSHOT_DETAIL, &snapshot), 0);
             assert_int_equal(image.stalled, rows[i].same && now == INCIDENT_STALLED);
-            arena_done(&snapshot.arena);
+            snapshot_done(&snapshot);
         }
     }
 }

@@ -358,7 +358,7 @@ static void a_picture_of_many_that_are_stalled(void **state)
         arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
         assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, &snapshot), 0);
         assert_int_equal(snapshot.n_incidents, 1000);
-        arena_done(&snapshot.arena);
+        snapshot_done(&snapshot);
     }
     assert_in_range(snapshot.limit_hits[LIMIT_HIT_WAITING_BEHIND], 1, 1000); /* once for each */
 }

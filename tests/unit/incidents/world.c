@@ -172,12 +172,12 @@ void world_look(struct world *w, struct look *look)
     arena_init(&look->snapshot.arena, LIMIT_SNAPSHOT);
     correlate_tick(w->correlate, w->now);
     assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, &look->snapshot), 0);
-    assert_int_equal(correlate_advise(&look->snapshot), 0);
+    assert_int_equal(correlate_complete(SNAPSHOT_DETAIL, &look->snapshot), 0);
 }
 
 void world_look_done(struct look *look)
 {
-    arena_done(&look->snapshot.arena);
+    snapshot_done(&look->snapshot);
 }
 
 size_t look_count(const struct look *look, const char *name)

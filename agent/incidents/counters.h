@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the incident table counts and no registry does. */
+
+#include <stdint.h>
+
+#include "causes.h"
+#include "histogram.h"
+#include "limits.h"
+
+/* How often incidents changed so far. */
+struct changes {
+    uint64_t opened;
+    uint64_t moved; /* state, verdict, attempts or evidence */
+    uint64_t ended;
+};
+
+struct counters {
+    uint64_t reasons[REASON_MAX]; /* failed attempts */
+    uint64_t limit_hits[LIMIT_HIT_MAX];
+    struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
+    struct changes changes;
+};
+
+static inline void counters_limit_hit(struct counters *counters, enum limit limit)
+{
+    counters->limit_hits[limit]++;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The images that containers of this node wait for, and their pulls. The runtime is asked for an
+ * image when the turn of a container comes that may lack it. If the image is absent then and
+ * present later, that was a successful pull. It took as long as the container waited in its
+ * sandbox: its duration includes the queueing, and is as exact as the runtime is asked often.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/incidents/incidents.h"
+#include "agent/incidents/ingests.h"
+#include "agent/incidents/pods.h"
+#include "agent/incidents/registries.h"
+#include "clock.h"
+#include "observation.h"
+
+#define IMAGE_BUCKETS 256u
+
+/* Never changes; shared with snapshots (shared.h). */
+struct image_name {
+    const char *canonical;
+    const char *registry;
+    const char *asked; /* the spec's text: the runtime decides what a short name means */
+};
+
+struct image_state {
+    struct image_state *next;
+    struct image_state *next_of_bucket;
+    const struct image_name *name;
+    uint64_t hash;
+    uint64_t size;
+    const char *digest; /* shared */
+    bool present;
+    bool failed;       /* a try to pull it has failed since it was found absent */
+    bool pull_inexact; /* the current pull began before this process did */
+    int64_t seen_us;   /* mono; when the runtime last answered about it */
+    int64_t absent_us; /* mono; when it was found absent */
+    int64_t pull_us;   /* mono; when the current pull began, which has not failed; 0: none */
+    int64_t used_us;   /* mono; when a container was first seen made of it since; 0: none yet */
+
+    /* See images_count(). */
+    size_t waiting;   /* containers whose turn it is and that may lack it */
+    size_t pulling;   /* of these, without an error and in a sandbox, while it is fetched */
+    int64_t begun_us; /* mono; since when the first of these waits; 0: none does */
+    int64_t begun_wall_us;
+    bool always;  /* one of those that wait pulls it even if it is present */
+    bool retried; /* one of those that wait failed, and can be tried again at any time */
+};
+
+struct images {
+    struct registries *registries;
+    const struct incidents *incidents;
+    const struct ingests *ingests;
+    struct pods *pods;
+    struct image_state *first; /* the newest */
+    struct image_state *buckets[IMAGE_BUCKETS];
+    size_t n;
+    bool changed; /* who waits for what may have changed: see correlate.c */
+};
+
+void images_init(struct images *images, struct registries *registries,
+                 const struct incidents *incidents, const struct ingests *ingests,
+                 struct pods *pods);
+void images_done(struct images *images);
+
+/* NULL: unknown. `hash` is image_hash(image). */
+struct image_state *image_find(const struct images *images, struct str image, uint64_t hash);
+struct image_state *image_of(const struct images *images, const struct container *container);
+
+/* The runtime's answer about one image. 0 or -ENOMEM. */
+int images_take(struct images *images, const struct image_fact *fact, struct instant now);
+
+/* A container was made of its image: the image is present, before the runtime was asked again. */
+void image_used(struct images *images, const struct container *container, struct instant now);
+
+/* A try to pull it has failed. `hash` is image_hash(image). */
+void image_pull_failed(struct images *images, struct str image, uint64_t hash);
+
+/* Its pull has ended, and the runtime was not asked how: it is worth asking once more. */
+bool image_is_awaited(const struct image_state *image);
+
+/* A container waits for it, and it is absent or may be pulled again. */
+bool image_may_be_fetched(const struct image_state *image);
+
+/* Brings `waiting` and what follows it up to date for all images. */
+void images_count(struct images *images);
+
+/* The same at the end of a poll of the runtime: containers that are found pulling began now. */
+void images_polled(struct images *images, struct instant now);
+void images_forget(struct images *images, struct instant now);

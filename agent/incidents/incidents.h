@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The incidents: which container cannot get which image, since when and why. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/classify/message.h"
+#include "agent/incidents/attempts.h"
+#include "agent/incidents/counters.h"
+#include "agent/incidents/evidence.h"
+#include "agent/incidents/names.h"
+#include "agent/incidents/pods.h"
+#include "agent/incidents/pull.h"
+#include "agent/incidents/registries.h"
+#include "clock.h"
+#include "snapshot.h"
+#include "util.h"
+
+#define INCIDENT_BUCKETS 1024u
+
+/* A witness may cut its time to the second: a time that is older by so much is the same moment. */
+#define SAME_MOMENT_US (2 * SEC)
+
+/* The layer that stands still while an incident is STALLED. */
+struct stall {
+    const char *digest; /* shared with the blob; NULL: no stall */
+    uint64_t bytes;
+    uint64_t total;
+    int64_t moved_wall_us;
+    int64_t noted_wall_us; /* when it was found */
+    bool judged;           /* found standing still in this round */
+    bool left_out;         /* counted at LIMIT_WAITING_BEHIND */
+};
+
+struct incident {
+    struct incident *next, *previous; /* oldest first */
+    struct incident *next_of_bucket;  /* the same */
+    const struct pull *pull;
+    enum incident_state state;
+
+    struct verdict verdict;
+    bool caused;           /* the verdict rests on a message that names a cause */
+    int64_t verdict_at_us; /* wall time of the message it rests on */
+    const char *message;   /* shared */
+
+    struct attempts attempts;
+    bool stalled_only; /* it began as a stall, and no try has failed since */
+
+    int64_t opened_us; /* mono */
+    int64_t opened_wall_us;
+    int64_t first_failure_us;
+    bool first_failure_exact;
+    int64_t last_failure_us;
+    int64_t last_failure_mono_us; /* wall clocks jump */
+    int64_t ended_us;
+    int64_t forget_us; /* mono; when an ended one is forgotten */
+
+    struct stall stall;
+    const struct evidence *evidence; /* NULL: none */
+
+    /* The pod's, kept when the incident ends: the pod can be gone earlier. */
+    const struct names *secrets;
+    const struct names *missing_secrets;
+};
+
+struct incidents {
+    struct counters *counters;
+    struct registries *registries;
+    const struct pods *pods;
+    struct incident *first, *last;
+    struct incident *buckets[INCIDENT_BUCKETS]; /* by pod */
+    size_t n;
+    size_t evidence_bytes; /* texts of all incidents' evidence */
+};
+
+void incidents_init(struct incidents *incidents, struct counters *counters,
+                    struct registries *registries, const struct pods *pods);
+void incidents_done(struct incidents *incidents);
+
+/* What an incident is about. */
+struct incident_key {
+    struct pod *pod;
+    struct str container;
+    enum container_kind kind;
+    struct str image;    /* the spec's text */
+    uint64_t image_hash; /* image_hash(image) */
+};
+
+/* Of a container and its own image. */
+struct incident_key incident_key_of(struct pod *pod, const struct container *container);
+
+/* The pod's open incidents, oldest first: `after` is NULL before the first one. */
+struct incident *incident_next_open(const struct incidents *incidents, const struct pod *pod,
+                                    const struct incident *after);
+struct incident *incident_find_open(const struct incidents *incidents,
+                                    const struct incident_key *key);
+
+/* The newest one that ended, or NULL. */
+struct incident *incident_find_ended(const struct incidents *incidents,
+                                     const struct incident_key *key);
+
+/* Whether a try to pull the image failed in an incident that is still open. */
+bool incidents_failed_on(const struct incidents *incidents, struct str image);
+
+/*
+ * `fresh`: it began while this process watched, so that all its attempts count. 0 and *ret,
+ * -ENOMEM, or -ENOSPC: every place is taken by an open incident (counted as a limit hit).
+ */
+int incident_open(struct incidents *incidents, const struct incident_key *key, bool fresh,
+                  struct instant now, struct incident **ret);
+void incident_move(struct incidents *incidents, struct incident *incident,
+                   enum incident_state next);
+void incident_end(struct incidents *incidents, struct incident *incident, struct pod *pod,
+                  enum incident_state how, struct instant now);
+
+/* Ends the pod's open incidents of one container, or of all (NULL). */
+void incidents_end(struct incidents *incidents, struct pod *pod, const char *container,
+                   enum incident_state how, struct instant now);
+
+/* The pod has its sandbox: its incidents about the sandbox's image end if they failed before
+ * `since_us` (wall; INT64_MAX: all). */
+void incidents_end_of_sandbox(struct incidents *incidents, struct pod *pod, int64_t since_us,
+                              struct instant now);
+
+/* How many of the pod's missing Secrets still explain this incident: all of them, or none. */
+size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod);
+
+/* The verdict, with what the pod knows: which pull Secrets it names, and whether they exist. `pod`
+ * may be NULL. */
+struct verdict incident_verdict(const struct incident *incident, const struct pod *pod);
+
+/* What time alone changes: late bookings, ended incidents. */
+void incidents_tick(struct incidents *incidents, struct instant now);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The blobs in flight, and what is left of one: the runtime keeps half a layer for the next try.
+ * Only containerd lists them.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/incidents/counters.h"
+#include "agent/incidents/names.h"
+#include "clock.h"
+#include "observation.h"
+
+struct ingest_state {
+    const char *digest; /* shared */
+    uint64_t bytes;
+    uint64_t total;
+    int64_t moved_wall_us;
+    int64_t begun_us; /* mono */
+    int64_t moved_us; /* mono; when bytes last came */
+    bool proven;      /* a container is known to be stalled by it */
+    size_t held_up;   /* containers, as last judged */
+    int64_t asked_us; /* mono; when the runtime last answered whose it is; 0: never */
+    const struct names *repositories; /* whose it is */
+};
+
+struct ingests {
+    struct counters *counters;
+    int64_t stall_after_us; /* 0: nobody looks for stalls */
+    struct ingest_state *list;
+    size_t n;
+    int64_t listed_us;     /* mono; when the runtime last listed them */
+    bool known;            /* the runtime lists them */
+    unsigned silent_polls; /* polls of the runtime since then */
+};
+
+void ingests_init(struct ingests *ingests, struct counters *counters, int64_t stall_after_us);
+void ingests_done(struct ingests *ingests);
+
+/* The runtime's new list, or its answer to whose a blob is. 0 or -ENOMEM. */
+int ingests_take(struct ingests *ingests, const struct ingests_fact *fact, struct instant now);
+int ingests_take_owner(struct ingests *ingests, const struct blob_fact *fact, struct instant now);
+
+/* The runtime does not list them any more. */
+void ingests_clear(struct ingests *ingests);
+
+/* A poll of the runtime has ended, perhaps without a list. Returns whether the last list is too old
+ * now. */
+bool ingests_polled(struct ingests *ingests);
+
+/* NULL: not in flight. */
+struct ingest_state *ingest_find(const struct ingests *ingests, struct str digest);
+
+/* Bytes came within the last `stall_after`. */
+bool ingest_moves(const struct ingests *ingests, const struct ingest_state *ingest,
+                  struct instant now);
+bool ingests_any_moves(const struct ingests *ingests, struct instant now);
+
+/* It began or moved since then. */
+bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us);
+
+/* The same, or so shortly before that two polls of the runtime cannot tell. */
+bool ingest_is_about_since(const struct ingest_state *ingest, int64_t mono_us);
+
+/* It began after `mono_us`, or so shortly before that two polls cannot tell. */
+bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us);
+
+/* Whether a manifest of the image's repository names it, if the runtime was asked. */
+bool ingest_is_of(const struct ingest_state *ingest, const char *canonical_image);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The pods of this node and their containers, as the API server last reported them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/incidents/counters.h"
+#include "agent/incidents/event_objects.h"
+#include "agent/incidents/names.h"
+#include "clock.h"
+#include "observation.h"
+
+#define POD_BUCKETS 1024u
+
+/* What a container's status says about its image. */
+enum pull_class {
+    PULL_SILENT,   /* nothing: not reported yet, ContainerCreating, PodInitializing */
+    PULL_ERROR,    /* ErrImagePull and the like: a pull has just failed */
+    PULL_BACK_OFF, /* ImagePullBackOff: the kubelet waits before it tries again */
+    PULL_REFUSED,  /* ErrImageNeverPull, InvalidImageName: the kubelet does not try */
+    PULL_DONE,     /* it runs, ran, or failed after its image was there */
+};
+
+struct container {
+    char *name;
+    enum container_kind kind;
+    char *image;
+    uint64_t image_hash; /* image_hash(image) */
+    bool always;         /* imagePullPolicy Always: its image is pulled even if it is present */
+    /* Since when it waits in its sandbox, without an error, for an image that is absent or always
+     * pulled; 0: it does not. */
+    int64_t begun_wall_us;
+    int64_t begun_us;       /* mono */
+    int64_t tried_us;       /* mono; when an event said that its last pull began; 0: none did */
+    bool preexisting;       /* it already waited when this process started */
+    bool failed_start;      /* terminated with an error: the kubelet will start it again */
+    bool image_left_out;    /* counted at LIMIT_WANTED_IMAGES */
+    bool registry_left_out; /* counted at --metrics.max-registries */
+    enum container_phase phase;
+    enum pull_class pull;
+    uint64_t status;          /* hash of the last waiting reason and message */
+    uint64_t replaced_status; /* the same, of the image before this one; 0: none */
+    char *waiting_reason;
+};
+
+struct image_volume {
+    char *reference;
+    bool registry_left_out; /* as above */
+};
+
+struct pod {
+    struct pod *next, *previous; /* oldest first */
+    struct pod *next_of_bucket;
+    char *namespace;
+    char *name;
+    char *uid;
+    uint64_t hash; /* hash_str(uid) */
+    char *mirror_uid;
+    bool terminal; /* Succeeded, Failed or being deleted: the kubelet pulls nothing more for it */
+    bool fresh;    /* it was created while this process watched */
+    bool failed;   /* one of its incidents ended */
+    bool events_left_out; /* counted at LIMIT_EVENT_NAMESPACES */
+    uint32_t generation;
+    size_t waiting; /* containers whose turn it is and that may lack their image */
+    size_t failing; /* containers whose status names a failed or refused pull */
+    struct container *containers;
+    size_t n_containers;
+    struct image_volume *volumes;
+    size_t n_volumes;
+    const struct names *secrets;
+    const struct names *missing_secrets;
+    int64_t missing_at_us;    /* wall; when an event first told us about them */
+    int64_t missing_event_us; /* wall; the time of that event, which is read again and again */
+    int64_t newest_event_us;  /* wall; of any kind */
+    struct event_objects events;
+    uint32_t sandbox_poll;       /* the last poll of the runtime that found a ready sandbox */
+    int64_t no_sandbox_since_us; /* mono; 0: a ready one was seen, or no poll was made */
+};
+
+struct pods {
+    struct counters *counters;
+    struct instant started; /* when this process began to watch */
+    struct pod *first, *last;
+    struct pod *buckets[POD_BUCKETS];
+    size_t n;
+    size_t waiting;      /* sum over all pods */
+    uint32_t generation; /* of the current list */
+    uint32_t poll;       /* number of the current poll of the runtime, from 1 */
+    bool listing;        /* between PODS_BEGIN and PODS_END */
+    bool listed;         /* a complete list was read */
+    bool changed;        /* who waits or fails may have changed: see correlate.c */
+};
+
+void pods_init(struct pods *pods, struct counters *counters, struct instant now);
+void pods_done(struct pods *pods);
+
+/* NULL: not on this node. */
+struct pod *pod_find(const struct pods *pods, struct str uid);
+
+/* The same; `hash` is hash_str(uid). */
+struct pod *pod_find_hashed(const struct pods *pods, struct str uid, uint64_t hash);
+
+/* Also by the uid that events and CRI use for a static pod. */
+struct pod *pod_find_named(const struct pods *pods, struct str uid);
+
+/* Brings the pod and its containers up to date; keeps what the fact does not contain. -ENOMEM, or
+ * -ENOSPC: LIMIT_PODS is reached (counted). */
+int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret, bool *ret_new);
+void pod_remove(struct pods *pods, struct pod *pod);
+
+struct container *pod_container(const struct pod *pod, struct str name);
+
+/* The container that an event's field path names: "spec.initContainers{setup}" -> "setup"; empty
+ * if the event is about the pod. */
+struct str field_path_container(struct str field_path);
+
+/* What is kept of an image's text. */
+struct str image_kept(struct str image);
+
+/*
+ * Whether the container waits now. Init containers and sidecars start one by one, the others after
+ * them: ask in the pod's order, with `blocked` false before the first.
+ */
+bool container_waits(const struct container *container, bool *blocked);
+
+/* Call it after the pod's containers changed. */
+void pod_count_waiting(struct pods *pods, struct pod *pod);
+
+/* The pod has a ready sandbox, or none. */
+void pod_has_sandbox(struct pods *pods, struct pod *pod);
+void pod_has_no_sandbox(struct pods *pods, struct pod *pod, struct instant now);

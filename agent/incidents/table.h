@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The incident table, put together. Each part knows the parts above it in this list, and none
+ * below. For the files that take observations or read the whole: witness_*, snapshot, wanted.
+ */
+
+#include <stdint.h>
+
+#include "agent/incidents/correlate.h"
+#include "agent/incidents/counters.h"
+#include "agent/incidents/images.h"
+#include "agent/incidents/incidents.h"
+#include "agent/incidents/ingests.h"
+#include "agent/incidents/pods.h"
+#include "agent/incidents/recent.h"
+#include "agent/incidents/registries.h"
+#include "agent/incidents/runtime.h"
+#include "agent/incidents/stalls.h"
+
+struct correlate {
+    struct counters counters;
+    struct pods pods;
+    struct registries registries;
+    struct incidents incidents;
+    struct ingests ingests;
+    struct images images;
+    struct stalls stalls;
+    struct recent recent;
+    struct runtime runtime;
+    int64_t next_sweep_us; /* mono */
+};
