@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/commands/show.h"
 
-#include <time.h>
-
 #include "buf.h"
 #include "utf8.h"
 #include "util.h"
@@ -46,7 +44,7 @@ void show_cell(struct buf *out, struct str text, size_t width)
         buf_add_byte(out, ' ');
 }
 
-/* How much of `text` goes on a line: up to the last blank that fits, or as much as does. */
+/* Length of the first line of `text`: up to the last blank that fits, else `width`. */
 static size_t line_length(struct str text, size_t width)
 {
     const char *blank;
@@ -109,12 +107,4 @@ void show_bytes(struct buf *out, uint64_t bytes)
     for (; amount >= 1023.95 && unit + 1 < ARRAY_SIZE(units); unit++)
         amount /= 1024;
     buf_printf(out, amount < 99.95 ? "%.1f %s" : "%.0f %s", amount, units[unit]);
-}
-
-int64_t parse_time_us(const char *text)
-{
-    struct tm tm = { .tm_isdst = 0 };
-    const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-
-    return end && *end == '\0' ? (int64_t)timegm(&tm) * SEC : 0;
 }

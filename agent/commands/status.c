@@ -38,7 +38,7 @@ struct output {
     bool json;
     bool watch;
     bool clears; /* the screen before each table */
-    struct status_view view;
+    struct status_options options;
 };
 
 /* All causes as choices, "a|b|c": the table's rows without the first separator. */
@@ -115,17 +115,17 @@ static void read_terminal(struct output *output)
 {
     const struct terminal_size size = terminal_size();
 
-    output->view.colour = terminal_has_colours();
-    output->view.width = (int)size.columns;
-    output->view.height = output->watch && size.rows > 1 ? (int)size.rows - 1 : 0;
+    output->options.colour = terminal_has_colours();
+    output->options.width = (int)size.columns;
+    output->options.height = output->watch && size.rows > 1 ? (int)size.rows - 1 : 0;
     output->clears = terminal_has_escapes() && output->watch && !output->json;
 }
 
 static int exit_status(const struct output *output, const struct status_answers *answers)
 {
-    if (status_blocked(answers, &output->view))
+    if (status_blocked(answers, &output->options))
         return EXIT_BLOCKED;
-    return status_known(answers) ? EXIT_CLEAR : EXIT_ERROR;
+    return status_unknown(answers) ? EXIT_ERROR : EXIT_CLEAR;
 }
 
 /* Prints one JSON document or one table. 0 or a negative errno. */
@@ -135,14 +135,14 @@ static int show(struct output *output, const struct status_answers *answers, str
     int r = 0;
 
     read_terminal(output);
-    output->view.now_us = clock_now(clock_system()).wall_us;
+    output->options.now_us = clock_now(clock_system()).wall_us;
     buf_init(&out, LIMIT_DEBUG_BODY * 2ul);
     if (output->clears)
         buf_add(&out, STR(CLEAR_SCREEN));
     if (output->json) {
-        r = status_write_json(&out, answers, &output->view);
+        r = status_write_json(&out, answers, &output->options);
     } else {
-        status_write_table(&out, answers, &output->view);
+        status_write_table(&out, answers, &output->options);
         if (output->watch && !output->clears)
             buf_add(&out, STR("\n")); /* separates two tables */
     }
@@ -210,7 +210,7 @@ int status_command(int argc, char **argv)
     output = (struct output){
         .json = strcmp(settings.output, "json") == 0,
         .watch = settings.watch,
-        .view = { .namespace = settings.namespace, .cause = settings.cause },
+        .options = { .namespace = settings.namespace, .cause = settings.cause },
     };
     if (status_client_new(settings.address, &client, &err) < 0)
         return refuse("%s", err.text);

@@ -9,8 +9,11 @@
 #include <curl/curl.h>
 
 #include "buf.h"
+#include "hostport.h"
 #include "limits.h"
 #include "mem.h"
+#include "number.h"
+#include "str.h"
 #include "util.h"
 
 #define CONNECT_TIMEOUT_MS 2000L
@@ -30,39 +33,49 @@ struct status_client {
 /* --- the address -------------------------------------------------------------------------------
  */
 
-/* A listener on every address is reached at this machine's own. */
-static struct str reachable(struct str host)
+/* A listener on all addresses is also on the loopback address. */
+static struct str reachable(const struct hostport *address)
 {
+    const struct str host = address->host;
+
+    if (address->in_brackets)
+        return str_eq(host, STR("::")) ? STR("::1") : host;
     if (host.len == 0 || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("localhost")))
         return STR("127.0.0.1");
-    return str_eq(host, STR("[::]")) ? STR("[::1]") : host;
+    return host;
+}
+
+static int set_tcp_base(struct status_client *client, struct err *err)
+{
+    struct hostport address;
+    struct str host;
+    uint16_t port;
+    int n;
+
+    if (!hostport_split(str_from(client->address), &address) || !number_port(address.port, &port) ||
+        memchr(client->address, '/', strlen(client->address)) ||
+        memchr(client->address, '@', strlen(client->address)))
+        return err_set(err, -EINVAL, "the address must be HOST:PORT or unix:/PATH");
+    if (port == 0)
+        return err_set(err, -EINVAL,
+                       "port 0 lets the kernel choose a port; give the port it chose");
+    host = reachable(&address);
+    n = snprintf(client->base, sizeof(client->base),
+                 address.in_brackets ? "http://[%.*s]:%u" : "http://%.*s:%u", STR_ARG(host), port);
+    if (n < 0 || (size_t)n >= sizeof(client->base))
+        return err_set(err, -EINVAL, "the host name is too long");
+    return 0;
 }
 
 static int set_base(struct status_client *client, struct err *err)
 {
-    const char *colon = strrchr(client->address, ':');
-    struct str host;
-    int n;
-
     if (strcmp(client->address, "off") == 0)
-        return err_set(err, -EINVAL, "it is off, so there is nobody to ask");
-    if (str_starts(str_from(client->address), STR(UNIX_PREFIX))) {
-        if (client->address[strlen(UNIX_PREFIX)] != '/')
-            return err_set(err, -EINVAL, "a unix socket is named by its whole path, unix:/PATH");
-        strcpy(client->base, "http://localhost");
-        return 0;
-    }
-    if (!colon || strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5)
-        return err_set(err, -EINVAL, "it is no HOST:PORT and no unix:/PATH");
-    if (strspn(colon + 1, "0") == strlen(colon + 1))
-        return err_set(err, -EINVAL, "with port 0 the kernel chose one; name the one it chose");
-    host = str_span(client->address, colon);
-    if (memchr(host.at, '/', host.len) || memchr(host.at, '@', host.len))
-        return err_set(err, -EINVAL, "it is no HOST:PORT and no unix:/PATH");
-    host = reachable(host);
-    n = snprintf(client->base, sizeof(client->base), "http://%.*s%s", STR_ARG(host), colon);
-    if (n < 0 || (size_t)n >= sizeof(client->base))
-        return err_set(err, -EINVAL, "it is longer than a host's name");
+        return err_set(err, -EINVAL, "the debug listener is off");
+    if (!str_starts(str_from(client->address), STR(UNIX_PREFIX)))
+        return set_tcp_base(client, err);
+    if (client->address[strlen(UNIX_PREFIX)] != '/')
+        return err_set(err, -EINVAL, "a unix socket needs an absolute path, unix:/PATH");
+    snprintf(client->base, sizeof(client->base), "http://localhost");
     return 0;
 }
 
@@ -105,9 +118,9 @@ int status_client_new(const char *address, struct status_client **ret, struct er
     buf_init(&client->body, LIMIT_DEBUG_BODY);
     r = set_base(client, err);
     if (r < 0)
-        return err_wrap(err, "'%.200s' is where the agent is to be asked", address);
+        return err_wrap(err, "cannot ask the agent at '%.200s'", address);
     client->curl = curl_easy_init();
-    /* The listener answers to this machine's own names only; an address of it is none. */
+    /* The listener refuses requests for other host names (DNS rebinding). */
     client->headers = curl_slist_append(NULL, "Host: localhost");
     if (!client->curl || !client->headers || set_options(client) < 0)
         return err_set(err, -ENOMEM, "no memory for an HTTP client");
@@ -130,7 +143,7 @@ void status_client_freep(struct status_client **client)
     status_client_free(*client);
 }
 
-/* --- questions ---------------------------------------------------------------------------------
+/* --- requests ----------------------------------------------------------------------------------
  */
 
 static int explain_failure(const struct status_client *client, CURLcode code, struct err *err)
@@ -138,17 +151,18 @@ static int explain_failure(const struct status_client *client, CURLcode code, st
     long os_error = 0;
 
     if (buf_error(&client->body))
-        return err_set(err, buf_error(&client->body), "%s: the answer is over %zu bytes",
+        return err_set(err, buf_error(&client->body), "%s: the answer has more than %zu bytes",
                        client->address, client->body.max);
     curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &os_error);
     if (code == CURLE_COULDNT_CONNECT && os_error == EACCES)
         return err_set(err, -EACCES,
-                       "%s: permission denied; the agent's socket is open to its own user only",
+                       "cannot connect to the agent at %s: Permission denied; only the agent's own "
+                       "user may open its socket",
                        client->address);
     if (code == CURLE_COULDNT_CONNECT)
         return err_set(err, -ECONNREFUSED,
-                       "no agent answers at %s%s%s; does it run, and is its "
-                       "--debug.listen-address the same?",
+                       "cannot connect to the agent at %s%s%s; check that it runs, and that its "
+                       "--debug.listen-address is the same",
                        client->address, os_error ? ": " : "",
                        os_error ? strerror((int)os_error) : "");
     return err_set(err, -EIO, "%s: %s", client->address,
@@ -173,12 +187,13 @@ static int get(struct status_client *client, const char *path, struct err *err)
     if (status == 200)
         return 0;
     if (status == 404)
-        return err_set(err, -EPROTO, "%s has no %s: this is not the debug listener of an agent",
+        return err_set(err, -EPROTO,
+                       "%s has no %s; check that this is the debug address of the agent",
                        client->address, path);
-    return err_set(err, -EPROTO, "%s answers %ld to %s", client->address, status, path);
+    return err_set(err, -EPROTO, "%s: GET %s returned status %ld", client->address, path, status);
 }
 
-/* An object that holds an array of objects under `list`. */
+/* Gets a JSON object that has an array under `list`. */
 static int get_list(struct status_client *client, const char *path, const char *list, json_t **ret,
                     struct err *err)
 {
@@ -190,8 +205,10 @@ static int get_list(struct status_client *client, const char *path, const char *
     json = json_loadb(client->body.at ? client->body.at : "", client->body.len, 0, NULL);
     if (!json_is_array(json_object_get(json, list))) {
         json_decref(json);
-        return err_set(err, -EPROTO, "%s gives no JSON with \"%s\" for %s: is this the agent?",
-                       client->address, list, path);
+        return err_set(err, -EPROTO,
+                       "%s: GET %s returned no JSON with \"%s\"; check that this is the debug "
+                       "address of the agent",
+                       client->address, path, list);
     }
     *ret = json;
     return 0;
@@ -212,12 +229,4 @@ int status_client_ask(struct status_client *client, struct status_answers *ret, 
     else
         *ret = answers;
     return r;
-}
-
-void status_answers_done(struct status_answers *answers)
-{
-    json_decref(answers->failures);
-    json_decref(answers->images);
-    json_decref(answers->sources);
-    *answers = (struct status_answers){ .failures = NULL };
 }

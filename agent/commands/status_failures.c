@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The table of what is blocked: columns that fit, and below each row what had no column. */
+/*
+ * The table of blocked containers. A value whose column does not fit into the width is
+ * written below its row.
+ */
 
 #include <string.h>
 
@@ -15,8 +18,8 @@ enum column { POD, CONTAINER, CAUSE, REASON, AGE, TRIES, NEXT, IMAGE, COLUMN_MAX
 
 static const struct column_kind {
     const char *title;
-    size_t least;  /* it may shrink to this ... */
-    bool optional; /* ... or is a column only where all fit, and else stands on a line below */
+    size_t least;  /* the column may shrink to this width */
+    bool optional; /* if not all columns fit, the value goes below the row */
 } columns[COLUMN_MAX] = {
     [POD] = { "POD", 12, false },     [CONTAINER] = { "CONTAINER", 9, false },
     [CAUSE] = { "CAUSE", 14, false }, [REASON] = { "REASON", 0, true },
@@ -24,33 +27,33 @@ static const struct column_kind {
     [NEXT] = { "NEXT", 5, false },    [IMAGE] = { "IMAGE", 0, true },
 };
 
-static void age_cell(struct buf *out, const json_t *failure, const struct status_view *view)
+static void age_cell(struct buf *out, const json_t *failure, const struct status_options *options)
 {
-    int64_t first_us = parse_time_us(status_text(failure, "first_failure"));
+    int64_t first_us = status_time_us(failure, "first_failure");
 
     if (!first_us) {
         buf_add_byte(out, '-');
         return;
     }
-    show_age(out, view->now_us - first_us);
+    show_age(out, options->now_us - first_us);
     if (json_is_false(json_object_get(failure, "first_failure_exact")))
-        buf_add_byte(out, '+'); /* at least */
+        buf_add_byte(out, '+'); /* at least: the agent started later */
 }
 
-static void next_cell(struct buf *out, const json_t *failure, const struct status_view *view)
+static void next_cell(struct buf *out, const json_t *failure, const struct status_options *options)
 {
-    int64_t next_us = parse_time_us(status_text(failure, "next_retry"));
+    int64_t next_us = status_time_us(failure, "next_retry");
 
     if (!next_us)
         buf_add_byte(out, '-');
-    else if (next_us <= view->now_us)
+    else if (next_us <= options->now_us)
         buf_add(out, STR("now"));
     else
-        show_age(out, next_us - view->now_us);
+        show_age(out, next_us - options->now_us);
 }
 
 static void add_cell(struct buf *out, const json_t *failure, enum column column,
-                     const struct status_view *view)
+                     const struct status_options *options)
 {
     static const char *const keys[COLUMN_MAX] = {
         [CONTAINER] = "container", [CAUSE] = "cause", [REASON] = "reason", [IMAGE] = "image"
@@ -64,24 +67,24 @@ static void add_cell(struct buf *out, const json_t *failure, enum column column,
         show_plain(out, str_from(status_text(failure, "pod")));
         break;
     case AGE:
-        age_cell(out, failure, view);
+        age_cell(out, failure, options);
         break;
     case TRIES:
         buf_add_uint(out, status_number(failure, "attempts"));
         break;
     case NEXT:
-        next_cell(out, failure, view);
+        next_cell(out, failure, options);
         break;
     default:
         show_plain(out, str_from(status_text(failure, keys[column])));
         break;
     }
-    if (out->len == 0) /* a sandbox has no container's name */
+    if (out->len == 0) /* a sandbox has no container name */
         buf_add_text(out, column == CONTAINER ? "sandbox" : "-");
 }
 
 struct layout {
-    size_t widths[COLUMN_MAX]; /* 0: no column */
+    size_t widths[COLUMN_MAX]; /* 0: the column is not shown */
     struct buf cell;
 };
 
@@ -104,9 +107,9 @@ static void shrink(struct layout *layout, enum column column, size_t width)
     layout->widths[column] -= over < spare ? over : spare;
 }
 
-/* As wide as what is in them; then what does not fit is left out or cut. */
-static void lay_out(struct layout *layout, const json_t *failures, const struct status_view *view,
-                    size_t width)
+/* Each column as wide as its longest value. If that is too wide, drop and shrink columns. */
+static void lay_out(struct layout *layout, const json_t *failures,
+                    const struct status_options *options, size_t width)
 {
     const json_t *failure;
     size_t i;
@@ -115,10 +118,10 @@ static void lay_out(struct layout *layout, const json_t *failures, const struct 
         layout->widths[c] = strlen(columns[c].title);
     json_array_foreach(failures, i, failure)
     {
-        if (!status_open(failure) || !status_selected(failure, view))
+        if (!status_open(failure) || !status_selected(failure, options))
             continue;
         for (enum column c = 0; c < COLUMN_MAX; c++) {
-            add_cell(&layout->cell, failure, c, view);
+            add_cell(&layout->cell, failure, c, options);
             if (layout->cell.len > layout->widths[c])
                 layout->widths[c] = layout->cell.len;
         }
@@ -131,11 +134,12 @@ static void lay_out(struct layout *layout, const json_t *failures, const struct 
     shrink(layout, TRIES, width);
 }
 
-static void add_header(struct buf *out, const struct layout *layout, const struct status_view *view)
+static void add_header(struct buf *out, const struct layout *layout,
+                       const struct status_options *options)
 {
     size_t left = total(layout);
 
-    status_style(out, view, STYLE_HEAD);
+    status_style(out, options, STYLE_HEAD);
     for (enum column c = 0; c < COLUMN_MAX; c++) {
         if (!layout->widths[c])
             continue;
@@ -147,12 +151,12 @@ static void add_header(struct buf *out, const struct layout *layout, const struc
             left -= 2;
         }
     }
-    status_style(out, view, STYLE_PLAIN);
+    status_style(out, options, STYLE_PLAIN);
     buf_add_byte(out, '\n');
 }
 
 static void add_row(struct buf *out, struct layout *layout, const json_t *failure,
-                    const struct status_view *view)
+                    const struct status_options *options)
 {
     const bool stalled = strcmp(status_text(failure, "state"), "stalled") == 0;
     size_t left = total(layout);
@@ -161,15 +165,15 @@ static void add_row(struct buf *out, struct layout *layout, const json_t *failur
         if (!layout->widths[c])
             continue;
         left -= layout->widths[c];
-        add_cell(&layout->cell, failure, c, view);
+        add_cell(&layout->cell, failure, c, options);
         if (c == CAUSE)
-            status_style(out, view, stalled ? STYLE_STALLED : STYLE_BAD);
-        if (left) /* no blanks at the end of a line */
+            status_style(out, options, stalled ? STYLE_STALLED : STYLE_BAD);
+        if (left) /* no trailing blanks */
             show_cell(out, buf_str(&layout->cell), layout->widths[c]);
         else
             show_cut(out, buf_str(&layout->cell), layout->widths[c]);
         if (c == CAUSE)
-            status_style(out, view, STYLE_PLAIN);
+            status_style(out, options, STYLE_PLAIN);
         if (left) {
             buf_add(out, STR("  "));
             left -= 2;
@@ -178,21 +182,21 @@ static void add_row(struct buf *out, struct layout *layout, const json_t *failur
     buf_add_byte(out, '\n');
 }
 
-/* What had no column, and what to do. */
+/* The values that have no column, then the advice. */
 static void add_below(struct buf *out, struct layout *layout, const json_t *failure,
-                      const struct status_view *view, size_t width)
+                      const struct status_options *options, size_t width)
 {
     size_t room = width - 2;
 
     if (!layout->widths[REASON] || !layout->widths[IMAGE])
         buf_add(out, STR("  "));
     if (!layout->widths[REASON]) {
-        add_cell(&layout->cell, failure, REASON, view);
+        add_cell(&layout->cell, failure, REASON, options);
         show_cut(out, buf_str(&layout->cell), room);
         room -= layout->cell.len < room ? layout->cell.len : room;
     }
     if (!layout->widths[IMAGE] && room > 10) {
-        add_cell(&layout->cell, failure, IMAGE, view);
+        add_cell(&layout->cell, failure, IMAGE, options);
         if (!layout->widths[REASON])
             buf_add(out, STR("  "));
         show_cut(out, buf_str(&layout->cell), layout->widths[REASON] ? room : room - 2);
@@ -204,25 +208,25 @@ static void add_below(struct buf *out, struct layout *layout, const json_t *fail
     show_wrap(out, buf_str(&layout->cell), 2, width);
 }
 
-/* Those of a cause together, the causes in the order of their table. */
-void status_write_failures(struct buf *out, const json_t *failures, const struct status_view *view,
-                           size_t width)
+/* Ordered by cause, as in the table of causes. */
+void status_write_failures(struct buf *out, const json_t *failures,
+                           const struct status_options *options, size_t width)
 {
     struct layout layout = { .widths = { 0 } };
     const json_t *failure;
     size_t i;
 
     buf_init(&layout.cell, CELL_MAX);
-    lay_out(&layout, failures, view, width);
-    add_header(out, &layout, view);
+    lay_out(&layout, failures, options, width);
+    add_header(out, &layout, options);
     for (enum cause cause = 0; cause < CAUSE_MAX; cause++) {
         json_array_foreach(failures, i, failure)
         {
-            if (!status_open(failure) || !status_selected(failure, view) ||
+            if (!status_open(failure) || !status_selected(failure, options) ||
                 strcmp(status_text(failure, "cause"), cause_name(cause)) != 0)
                 continue;
-            add_row(out, &layout, failure, view);
-            add_below(out, &layout, failure, view, width);
+            add_row(out, &layout, failure, options);
+            add_below(out, &layout, failure, options, width);
         }
     }
     buf_done(&layout.cell);

@@ -148,7 +148,7 @@ class Status(FaultStory):
         terminal = Terminal(self, self.argv("--watch"), 80)
         support.eventually(lambda: "2 containers blocked" in terminal.read(), "the first table")
         self.agent.stop()
-        support.eventually(lambda: "no agent answers at" in terminal.read(), "it says that the agent is gone")
+        support.eventually(lambda: "cannot connect to the agent at" in terminal.read(), "it says that the agent is gone")
         self.assertIsNone(terminal.process.poll())
 
     def test_no_agent_is_2(self):

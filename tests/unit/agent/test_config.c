@@ -14,7 +14,7 @@
 #include "agent/config.h"
 #include "util.h"
 
-/* Reads a command line; the environment is what the test has set. */
+/* Reads a command line. The tests set the environment themselves. */
 static enum config_result read_line(struct config *config, struct err *err, const char *a,
                                     const char *b, const char *c)
 {
@@ -40,7 +40,7 @@ static int without_environment(void **state)
     return 0;
 }
 
-static void defaults_are_those_of_a_daemonset(void **state)
+static void the_defaults_fit_a_daemonset(void **state)
 {
     struct config config;
     struct err err;
@@ -58,7 +58,7 @@ static void defaults_are_those_of_a_daemonset(void **state)
     assert_int_equal(config.log_level, LOG_INFO);
 }
 
-static void a_value_stands_behind_an_equals_sign_or_in_the_next_word(void **state)
+static void a_value_follows_an_equals_sign_or_is_the_next_word(void **state)
 {
     struct config config;
     struct err err;
@@ -83,7 +83,7 @@ static void the_flag_wins_over_the_environment(void **state)
     assert_string_equal(config.web_listen.text, ":2");
 }
 
-static void nothing_of_kubernetes_needs_no_node_name(void **state)
+static void no_node_name_is_needed_without_kubernetes(void **state)
 {
     struct config config;
     struct err err;
@@ -93,7 +93,7 @@ static void nothing_of_kubernetes_needs_no_node_name(void **state)
     assert_false(config.reads_kube);
 }
 
-static void a_kubeconfig_is_read_only_where_it_is_named(void **state)
+static void the_kubeconfig_variable_is_ignored(void **state)
 {
     struct config config;
     struct err err;
@@ -110,7 +110,7 @@ static void a_kubeconfig_is_read_only_where_it_is_named(void **state)
     assert_true(config.reads_events);
 }
 
-static void the_kubelet_has_no_events(void **state)
+static void the_kubelet_source_has_no_events(void **state)
 {
     struct config config;
     struct err err;
@@ -126,7 +126,7 @@ static void the_kubelet_has_no_events(void **state)
     assert_null(config.kubelet_url);
 }
 
-static void a_stall_is_told_after_a_duration_or_never(void **state)
+static void stall_after_is_a_duration_or_off(void **state)
 {
     struct config config;
     struct err err;
@@ -143,7 +143,7 @@ static void a_stall_is_told_after_a_duration_or_never(void **state)
     assert_int_equal(config.stall_after_us, 0);
 }
 
-static void bad_input_is_refused_with_a_sentence_that_names_it(void **state)
+static void errors_name_the_flag_and_the_value(void **state)
 {
     static const struct {
         const char *words[3];
@@ -236,10 +236,10 @@ static void a_node_name_is_an_rfc_1123_subdomain(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         snprintf(line, sizeof(line), "--node-name=%s", bad[i]);
         if (read_line(&config, &err, line, NULL, NULL) != CONFIG_BAD)
-            fail_msg("'%s' is no node's name", bad[i]);
+            fail_msg("'%s' is not a valid node name", bad[i]);
         assert_non_null(strstr(err.text, "--node-name (or NODE_NAME) is '"));
         assert_null(strchr(err.text, '\n'));
-        /* Nothing is read of Kubernetes, but it is shown. */
+        /* Also without Kubernetes: the agent shows the name. */
         assert_int_equal(read_line(&config, &err, line, "--kube.source=none", NULL), CONFIG_BAD);
     }
     memset(line, 'a', sizeof(line));
@@ -250,7 +250,7 @@ static void a_node_name_is_an_rfc_1123_subdomain(void **state)
     assert_int_equal(read_line(&config, &err, line, NULL, NULL), CONFIG_RUN);
 }
 
-/* Runs with standard output on a full disk. */
+/* Runs while standard output is a full disk. */
 static enum config_result read_to_full(const char *word, struct err *err)
 {
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC), saved = dup(STDOUT_FILENO);
@@ -280,7 +280,7 @@ static void help_that_cannot_be_written_is_an_error(void **state)
 
 #define CONFIG_TEST(test) cmocka_unit_test_setup(test, without_environment)
 
-static void listen_addresses_add_up(void **state)
+static void repeated_listen_addresses_are_all_used(void **state)
 {
     char *words[] = { (char *)"x",
                       (char *)"--kube.source=none",
@@ -294,7 +294,7 @@ static void listen_addresses_add_up(void **state)
     assert_int_equal(config_read(5, words, &config, NULL), CONFIG_RUN);
     assert_string_equal(config.web_listen.text, ":1,[::1]:2");
 
-    /* A flag wins over the environment, which may name several, too. */
+    /* A flag wins over the environment, which may also name several addresses. */
     setenv("IMAGEPULL_WEB_LISTEN_ADDRESS", ":3,:4", 1);
     assert_int_equal(config_read(3, words, &config, NULL), CONFIG_RUN);
     assert_string_equal(config.web_listen.text, ":1");
@@ -356,17 +356,17 @@ static void max_requests_is_a_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CONFIG_TEST(defaults_are_those_of_a_daemonset),
-        CONFIG_TEST(a_value_stands_behind_an_equals_sign_or_in_the_next_word),
+        CONFIG_TEST(the_defaults_fit_a_daemonset),
+        CONFIG_TEST(a_value_follows_an_equals_sign_or_is_the_next_word),
         CONFIG_TEST(the_flag_wins_over_the_environment),
-        CONFIG_TEST(nothing_of_kubernetes_needs_no_node_name),
-        CONFIG_TEST(a_kubeconfig_is_read_only_where_it_is_named),
-        CONFIG_TEST(the_kubelet_has_no_events),
+        CONFIG_TEST(no_node_name_is_needed_without_kubernetes),
+        CONFIG_TEST(the_kubeconfig_variable_is_ignored),
+        CONFIG_TEST(the_kubelet_source_has_no_events),
         CONFIG_TEST(a_node_name_is_an_rfc_1123_subdomain),
-        CONFIG_TEST(a_stall_is_told_after_a_duration_or_never),
+        CONFIG_TEST(stall_after_is_a_duration_or_off),
         CONFIG_TEST(help_that_cannot_be_written_is_an_error),
-        CONFIG_TEST(bad_input_is_refused_with_a_sentence_that_names_it),
-        CONFIG_TEST(listen_addresses_add_up),
+        CONFIG_TEST(errors_name_the_flag_and_the_value),
+        CONFIG_TEST(repeated_listen_addresses_are_all_used),
         CONFIG_TEST(too_many_listen_addresses_are_refused),
         CONFIG_TEST(max_requests_is_a_number),
     };

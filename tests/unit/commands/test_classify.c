@@ -16,7 +16,7 @@
 
 #define OUTPUT_SIZE 65536u
 
-/* The command's own standard output and error, redirected into files while it runs. */
+/* Standard output and error of the command. Files replace them while it runs. */
 struct run {
     int status;
     char out[OUTPUT_SIZE];
@@ -98,7 +98,7 @@ static void json_is_one_object_a_line_in_input_order(void **state)
         "allow list and pull policies.\"}\n" UNKNOWN_LINE UNKNOWN_LINE);
 }
 
-static void what_is_ambiguous_is_named(void **state)
+static void ambiguous_causes_are_listed(void **state)
 {
     const struct run *r =
         RUN("pull access denied for a, repository does not exist or may require 'docker login'",
@@ -108,7 +108,7 @@ static void what_is_ambiguous_is_named(void **state)
     assert_non_null(strstr(r->out, "\"ambiguous_with\":[\"not_found\"]"));
 }
 
-static void with_null_a_message_may_have_line_breaks(void **state)
+static void messages_may_have_line_breaks_with_null(void **state)
 {
     const struct run *r =
         RUN("errors:\ndenied: requested access to the resource is denied\n\0EOF\0", "--null",
@@ -136,7 +136,7 @@ static void quotes_in_names_do_not_break_the_json(void **state)
     assert_non_null(strstr(r->out, "\"rule\":\"reference-format\""));
 }
 
-static void the_table_is_for_people(void **state)
+static void the_table_explains_the_verdict(void **state)
 {
     const struct run *r = RUN("dial tcp 192.0.2.1:443: connect: connection refused\n", "--explain");
 
@@ -164,8 +164,8 @@ static void an_explanation_has_chain_error_and_runners_up(void **state)
                                    "\"unauthorized\",\"reason\":\"bad_credentials\","));
 }
 
-/* The same as the debug listener says: what is not known is null. */
-static void what_an_explanation_does_not_know_is_null(void **state)
+/* As in the answer of the debug listener. */
+static void unknown_values_of_an_explanation_are_null(void **state)
 {
     const struct run *r = RUN("what is this\n\n", "--output=json", "--explain");
     const char *second = strchr(r->out, '\n');
@@ -180,8 +180,8 @@ static void what_an_explanation_does_not_know_is_null(void **state)
     assert_non_null(strstr(r->out, "\n      HTTP: none\n"));
 }
 
-/* A terminal obeys U+009B as it does ESC [, and turns what follows U+202E. */
-static void no_text_of_others_reaches_a_terminal_raw(void **state)
+/* A terminal treats U+009B like ESC [, and reverses the text after U+202E. */
+static void the_output_is_printable_ascii(void **state)
 {
 #define HOSTILE                                                                                    \
     "Failed to pull image \"r.example.com/a\xc2\x9b"                                               \
@@ -205,8 +205,8 @@ static void no_text_of_others_reaches_a_terminal_raw(void **state)
     assert_non_null(strstr(result.out, "\"image\":\"a b\\u009B\\uD83D\\uDC33\""));
 }
 
-/* Of a name that is none, there is no host to give advice about. */
-static void no_registry_is_called_invalid(void **state)
+/* An invalid image name has no registry that the advice could name. */
+static void advice_does_not_name_a_registry_called_invalid(void **state)
 {
     const struct run *r = RUN("Failed to pull image \"a b\": 403 Forbidden\n", "--output=json");
 
@@ -215,7 +215,7 @@ static void no_registry_is_called_invalid(void **state)
     assert_non_null(strstr(r->out, "\"advice\":\"The registry authenticated the request"));
 }
 
-/* What follows the image is kept from line to line: it must be that of the line. */
+/* The text after the image is cached from line to line. */
 static void each_line_has_its_own_registry(void **state)
 {
     const struct run *r = RUN("Failed to pull image \"one.example.com/a:1\": 403 Forbidden\n"
@@ -234,7 +234,7 @@ static void each_line_has_its_own_registry(void **state)
     assert_non_null(strstr(fourth, "\"advice\":\"two.example.com authenticated"));
 }
 
-static void a_line_without_end_is_cut_not_kept(void **state)
+static void a_very_long_line_is_cut(void **state)
 {
     static char text[(3u << 20) + 8];
     const struct run *r;
@@ -289,16 +289,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_is_one_object_a_line_in_input_order),
-        cmocka_unit_test(what_is_ambiguous_is_named),
-        cmocka_unit_test(with_null_a_message_may_have_line_breaks),
+        cmocka_unit_test(ambiguous_causes_are_listed),
+        cmocka_unit_test(messages_may_have_line_breaks_with_null),
         cmocka_unit_test(quotes_in_names_do_not_break_the_json),
-        cmocka_unit_test(the_table_is_for_people),
+        cmocka_unit_test(the_table_explains_the_verdict),
         cmocka_unit_test(an_explanation_has_chain_error_and_runners_up),
-        cmocka_unit_test(what_an_explanation_does_not_know_is_null),
-        cmocka_unit_test(no_text_of_others_reaches_a_terminal_raw),
-        cmocka_unit_test(no_registry_is_called_invalid),
+        cmocka_unit_test(unknown_values_of_an_explanation_are_null),
+        cmocka_unit_test(the_output_is_printable_ascii),
+        cmocka_unit_test(advice_does_not_name_a_registry_called_invalid),
         cmocka_unit_test(each_line_has_its_own_registry),
-        cmocka_unit_test(a_line_without_end_is_cut_not_kept),
+        cmocka_unit_test(a_very_long_line_is_cut),
         cmocka_unit_test(bad_flags_and_files_are_named),
         cmocka_unit_test(flags_work_as_in_the_other_commands),
         cmocka_unit_test(help_is_not_an_error),

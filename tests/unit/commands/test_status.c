@@ -25,9 +25,9 @@
 static struct fixture node;
 static struct exporter *exporter;
 static char folder[64];
-static char address[128]; /* of the listener, as status wants it */
+static char address[128]; /* of the debug listener */
 
-/* The command's own standard output and error, redirected into files while it runs. */
+/* Standard output and error of the command. Files replace them while it runs. */
 static char out[OUTPUT_SIZE];
 static char err[OUTPUT_SIZE];
 
@@ -93,7 +93,7 @@ static int begin(void **state)
         return -1;
     snprintf(address, sizeof(address), "127.0.0.1:%u", exporter_debug_port(exporter));
     setenv(DEBUG_LISTEN_ENV, address, 1);
-    setenv("http_proxy", "http://127.0.0.1:1", 1); /* nobody's business here */
+    setenv("http_proxy", "http://127.0.0.1:1", 1); /* must be ignored */
     return 0;
 }
 
@@ -107,17 +107,17 @@ static int end(void **state)
     return 0;
 }
 
-static void what_is_blocked_is_shown_and_is_1(void **state)
+static void blocked_containers_are_shown_with_status_1(void **state)
 {
     (void)state;
     assert_int_equal(RUN(), 1);
     assert_non_null(strstr(out, "node-1 (containerd 2.1.9): 4 containers blocked"));
     assert_non_null(strstr(out, "default/web-0"));
     assert_string_equal(err, "");
-    assert_null(strchr(out, '\033')); /* a file is no terminal */
+    assert_null(strchr(out, '\033')); /* a file is not a terminal */
 }
 
-static void nothing_blocked_is_0(void **state)
+static void nothing_blocked_is_status_0(void **state)
 {
     (void)state;
     fixture_init(&node);
@@ -126,7 +126,7 @@ static void nothing_blocked_is_0(void **state)
     assert_int_equal(RUN("--output=json"), 0);
 }
 
-static void what_is_not_selected_does_not_count(void **state)
+static void only_selected_containers_count(void **state)
 {
     (void)state;
     assert_int_equal(RUN("--cause=rate_limited"), 0);
@@ -137,7 +137,7 @@ static void what_is_not_selected_does_not_count(void **state)
     assert_null(strstr(out, "web-0"));
 }
 
-static void nothing_known_yet_is_2(void **state)
+static void no_pod_list_yet_is_status_2(void **state)
 {
     (void)state;
     fixture_init(&node);
@@ -146,8 +146,7 @@ static void nothing_known_yet_is_2(void **state)
     assert_non_null(strstr(out, "not known yet"));
 }
 
-/* A pipe has no width; whoever wants another one says so. */
-static void the_width_of_a_file_is_80_or_as_told(void **state)
+static void the_width_of_a_file_is_80_or_from_columns(void **state)
 {
     (void)state;
     RUN();
@@ -167,13 +166,13 @@ static void the_flag_wins_over_the_environment(void **state)
     (void)state;
     setenv(DEBUG_LISTEN_ENV, "127.0.0.1:1", 1);
     assert_int_equal(RUN(), 2);
-    assert_non_null(strstr(err, "no agent answers at 127.0.0.1:1: Connection refused"));
+    assert_non_null(strstr(err, "cannot connect to the agent at 127.0.0.1:1: Connection refused"));
     snprintf(flag, sizeof(flag), "%s=%s", DEBUG_LISTEN_FLAG, address);
     assert_int_equal(RUN(flag), 1);
 }
 
-/* The listener's own words for every address are no place to connect to, and are understood. */
-static void every_address_means_this_machine(void **state)
+/* Nobody can connect to 0.0.0.0, but this is how the listener names all addresses. */
+static void an_address_of_all_interfaces_is_asked_at_loopback(void **state)
 {
     static const char *const hosts[] = { "", "0.0.0.0", "localhost", "127.0.0.1" };
     char told[64];
@@ -206,17 +205,31 @@ static void a_unix_socket_is_asked(void **state)
     rmdir(folder);
 }
 
-static void addresses_nobody_can_ask_are_refused(void **state)
+static void addresses_that_cannot_be_asked_are_refused(void **state)
 {
     static const struct {
         const char *address;
         const char *sentence;
     } rows[] = {
-        { "off", "nobody to ask" },          { "unix:relative", "whole path" },
-        { "unix:", "whole path" },           { "localhost", "no HOST:PORT" },
-        { "127.0.0.1:0", "kernel chose" },   { "127.0.0.1:", "kernel chose" },
-        { "127.0.0.1:http", "HOST:PORT" },   { "http://127.0.0.1:9918", "HOST:PORT" },
-        { "user@127.0.0.1:1", "HOST:PORT" }, { "127.0.0.1:999999", "HOST:PORT" },
+        { "off", "the debug listener is off" },
+        { "unix:relative", "absolute path" },
+        { "unix:", "absolute path" },
+        { "localhost", "must be HOST:PORT" },
+        { "127.0.0.1:0", "port 0 lets the kernel choose" },
+        { "127.0.0.1:", "must be HOST:PORT" },
+        { "127.0.0.1:http", "HOST:PORT" },
+        { "http://127.0.0.1:9918", "HOST:PORT" },
+        { "::1:9918", "HOST:PORT" },
+        { "[::1:9918", "HOST:PORT" },
+        { "[::1]x:9918", "HOST:PORT" },
+        { "[::1]", "HOST:PORT" },
+        { "127.0.0.1:-1", "HOST:PORT" },
+        { "127.0.0.1: 9918", "HOST:PORT" },
+        { "127.0.0.1:+9918", "HOST:PORT" },
+        { "127.0.0.1:65536", "HOST:PORT" },
+        { "127.0.0.1:0x26", "HOST:PORT" },
+        { "user@127.0.0.1:1", "HOST:PORT" },
+        { "127.0.0.1:999999", "HOST:PORT" },
     };
 
     (void)state;
@@ -228,17 +241,17 @@ static void addresses_nobody_can_ask_are_refused(void **state)
     }
 }
 
-static void what_is_no_agent_is_said(void **state)
+static void a_server_that_is_not_the_debug_listener_is_named(void **state)
 {
     char told[64];
 
     (void)state;
     snprintf(told, sizeof(told), "127.0.0.1:%u", exporter_web_port(exporter));
     assert_int_equal(RUN(DEBUG_LISTEN_FLAG, told), 2);
-    assert_non_null(strstr(err, "this is not the debug listener of an agent"));
+    assert_non_null(strstr(err, "check that this is the debug address of the agent"));
     node.error = -12;
     assert_int_equal(RUN(), 2);
-    assert_non_null(strstr(err, "answers 503 to /debug/failures"));
+    assert_non_null(strstr(err, "GET /debug/failures returned status 503"));
     node.error = 0;
 }
 
@@ -263,7 +276,7 @@ static void bad_flags_are_named(void **state)
     assert_non_null(strstr(out, "Exit status"));
 }
 
-/* A script must not take half a table for a whole one. */
+/* A script must notice that the table is incomplete. */
 static void a_full_disk_is_an_error(void **state)
 {
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -280,16 +293,16 @@ static void a_full_disk_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_blocked_is_shown_and_is_1),
-        TEST(nothing_blocked_is_0),
-        TEST(what_is_not_selected_does_not_count),
-        TEST(nothing_known_yet_is_2),
-        TEST(the_width_of_a_file_is_80_or_as_told),
+        TEST(blocked_containers_are_shown_with_status_1),
+        TEST(nothing_blocked_is_status_0),
+        TEST(only_selected_containers_count),
+        TEST(no_pod_list_yet_is_status_2),
+        TEST(the_width_of_a_file_is_80_or_from_columns),
         TEST(the_flag_wins_over_the_environment),
-        TEST(every_address_means_this_machine),
+        TEST(an_address_of_all_interfaces_is_asked_at_loopback),
         TEST(a_unix_socket_is_asked),
-        TEST(addresses_nobody_can_ask_are_refused),
-        TEST(what_is_no_agent_is_said),
+        TEST(addresses_that_cannot_be_asked_are_refused),
+        TEST(a_server_that_is_not_the_debug_listener_is_named),
         TEST(bad_flags_are_named),
         TEST(a_full_disk_is_an_error),
     };

@@ -15,7 +15,7 @@
 
 static struct fixture node;
 static struct status_answers answers;
-static struct status_view view;
+static struct status_options options;
 static struct buf text;
 
 static json_t *parsed(void)
@@ -27,7 +27,7 @@ static json_t *parsed(void)
     return json;
 }
 
-/* What the agent says of `node`. */
+/* Gets the answers of an agent on `node`. */
 static void ask(void)
 {
     struct err err = ERR_INIT;
@@ -46,7 +46,7 @@ static void ask(void)
 static const char *table(void)
 {
     buf_reset(&text);
-    status_write_table(&text, &answers, &view);
+    status_write_table(&text, &answers, &options);
     assert_int_equal(buf_error(&text), 0);
     return text.at;
 }
@@ -56,7 +56,7 @@ static int begin(void **state)
     (void)state;
     fixture_golden(&node);
     buf_init(&text, LIMIT_DEBUG_BODY);
-    view = (struct status_view){ .width = 80, .now_us = FIXTURE_NOW };
+    options = (struct status_options){ .width = 80, .now_us = FIXTURE_NOW };
     ask();
     return 0;
 }
@@ -83,12 +83,12 @@ static void golden_tables(void **state)
     (void)state;
     table();
     assert_golden(&text, "tests/data/status/80.txt");
-    view.width = 170;
+    options.width = 170;
     table();
     assert_golden(&text, "tests/data/status/170.txt");
 }
 
-/* Also where names are endless, or obey nobody. */
+/* Also with very long names, and with names of control characters. */
 static void no_line_is_too_wide(void **state)
 {
     static char endless[5001];
@@ -103,16 +103,17 @@ static void no_line_is_too_wide(void **state)
     node.snapshot.node = endless;
     memset(node.snapshot.sources[SOURCE_CRI].last_error, '\t', 200);
     ask();
-    for (view.width = -1; view.width < 220; view.width++) {
+    for (options.width = -1; options.width < 220; options.width++) {
         const size_t most =
-            view.width > STATUS_WIDTH_LEAST ? (size_t)view.width : STATUS_WIDTH_LEAST;
+            options.width > STATUS_WIDTH_LEAST ? (size_t)options.width : STATUS_WIDTH_LEAST;
 
         table();
         for (const char *line = text.at; *line;) {
             size_t length = strcspn(line, "\n");
 
             if (length > most)
-                fail_msg("width %d: %zu columns in '%.*s'", view.width, length, (int)length, line);
+                fail_msg("width %d: %zu columns in '%.*s'", options.width, length, (int)length,
+                         line);
             for (size_t i = 0; i < length; i++)
                 assert_in_range(line[i], 0x20, 0x7e);
             assert_true(length == 0 || line[length - 1] != ' ');
@@ -121,110 +122,110 @@ static void no_line_is_too_wide(void **state)
     }
 }
 
-static void only_a_terminal_gets_colours(void **state)
+static void colours_are_optional(void **state)
 {
     (void)state;
     table();
     assert_null(strchr(text.at, '\033'));
-    view.colour = true;
+    options.colour = true;
     table();
     assert_non_null(strstr(text.at, "\033[1;31munauthorized"));
     assert_non_null(strstr(text.at, "\033[1;33mnetwork")); /* stalled */
     assert_string_equal(strrchr(text.at, '\033'), strstr(strrchr(text.at, '\033'), "\033[0m"));
 }
 
-static void what_is_selected_is_shown(void **state)
+static void only_selected_failures_are_shown(void **state)
 {
     (void)state;
-    assert_int_equal(status_blocked(&answers, &view), 4);
-    view.namespace = "team-a";
-    assert_int_equal(status_blocked(&answers, &view), 2);
+    assert_int_equal(status_blocked(&answers, &options), 4);
+    options.namespace = "team-a";
+    assert_int_equal(status_blocked(&answers, &options), 2);
     table();
     assert_non_null(strstr(text.at, "team-a/job-x"));
     assert_null(strstr(text.at, "default/web-0"));
     assert_null(strstr(text.at, "PULLING"));
-    view.cause = "network";
-    assert_int_equal(status_blocked(&answers, &view), 1);
+    options.cause = "network";
+    assert_int_equal(status_blocked(&answers, &options), 1);
     table();
     assert_null(strstr(text.at, "team-a/job-x"));
     assert_non_null(strstr(text.at, "team-a/web-6"));
     assert_non_null(strstr(text.at, ": 1 of 4 blocked containers match"));
-    view.namespace = "no-such";
-    assert_int_equal(status_blocked(&answers, &view), 0);
+    options.namespace = "no-such";
+    assert_int_equal(status_blocked(&answers, &options), 0);
     table();
     assert_non_null(strstr(text.at, ": 0 of 4 blocked containers match\n"));
-    assert_null(strstr(text.at, "nothing is blocked")); /* for something is */
+    assert_null(strstr(text.at, "nothing is blocked")); /* because 4 containers are */
     assert_null(strstr(text.at, "CAUSE"));
 }
 
-static void a_healthy_node_says_so(void **state)
+static void a_healthy_node_has_a_short_table(void **state)
 {
     (void)state;
     fixture_init(&node);
     ask();
-    assert_true(status_known(&answers));
+    assert_null(status_unknown(&answers));
     assert_string_equal(table(), "node-1 (containerd 2.1.9): nothing is blocked\n\n"
                                  "Sources: pods up, events off, cri up\n");
 }
 
-static void before_the_first_list_nothing_is_known(void **state)
+static void before_the_first_pod_list_nothing_is_known(void **state)
 {
     (void)state;
     fixture_init(&node);
     node.snapshot.sources[SOURCE_PODS].last_success_us = 0;
     ask();
-    assert_false(status_known(&answers));
+    assert_non_null(status_unknown(&answers));
     assert_non_null(strstr(table(), "not known yet"));
 }
 
-/* What cannot be seen is not said to be well. */
-static void without_pods_nothing_is_known(void **state)
+/* No report of failures does not mean that there are none. */
+static void nothing_is_known_while_pods_cannot_be_read(void **state)
 {
     (void)state;
     fixture_init(&node);
     node.snapshot.sources[SOURCE_PODS].up = false;
     ask();
-    assert_false(status_known(&answers));
-    assert_non_null(strstr(table(), "not known, the pods cannot be read now"));
+    assert_non_null(status_unknown(&answers));
+    assert_non_null(strstr(table(), "not known, the agent cannot read the pods now"));
     assert_null(strstr(text.at, "nothing is blocked"));
     node.snapshot.sources[SOURCE_PODS].enabled = false; /* --kube.source=none */
     ask();
-    assert_false(status_known(&answers));
-    assert_non_null(strstr(table(), "not known, this agent reads no pods"));
+    assert_non_null(status_unknown(&answers));
+    assert_non_null(strstr(table(), "not known, this agent does not read pods"));
 }
 
-static void a_pull_that_stands_still_says_so(void **state)
+static void a_stalled_pull_is_marked(void **state)
 {
     (void)state;
     assert_non_null(strstr(table(), "for 3m, 2 containers waiting, stalled\n"));
 }
 
-/* A window shows as much as it has lines for, and the last says what there is more. */
-static void a_window_has_so_many_lines(void **state)
+/* The last line of the window counts the lines that do not fit. */
+static void the_table_fits_into_the_window(void **state)
 {
     unsigned all;
 
     (void)state;
     table();
     all = count("\n");
-    view.height = 10;
+    options.height = 10;
     table();
     assert_int_equal(count("\n"), 10);
     assert_non_null(strstr(text.at, "\n... and "));
-    view.height = (int)all;
+    options.height = (int)all;
     table();
     assert_int_equal(count("\n"), all);
     assert_null(strstr(text.at, "... and "));
 }
 
-static void json_holds_what_is_selected(void **state)
+static void json_has_only_selected_failures(void **state)
 {
     json_t *json;
 
     (void)state;
-    view.cause = "unauthorized";
+    options.cause = "unauthorized";
     buf_reset(&text);
-    assert_int_equal(status_write_json(&text, &answers, &view), 0);
+    assert_int_equal(status_write_json(&text, &answers, &options), 0);
     assert_int_equal(count("\n"), 1);
     json = parsed();
     assert_int_equal(json_object_size(json), 5);
@@ -236,7 +237,7 @@ static void json_holds_what_is_selected(void **state)
     json_decref(json);
 }
 
-/* A terminal obeys more than ASCII's control bytes. */
+/* A terminal also interprets some control characters that are not ASCII. */
 static void json_is_ascii(void **state)
 {
     (void)state;
@@ -246,14 +247,14 @@ static void json_is_ascii(void **state)
                      "\xe2\x80\xae", "\x1b[2J", "\xff");
     ask();
     buf_reset(&text);
-    assert_int_equal(status_write_json(&text, &answers, &view), 0);
+    assert_int_equal(status_write_json(&text, &answers, &options), 0);
     for (size_t i = 0; i + 1 < text.len; i++)
         assert_in_range(text.at[i], 0x20, 0x7e);
     assert_non_null(strstr(text.at, "\\u009B31m"));
 }
 
-/* Whoever listens there may say anything. */
-static void answers_of_other_shapes_do_no_harm(void **state)
+/* Another program may listen at the address. */
+static void unexpected_json_is_tolerated(void **state)
 {
     static const char *const lists[] = {
         "[]",
@@ -273,7 +274,7 @@ static void answers_of_other_shapes_do_no_harm(void **state)
         table();
         assert_int_equal(count("blocked"), 1);
         buf_reset(&text);
-        assert_int_equal(status_write_json(&text, &answers, &view), 0);
+        assert_int_equal(status_write_json(&text, &answers, &options), 0);
         json_decref(parsed());
     }
 }
@@ -285,16 +286,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(golden_tables),
         TEST(no_line_is_too_wide),
-        TEST(only_a_terminal_gets_colours),
-        TEST(what_is_selected_is_shown),
-        TEST(a_healthy_node_says_so),
-        TEST(before_the_first_list_nothing_is_known),
-        TEST(without_pods_nothing_is_known),
-        TEST(a_pull_that_stands_still_says_so),
-        TEST(a_window_has_so_many_lines),
-        TEST(json_holds_what_is_selected),
+        TEST(colours_are_optional),
+        TEST(only_selected_failures_are_shown),
+        TEST(a_healthy_node_has_a_short_table),
+        TEST(before_the_first_pod_list_nothing_is_known),
+        TEST(nothing_is_known_while_pods_cannot_be_read),
+        TEST(a_stalled_pull_is_marked),
+        TEST(the_table_fits_into_the_window),
+        TEST(json_has_only_selected_failures),
         TEST(json_is_ascii),
-        TEST(answers_of_other_shapes_do_no_harm),
+        TEST(unexpected_json_is_tolerated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/commands/status_answers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "buf.h"
+#include "util.h"
+
+void status_answers_done(struct status_answers *answers)
+{
+    json_decref(answers->failures);
+    json_decref(answers->images);
+    json_decref(answers->sources);
+    *answers = (struct status_answers){ .failures = NULL };
+}
+
+const char *status_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+uint64_t status_number(const json_t *object, const char *key)
+{
+    json_int_t number = json_integer_value(json_object_get(object, key));
+
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+int64_t status_time_us(const json_t *object, const char *key)
+{
+    struct tm tm = { .tm_isdst = 0 };
+    const char *end = strptime(status_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+    return end && *end == '\0' ? (int64_t)timegm(&tm) * SEC : 0;
+}
+
+bool status_selected(const json_t *failure, const struct status_options *options)
+{
+    return (!options->namespace ||
+            strcmp(status_text(failure, "namespace"), options->namespace) == 0) &&
+           (!options->cause || strcmp(status_text(failure, "cause"), options->cause) == 0);
+}
+
+bool status_open(const json_t *failure)
+{
+    const char *state = status_text(failure, "state");
+
+    return strcmp(state, "recovered") != 0 && strcmp(state, "gone") != 0;
+}
+
+size_t status_blocked(const struct status_answers *answers, const struct status_options *options)
+{
+    const json_t *failure;
+    size_t n = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(answers->failures, "failures"), i, failure)
+    {
+        n += status_selected(failure, options) && status_open(failure);
+    }
+    return n;
+}
+
+const char *status_unknown(const struct status_answers *answers)
+{
+    const json_t *source;
+    size_t i;
+
+    json_array_foreach(json_object_get(answers->sources, "sources"), i, source)
+    {
+        if (strcmp(status_text(source, "source"), "pods") != 0)
+            continue;
+        if (strcmp(status_text(source, "state"), "off") == 0)
+            return "not known, this agent does not read pods";
+        if (!status_text(source, "last_success")[0])
+            return "not known yet, waiting for the first list of pods";
+        if (strcmp(status_text(source, "state"), "up") != 0)
+            return "not known, the agent cannot read the pods now";
+    }
+    return NULL;
+}
+
+/* --- JSON --------------------------------------------------------------------------------------
+ */
+
+static json_t *selected(const struct status_answers *answers, const struct status_options *options)
+{
+    json_t *array = json_array();
+    json_t *failure;
+    bool whole = true;
+    size_t i;
+
+    json_array_foreach(json_object_get(answers->failures, "failures"), i, failure)
+    {
+        if (status_selected(failure, options))
+            whole &= json_array_append(array, failure) == 0;
+    }
+    if (whole)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+int status_write_json(struct buf *out, const struct status_answers *answers,
+                      const struct status_options *options)
+{
+    json_t *list = selected(answers, options);
+    json_t *json = list ? json_pack("{s:O?, s:O?, s:o, s:O?, s:O?}", "node",
+                                    json_object_get(answers->failures, "node"), "runtime",
+                                    json_object_get(answers->failures, "runtime"), "failures", list,
+                                    "images", json_object_get(answers->images, "images"), "sources",
+                                    json_object_get(answers->sources, "sources"))
+                        : NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+
+    json_decref(json);
+    if (!text)
+        return -ENOMEM;
+    buf_add_text(out, text);
+    buf_add_byte(out, '\n');
+    free(text);
+    return buf_error(out);
+}
