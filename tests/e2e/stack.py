@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator runs behind the agents: Prometheus with our rules, Alertmanager with our example, a receiver."""
+"""Prometheus with the rules of deploy/, Alertmanager with the example of deploy/, and a receiver."""
 
 import http.server
 import json
@@ -19,7 +19,7 @@ import yaml  # noqa: E402
 from procs import Process, clean_environment, free_port, require  # noqa: E402
 
 INTERVAL = "1s"
-# Minutes of waiting become seconds; everything else of the files is what an operator gets.
+# Minutes become seconds. Everything else is as in deploy/.
 SHORTER = {r"(\n +for:) \w+\n": r"\1 1s\n", r"(\n +keep_firing_for:) \w+\n": r"\1 2s\n"}
 SHORTER_RULES = {
     "containers": {**SHORTER, r"> 180\)": "> 3)"},
@@ -31,7 +31,7 @@ SHORTER_ALERTMANAGER = {r"group_wait: 30s": "group_wait: 500ms", r"group_interva
 
 
 def get(url, data=None):
-    """The JSON behind a URL; posts `data` as JSON if there is any."""
+    """Returns the JSON of a URL. Posts `data` as JSON if it is given."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, None if data is None else json.dumps(data).encode(),
                                      {"Content-Type": "application/json"})
@@ -40,21 +40,21 @@ def get(url, data=None):
 
 
 def shortened(path, replacements):
-    """The file's text with each of the replacements made; one that is not needed is an error."""
+    """The text of the file with all replacements. A replacement that matches nothing is an error."""
     with open(path) as source:
         text = source.read()
     for pattern, replacement in replacements.items():
         text, found = re.subn(pattern, replacement, text)
         if not found:
-            raise AssertionError(f"{path} has nothing like {pattern!r} any more")
+            raise AssertionError(f"{path} does not match {pattern!r} any more")
     return text
 
 
 def scrape_job(*targets, node="lab-node"):
     """
-    The job of deploy/prometheus/scrape.yaml with targets that are given instead of found (Debian's Prometheus is
-    built without Kubernetes' service discovery). They have the labels that it would give them, and those that a
-    PodMonitor adds, which must not hide the same labels of the metrics.
+    The job of deploy/prometheus/scrape.yaml with static targets, because Debian's Prometheus is built without
+    Kubernetes service discovery. The targets have the labels that service discovery and a PodMonitor would add. These
+    must not replace the same labels of the metrics.
     """
     with open(os.path.join(DEPLOY, "prometheus", "scrape.yaml")) as source:
         job, = yaml.safe_load(source)["scrape_configs"]
@@ -109,19 +109,19 @@ class Prometheus(Server):
             "/api/v1/status/buildinfo")
 
     def query(self, expression):
-        """[(labels, value)]."""
+        """Returns [(labels, value)]."""
         answer = get(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")["data"]
         return [(series["metric"], float(series["value"][1])) for series in answer["result"]]
 
     def rule_problems(self):
-        """What went wrong when the rules were evaluated."""
+        """The errors from the evaluation of the rules."""
         groups = get(self.url + "/api/v1/rules")["data"]["groups"]
         return [(rule["name"], rule["lastError"]) for group in groups for rule in group["rules"]
                 if rule.get("lastError")]
 
 
 class Alertmanager(Server):
-    """Its receivers are those of the example, at the address of `receiver`."""
+    """Has the receivers of the example, with the address of `receiver`."""
 
     def __init__(self, folder, receiver):
         super().__init__()
@@ -141,7 +141,7 @@ class Alertmanager(Server):
 
 
 class Receiver:
-    """Writes down what Alertmanager sends: (path, alert) for each alert in each message."""
+    """Records what Alertmanager sends: (path, alert) for each alert in each message."""
 
     def __init__(self):
         received, lock = [], threading.Lock()
@@ -164,7 +164,7 @@ class Receiver:
         self._thread.start()
 
     def alerts(self, status, alertname, **labels):
-        """[(receiver, alert)] of those with this status and these labels, in the order they came."""
+        """[(receiver, alert)] with this status and these labels, in the order of arrival."""
         wanted = {"alertname": alertname, **labels}
         with self._lock:
             return [(path, alert) for path, alert in self._received

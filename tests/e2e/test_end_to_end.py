@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-From a pod whose Secret has an old password to the right words on somebody's screen, and back to silence: a real
-runtime, the agent, Prometheus with deploy/alerts, Alertmanager with deploy/prometheus/alertmanager.yaml.
+From a pod whose Secret has an old password to the alert at a receiver, and to its end after the repair: a real runtime,
+the agent, Prometheus with deploy/alerts, Alertmanager with deploy/prometheus/alertmanager.yaml.
 """
 
 import json
@@ -22,13 +22,13 @@ from lab import Lab  # noqa: E402
 
 SPEED = 30  # the kubelet's back-off of 10 s to 5 min becomes 0.3 s to 10 s
 STALL_AFTER = "3s"
-# The agent looks every second at first: a pull that it is to see must take longer.
+# The agent polls every second at first. A pull must take longer to be seen.
 QUICK_BYTES_A_SECOND, SLOW_BYTES_A_SECOND = 6 << 20, 1 << 20
-PATIENCE = 40
+TIMEOUT_S = 40
 
 
 class EndToEnd(unittest.TestCase):
-    """One lab for all of it: tests run in the order of their names, and what one leaves does not hurt the next."""
+    """All tests use one lab. They run in the order of their names, and the pods of one do not disturb the next."""
 
     @classmethod
     def setUpClass(cls):
@@ -46,7 +46,7 @@ class EndToEnd(unittest.TestCase):
         cls.addClassCleanup(cls.prometheus.stop)
 
     def create(self, name, image, secret=None):
-        # Always, where a Secret is involved: the image may be there from a pod that was allowed to pull it.
+        # Always, if a Secret is involved: another pod with permission may have pulled the image already.
         app = {"name": "app", "image": image, **({"imagePullPolicy": "Always"} if secret else {})}
         spec = {"nodeName": self.lab.node, "containers": [app]}
         if secret:
@@ -67,13 +67,13 @@ class EndToEnd(unittest.TestCase):
                                                        f"{sorted(self.receiver.names())}")
             return found
 
-        return support.eventually(received, f"{alertname} is {status}", PATIENCE)
+        return support.eventually(received, f"{alertname} is {status}", TIMEOUT_S)
 
     def eventually_value(self, expression, value):
         support.eventually(lambda: [v for _, v in self.prometheus.query(expression)] == [value],
-                           f"{expression} is {value}", PATIENCE)
+                           f"{expression} is {value}", TIMEOUT_S)
 
-    def test_1_a_bad_secret_is_told_and_its_repair_too(self):
+    def test_1_a_bad_secret_fires_an_alert_and_its_repair_resolves_it(self):
         registry = self.lab.private.host
         self.lab.api.create("secrets", self.secret("regcred", "old-password"))
         self.create("billing", self.lab.private.image("lab/pause", "1"), "regcred")
@@ -85,7 +85,7 @@ class EndToEnd(unittest.TestCase):
             "alertname": "ImagePullUnauthorized", "severity": "warning", "cluster": "lab", "cause": "unauthorized",
             "registry": registry})
         words = alert["annotations"]
-        self.assertIn(f"1 container(s) cannot authenticate to {registry}", words["summary"])
+        self.assertIn(f"container(s) cannot authenticate to {registry}", words["summary"])
         self.assertIn("default/billing (bad_credentials)", words["summary"])
         self.assertIn("imagePullSecrets", words["description"])
         page = words["runbook_url"].rpartition("/")[2]
@@ -101,7 +101,7 @@ class EndToEnd(unittest.TestCase):
         self.lab.api.create("secrets", self.secret("no-such-secret", registries.PASSWORD))
         self.eventually_received("resolved", "ImagePullSecretMissing", registry=registry)
         self.assertEqual(self.receiver.names(), {"ImagePullUnauthorized", "ImagePullSecretMissing"})
-        # Each once, from its beginning to its end, though ErrImagePull and ImagePullBackOff took turns meanwhile.
+        # Each fired once, although ErrImagePull and ImagePullBackOff alternated.
         for name in self.receiver.names():
             messages = self.receiver.alerts("firing", name) + self.receiver.alerts("resolved", name)
             self.assertEqual(len({alert["startsAt"] for _, alert in messages}), 1, name)
@@ -124,15 +124,15 @@ class EndToEnd(unittest.TestCase):
                     left.remove(expression)
             self.assertEqual(left, set())
 
-        support.eventually(all_seen, "every query had data", PATIENCE)
-        self.variables_offer_something(dashboard)
+        support.eventually(all_seen, "every query had data", TIMEOUT_S)
+        self.variables_have_values(dashboard)
         (_, alert), *_ = self.eventually_received("firing", "ImagePullStalled", node="lab-node")
         self.assertIn("default/stalled", alert["annotations"]["summary"])
         self.eventually_received("firing", "ImageRegistryError", registry=self.lab.endpoints["down"])
         self.assertEqual(self.prometheus.rule_problems(), [])
 
     def good_pulls_and_recoveries(self):
-        """Two of each: a rate does not see a histogram's first value, with which it appears."""
+        """Two of each: rate() does not see the first value of a new histogram."""
         count = 'imagepull_duration_seconds_count{registry="%s"}' % self.lab.endpoints["slow"]
         recovered = 'imagepull_recovery_seconds_count{cause="not_found"}'
         self.lab.set_pace("slow", QUICK_BYTES_A_SECOND)
@@ -150,32 +150,32 @@ class EndToEnd(unittest.TestCase):
         return self.lab.endpoints["slow"] + "/team/app:v1"
 
     def forget_slow_image(self, pod):
-        """So that it has to be pulled again: what a container still uses is not fetched anew."""
+        """Removes the image, so that it is pulled again. A container that uses it would prevent this."""
         self.lab.api.delete("pods", pod)
         runtime = Cri(self.lab.containerd.socket)
         try:
             support.eventually(lambda: not [s for s in runtime.list_sandboxes() if s.metadata.name == pod],
-                               f"the containers of {pod} are gone", PATIENCE)
+                               f"the containers of {pod} are gone", TIMEOUT_S)
             runtime.remove_image(self.slow_image)
         finally:
             runtime.close()
 
     @staticmethod
     def filled_in(expression, dashboard):
-        """As Grafana sends it when everything is selected."""
+        """The query that Grafana sends when all values are selected."""
         for variable in dashboard["templating"]["list"]:
             expression = expression.replace("$" + variable["name"], variable.get("allValue", ""))
         return expression.replace("$__rate_interval", "20s")
 
-    def variables_offer_something(self, dashboard):
+    def variables_have_values(self, dashboard):
         for variable in dashboard["templating"]["list"]:
             if variable["type"] != "query":
                 continue
             series, _, label = variable["definition"].removeprefix("label_values(").rstrip(")").rpartition(", ")
             offered = {labels.get(label) for labels, _ in self.prometheus.query(self.filled_in(series, dashboard))}
-            self.assertTrue(offered - {None}, f"${variable['name']} offers nothing")
+            self.assertTrue(offered - {None}, f"${variable['name']} has no values")
 
-    def test_3_what_is_bigger_silences_what_is_smaller(self):
+    def test_3_an_unreachable_registry_inhibits_the_alerts_of_its_nodes(self):
         registry = {"cluster": "other", "registry": "reg.example", "cause": "network"}
         self.alertmanager.post({"alertname": "ImageRegistryUnreachable", "severity": "critical", **registry})
         (path, _), = self.eventually_received("firing", "ImageRegistryUnreachable")
@@ -185,7 +185,7 @@ class EndToEnd(unittest.TestCase):
         self.eventually_received("firing", "ImagePullNetworkOnNode", registry="another.example")
         self.assertEqual(self.receiver.alerts("firing", "ImagePullNetworkOnNode", registry="reg.example"), [])
 
-    def test_4_one_agent_that_is_down_does_not_silence_what_the_others_say(self):
+    def test_4_an_agent_that_is_down_inhibits_no_other_alert(self):
         self.alertmanager.post(
             {"alertname": "ImagePullExporterDown", "severity": "warning", "cluster": "third"},
             {"alertname": "ImagePullExporterSourceDown", "severity": "warning", "cluster": "third", "source": "pods"})
