@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/commands/classify_output.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/classify/explain.h"
 #include "agent/classify/image_ref.h"
 #include "agent/commands/classify_json.h"
 #include "agent/commands/show.h"
+#include "agent/commands/terminal.h"
 #include "buf.h"
 #include "mem.h"
 
-#define WRITE_AT (64u << 10) /* output is handed over in pieces of about this size */
+#define WRITE_AT (64u << 10) /* write when about this much text is there */
 #define OUTPUT_MAX (1u << 20)
+
 struct classify_output {
     struct classify_json *json; /* NULL: a table */
     bool explain;
@@ -52,16 +52,8 @@ int classify_output_error(const struct classify_output *out)
 
 static void flush(struct classify_output *out)
 {
-    struct str rest = buf_str(&out->text);
-
-    while (rest.len > 0 && !out->error) {
-        ssize_t n = write(STDOUT_FILENO, rest.at, rest.len);
-
-        if (n < 0 && errno != EINTR)
-            out->error = -errno;
-        if (n > 0)
-            rest = str_skip(rest, (size_t)n);
-    }
+    if (!out->error)
+        out->error = terminal_write(buf_str(&out->text), NULL);
     buf_reset(&out->text);
 }
 
@@ -78,7 +70,7 @@ int classify_output_free(struct classify_output *out)
     return error;
 }
 
-/* ---- a table for people --------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 static void table_text(struct buf *to, const char *key, struct str text)
 {
@@ -87,22 +79,21 @@ static void table_text(struct buf *to, const char *key, struct str text)
     buf_add_byte(to, '\n');
 }
 
-/* The wrappers of one part, outermost first, and the error that was inside. */
+/* The wrappers of one part, outermost first, then the error inside. */
 static void table_part(struct buf *to, const struct message *m, const struct explanation *why,
                        size_t part)
 {
     const struct message_part *p = &m->parts[part];
 
-    buf_printf(to, "    attempt %zu%s\n", part + 1,
-               why->part == (int)part ? ", which decided" : "");
+    buf_printf(to, "    part %zu%s\n", part + 1, why->part == (int)part ? ", which decided" : "");
     for (size_t i = 0; i < why->n_steps; i++)
         if (why->steps[i].part == part)
-            table_text(to, "        in: ", why->steps[i].text);
+            table_text(to, "      wrapper: ", why->steps[i].text);
     if (p->http_status > 0)
-        buf_printf(to, "      HTTP: %d\n", p->http_status);
+        buf_printf(to, "      HTTP status: %d\n", p->http_status);
     else
-        buf_add(to, STR("      HTTP: none\n"));
-    table_text(to, "     error: ", p->terminal.len ? p->terminal : STR("none"));
+        buf_add(to, STR("      HTTP status: none\n"));
+    table_text(to, "      error: ", p->terminal.len ? p->terminal : STR("none"));
 }
 
 static void table_explanation(struct buf *to, const struct message *m, const struct verdict *v,
@@ -114,11 +105,11 @@ static void table_explanation(struct buf *to, const struct message *m, const str
         table_part(to, m, why, i);
     for (size_t i = 0; i < why->n_steps; i++)
         if (why->steps[i].part >= m->n_parts)
-            table_text(to, "    without an error: ", why->steps[i].text);
+            table_text(to, "    wrapper without an error: ", why->steps[i].text);
     for (size_t i = 0; i < why->n_runners_up; i++) {
         const struct explain_rule *rule = &why->runners_up[i];
 
-        buf_printf(to, "    runner-up: %s: %s/%s (attempt %u)\n", rule->name,
+        buf_printf(to, "    also matches: %s: %s/%s (part %u)\n", rule->name,
                    cause_name(reason_cause(rule->reason)), reason_name(rule->reason),
                    rule->part + 1);
     }

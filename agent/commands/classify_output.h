@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What `classify` prints: a table for people, or JSON, one object a line. */
+/* The output of `classify`: a table, or JSON with one object per line. */
 
 #include <stdbool.h>
 
@@ -9,14 +9,14 @@
 
 struct classify_output;
 
-/* Writes to standard output. NULL: no memory. The caller frees it. */
+/* Writes to standard output. NULL: no memory. Release with classify_output_free(). */
 struct classify_output *classify_output_new(bool json, bool explain);
 
-/* Classifies one message and writes what it is. */
+/* Classifies one message and writes the verdict. */
 void classify_output_line(struct classify_output *out, struct str message);
 
-/* 0, or the negative errno of the write that failed: nothing more is written. */
+/* 0, or the negative errno of the first failure. Nothing is written after it. */
 int classify_output_error(const struct classify_output *out);
 
-/* Writes what is left and frees `out`; returns classify_output_error(). */
+/* Writes the rest and releases `out`. Returns classify_output_error(). */
 int classify_output_free(struct classify_output *out);

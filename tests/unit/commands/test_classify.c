@@ -146,7 +146,7 @@ static void the_table_explains_the_verdict(void **state)
     assert_non_null(
         strstr(r->out, "\nnetwork        connect_refused            resolve  -    -\n"));
     assert_non_null(strstr(r->out, "\n    rule: refused\n"));
-    assert_non_null(strstr(r->out, "\n    attempt 1, which decided\n"));
+    assert_non_null(strstr(r->out, "\n    part 1, which decided\n"));
 }
 
 static void an_explanation_has_chain_error_and_runners_up(void **state)
@@ -176,8 +176,8 @@ static void unknown_values_of_an_explanation_are_null(void **state)
     assert_non_null(second);
     assert_non_null(strstr(second, "\"attempt\":null,\"message\":null,"));
     RUN("what is this\n", "--explain");
-    assert_non_null(strstr(r->out, "\n    attempt 1\n"));
-    assert_non_null(strstr(r->out, "\n      HTTP: none\n"));
+    assert_non_null(strstr(r->out, "\n    part 1\n"));
+    assert_non_null(strstr(r->out, "\n      HTTP status: none\n"));
 }
 
 /* A terminal treats U+009B like ESC [, and reverses the text after U+202E. */
