@@ -45,13 +45,24 @@ class Docs(unittest.TestCase):
 
     def test_named_files_exist(self):
         named = set()
-        for path in MAPS:
+        for path in [*MAPS, *(page for page in pages() if page.startswith("docs/decisions/"))]:
             for name in re.findall(r"`((?:agent|cri|exporter|include|tests|scripts|deploy|docs|proto)/[\w./*-]*)`",
                                    pages()[path]):
                 named.add(name)
                 with self.subTest(page=path, name=name):
                     self.assertTrue(glob.glob(os.path.join(ROOT, name)))
         self.assertGreater(len(named), 30)
+
+    def test_named_functions_exist(self):
+        code = ""
+        for path in glob.glob(os.path.join(ROOT, "**", "*.[ch]"), recursive=True):
+            with open(path) as source:
+                code += source.read()
+        named = {name for text in pages().values() for name in re.findall(r"`(\w+)\(\)`", text)}
+        self.assertGreater(len(named), 5)
+        for name in named - {"rate", "increase"}:
+            with self.subTest(name=name):
+                self.assertRegex(code, rf"\b{name}\(")
 
     def test_every_decision_is_listed(self):
         listed = re.findall(r"^\| \[(\d{4})\]\((\d{4}-[\w-]+\.md)\) \|", pages()["docs/decisions/README.md"], re.M)
