@@ -4,38 +4,28 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "hostport.h"
 #include "limits.h"
 #include "mem.h"
 
-#define ROUTE_MAX 2048u
+/* --- route ------------------------------------------------------------------------------------ */
 
-/* --- the way there ---------------------------------------------------------------------------- */
-
-/* ":port" at the end of "host:port" or "[::1]:port"; empty where there is none. */
-static struct str port_of(struct str authority)
-{
-    const char *bracket = memrchr(authority.at, ']', authority.len);
-    const char *from = bracket ? bracket : authority.at;
-    const char *end = authority.at + authority.len;
-    const char *colon = memchr(from, ':', (size_t)(end - from));
-
-    return colon ? str_span(colon, end) : STR("");
-}
-
-/* curl knows no other name for a certificate than the URL's: so that one is put into the URL, and
- * connection and Host stay the server's, as client-go has it. */
+/* curl verifies the certificate against the host of the URL only. So the name goes into the URL,
+ * and the connection and the Host header keep the server's address, as in client-go. */
 static int route_by_name(struct auth_route *route, const char *server, const char *name)
 {
     const char *rest = server + strlen("https://");
     const struct str authority = { .at = rest, .len = strcspn(rest, "/") };
-    const struct str port = port_of(authority);
+    struct hostport parts = { 0 };
     struct buf base, connect_to, host;
 
-    buf_init(&base, ROUTE_MAX);
-    buf_init(&connect_to, ROUTE_MAX);
-    buf_init(&host, ROUTE_MAX);
-    buf_printf(&base, "https://%s%.*s%s", name, STR_ARG(port), rest + authority.len);
-    buf_printf(&connect_to, "::%.*s%s", STR_ARG(authority), port.len ? "" : ":443");
+    hostport_split(authority, &parts);
+    buf_init(&base, 2 * LIMIT_SERVER_URL);
+    buf_init(&connect_to, 2 * LIMIT_SERVER_URL);
+    buf_init(&host, 2 * LIMIT_SERVER_URL);
+    buf_printf(&base, "https://%s%s%.*s%s", name, parts.has_port ? ":" : "", STR_ARG(parts.port),
+               rest + authority.len);
+    buf_printf(&connect_to, "::%.*s%s", STR_ARG(authority), parts.has_port ? "" : ":443");
     buf_printf(&host, "Host: %.*s", STR_ARG(authority));
     if (!buf_error(&base) && !buf_error(&connect_to) && !buf_error(&host)) {
         route->base = mem_strdup(base.at);
@@ -75,7 +65,7 @@ void auth_route_done(struct auth_route *route)
     *route = (struct auth_route){ 0 };
 }
 
-/* --- who we are ------------------------------------------------------------------------------- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 int auth_add_token(const struct credential *token, struct curl_slist **headers, struct err *err)
 {
@@ -120,7 +110,7 @@ static int set_blob(CURL *easy, CURLoption option, const struct credential *cred
     return r;
 }
 
-/* Without the empty CAPATH, Debian's curl would also trust every public authority. */
+/* With its default CAPATH, Debian's curl would also trust all public authorities. */
 int auth_set_tls(CURL *easy, const struct credentials *credentials, struct err *err)
 {
     int r;
@@ -139,7 +129,7 @@ int auth_set_tls(CURL *easy, const struct credentials *credentials, struct err *
     return r;
 }
 
-/* --- what went wrong -------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static const char *origin(const struct credential *credential)
 {
@@ -157,10 +147,10 @@ void auth_add_hint(const struct credentials *credentials, CURLcode code, char *t
     if (code == CURLE_SSL_CACERT_BADFILE)
         snprintf(text, size, ": a CA certificate in '%s' cannot be read", origin(&credentials->ca));
     else if (code == CURLE_SSL_CERTPROBLEM)
-        snprintf(text, size, ": the client certificate is from '%s', its key from '%s'",
+        snprintf(text, size, ": check the client certificate in '%s' and its key in '%s'",
                  origin(&credentials->client), origin(&credentials->key));
     else if (code == CURLE_PEER_FAILED_VERIFICATION &&
              (strstr(text - len, "issuer") || strstr(text - len, "self-signed")))
-        snprintf(text, size, ": what may have signed it is read from '%s'",
+        snprintf(text, size, ": it is not signed by a CA certificate in '%s'",
                  origin(&credentials->ca));
 }

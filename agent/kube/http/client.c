@@ -16,8 +16,8 @@
 #include "limits.h"
 #include "mem.h"
 
-/* A peer that is gone without a word is noticed within 30 s, whether we wait for it (probes) or
- * have just sent something (the user timeout). */
+/* A peer that disappears is noticed within 30 s: by keepalive probes while the agent waits, by the
+ * user timeout after it has sent something. */
 #define KEEPALIVE_IDLE_S 10L
 #define KEEPALIVE_INTERVAL_S 5L
 #define KEEPALIVE_PROBES 3
@@ -34,7 +34,7 @@ struct client_request {
     CURL *easy;
     struct curl_slist *headers;
     bool added;     /* to the multi handle */
-    struct err err; /* why it could not even begin */
+    struct err err; /* why it could not start */
     char text[CURL_ERROR_SIZE];
 };
 
@@ -104,7 +104,7 @@ void client_free(struct client *client)
     mem_free(client);
 }
 
-/* --- curl calls back -------------------------------------------------------------------------- */
+/* --- callbacks of curl ------------------------------------------------------------------------ */
 
 static size_t on_header(char *line, size_t size, size_t count, void *self)
 {
@@ -113,7 +113,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *self)
     const char *content_type = NULL;
     long status = 0;
 
-    /* The empty line ends a head; that of "100 Continue" is not the last one. */
+    /* An empty line ends a head. The head of "100 Continue" is followed by another one. */
     if (!str_eq(text, STR("\r\n")) && !str_eq(text, STR("\n")))
         return text.len;
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -129,7 +129,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *self)
     struct client_request *request = request_from(self);
     const struct str text = { .at = bytes, .len = size * count };
 
-    /* Anything but the length tells curl to give up. */
+    /* Any other value than the length cancels the request. */
     return request->handler.received(request->handler.self, text) < 0 ? 0 : text.len;
 }
 
@@ -140,7 +140,7 @@ static int on_socket(void *self, curl_socket_t socket, curlsocktype purpose)
 
     (void)self;
     (void)purpose;
-    /* Without them a dead peer is noticed later, which is no reason to connect to none. */
+    /* If these fail, a dead peer is noticed later: no reason to fail the connection. */
     setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout));
     setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
     return CURL_SOCKOPT_OK;
@@ -176,7 +176,7 @@ static int add_headers(struct client_request *request, bool watch)
 static void set_transport(CURL *easy, const char *server)
 {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* the token is for this host alone */
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* the token is for this host only */
     curl_easy_setopt(easy, CURLOPT_PROXY, server_proxy(server));
     curl_easy_setopt(easy, CURLOPT_NOPROXY, server_no_proxy());
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -184,7 +184,7 @@ static void set_transport(CURL *easy, const char *server)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* one connection for all streams */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Else a stop would wait for a name server that does not answer. */
+    /* Otherwise, stopping waits for a name server that does not answer. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -200,7 +200,7 @@ static int set_up(struct client_request *request, struct str target)
     CURLcode code = CURLE_OUT_OF_MEMORY;
     struct buf url;
 
-    buf_init(&url, 64u << 10);
+    buf_init(&url, 2 * LIMIT_SERVER_URL + LIMIT_TARGET);
     buf_add_text(&url, client->route.base);
     buf_add(&url, target);
     if (!buf_error(&url))
@@ -253,10 +253,10 @@ void client_cancel(struct client_request *request)
         request_free(request_from(request));
 }
 
-/* --- the loop's part -------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
-/* The stream was there and the other side broke it, against: there never was one, or the peer is
- * dead, which keepalive says as an error of receiving. */
+/* Whether the other side closed an open connection. A dead peer, which keepalive reports as a
+ * receive error that "timed out", did not. */
 static bool is_by_peer(CURLcode code, const char *text)
 {
     if (strstr(text, "timed out"))
@@ -265,12 +265,13 @@ static bool is_by_peer(CURLcode code, const char *text)
            code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
 }
 
-/* curl has its own words for all but this: to it, a header line over its limit is "Out of memory".
- * Memory hardly ever runs out on Linux. */
+/* curl reports a header line over its limit as "Out of memory". On Linux, memory is rarely the
+ * cause. */
 #define CURL_NO_MEMORY                                                                             \
-    "an answer with a header of over 100 KiB, which is more than libcurl takes, or no memory"
+    "the answer has a header of over 100 KiB, the limit of libcurl, or there is no memory"
 
-static void tell_why(const struct client_request *request, CURLcode code, char *ret, size_t size)
+static void describe_error(const struct client_request *request, CURLcode code, char *ret,
+                           size_t size)
 {
     const char *text = request->text[0] ? request->text : curl_easy_strerror(code);
 
@@ -293,13 +294,13 @@ static void finish(struct client_request *request, CURLcode code)
     if (request->err.code)
         snprintf(text, sizeof(text), "%s", request->err.text);
     else
-        tell_why(request, code, text, sizeof(text));
+        describe_error(request, code, text, sizeof(text));
     request_free(request);
     handler.ended(handler.self, &end);
 }
 
-/* What could not begin ends here, so that there is one way to end. */
-static void finish_stillborn(struct client *client)
+/* Requests that could not start end here, so that all requests end in the same way. */
+static void finish_not_started(struct client *client)
 {
     struct client_request *request = client->requests;
 
@@ -327,7 +328,7 @@ static void finish_done(struct client *client)
     }
 }
 
-static bool has_stillborn(const struct client *client)
+static bool has_not_started(const struct client *client)
 {
     for (const struct client_request *request = client->requests; request; request = request->next)
         if (!request->added)
@@ -340,12 +341,12 @@ void client_run(struct client *client, int64_t timeout_us)
     int64_t timeout_ms = timeout_us <= 0 ? 0 : (timeout_us + MSEC - 1) / MSEC;
     int running;
 
-    if (has_stillborn(client))
+    if (has_not_started(client))
         timeout_ms = 0;
     curl_multi_poll(client->multi, NULL, 0, timeout_ms > 60000 ? 60000 : (int)timeout_ms, NULL);
     curl_multi_perform(client->multi, &running);
     finish_done(client);
-    finish_stillborn(client);
+    finish_not_started(client);
 }
 
 void client_wakeup(struct client *client)

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * GET requests to one API server or kubelet: TLS, HTTP/2, the token. The only file that drives
- * curl. Everything happens on the thread that calls client_run(), but for client_wakeup().
+ * GET requests to one API server or kubelet: TLS, HTTP/2, the token. All functions except
+ * client_wakeup() run on one thread.
  */
 
 #include <stdbool.h>
@@ -17,26 +17,25 @@
 struct client_config {
     const struct credentials *credentials; /* with a server */
     const char *user_agent;
-    bool json; /* asked for instead of protobuf */
+    bool json; /* request JSON instead of protobuf */
 };
 
 /* How a request ended. */
 struct client_end {
-    bool complete;          /* the answer's regular end was reached */
-    bool by_peer;           /* not complete: the other side broke off what it had begun */
-    const char *text;       /* not complete: why */
-    int64_t retry_after_us; /* of the answer's header; 0: none */
+    bool complete;          /* the whole answer was received */
+    bool by_peer;           /* incomplete: the other side closed an open connection */
+    const char *text;       /* incomplete: the reason */
+    int64_t retry_after_us; /* 0: no such header */
 };
 
-/* What comes of a request. No client_*() function may be called from `answered` and `received`. */
+/* Callbacks of a request. `answered` and `received` must not call client_*() functions. */
 struct client_handler {
     void *self;
-    /* The head of the final answer. `content_type` may be NULL. At most once, before the rest. */
+    /* The head of the final answer. `content_type` may be NULL. At most once, before the body. */
     void (*answered)(void *self, int status, const char *content_type);
-    /* A negative errno breaks the request off. */
+    /* A part of the body. A negative errno cancels the request. */
     int (*received)(void *self, struct str bytes);
-    /* Exactly once, always from client_run(), also for what fails at once; the request is no more.
-     */
+    /* Exactly once, from client_run(), unless the request is cancelled. The request is freed. */
     void (*ended)(void *self, const struct client_end *end);
 };
 
@@ -46,21 +45,21 @@ struct client_request;
 /* What `config` points to must outlive the client. */
 int client_new(const struct client_config *config, struct client **ret, struct err *err);
 
-/* Cancels what is under way. NULL is fine. */
+/* Cancels all requests. NULL is fine. */
 void client_free(struct client *client);
 
 /*
- * Begins to ask for `target` (path and query). `watch` asks for a stream, which may last. The
- * credentials are read now. NULL only when there is no memory: then nothing will be called.
+ * Starts a request for `target` (path and query). `watch`: a stream. Loads the credentials. Returns
+ * NULL, and calls no handler, only if there is no memory; any other error ends the request.
  */
 struct client_request *client_get(struct client *client, struct str target, bool watch,
                                   const struct client_handler *handler);
 
-/* Breaks a request off; its handler is not called any more. NULL is fine. */
+/* Cancels a request; its handler is not called any more. NULL is fine. */
 void client_cancel(struct client_request *request);
 
-/* Waits until something happens, at most `timeout_us`, and calls the handlers. */
+/* Waits for network events, at most `timeout_us`, and calls the handlers. */
 void client_run(struct client *client, int64_t timeout_us);
 
-/* Ends the waiting of client_run(). Any thread. */
+/* Makes client_run() return. Any thread. */
 void client_wakeup(struct client *client);

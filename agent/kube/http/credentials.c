@@ -4,12 +4,11 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "agent/kube/http/file.h"
 #include "agent/kube/http/pem.h"
 #include "agent/kube/http/server.h"
 #include "limits.h"
 #include "mem.h"
-
-#define PEM_FILE_MAX (4u << 20) /* a company's whole bundle has a few hundred KiB */
 
 static const struct kind_row {
     const char *name;
@@ -59,7 +58,7 @@ int credential_set_data(struct credential *credential, struct str data, struct e
     return 0;
 }
 
-/* The error reads: the server's CA file '/path' holds no PEM certificate. */
+/* The error reads: the server's CA file '/path' has no PEM certificate. */
 static int check_pem(const struct credential *credential, const struct kind_row *kind,
                      struct str content, struct err *err)
 {
@@ -72,15 +71,42 @@ static int check_pem(const struct credential *credential, const struct kind_row 
                    why.text);
 }
 
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+/* Removes the blanks around a token, and checks that it can be the value of a header. */
+static int trim_token(const char *path, struct buf *token, struct err *err)
+{
+    const char *quote = path ? " '" : "", *unquote = path ? "'" : "", *name = path ? path : "";
+    size_t from = 0;
+
+    while (token->len && is_blank(token->at[token->len - 1]))
+        token->len--;
+    while (from < token->len && is_blank(token->at[from]))
+        from++;
+    if (from == token->len)
+        return err_set(err, -ENODATA, "the token%s%s%s is empty", quote, name, unquote);
+    for (size_t i = from; i < token->len; i++)
+        if (token->at[i] <= ' ' || token->at[i] == 0x7f)
+            return err_set(err, -EINVAL, "the token%s%s%s has a blank or a control character in it",
+                           quote, name, unquote);
+    token->len -= from;
+    memmove(token->at, token->at + from, token->len);
+    token->at[token->len] = '\0';
+    return 0;
+}
+
 int credential_load(const struct credential *credential, enum credential_kind kind, struct buf *ret,
                     struct err *err)
 {
     const struct kind_row *row = &kinds[kind];
     int r;
 
-    buf_init(ret, kind == CREDENTIAL_TOKEN ? LIMIT_TOKEN_FILE : PEM_FILE_MAX);
+    buf_init(ret, kind == CREDENTIAL_TOKEN ? LIMIT_TOKEN_FILE : LIMIT_PEM_FILE);
     if (credential->file) {
-        r = server_read_file(credential->file, row->name, ret, err);
+        r = file_read(credential->file, row->name, ret, err);
         if (r < 0)
             return r;
     } else {
@@ -90,7 +116,7 @@ int credential_load(const struct credential *credential, enum credential_kind ki
                            row->name, ret->max);
     }
     if (kind == CREDENTIAL_TOKEN)
-        return server_trim_token(credential->file, ret, err);
+        return trim_token(credential->file, ret, err);
     return row->pem ? check_pem(credential, row, buf_str(ret), err) : 0;
 }
 
@@ -101,15 +127,15 @@ void credential_forget(struct buf *bytes)
     buf_done(bytes);
 }
 
-/* Whoever reads the token on its way can be us. To this machine itself there is no way to read on:
- * that is what `kubectl proxy` serves. */
+/* Anyone who reads the token on the network can use it. http:// to this machine itself is allowed:
+ * `kubectl proxy` serves that. */
 static int check_transport(const struct credentials *credentials, struct err *err)
 {
-    if (!credential_given(&credentials->token) || !server_is_clear(credentials->server))
+    if (!credential_given(&credentials->token) || !server_is_cleartext(credentials->server))
         return 0;
     return err_set(err, -EINVAL,
-                   "the token for '%s' would go over the network in the clear: use https://, or "
-                   "http:// to this machine's own addresses alone (127.0.0.1, [::1], localhost)",
+                   "the token for '%s' would be sent over the network in the clear; use https:// "
+                   "(http:// only for this machine: 127.0.0.1, [::1], localhost)",
                    credentials->server);
 }
 

@@ -4,14 +4,15 @@
 #include <ctype.h>
 #include <errno.h>
 
-#include "agent/kube/http/base64.h"
+#include <gnutls/gnutls.h>
+
+#include "agent/kube/http/file.h"
 #include "agent/kube/http/server.h"
 #include "limits.h"
 #include "mem.h"
 #include "yaml_doc.h"
 
 #define NAME_SHOWN 100 /* bytes of a name in an error */
-#define PATH_LIMIT 8192u
 
 /* One named entry of clusters, contexts or users. */
 struct entry {
@@ -20,7 +21,7 @@ struct entry {
     const char *list; /* "clusters" */
     const char *key;  /* "cluster" */
     struct str name;
-    const struct yaml_node *body; /* NULL: there is nothing in it */
+    const struct yaml_node *body; /* NULL: empty */
     struct err *err;
 };
 
@@ -40,32 +41,32 @@ static int find_entry(struct entry *entry, struct str name, const char *named_by
 
     entry->name = name;
     if (list && yaml_doc_kind(list) != YAML_LIST)
-        return err_set(entry->err, -EINVAL, "kubeconfig '%s': %s is no list", entry->path,
+        return err_set(entry->err, -EINVAL, "kubeconfig '%s': %s is not a list", entry->path,
                        entry->list);
     for (size_t i = 0; (item = yaml_doc_item(entry->yaml, list, i)); i++) {
         if (!str_eq(yaml_doc_text(yaml_doc_member(entry->yaml, item, "name")), name))
             continue;
         entry->body = yaml_doc_member(entry->yaml, item, entry->key);
         if (entry->body && yaml_doc_kind(entry->body) != YAML_MAPPING)
-            return err_set(entry->err, -EINVAL, "kubeconfig '%s': %s[%.*s].%s is no mapping",
+            return err_set(entry->err, -EINVAL, "kubeconfig '%s': %s[%.*s].%s is not a mapping",
                            entry->path, entry->list, STR_ARG(str_head(name, NAME_SHOWN)),
                            entry->key);
         return 0;
     }
-    return err_set(entry->err, -EINVAL, "kubeconfig '%s': %s has no '%.*s', which %s names",
+    return err_set(entry->err, -EINVAL, "kubeconfig '%s': %s has no '%.*s', which is named by %s",
                    entry->path, entry->list, STR_ARG(str_head(name, NAME_SHOWN)), named_by);
 }
 
-/* Empty where it is not there. */
+/* Empty if there is none. */
 static int read_text(const struct entry *entry, const char *key, struct str *ret)
 {
     const struct yaml_node *node = yaml_doc_member(entry->yaml, entry->body, key);
 
     if (node && yaml_doc_kind(node) != YAML_TEXT)
-        return refuse(entry, key, "is no text");
+        return refuse(entry, key, "is not a text");
     *ret = yaml_doc_text(node);
     if (ret->len && memchr(ret->at, '\0', ret->len))
-        return refuse(entry, key, "holds a NUL byte");
+        return refuse(entry, key, "contains a NUL byte");
     return 0;
 }
 
@@ -77,7 +78,7 @@ static int read_flag(const struct entry *entry, const char *key, bool *ret)
     if (r < 0)
         return r;
     if (text.len && !str_eq(text, STR("true")) && !str_eq(text, STR("false")))
-        return refuse(entry, key, "is neither true nor false");
+        return refuse(entry, key, "is not true or false");
     *ret = str_eq(text, STR("true"));
     return 0;
 }
@@ -90,7 +91,7 @@ static int take_file(const struct entry *entry, struct str file, struct credenti
     struct buf path;
     int r;
 
-    buf_init(&path, PATH_LIMIT);
+    buf_init(&path, LIMIT_PATH);
     if (file.at[0] != '/' && slash)
         buf_add(&path, str_span(entry->path, slash + 1));
     buf_add(&path, file);
@@ -106,24 +107,26 @@ static int take_file(const struct entry *entry, struct str file, struct credenti
 static int take_data(const struct entry *entry, const char *key, struct str text,
                      struct credential *ret)
 {
-    struct buf data;
-    int r;
+    const gnutls_datum_t base64 = { .data = (unsigned char *)text.at, .size = (unsigned)text.len };
+    gnutls_datum_t data = { 0 };
+    int r = gnutls_base64_decode2(&base64, &data);
 
-    buf_init(&data, text.len + 1);
-    r = base64_decode(text, &data);
-    if (r < 0)
-        r = refuse(entry, key, "is no base64");
-    else if (buf_error(&data))
-        r = err_set(entry->err, buf_error(&data), "no memory for a credential");
-    else if (data.len == 0)
+    if (r == GNUTLS_E_MEMORY_ERROR)
+        r = err_set(entry->err, -ENOMEM, "no memory for a credential");
+    else if (r < 0)
+        r = refuse(entry, key, "is not valid base64");
+    else if (data.size == 0)
         r = refuse(entry, key, "is empty");
     else
-        r = credential_set_data(ret, buf_str(&data), entry->err);
-    credential_forget(&data);
+        r = credential_set_data(ret, (struct str){ .at = (char *)data.data, .len = data.size },
+                                entry->err);
+    if (data.data)
+        explicit_bzero(data.data, data.size);
+    gnutls_free(data.data);
     return r;
 }
 
-/* Data wins, as in client-go. */
+/* Data takes precedence, as in client-go. */
 static int read_credential(const struct entry *entry, const char *file_key, const char *data_key,
                            struct credential *ret)
 {
@@ -159,9 +162,11 @@ static int refuse_any(const struct entry *entry, const char *const keys[][2], si
     return 0;
 }
 
-/* It becomes part of a URL: nothing that would end the host there. */
+/* It becomes part of a URL, so it must not contain what ends a host there. */
 static bool is_host_name(struct str name)
 {
+    if (name.len > LIMIT_NAME_TEXT)
+        return false;
     for (size_t i = 0; i < name.len; i++) {
         const unsigned char byte = (unsigned char)name.at[i];
 
@@ -174,7 +179,7 @@ static bool is_host_name(struct str name)
 static int read_cluster(const struct entry *cluster, struct credentials *ret)
 {
     static const char *const unknown[][2] = {
-        { "proxy-url", "is not supported: name the proxy with HTTPS_PROXY" },
+        { "proxy-url", "is not supported; set HTTPS_PROXY" },
     };
     struct str server = { 0 }, name = { 0 };
     CLEANUP(mem_freep) char *url = NULL;
@@ -191,8 +196,7 @@ static int read_cluster(const struct entry *cluster, struct credentials *ret)
         return refuse(cluster, "server", "is missing");
     if (ret->insecure && credential_given(&ret->ca))
         return refuse(cluster, "insecure-skip-tls-verify",
-                      "and a certificate authority exclude "
-                      "each other");
+                      "cannot be combined with a certificate authority");
     url = mem_str(server);
     if (!url)
         return err_set(cluster->err, -ENOMEM, "no memory for the API server's URL");
@@ -205,7 +209,7 @@ static int read_cluster(const struct entry *cluster, struct credentials *ret)
     if (!name.len)
         return 0;
     if (!is_host_name(name))
-        return refuse(cluster, "tls-server-name", "is no host name");
+        return refuse(cluster, "tls-server-name", "is not a host name");
     ret->tls_server_name = mem_str(name);
     return ret->tls_server_name ? 0 : err_set(cluster->err, -ENOMEM, "no memory for a host name");
 }
@@ -213,10 +217,10 @@ static int read_cluster(const struct entry *cluster, struct credentials *ret)
 static int read_user(const struct entry *user, struct credentials *ret)
 {
 #define NO_PROGRAMS                                                                                \
-    "is not supported, for this agent runs no programs: use a token, a tokenFile or a client "     \
+    "is not supported: this agent does not run programs; use a token, a tokenFile or a client "    \
     "certificate"
-#define NO_PASSWORDS "is not supported: API servers take no passwords since Kubernetes 1.19"
-#define NO_OTHERS "is not supported: this agent speaks for itself only"
+#define NO_PASSWORDS "is not supported: API servers accept no passwords since Kubernetes 1.19"
+#define NO_OTHERS "is not supported: this agent does not impersonate other users"
     static const char *const unknown[][2] = {
         { "exec", NO_PROGRAMS },      { "auth-provider", NO_PROGRAMS },
         { "username", NO_PASSWORDS }, { "password", NO_PASSWORDS },
@@ -232,9 +236,9 @@ static int read_user(const struct entry *user, struct credentials *ret)
         (r = read_credential(user, "client-key", "client-key-data", &ret->key)) < 0)
         return r;
     if (credential_given(&ret->client) && !credential_given(&ret->key))
-        return refuse(user, "client-certificate", "has no client-key beside it");
+        return refuse(user, "client-certificate", "needs a client-key");
     if (credential_given(&ret->key) && !credential_given(&ret->client))
-        return refuse(user, "client-key", "has no client-certificate beside it");
+        return refuse(user, "client-key", "needs a client-certificate");
     return 0;
 }
 
@@ -258,14 +262,13 @@ static int read_context(const struct entry *context, struct credentials *ret)
         (r = read_cluster(&cluster, ret)) < 0 || (r = read_text(context, "user", &name)) < 0)
         return r;
     if (!name.len)
-        return 0; /* nobody in particular, as client-go has it */
+        return 0; /* anonymous, as in client-go */
     if ((r = find_entry(&user, name, "the context")) < 0 || (r = read_user(&user, ret)) < 0)
         return r;
-    if (server_is_clear(ret->server) &&
+    if (server_is_cleartext(ret->server) &&
         (credential_given(&ret->token) || credential_given(&ret->client)))
         return refuse(&cluster, "server",
-                      "is http://, and credentials would go over it in the "
-                      "clear; use https://");
+                      "is http://: credentials would be sent in the clear; use https://");
     return 0;
 }
 
@@ -280,8 +283,7 @@ static int read_yaml(const struct yaml_doc *yaml, const char *path, const char *
     int r;
 
     if (!name.len)
-        return err_set(err, -EINVAL,
-                       "kubeconfig '%s' has no current-context; name one with --kube.context",
+        return err_set(err, -EINVAL, "kubeconfig '%s' has no current-context; set --kube.context",
                        path);
     r = find_entry(&entry, name, context ? "--kube.context" : "current-context");
     return r < 0 ? r : read_context(&entry, ret);
@@ -315,7 +317,7 @@ int kubeconfig_read(const char *path, const char *context, struct credentials *r
     int r;
 
     buf_init(&text, LIMIT_KUBECONFIG_FILE);
-    r = server_read_file(path, "kubeconfig", &text, err);
+    r = file_read(path, "kubeconfig", &text, err);
     if (r == 0)
         r = kubeconfig_parse(buf_str(&text), path, context, ret, err);
     credential_forget(&text);

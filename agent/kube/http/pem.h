@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Whether a PEM file (RFC 7468) can be what it is given for, without a TLS library: armour that is
- * closed, base64 in it, one whole DER sequence in that. What is wrong inside of the sequence only
- * the first connection tells.
+ * Checks PEM files before the first connection, so that the error can name the damaged file. GnuTLS
+ * parses each certificate or key; libcurl, which uses OpenSSL, loads them later. Not checked:
+ * signatures, and whether a key belongs to a certificate.
  */
 
 #include "err.h"
@@ -13,8 +13,8 @@
 enum pem_kind { PEM_CERTIFICATES, PEM_PRIVATE_KEY };
 
 /*
- * Checks every block of `text` that is of `kind`; others, and words between blocks, are passed over
- * as OpenSSL does. -EINVAL: there is none, or one is damaged: the error goes on from the file's
- * name ("holds no PEM certificate"). -ENOMEM.
+ * Checks all certificates of `text`, or its private key. Other blocks, and text between blocks, are
+ * ignored. -EINVAL: there is none, or one is damaged; the error continues the name of the file
+ * ("has no PEM certificate"). -ENOMEM.
  */
 int pem_check(struct str text, enum pem_kind kind, struct err *err);

@@ -3,21 +3,20 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <curl/curl.h>
 
+#include "hostport.h"
 #include "limits.h"
 #include "mem.h"
+#include "util.h"
 
-/* --- the address ------------------------------------------------------------------------------ */
+/* --- the URL ---------------------------------------------------------------------------------- */
 
 static const char *url_fault(CURLU *parts)
 {
@@ -34,53 +33,63 @@ static const char *url_fault(CURLU *parts)
     }
     if (!fault && curl_url_get(parts, CURLUPART_SCHEME, &text, 0) == CURLUE_OK) {
         if (strcmp(text, "https") != 0 && strcmp(text, "http") != 0)
-            fault = "is neither https:// nor http://";
+            fault = "does not begin with https:// or http://";
         curl_free(text);
     }
     return fault;
 }
 
+/* Sets `ret` (curl_free()), or returns what is wrong. */
+static const char *normalise_url(CURLU *parts, const char *url, char **ret)
+{
+    const char *fault;
+
+    if (strlen(url) > LIMIT_SERVER_URL)
+        return "is too long";
+    /* Without CURLU_GUESS_SCHEME: "host:6443" must not become http://. */
+    if (curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+        return "is not a URL";
+    fault = url_fault(parts);
+    if (!fault && curl_url_get(parts, CURLUPART_URL, ret, 0) != CURLUE_OK)
+        fault = "is not a URL";
+    return fault;
+}
+
 int server_url(const char *url, char **ret, struct err *err)
 {
-    const char *fault = "is no URL";
     CURLU *parts = curl_url();
-    char *plain = NULL, *copy;
+    char *normal = NULL, *copy;
+    const char *fault;
     size_t len;
 
     if (!parts)
         return err_set(err, -ENOMEM, "no memory for the API server's URL");
-    /* Not CURLU_GUESS_SCHEME: "host:6443" must not quietly become http. */
-    if (curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK) {
-        fault = url_fault(parts);
-        if (!fault && curl_url_get(parts, CURLUPART_URL, &plain, 0) != CURLUE_OK)
-            fault = "is no URL";
-    }
+    fault = normalise_url(parts, url, &normal);
     curl_url_cleanup(parts);
     if (fault)
-        return err_set(err, -EINVAL, "the API server's URL '%s' %s; it should look like %s",
-                       strchr(url, '@') ? "(not shown, for it may hold a password)" : url, fault,
-                       "https://host:port");
-    for (len = strlen(plain); plain[len - 1] == '/'; len--)
-        ; /* "/api/v1/..." follows */
-    copy = mem_str((struct str){ .at = plain, .len = len });
-    curl_free(plain);
+        return err_set(err, -EINVAL, "the API server's URL '%.200s' %s; expected https://host:port",
+                       strchr(url, '@') ? "(not shown: it may contain a password)" : url, fault);
+    for (len = strlen(normal); normal[len - 1] == '/'; len--)
+        ; /* "/api/v1/..." is appended */
+    copy = mem_str((struct str){ .at = normal, .len = len });
+    curl_free(normal);
     if (!copy)
         return err_set(err, -ENOMEM, "no memory for the API server's URL");
     *ret = copy;
     return 0;
 }
 
-/* The host of what server_url() gave, without an IPv6 address's brackets. */
+/* The host of a URL from server_url(), without the brackets of an IPv6 address. */
 static struct str host_of(const char *url)
 {
-    const char *host = strstr(url, "://") + strlen("://");
+    const char *authority = strstr(url, "://") + strlen("://");
+    struct hostport parts = { 0 };
 
-    if (*host == '[')
-        return (struct str){ .at = host + 1, .len = strcspn(host + 1, "]") };
-    return (struct str){ .at = host, .len = strcspn(host, ":/") };
+    hostport_split((struct str){ .at = authority, .len = strcspn(authority, "/") }, &parts);
+    return parts.host;
 }
 
-/* "127.example.com" is somebody else's name. */
+/* Only addresses count, and "localhost": "127.example.com" is another machine. */
 static bool is_loopback(struct str host)
 {
     char text[INET6_ADDRSTRLEN];
@@ -97,7 +106,7 @@ static bool is_loopback(struct str host)
     return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-bool server_is_clear(const char *url)
+bool server_is_cleartext(const char *url)
 {
     return strncmp(url, "http://", 7) == 0 && !is_loopback(host_of(url));
 }
@@ -111,8 +120,8 @@ int server_in_cluster(char *ret, size_t size, struct err *err)
 
     if (!host || !*host || !port || !*port)
         return err_set(err, -ENOENT,
-                       "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set, so this "
-                       "is no pod; outside a cluster name the API server with --kube.server");
+                       "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is "
+                       "not a pod; outside a cluster, set --kube.server");
     n = snprintf(url, sizeof(url), strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host,
                  port);
     if (n < 0 || (size_t)n >= sizeof(url) || (size_t)n >= size)
@@ -121,78 +130,9 @@ int server_in_cluster(char *ret, size_t size, struct err *err)
     return 0;
 }
 
-/* --- files ------------------------------------------------------------------------------------ */
-
-/* Opening a FIFO would wait for somebody to write into it, reading a device never end. */
-static int open_file(const char *path, const char *what, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    struct stat file;
-    int r;
-
-    if (fd < 0)
-        return err_set_errno(err, -errno, "open %s '%s'", what, path);
-    if (fstat(fd, &file) < 0)
-        r = err_set_errno(err, -errno, "look at %s '%s'", what, path);
-    else if (S_ISDIR(file.st_mode))
-        r = err_set_errno(err, -EISDIR, "read %s '%s'", what, path);
-    else if (!S_ISREG(file.st_mode))
-        r = err_set(err, -EINVAL, "%s '%s' is no regular file", what, path);
-    else
-        return fd;
-    close(fd);
-    return r;
-}
-
-int server_read_file(const char *path, const char *what, struct buf *content, struct err *err)
-{
-    int fd = open_file(path, what, err);
-    char block[4096];
-    ssize_t n = 0;
-    int r = 0;
-
-    if (fd < 0)
-        return fd;
-    while (!buf_error(content) && (n = read(fd, block, sizeof(block))) > 0)
-        buf_add(content, (struct str){ .at = block, .len = (size_t)n });
-    if (n < 0)
-        r = err_set_errno(err, -errno, "read %s '%s'", what, path);
-    else if (buf_error(content))
-        r = err_set(err, buf_error(content), "%s '%s' is over %zu bytes, or there is no memory",
-                    what, path, content->max);
-    close(fd);
-    explicit_bzero(block, sizeof(block));
-    return r;
-}
-
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
-}
-
-int server_trim_token(const char *path, struct buf *token, struct err *err)
-{
-    const char *quote = path ? " '" : "", *unquote = path ? "'" : "", *name = path ? path : "";
-    size_t from = 0;
-
-    while (token->len && is_blank(token->at[token->len - 1]))
-        token->len--;
-    while (from < token->len && is_blank(token->at[from]))
-        from++;
-    if (from == token->len)
-        return err_set(err, -ENODATA, "the token%s%s%s is empty", quote, name, unquote);
-    for (size_t i = from; i < token->len; i++)
-        if (token->at[i] <= ' ' || token->at[i] == 0x7f)
-            return err_set(err, -EINVAL, "the token%s%s%s is not one word", quote, name, unquote);
-    token->len -= from;
-    memmove(token->at, token->at + from, token->len);
-    token->at[token->len] = '\0';
-    return 0;
-}
-
 /* --- proxies ---------------------------------------------------------------------------------- */
 
-static const char *either(const char *upper, const char *lower)
+static const char *first_set(const char *upper, const char *lower)
 {
     const char *value = getenv(upper);
 
@@ -205,11 +145,11 @@ const char *server_proxy(const char *url)
 {
     if (is_loopback(host_of(url)))
         return "";
-    return strncmp(url, "https://", 8) == 0 ? either("HTTPS_PROXY", "https_proxy")
-                                            : either("HTTP_PROXY", "http_proxy");
+    return strncmp(url, "https://", 8) == 0 ? first_set("HTTPS_PROXY", "https_proxy")
+                                            : first_set("HTTP_PROXY", "http_proxy");
 }
 
 const char *server_no_proxy(void)
 {
-    return either("NO_PROXY", "no_proxy");
+    return first_set("NO_PROXY", "no_proxy");
 }

@@ -20,8 +20,8 @@
 #include "util.h"
 
 /*
- * The client against a server on this machine that speaks plain HTTP from a script, one connection:
- * it reads one request's head, says its piece and closes, or keeps the connection and is silent.
+ * The client against a server on this machine: plain HTTP, one connection. It reads the head of one
+ * request, sends its answer, and closes the connection or stays silent.
  */
 
 struct server {
@@ -29,7 +29,7 @@ struct server {
     int port;
     pthread_t thread;
     const char *answer;
-    bool stays; /* silent until the client goes */
+    bool stays; /* silent until the client closes */
     char request[4096];
 };
 
@@ -81,8 +81,7 @@ static void server_stop(struct server *server)
     close(server->listener);
 }
 
-/* What came of one request, in the order in which it came: "A" answered, "R" received, "E" ended.
- */
+/* The callbacks of one request in their order: "A" answered, "R" received, "E" ended. */
 struct result {
     char order[8];
     int status;
@@ -178,7 +177,7 @@ static void fetch(const char *answer, const char *token_file, struct result *res
     server_stop(server);
 }
 
-static void an_answer_comes_head_first(void **state)
+static void head_of_the_answer_comes_first(void **state)
 {
     struct result result = { 0 };
     struct server server;
@@ -195,7 +194,7 @@ static void an_answer_comes_head_first(void **state)
     assert_true(result.retry_after_us == 0);
 }
 
-static void a_request_says_who_asks_for_what(void **state)
+static void request_has_target_token_and_user_agent(void **state)
 {
     char path[] = "/tmp/test_kube_client.XXXXXX";
     struct result result = { 0 };
@@ -216,8 +215,8 @@ static void a_request_says_who_asks_for_what(void **state)
     assert_non_null(strstr(server.request, "\r\nAuthorization: Bearer secret\r\n"));
 }
 
-/* The kubelet replaces it every hour or so; what a 401 asks again with is what stands there now. */
-static void a_token_file_that_changed_counts_for_the_next_request(void **state)
+/* The kubelet replaces it about once an hour: the request after a 401 has the new token. */
+static void changed_token_file_is_used_for_the_next_request(void **state)
 {
     static const char *const tokens[] = { "first", "second" };
     char path[] = "/tmp/test_kube_client.XXXXXX", header[64];
@@ -240,7 +239,7 @@ static void a_token_file_that_changed_counts_for_the_next_request(void **state)
     unlink(path);
 }
 
-static void a_redirect_is_an_answer_and_not_followed(void **state)
+static void redirect_is_not_followed(void **state)
 {
     struct result result = { 0 };
     struct server server;
@@ -253,7 +252,7 @@ static void a_redirect_is_an_answer_and_not_followed(void **state)
     assert_true(result.complete);
 }
 
-static void a_servers_wish_for_patience_is_told(void **state)
+static void retry_after_is_reported(void **state)
 {
     struct result result = { 0 };
     struct server server;
@@ -266,7 +265,7 @@ static void a_servers_wish_for_patience_is_told(void **state)
     assert_true(result.retry_after_us == 17 * SEC);
 }
 
-static void a_broken_answer_is_the_peers_doing(void **state)
+static void cut_answer_is_by_peer(void **state)
 {
     struct result cut = { 0 }, empty = { 0 };
     struct server server;
@@ -283,7 +282,7 @@ static void a_broken_answer_is_the_peers_doing(void **state)
     assert_false(empty.complete);
 }
 
-static void a_head_over_curls_limit_is_not_called_a_lack_of_memory(void **state)
+static void too_long_header_is_not_reported_as_out_of_memory(void **state)
 {
     static char answer[(120 << 10) + 64] = "HTTP/1.1 200 OK\r\nX-Long: ";
     struct result result = { 0 };
@@ -300,7 +299,7 @@ static void a_head_over_curls_limit_is_not_called_a_lack_of_memory(void **state)
         fail_msg("%s", result.text);
 }
 
-static void a_handler_can_break_off(void **state)
+static void handler_can_cancel(void **state)
 {
     struct result result = { .break_off = -EPROTO };
     struct server server;
@@ -312,7 +311,7 @@ static void a_handler_can_break_off(void **state)
     assert_false(result.by_peer);
 }
 
-static void nobody_there_is_told_as_such(void **state)
+static void refused_connection_is_not_by_peer(void **state)
 {
     struct result result = { 0 };
     struct server server;
@@ -331,7 +330,7 @@ static void nobody_there_is_told_as_such(void **state)
     client_free(client);
 }
 
-static void plain_http_is_no_tls(void **state)
+static void plain_http_is_not_read_over_https(void **state)
 {
     struct result result = { 0 };
     struct server server;
@@ -341,7 +340,7 @@ static void plain_http_is_no_tls(void **state)
     server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false);
     client = new_client(server.port, "https", NULL);
     assert_non_null(get(client, false, &result));
-    /* The server waits for the end of a head that never comes. */
+    /* The server waits for the end of a head that does not come. */
     for (int turns = 0; turns < 3; turns++)
         client_run(client, 10 * MSEC);
     client_free(client);
@@ -350,7 +349,7 @@ static void plain_http_is_no_tls(void **state)
     assert_int_equal(result.status, 0);
 }
 
-static void a_token_that_cannot_be_read_ends_the_request(void **state)
+static void unreadable_token_ends_the_request(void **state)
 {
     struct result result = { 0 };
     struct client *client = new_client(1, "http", "/nowhere/token");
@@ -365,7 +364,7 @@ static void a_token_that_cannot_be_read_ends_the_request(void **state)
     client_free(client);
 }
 
-static void what_is_cancelled_says_nothing_more(void **state)
+static void cancelled_request_calls_no_handler(void **state)
 {
     struct result result = { 0 }, left_open = { 0 };
     struct server server, other;
@@ -384,7 +383,7 @@ static void what_is_cancelled_says_nothing_more(void **state)
     client_free(client);
     server_stop(&server);
 
-    /* Nor does what is still under way when the client goes. */
+    /* Likewise a request that is open when the client is freed. */
     server_start(&other, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", true);
     client = new_client(other.port, "http", NULL);
     assert_non_null(get(client, true, &left_open));
@@ -395,7 +394,7 @@ static void what_is_cancelled_says_nothing_more(void **state)
     client_free(NULL);
 }
 
-static void a_wakeup_ends_the_waiting(void **state)
+static void wakeup_ends_the_wait(void **state)
 {
     struct client *client = new_client(1, "http", NULL);
     const int64_t start_us = clock_now(clock_system()).mono_us;
@@ -407,7 +406,7 @@ static void a_wakeup_ends_the_waiting(void **state)
     client_free(client);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_end_the_request(void **state)
 {
     char path[] = "/tmp/test_kube_client.XXXXXX";
     int fd = mkstemp(path);
@@ -444,20 +443,20 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_answer_comes_head_first),
-        cmocka_unit_test(a_request_says_who_asks_for_what),
-        cmocka_unit_test(a_token_file_that_changed_counts_for_the_next_request),
-        cmocka_unit_test(a_redirect_is_an_answer_and_not_followed),
-        cmocka_unit_test(a_servers_wish_for_patience_is_told),
-        cmocka_unit_test(a_broken_answer_is_the_peers_doing),
-        cmocka_unit_test(a_head_over_curls_limit_is_not_called_a_lack_of_memory),
-        cmocka_unit_test(a_handler_can_break_off),
-        cmocka_unit_test(nobody_there_is_told_as_such),
-        cmocka_unit_test(plain_http_is_no_tls),
-        cmocka_unit_test(a_token_that_cannot_be_read_ends_the_request),
-        cmocka_unit_test(what_is_cancelled_says_nothing_more),
-        cmocka_unit_test(a_wakeup_ends_the_waiting),
-        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(head_of_the_answer_comes_first),
+        cmocka_unit_test(request_has_target_token_and_user_agent),
+        cmocka_unit_test(changed_token_file_is_used_for_the_next_request),
+        cmocka_unit_test(redirect_is_not_followed),
+        cmocka_unit_test(retry_after_is_reported),
+        cmocka_unit_test(cut_answer_is_by_peer),
+        cmocka_unit_test(too_long_header_is_not_reported_as_out_of_memory),
+        cmocka_unit_test(handler_can_cancel),
+        cmocka_unit_test(refused_connection_is_not_by_peer),
+        cmocka_unit_test(plain_http_is_not_read_over_https),
+        cmocka_unit_test(unreadable_token_ends_the_request),
+        cmocka_unit_test(cancelled_request_calls_no_handler),
+        cmocka_unit_test(wakeup_ends_the_wait),
+        cmocka_unit_test(failed_allocations_end_the_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,12 +17,35 @@
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"
 
-/* Empty DER sequences, as PEM and as data. */
-#define CERTIFICATE "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+/* A self-signed certificate and its key (Ed25519), as PEM and in base64. */
+#define CERTIFICATE                                                                                \
+    "-----BEGIN CERTIFICATE-----\n"                                                                \
+    "MIIBLjCB4aADAgECAhQzFAwd23MSpnW7RjeSv18EXhMDBjAFBgMrZXAwDDEKMAgG\n"                           \
+    "A1UEAwwBYTAgFw0yNjExMzAxNDM1MDRaGA8yMTI2MTEwNjE0MzUwNFowDDEKMAgG\n"                           \
+    "A1UEAwwBYTAqMAUGAytlcAMhAIJ9xbFaWQGKwmnjuMIbIWtfaZJiThanbjEVombc\n"                           \
+    "g+zdo1MwUTAdBgNVHQ4EFgQUIoNiV2BQwzw2VKvsfn9yI4yQE/YwHwYDVR0jBBgw\n"                           \
+    "FoAUIoNiV2BQwzw2VKvsfn9yI4yQE/YwDwYDVR0TAQH/BAUwAwEB/zAFBgMrZXAD\n"                           \
+    "QQAVOLb3biCziR6wpiYPzllGxNJ4ia9KKHRK2hRukNyBwbUG61T7wHhsMe1qdyQy\n"                           \
+    "imNlvdkEKtejLoTxKl4SxJoC\n"                                                                   \
+    "-----END CERTIFICATE-----\n"
 #define CERTIFICATE_64                                                                             \
-    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1BQT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo="
-#define KEY "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
-#define KEY_64 "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1BQT0KLS0tLS1FTkQgUFJJVkFURSBLRVktLS0tLQo="
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJMakNCNGFBREFnRUNBaFF6RkF3ZD"                       \
+    "IzTVNwblc3UmplU3YxOEVYaE1EQmpBRkJnTXJaWEF3RERFS01BZ0cKQTFVRUF3d0JZVEFn"                       \
+    "RncweU5qRXhNekF4TkRNMU1EUmFHQTh5TVRJMk1URXdOakUwTXpVd05Gb3dEREVLTUFnRw"                       \
+    "pBMVVFQXd3QllUQXFNQVVHQXl0bGNBTWhBSUo5eGJGYVdRR0t3bW5qdU1JYklXdGZhWkpp"                       \
+    "VGhhbmJqRVZvbWJjCmcremRvMU13VVRBZEJnTlZIUTRFRmdRVUlvTmlWMkJRd3p3MlZLdn"                       \
+    "Nmbjl5STR5UUUvWXdId1lEVlIwakJCZ3cKRm9BVUlvTmlWMkJRd3p3MlZLdnNmbjl5STR5"                       \
+    "UUUvWXdEd1lEVlIwVEFRSC9CQVV3QXdFQi96QUZCZ01yWlhBRApRUUFWT0xiM2JpQ3ppUj"                       \
+    "Z3cGlZUHpsbEd4Tko0aWE5S0tIUksyaFJ1a055QndiVUc2MVQ3d0hoc01lMXFkeVF5Cmlt"                       \
+    "Tmx2ZGtFS3RlakxvVHhLbDRTeEpvQwotLS0tLUVORCBDRVJUSUZJQ0FURS0tLS0tCg=="
+#define KEY                                                                                        \
+    "-----BEGIN PRIVATE KEY-----\n"                                                                \
+    "MC4CAQAwBQYDK2VwBCIEID0cDI4gIMf2Gz99h0yjdqkUcNwq7j+7f2y002iWVY5N\n"                           \
+    "-----END PRIVATE KEY-----\n"
+#define KEY_64                                                                                     \
+    "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1DNENBUUF3QlFZREsyVndCQ0lFSUQwY0"                       \
+    "RJNGdJTWYyR3o5OWgweWpkcWtVY053cTdqKzdmMnkwMDJpV1ZZNU4KLS0tLS1FTkQgUFJJ"                       \
+    "VkFURSBLRVktLS0tLQo="
 
 /* A kubeconfig with one context, "c", of cluster "k" and user "u", whose bodies are flow mappings.
  */
@@ -65,13 +88,13 @@ static void read_good(const char *content, const char *context, struct credentia
         fail_msg("%s", err.text);
 }
 
-static void assert_says(const struct err *err, const char *text)
+static void assert_contains(const struct err *err, const char *text)
 {
     if (!str_find(str_from(err->text), str_from(text)))
-        fail_msg("\"%s\" does not say \"%s\"", err->text, text);
+        fail_msg("\"%s\" does not contain \"%s\"", err->text, text);
 }
 
-/* --- what is good ----------------------------------------------------------------------------- */
+/* --- valid files ----------------------------------------------------------------------------- */
 
 static void data_is_decoded(void **state)
 {
@@ -94,6 +117,35 @@ static void data_is_decoded(void **state)
     credentials_done(&c);
 }
 
+/* encoding/base64 of Go: padding is required, line breaks are ignored. */
+static void base64_is_decoded_as_in_go(void **state)
+{
+    static const char *const good[][2] = {
+        { "Zg==", "f" }, { "Zm8=", "fo" }, { "Zm9v", "foo" }, { "\"Zm9v\\nYg==\\r\\n\"", "foob" }
+    };
+    static const char *const bad[] = { "Z",    "Zg",       "Zg=",   "Zm8",  "Z===",
+                                       "====", "Zg==Zg==", "Zm9v=", "Zm-v", "Zm v" };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(good) + ARRAY_SIZE(bad); i++) {
+        const bool is_good = i < ARRAY_SIZE(good);
+        struct credentials c = { 0 };
+        struct err err;
+
+        snprintf(text, sizeof(text),
+                 CONFIG("server: https://h, certificate-authority-data: %s", ""),
+                 is_good ? good[i][0] : bad[i - ARRAY_SIZE(good)]);
+        if (read_text(str_from(text), NULL, &c, &err) != (is_good ? 0 : -EINVAL))
+            fail_msg("%s: %s", text, err.text);
+        if (is_good)
+            assert_string_equal(c.ca.data, good[i][1]);
+        else
+            assert_contains(&err, "certificate-authority-data is not valid base64");
+        credentials_done(&c);
+    }
+}
+
 static void files_are_relative_to_the_kubeconfig(void **state)
 {
     struct credentials c;
@@ -109,7 +161,7 @@ static void files_are_relative_to_the_kubeconfig(void **state)
     credentials_done(&c);
 }
 
-static void data_wins_over_a_file_and_a_token_file_over_a_token(void **state)
+static void data_takes_precedence_over_a_file_but_token_file_over_token(void **state)
 {
     struct credentials c;
 
@@ -136,7 +188,7 @@ static const char two_contexts[] =
     "users:\n- {name: anna, user: {token: t1}}\n- {name: bert, user: {token: t2}}\n"
     "preferences: {}\nextensions: [{name: x, extension: {exec: y}}]\n";
 
-static void the_context_decides(void **state)
+static void context_selects_cluster_and_user(void **state)
 {
     struct credentials c;
 
@@ -156,7 +208,7 @@ static void the_context_decides(void **state)
     credentials_done(&c);
 }
 
-static void json_is_yaml_and_null_is_nothing(void **state)
+static void json_is_read_and_null_is_empty(void **state)
 {
     struct credentials c;
 
@@ -174,50 +226,52 @@ static void json_is_yaml_and_null_is_nothing(void **state)
     credentials_done(&c);
 }
 
-/* --- what is refused -------------------------------------------------------------------------- */
+/* --- invalid files -------------------------------------------------------------------------- */
 
-static void what_cannot_be_done_is_refused_by_file_and_key(void **state)
+static void unsupported_and_invalid_keys_are_refused_by_name(void **state)
 {
     static const struct {
-        const char *content, *says;
+        const char *content, *expected;
     } bad[] = {
         { CONFIG("server: https://h", "exec: {command: aws}"),
-          "': users[u].user.exec is not supported, for this agent runs no programs" },
+          "': users[u].user.exec is not supported: this agent does not run programs" },
         { CONFIG("server: https://h", "auth-provider: {name: gcp}"),
           "users[u].user.auth-provider is not supported" },
         { CONFIG("server: https://h", "username: a, password: b"), "user.username is not" },
         { CONFIG("server: https://h", "as: root"), "user.as is not supported" },
         { CONFIG("server: https://h, proxy-url: x", ""), "clusters[k].cluster.proxy-url is not" },
         { CONFIG("", ""), "clusters[k].cluster.server is missing" },
-        { CONFIG("server: [a]", ""), "clusters[k].cluster.server is no text" },
-        { CONFIG("server: \"https://h\\0x\"", ""), "holds a NUL byte" },
+        { CONFIG("server: [a]", ""), "clusters[k].cluster.server is not a text" },
+        { CONFIG("server: \"https://h\\0x\"", ""), "contains a NUL byte" },
         { CONFIG("server: h:1", ""),
-          "clusters[k].cluster.server: the API server's URL 'h:1' is no" },
-        { CONFIG("server: http://h", "token: t"), "clusters[k].cluster.server is http://, and" },
-        { CONFIG("server: http://h", "tokenFile: t"), "in the clear; use https://" },
+          "clusters[k].cluster.server: the API server's URL 'h:1' is not" },
+        { CONFIG("server: http://h", "token: t"), "clusters[k].cluster.server is http://: " },
+        { CONFIG("server: http://h", "tokenFile: t"), "would be sent in the clear; use https://" },
         { CONFIG("server: https://h, insecure-skip-tls-verify: maybe", ""),
-          "neither true nor false" },
+          "is not true or false" },
         { CONFIG("server: https://h, insecure-skip-tls-verify: true, certificate-authority: a", ""),
-          "exclude each other" },
+          "cannot be combined with a certificate authority" },
         { CONFIG("server: https://h, tls-server-name: 'a/b'", ""),
-          "tls-server-name is no host name" },
+          "tls-server-name is not a host name" },
         { CONFIG("server: https://h, certificate-authority-data: '!'", ""),
-          "cluster.certificate-authority-data is no base64" },
-        { CONFIG("server: https://h", "client-certificate: a"), "has no client-key beside it" },
-        { CONFIG("server: https://h", "client-key: a"), "has no client-certificate beside it" },
+          "cluster.certificate-authority-data is not valid base64" },
+        { CONFIG("server: https://h", "client-certificate: a"),
+          "client-certificate needs a client-key" },
+        { CONFIG("server: https://h", "client-key: a"), "client-key needs a client-certificate" },
         { CONFIG("server: https://h", "client-key-data: YQ="),
-          "user.client-key-data is no base64" },
-        { "current-context: z\ncontexts: []", "contexts has no 'z', which current-context names" },
-        { "current-context: z\ncontexts: {}", "contexts is no list" },
-        { "contexts: []", "has no current-context; name one with --kube.context" },
+          "user.client-key-data is not valid base64" },
+        { "current-context: z\ncontexts: []",
+          "contexts has no 'z', which is named by current-context" },
+        { "current-context: z\ncontexts: {}", "contexts is not a list" },
+        { "contexts: []", "has no current-context; set --kube.context" },
         { "current-context: c\ncontexts: [{name: c}]", "contexts[c].context.cluster is missing" },
         { "current-context: c\ncontexts: [{name: c, context: 7}]",
-          "contexts[c].context is no mapping" },
+          "contexts[c].context is not a mapping" },
         { "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]",
-          "clusters has no 'k', which the context names" },
+          "clusters has no 'k', which is named by the context" },
         { "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: v}}]\n"
           "clusters: [{name: k, cluster: {server: 'https://h'}}]",
-          "users has no 'v', which the context names" },
+          "users has no 'v', which is named by the context" },
         { "", "it is empty, or holds no mapping" },
         { "- a\n- b\n", "it is empty, or holds no mapping" },
         { "a: [1,\nb: 2\n", "': line " },
@@ -229,15 +283,15 @@ static void what_cannot_be_done_is_refused_by_file_and_key(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(read_text(str_from(bad[i].content), NULL, &untouched, &err), -EINVAL);
-        assert_says(&err, bad[i].says);
-        assert_says(&err, "kubeconfig '/tmp/test_kubeconfig.");
+        assert_contains(&err, bad[i].expected);
+        assert_contains(&err, "kubeconfig '/tmp/test_kubeconfig.");
         assert_true(untouched.insecure && !untouched.server);
     }
     assert_int_equal(read_text(str_from(two_contexts), "three", &untouched, &err), -EINVAL);
-    assert_says(&err, "contexts has no 'three', which --kube.context names");
+    assert_contains(&err, "contexts has no 'three', which is named by --kube.context");
 }
 
-static void a_file_that_is_not_there_or_too_long_is_refused(void **state)
+static void missing_or_too_long_file_is_refused(void **state)
 {
     static char big[LIMIT_KUBECONFIG_FILE + 1];
     struct credentials c;
@@ -245,15 +299,15 @@ static void a_file_that_is_not_there_or_too_long_is_refused(void **state)
 
     (void)state;
     assert_int_equal(kubeconfig_read("/nowhere/config", NULL, &c, &err), -ENOENT);
-    assert_says(&err, "open kubeconfig '/nowhere/config': No such file");
+    assert_contains(&err, "open kubeconfig '/nowhere/config': No such file");
     memset(big, '#', sizeof(big));
     assert_int_equal(read_text((struct str){ .at = big, .len = sizeof(big) }, NULL, &c, &err),
                      -E2BIG);
-    assert_says(&err, "is over 1048576 bytes");
+    assert_contains(&err, "is over 1048576 bytes");
 }
 
-/* Neither the stack nor the heap may pay for a few bytes of nonsense. */
-static void deep_and_self_holding_yaml_is_survived(void **state)
+/* A small file must not use much stack or heap. */
+static void deep_and_recursive_yaml_is_refused(void **state)
 {
     struct credentials c;
     struct err err;
@@ -265,19 +319,20 @@ static void deep_and_self_holding_yaml_is_survived(void **state)
     for (int i = 0; i < 100000; i++)
         buf_add_byte(&deep, '[');
     assert_int_equal(read_text(buf_str(&deep), NULL, &c, &err), -EINVAL);
-    assert_says(&err, "line 1: over 100 lists and mappings in each other");
+    assert_contains(&err, "line 1: over 100 lists and mappings in each other");
     buf_reset(&deep);
     for (int i = 0; i < 50000; i++)
         buf_printf(&deep, "k%d: &a%d x\n", i, i);
     assert_int_equal(read_text(buf_str(&deep), NULL, &c, &err), -EINVAL);
-    assert_says(&err, "line 101: over 100 lists and mappings in each other, or over 100 anchors");
+    assert_contains(&err,
+                    "line 101: over 100 lists and mappings in each other, or over 100 anchors");
     buf_done(&deep);
     assert_int_equal(
         read_text(STR("current-context: &a [*a]\ncontexts: &b {b: *b}\n"), NULL, &c, &err),
         -EINVAL);
 }
 
-/* --- the agent's source ----------------------------------------------------------------------- */
+/* --- the source ----------------------------------------------------------------------- */
 
 static int try_new(const struct kube_config *config, struct err *err)
 {
@@ -300,7 +355,7 @@ static int try_new(const struct kube_config *config, struct err *err)
     return r;
 }
 
-static void the_source_checks_what_the_kubeconfig_names(void **state)
+static void credentials_of_the_kubeconfig_are_checked_at_the_start(void **state)
 {
     const struct kube_config config = { .node_name = "n", .kubeconfig = path, .events = true };
     struct err err;
@@ -311,15 +366,15 @@ static void the_source_checks_what_the_kubeconfig_names(void **state)
     unlink(path);
     write_file(STR(CONFIG("server: https://h", "tokenFile: /nowhere/token")));
     assert_int_equal(try_new(&config, &err), -ENOENT);
-    assert_says(&err, "'/nowhere/token': No such file");
+    assert_contains(&err, "'/nowhere/token': No such file");
     unlink(path);
     write_file(STR(CONFIG("server: https://h, certificate-authority-data: eA==", "token: t")));
     assert_int_equal(try_new(&config, &err), -EINVAL);
-    assert_says(&err, "CA file holds no PEM certificate");
+    assert_contains(&err, "CA file has no PEM certificate");
     unlink(path);
 }
 
-static void the_kubelet_is_found_on_the_node(void **state)
+static void url_of_the_kubelet_comes_from_host_ip(void **state)
 {
     struct kube_config config = { .node_name = "n", .from_kubelet = true, .events = true };
     char server[KUBE_SERVER_SIZE];
@@ -328,7 +383,7 @@ static void the_kubelet_is_found_on_the_node(void **state)
     (void)state;
     unsetenv("HOST_IP");
     assert_int_equal(try_new(&config, &err), -EINVAL);
-    assert_says(&err, "HOST_IP is not set");
+    assert_contains(&err, "HOST_IP is not set");
     setenv("HOST_IP", "10.1.2.3", 1);
     assert_int_equal(try_new(&config, &err), 0);
     assert_int_equal(kube_on_node(&config, server, &err), 0);
@@ -341,11 +396,11 @@ static void the_kubelet_is_found_on_the_node(void **state)
     assert_string_equal(config.server, "http://127.0.0.1:10255");
     config.kubelet_url = "10.1.2.3:10250";
     assert_int_equal(try_new(&config, &err), -EINVAL);
-    assert_says(&err, "is no URL");
+    assert_contains(&err, "is not a URL");
     unsetenv("HOST_IP");
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_are_errors(void **state)
 {
     size_t n;
 
@@ -376,16 +431,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_is_decoded),
+        cmocka_unit_test(base64_is_decoded_as_in_go),
         cmocka_unit_test(files_are_relative_to_the_kubeconfig),
-        cmocka_unit_test(data_wins_over_a_file_and_a_token_file_over_a_token),
-        cmocka_unit_test(the_context_decides),
-        cmocka_unit_test(json_is_yaml_and_null_is_nothing),
-        cmocka_unit_test(what_cannot_be_done_is_refused_by_file_and_key),
-        cmocka_unit_test(a_file_that_is_not_there_or_too_long_is_refused),
-        cmocka_unit_test(deep_and_self_holding_yaml_is_survived),
-        cmocka_unit_test(the_source_checks_what_the_kubeconfig_names),
-        cmocka_unit_test(the_kubelet_is_found_on_the_node),
-        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(data_takes_precedence_over_a_file_but_token_file_over_token),
+        cmocka_unit_test(context_selects_cluster_and_user),
+        cmocka_unit_test(json_is_read_and_null_is_empty),
+        cmocka_unit_test(unsupported_and_invalid_keys_are_refused_by_name),
+        cmocka_unit_test(missing_or_too_long_file_is_refused),
+        cmocka_unit_test(deep_and_recursive_yaml_is_refused),
+        cmocka_unit_test(credentials_of_the_kubeconfig_are_checked_at_the_start),
+        cmocka_unit_test(url_of_the_kubelet_comes_from_host_ip),
+        cmocka_unit_test(failed_allocations_are_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,13 +20,13 @@
 #include "tests/unit/kube/kube_story.h"
 #include "tests/unit/support/fault_heap.h"
 
-static void assert_says(const struct err *err, const char *text)
+static void assert_contains(const struct err *err, const char *text)
 {
     if (!str_find(str_from(err->text), str_from(text)))
-        fail_msg("\"%s\" does not say \"%s\"", err->text, text);
+        fail_msg("\"%s\" does not contain \"%s\"", err->text, text);
 }
 
-/* A file with `content` that is gone at the end. */
+/* A temporary file. */
 struct file {
     char path[64];
 };
@@ -47,9 +47,9 @@ static void file_remove(struct file *file)
     unlink(file->path);
 }
 
-/* --- the address ------------------------------------------------------------------------------ */
+/* --- the URL ------------------------------------------------------------------------------ */
 
-static void a_good_url_gets_its_plain_form(void **state)
+static void url_is_normalised(void **state)
 {
     static const char *const good[][2] = {
         { "https://10.0.0.1:6443", "https://10.0.0.1:6443" },
@@ -75,20 +75,20 @@ static void a_good_url_gets_its_plain_form(void **state)
     }
 }
 
-static void a_bad_url_is_refused_by_name(void **state)
+static void bad_url_is_refused_by_name(void **state)
 {
     static const char *const bad[][2] = {
-        { "", "'' is no URL" },
-        { "10.0.0.1:6443", "'10.0.0.1:6443' is no URL" },
-        { "https://", "is no URL" },
-        { "https://h:99999", "is no URL" },
-        { "https://h h", "is no URL" },
-        { "https://h/a b", "is no URL" },
+        { "", "'' is not a URL" },
+        { "10.0.0.1:6443", "'10.0.0.1:6443' is not a URL" },
+        { "https://", "is not a URL" },
+        { "https://h:99999", "is not a URL" },
+        { "https://h h", "is not a URL" },
+        { "https://h/a b", "is not a URL" },
         { "https://h:1/?a=b", "has more than a host, a port and a path" },
         { "https://h/k8s/clusters/c-x?a=b", "has more than a host, a port and a path" },
         { "https://h:1/#a", "has more than a host, a port and a path" },
-        { "https://user:secret@h:1", "(not shown, for it may hold a password)' has more than" },
-        { "ftp://h:1", "is neither https:// nor http://" },
+        { "https://user:secret@h:1", "(not shown: it may contain a password)' has more than" },
+        { "ftp://h:1", "does not begin with https:// or http://" },
         { "file:///etc/passwd", "'file:///etc/passwd'" },
         { "unix:/run/x.sock", "'unix:/run/x.sock'" },
     };
@@ -99,12 +99,12 @@ static void a_bad_url_is_refused_by_name(void **state)
         char *url = NULL;
 
         assert_int_equal(server_url(bad[i][0], &url, &err), -EINVAL);
-        assert_says(&err, bad[i][1]);
+        assert_contains(&err, bad[i][1]);
         assert_null(url);
     }
 }
 
-static void a_pod_finds_its_api_server(void **state)
+static void url_of_the_api_server_comes_from_the_environment(void **state)
 {
     struct err err = ERR_INIT;
     char url[64];
@@ -113,7 +113,7 @@ static void a_pod_finds_its_api_server(void **state)
     unsetenv("KUBERNETES_SERVICE_HOST");
     setenv("KUBERNETES_SERVICE_PORT", "443", 1);
     assert_int_equal(server_in_cluster(url, sizeof(url), &err), -ENOENT);
-    assert_says(&err, "--kube.server");
+    assert_contains(&err, "--kube.server");
 
     setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1);
     assert_int_equal(server_in_cluster(url, sizeof(url), NULL), 0);
@@ -127,7 +127,7 @@ static void a_pod_finds_its_api_server(void **state)
     unsetenv("KUBERNETES_SERVICE_PORT");
 }
 
-static void a_pods_settings_fill_only_what_is_missing(void **state)
+static void service_account_fills_only_missing_settings(void **state)
 {
     struct kube_config config = { .token_file = "mine" }, given = { .server = "https://h" };
     char server[KUBE_SERVER_SIZE];
@@ -140,7 +140,7 @@ static void a_pods_settings_fill_only_what_is_missing(void **state)
     assert_string_equal(config.ca_file, "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
     assert_string_equal(config.token_file, "mine");
 
-    /* A pod's token is for its own API server. */
+    /* The token of a pod is only for the API server of its cluster. */
     assert_int_equal(kube_in_cluster(&given, server, NULL), 0);
     assert_string_equal(given.server, "https://h");
     assert_null(given.ca_file);
@@ -166,7 +166,7 @@ static int read_token(struct str content, char *ret, size_t size, struct err *er
     return r;
 }
 
-static void a_token_is_one_word(void **state)
+static void token_is_trimmed_and_has_no_blanks(void **state)
 {
     char big[LIMIT_TOKEN_FILE + 2], token[64];
     struct err err = ERR_INIT;
@@ -177,13 +177,13 @@ static void a_token_is_one_word(void **state)
     assert_int_equal(read_token(STR(" \n abc \r\n\n"), token, sizeof(token), NULL), 0);
     assert_string_equal(token, "abc");
     assert_int_equal(read_token(STR(""), token, sizeof(token), &err), -ENODATA);
-    assert_says(&err, "is empty");
+    assert_contains(&err, "is empty");
     assert_int_equal(read_token(STR(" \n\t"), token, sizeof(token), NULL), -ENODATA);
 
-    /* It becomes a header's value: a line break would be another header. */
+    /* A line break would start another header. */
     err_clear(&err);
     assert_int_equal(read_token(STR("abc\r\nX-Evil: 1"), token, sizeof(token), &err), -EINVAL);
-    assert_says(&err, "is not one word");
+    assert_contains(&err, "has a blank or a control character in it");
     assert_int_equal(read_token(STR("a\0b"), token, sizeof(token), NULL), -EINVAL);
 
     memset(big, 'a', sizeof(big));
@@ -191,7 +191,7 @@ static void a_token_is_one_word(void **state)
     assert_int_equal(
         read_token((struct str){ .at = big, .len = sizeof(big) }, token, sizeof(token), &err),
         -E2BIG);
-    assert_says(&err, "is over 65536 bytes");
+    assert_contains(&err, "is over 65536 bytes");
 }
 
 static int check_ca(const char *path, struct err *err)
@@ -204,30 +204,36 @@ static int check_ca(const char *path, struct err *err)
     return r;
 }
 
-static const char certificate[] =
-    "junk\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+static void write_ca(struct file *file)
+{
+    struct buf ca;
 
-static void a_ca_file_holds_a_certificate(void **state)
+    recording_read("../kube/ca-old.crt", &ca);
+    file_write(file, buf_str(&ca));
+    buf_done(&ca);
+}
+
+static void ca_file_must_have_a_certificate(void **state)
 {
     struct file good, empty, other, junk;
     struct err err = ERR_INIT;
 
     (void)state;
-    file_write(&good, str_from(certificate));
+    write_ca(&good);
     file_write(&empty, STR(""));
     file_write(&other, STR("-----BEGIN PRIVATE KEY-----"));
     file_write(&junk, STR("-----BEGIN CERTIFICATE-----\nMIIBjunk\n-----END CERTIFICATE-----\n"));
     assert_int_equal(check_ca(good.path, NULL), 0);
     assert_int_equal(check_ca(empty.path, &err), -EINVAL);
-    assert_says(&err, empty.path);
+    assert_contains(&err, empty.path);
     assert_int_equal(check_ca(other.path, NULL), -EINVAL);
     err_clear(&err);
     assert_int_equal(check_ca(junk.path, &err), -EINVAL);
-    assert_says(&err, junk.path);
-    assert_says(&err, "' holds a PEM certificate that is none inside");
+    assert_contains(&err, junk.path);
+    assert_contains(&err, "' is damaged: certificate 1: ");
     err_clear(&err);
     assert_int_equal(check_ca("/nowhere/ca.crt", &err), -ENOENT);
-    assert_says(&err, "'/nowhere/ca.crt': No such file");
+    assert_contains(&err, "'/nowhere/ca.crt': No such file");
     assert_int_equal(check_ca("/tmp", NULL), -EISDIR);
     file_remove(&junk);
     file_remove(&good);
@@ -235,8 +241,8 @@ static void a_ca_file_holds_a_certificate(void **state)
     file_remove(&other);
 }
 
-/* Nobody writes into the FIFO: the test would hang where it is waited for. */
-static void what_is_no_regular_file_is_refused_at_once(void **state)
+/* Nobody writes to the FIFO: waiting for it would hang the test. */
+static void fifos_and_devices_are_refused_at_once(void **state)
 {
     static const char *const devices[] = { "/dev/zero", "/dev/null" };
     char fifo[] = "/tmp/test_kube_fifo.XXXXXX";
@@ -248,18 +254,18 @@ static void what_is_no_regular_file_is_refused_at_once(void **state)
     assert_int_equal(mkfifo(fifo, 0600), 0);
     assert_int_equal(check_ca(fifo, &err), -EINVAL);
     unlink(fifo);
-    assert_says(&err, fifo);
-    assert_says(&err, "is no regular file");
+    assert_contains(&err, fifo);
+    assert_contains(&err, "is not a regular file");
     for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
         err_clear(&err);
         assert_int_equal(check_ca(devices[i], &err), -EINVAL);
-        assert_says(&err, devices[i]);
+        assert_contains(&err, devices[i]);
     }
 }
 
 /* --- proxies ---------------------------------------------------------------------------------- */
 
-static void proxies_are_as_for_every_go_client(void **state)
+static void proxies_follow_the_rules_of_go(void **state)
 {
     (void)state;
     setenv("ALL_PROXY", "http://all:1", 1);
@@ -285,7 +291,7 @@ static void proxies_are_as_for_every_go_client(void **state)
     unsetenv("NO_PROXY");
 }
 
-static void only_what_stays_on_this_machine_may_go_in_the_clear(void **state)
+static void only_http_to_this_machine_is_not_cleartext(void **state)
 {
     static const char *const safe[] = { "https://10.0.0.1",   "http://127.0.0.1:8001",
                                         "http://127.9.9.9/x", "http://localhost",
@@ -296,16 +302,16 @@ static void only_what_stays_on_this_machine_may_go_in_the_clear(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(safe); i++)
-        if (server_is_clear(safe[i]))
+        if (server_is_cleartext(safe[i]))
             fail_msg("%s", safe[i]);
     for (size_t i = 0; i < ARRAY_SIZE(clear); i++)
-        if (!server_is_clear(clear[i]))
+        if (!server_is_cleartext(clear[i]))
             fail_msg("%s", clear[i]);
 }
 
-/* --- what is asked ---------------------------------------------------------------------------- */
+/* --- targets ---------------------------------------------------------------------------- */
 
-static void names_are_escaped_in_what_is_asked(void **state)
+static void names_are_escaped_in_the_target(void **state)
 {
     struct buf target;
 
@@ -324,7 +330,8 @@ static void names_are_escaped_in_what_is_asked(void **state)
     buf_done(&target);
 }
 
-/* --- all of it -------------------------------------------------------------------------------- */
+/* --- the source --------------------------------------------------------------------------------
+ */
 
 static int try_new(const char *node, const char *server, const char *ca, const char *token,
                    struct err *err)
@@ -341,7 +348,7 @@ static int try_new(const char *node, const char *server, const char *ca, const c
     assert_true((r == 0) == (kube != NULL));
     if (r == 0) {
         kube_stop(kube);
-        kube_run(kube); /* stopped before it began: returns at once, and has told how it is */
+        kube_run(kube); /* stopped already: publishes its status and returns */
         assert_true(story.status[SOURCE_PODS].enabled);
         assert_false(story.status[SOURCE_EVENTS].enabled);
     }
@@ -350,15 +357,15 @@ static int try_new(const char *node, const char *server, const char *ca, const c
     return r;
 }
 
-static void what_cannot_work_is_refused_at_the_start(void **state)
+static void settings_that_cannot_work_are_refused_at_the_start(void **state)
 {
     static const struct {
-        const char *node, *server, *ca, *token, *says;
+        const char *node, *server, *ca, *token, *expected;
     } bad[] = {
         { NULL, "https://h", NULL, NULL, "--node-name" },
         { "", "https://h", NULL, NULL, "--node-name" },
         { "n", NULL, NULL, NULL, "--kube.server" },
-        { "n", "h:1", NULL, NULL, "'h:1' is no URL" },
+        { "n", "h:1", NULL, NULL, "'h:1' is not a URL" },
         { "n", "https://h", "/nowhere/ca", NULL, "'/nowhere/ca'" },
         { "n", "https://h", NULL, "/nowhere/token", "'/nowhere/token'" },
     };
@@ -368,11 +375,11 @@ static void what_cannot_work_is_refused_at_the_start(void **state)
         struct err err = ERR_INIT;
 
         assert_true(try_new(bad[i].node, bad[i].server, bad[i].ca, bad[i].token, &err) < 0);
-        assert_says(&err, bad[i].says);
+        assert_contains(&err, bad[i].expected);
     }
 }
 
-static void a_token_goes_over_no_network_in_the_clear(void **state)
+static void token_is_not_sent_over_the_network_in_the_clear(void **state)
 {
     struct err err = ERR_INIT;
     struct file token;
@@ -380,19 +387,19 @@ static void a_token_goes_over_no_network_in_the_clear(void **state)
     (void)state;
     file_write(&token, STR("abc"));
     assert_int_equal(try_new("n", "http://10.0.0.1:8080", NULL, token.path, &err), -EINVAL);
-    assert_says(&err, "the token for 'http://10.0.0.1:8080' would go over the network");
+    assert_contains(&err, "the token for 'http://10.0.0.1:8080' would be sent over the network");
     assert_int_equal(try_new("n", "http://10.0.0.1:8080", NULL, NULL, NULL), 0);
     assert_int_equal(try_new("n", "http://127.0.0.1:8001", NULL, token.path, NULL), 0);
     file_remove(&token);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_are_errors(void **state)
 {
     struct file ca, token;
     size_t n;
 
     (void)state;
-    file_write(&ca, str_from(certificate));
+    write_ca(&ca);
     file_write(&token, STR("abc"));
     for (n = 0;; n++) {
         const size_t live = fault_heap_live();
@@ -423,19 +430,19 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_url_gets_its_plain_form),
-        cmocka_unit_test(a_bad_url_is_refused_by_name),
-        cmocka_unit_test(a_pod_finds_its_api_server),
-        cmocka_unit_test(a_pods_settings_fill_only_what_is_missing),
-        cmocka_unit_test(a_token_is_one_word),
-        cmocka_unit_test(a_ca_file_holds_a_certificate),
-        cmocka_unit_test(what_is_no_regular_file_is_refused_at_once),
-        cmocka_unit_test(only_what_stays_on_this_machine_may_go_in_the_clear),
-        cmocka_unit_test(a_token_goes_over_no_network_in_the_clear),
-        cmocka_unit_test(proxies_are_as_for_every_go_client),
-        cmocka_unit_test(names_are_escaped_in_what_is_asked),
-        cmocka_unit_test(what_cannot_work_is_refused_at_the_start),
-        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(url_is_normalised),
+        cmocka_unit_test(bad_url_is_refused_by_name),
+        cmocka_unit_test(url_of_the_api_server_comes_from_the_environment),
+        cmocka_unit_test(service_account_fills_only_missing_settings),
+        cmocka_unit_test(token_is_trimmed_and_has_no_blanks),
+        cmocka_unit_test(ca_file_must_have_a_certificate),
+        cmocka_unit_test(fifos_and_devices_are_refused_at_once),
+        cmocka_unit_test(only_http_to_this_machine_is_not_cleartext),
+        cmocka_unit_test(token_is_not_sent_over_the_network_in_the_clear),
+        cmocka_unit_test(proxies_follow_the_rules_of_go),
+        cmocka_unit_test(names_are_escaped_in_the_target),
+        cmocka_unit_test(settings_that_cannot_work_are_refused_at_the_start),
+        cmocka_unit_test(failed_allocations_are_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

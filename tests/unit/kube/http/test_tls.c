@@ -20,7 +20,7 @@
 #include "util.h"
 
 /*
- * The client against a TLS server on this machine, and credentials that change under it. The
+ * The client against a TLS server on this machine, with credentials that change. The
  * certificates in tests/data/kube are for api.test and 127.0.0.1, or for api.test alone, and were
  * signed by ca-old or ca-new.
  */
@@ -30,7 +30,7 @@
 struct server {
     struct MHD_Daemon *daemon;
     int port;
-    char answer[16]; /* of the last request: "one", "two", or "nobody": whose certificate it was */
+    char answer[16]; /* client certificate of the last request: "one", "two" or "nobody" */
     char host[64], token[64], url[64];
 };
 
@@ -46,7 +46,7 @@ static void read_pem(const char *name, char ret[PEM_MAX])
     buf_done(&pem);
 }
 
-/* libmicrohttpd brings GnuTLS along, which the tests are not linked against. */
+/* The tests are linked with GnuTLS only through libmicrohttpd. */
 static const gnutls_datum_t *peer_of(gnutls_session_t session)
 {
     const gnutls_datum_t *(*get_peers)(gnutls_session_t, unsigned *) = NULL;
@@ -86,7 +86,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     return result;
 }
 
-/* On `port`, or on any where it is 0. */
+/* On `port`; 0: on a free port. */
 static void server_start(struct server *server, const char *name, int port)
 {
     char file[64], certificate[PEM_MAX], key[PEM_MAX], trust[PEM_MAX];
@@ -141,7 +141,7 @@ static void on_ended(void *self, const struct client_end *end)
     snprintf(result->text, sizeof(result->text), "%s", end->text);
 }
 
-/* Credentials whose files are `dir`'s; the tests write what they hold. */
+/* Credentials in files of `dir`, which the tests write. */
 struct world {
     char dir[64];
     char server[64];
@@ -231,12 +231,12 @@ static void assert_refuses(struct client *client, const char *why)
     assert_false(result.complete);
     assert_int_equal(result.status, 0);
     if (!strstr(result.text, why))
-        fail_msg("\"%s\" does not say \"%s\"", result.text, why);
+        fail_msg("\"%s\" does not contain \"%s\"", result.text, why);
 }
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
-static void a_changed_ca_file_counts_at_once_also_for_open_connections(void **state)
+static void changed_ca_file_is_used_at_once_also_for_open_connections(void **state)
 {
     struct world *w = *state;
     struct server old, new;
@@ -248,7 +248,7 @@ static void a_changed_ca_file_counts_at_once_also_for_open_connections(void **st
     put(w->ca, "ca-new.crt");
     assert_refuses(client, "certificate");
 
-    /* The cluster's CA has changed on both sides. */
+    /* The server has a certificate of the new CA, too. */
     server_stop(&old);
     server_start(&new, "server-new", old.port);
     assert_answers(client, "nobody");
@@ -258,7 +258,7 @@ static void a_changed_ca_file_counts_at_once_also_for_open_connections(void **st
     server_stop(&new);
 }
 
-static void a_changed_client_certificate_is_shown_with_the_next_request(void **state)
+static void changed_client_certificate_is_used_for_the_next_request(void **state)
 {
     struct world *w = *state;
     struct server server;
@@ -281,7 +281,7 @@ static void a_changed_client_certificate_is_shown_with_the_next_request(void **s
     server_stop(&server);
 }
 
-static void certificates_may_be_data(void **state)
+static void certificates_can_be_data(void **state)
 {
     struct world *w = *state;
     char ca[PEM_MAX], certificate[PEM_MAX], key[PEM_MAX];
@@ -303,7 +303,7 @@ static void certificates_may_be_data(void **state)
     server_stop(&server);
 }
 
-static void the_certificate_may_be_for_another_name(void **state)
+static void tls_server_name_replaces_the_host_of_the_url(void **state)
 {
     struct world *w = *state;
     struct server server;
@@ -327,8 +327,8 @@ static void the_certificate_may_be_for_another_name(void **state)
     server_stop(&server);
 }
 
-/* As Rancher serves its clusters. */
-static void a_server_may_have_a_path(void **state)
+/* Rancher serves its clusters under a path. */
+static void path_of_the_server_is_kept(void **state)
 {
     struct world *w = *state;
     struct server server;
@@ -364,9 +364,8 @@ static void put_text(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static void a_failed_handshake_names_the_files_it_is_about(void **state)
+static void failed_handshake_names_the_file(void **state)
 {
-    /* In good armour an empty sequence: only the TLS library can tell that it is no certificate. */
     static const char empty[] = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     struct world *w = *state;
     struct server server;
@@ -375,10 +374,10 @@ static void a_failed_handshake_names_the_files_it_is_about(void **state)
     server_start(&server, "server-old", 0);
     client = client_to(w, server.port);
     put_text(w->ca, empty);
-    assert_refuses(client, "a CA certificate in '");
+    assert_refuses(client, "is damaged: certificate 1: ");
     assert_refuses(client, w->ca);
     put(w->ca, "ca-new.crt");
-    assert_refuses(client, "what may have signed it is read from '");
+    assert_refuses(client, "it is not signed by a CA certificate in '");
     assert_refuses(client, w->ca);
 
     put(w->ca, "ca-old.crt");
@@ -393,7 +392,7 @@ static void a_failed_handshake_names_the_files_it_is_about(void **state)
     server_stop(&server);
 }
 
-static void only_who_asks_for_it_goes_unchecked(void **state)
+static void certificate_is_verified_unless_insecure(void **state)
 {
     struct world *w = *state;
     struct server server;
@@ -416,13 +415,13 @@ static void only_who_asks_for_it_goes_unchecked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TLS_TEST(a_changed_ca_file_counts_at_once_also_for_open_connections),
-        TLS_TEST(a_changed_client_certificate_is_shown_with_the_next_request),
-        TLS_TEST(certificates_may_be_data),
-        TLS_TEST(the_certificate_may_be_for_another_name),
-        TLS_TEST(a_server_may_have_a_path),
-        TLS_TEST(a_failed_handshake_names_the_files_it_is_about),
-        TLS_TEST(only_who_asks_for_it_goes_unchecked),
+        TLS_TEST(changed_ca_file_is_used_at_once_also_for_open_connections),
+        TLS_TEST(changed_client_certificate_is_used_for_the_next_request),
+        TLS_TEST(certificates_can_be_data),
+        TLS_TEST(tls_server_name_replaces_the_host_of_the_url),
+        TLS_TEST(path_of_the_server_is_kept),
+        TLS_TEST(failed_handshake_names_the_file),
+        TLS_TEST(certificate_is_verified_unless_insecure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
