@@ -7,15 +7,19 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "number.h"
+
 #define COLUMNS_DEFAULT 80
 #define COLUMNS_MAX 500
 
 static size_t columns_of_environment(void)
 {
     const char *columns = getenv("COLUMNS");
-    long n = columns ? strtol(columns, NULL, 10) : 0;
+    uint64_t n = 0;
 
-    return n > 0 && n <= COLUMNS_MAX ? (size_t)n : COLUMNS_DEFAULT;
+    if (!columns || !number_parse(str_from(columns), COLUMNS_MAX, &n) || n == 0)
+        return COLUMNS_DEFAULT;
+    return (size_t)n;
 }
 
 struct terminal_size terminal_size(void)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--check-config: what would be used, and whether it could be; --log.format."""
+"""--check-config prints and checks all settings; --log.format."""
 
 import json
 import os
@@ -32,19 +32,19 @@ class CheckConfig(unittest.TestCase):
         for word in words:
             self.assertIn(word, err)
 
-    def test_it_tells_each_setting_and_where_it_is_from(self):
+    def test_it_prints_each_setting_and_its_origin(self):
         status, out, err = run("--check-config", "--kube.source=none", "--web.listen-address=:1",
                                "--web.listen-address=[::1]:2", IMAGEPULL_LOG_LEVEL="debug")
         self.assertEqual((status, err), (0, ""))
-        told = dict(line.split("=", 1) for line in out.splitlines() if line.startswith("--"))
-        self.assertEqual(told["--kube.source"].split(), ["none", "#", "flag"])
-        self.assertEqual(told["--web.listen-address"].split(), [":1,[::1]:2", "#", "flag"])
-        self.assertEqual(told["--log.level"].split(), ["debug", "#", "IMAGEPULL_LOG_LEVEL"])
-        self.assertEqual(told["--log.format"].split(), ["logfmt", "#", "default"])
+        printed = dict(line.split("=", 1) for line in out.splitlines() if line.startswith("--"))
+        self.assertEqual(printed["--kube.source"].split(), ["none", "#", "flag"])
+        self.assertEqual(printed["--web.listen-address"].split(), [":1,[::1]:2", "#", "flag"])
+        self.assertEqual(printed["--log.level"].split(), ["debug", "#", "IMAGEPULL_LOG_LEVEL"])
+        self.assertEqual(printed["--log.format"].split(), ["logfmt", "#", "default"])
         self.assertIn("# --kubeconfig is not set\n", out)
         _, usage, _ = run("--help")
         flags = {line.split("=")[0].strip() for line in usage.splitlines() if line.startswith("  --") and "=" in line}
-        self.assertEqual(flags, set(told) | {line.split()[1] for line in out.splitlines() if line.startswith("#")})
+        self.assertEqual(flags, set(printed) | {line.split()[1] for line in out.splitlines() if line.startswith("#")})
 
     def test_its_lines_are_flags_again(self):
         first = run("--check-config", "--node-name=n", "--kube.source=none")[1]
@@ -68,8 +68,26 @@ class CheckConfig(unittest.TestCase):
         self.assert_bad(["--kube.source=none", "--cri.endpoint=http://x"], "http://x")
         self.assert_bad([], "--node-name")
 
-    def test_nothing_is_bound_or_made(self):
-        """So it can be asked beside an agent that runs."""
+    def test_bad_addresses_are_named(self):
+        for flag in ("--web.listen-address", "--debug.listen-address"):
+            for address in ("", "127.0.0.1", "127.0.0.1:", ":x", ":65536", ":-1", ":+1", ": 80", ":80 ", ":80x", ":0x50",
+                            "::1:80", "[::1:80", "[::1]80", "host:80", "1.2.3:80", "http://127.0.0.1:80",
+                            "user@127.0.0.1:80", "unix:", "unix:relative"):
+                with self.subTest(flag=flag, address=address):
+                    self.assert_bad(["--kube.source=none", f"{flag}={address}"], flag, address.removeprefix("unix:"))
+        self.assert_bad(["--kube.source=none", "--web.listen-address=off"], "off")
+        self.assert_bad(["--kube.source=none", "--web.listen-address=:1,"], ":1,")
+        self.assert_bad(["--kube.source=none", *[f"--web.listen-address=:{port}" for port in range(1, 10)]], "8")
+
+    def test_bad_urls_are_named(self):
+        for flags in (["--kube.server"], ["--kube.source=kubelet", "--kube.kubelet-url"]):
+            for url in ("x", "ftp://host", "https://", "https://:1", "https://host:x", "https://host:99999",
+                        "https://host:+1", "https://host: 1", "https://[::1", "https://h h", "https://host?query"):
+                with self.subTest(flags=flags, url=url):
+                    self.assert_bad(["--node-name=n", *flags[:-1], f"{flags[-1]}={url}"], url)
+
+    def test_nothing_is_bound_or_created(self):
+        """So --check-config works beside a running agent."""
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
