@@ -19,6 +19,10 @@
         taken_;                                                                                    \
     })
 
+/* For a large local that is filled before it is read: the build sets all others to zero
+ * (-ftrivial-auto-var-init=zero). */
+#define UNINITIALIZED __attribute__((uninitialized))
+
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* All times are int64_t microseconds in variables that end in `_us`. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "utf8.h"
 
-#include <string.h>
-
 #include "buf.h"
+#include "bytes16.h"
 
 size_t utf8_length(struct str text)
 {
@@ -51,19 +50,19 @@ uint32_t utf8_code(const char *at, size_t length)
 
 size_t utf8_prefix(struct str text)
 {
-    const uint64_t high_bits = UINT64_C(0x8080808080808080);
     size_t done = 0;
 
     while (done < text.len) {
-        uint64_t word;
         size_t length;
 
-        /* Nearly all text is ASCII: eight bytes per step. */
-        while (text.len - done >= sizeof(word)) {
-            memcpy(&word, text.at + done, sizeof(word));
-            if (word & high_bits)
+        /* Nearly all text is ASCII. */
+        while (text.len - done >= 16) {
+            const unsigned stop =
+                bytes16_mask(bytes16_between(bytes16_load(text.at + done), 0x80, 0xff));
+
+            done += stop ? bytes16_first(stop) : 16;
+            if (stop)
                 break;
-            done += sizeof(word);
         }
         while (done < text.len && (unsigned char)text.at[done] < 0x80)
             done++;

@@ -23,6 +23,7 @@
 #include "agent/classify/rules.h"
 #include "agent/classify/trace.h"
 #include "agent/classify/wrappers.h"
+#include "util.h"
 
 #define ELLIPSIS STR("...")
 
@@ -295,7 +296,7 @@ static struct str shown_text(struct message *m, struct str text)
 void normalise_traced(struct str waiting_reason, struct str text, struct message *ret,
                       struct explanation *trace)
 {
-    struct tokens tokens;
+    UNINITIALIZED struct tokens tokens;
     struct reader r = { .message = ret, .tokens = &tokens, .trace = trace };
 
     ret->image = (struct str){ .at = ret->buffer };

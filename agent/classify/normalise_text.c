@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/classify/normalise_bytes.h"
+#include "bytes16.h"
 #include "utf8.h"
 
 #define CUT_MARK STR(" ... ")
@@ -19,10 +19,10 @@ struct reader {
     bool windows_path; /* "C:\" was seen: a backslash and "r" may be part of a name */
 };
 
-/* Those of sixteen bytes that need a look: control bytes, backslashes, and bytes over 0x7e. */
-static unsigned not_plain(bytes16 sixteen)
+/* Bytes that are not copied as they are: control bytes, backslashes, and bytes over 0x7e. */
+static bytes16 not_plain(bytes16 bytes)
 {
-    return bytes16_mask(~bytes16_between(sixteen, ' ', '~') | (bytes16)(sixteen == '\\'));
+    return ~bytes16_between(bytes, ' ', '~') | bytes16_equal(bytes, '\\');
 }
 
 static int hex4(const unsigned char *at, const unsigned char *end)
@@ -137,8 +137,8 @@ static char *plain_part(struct str message, char *to)
     };
 
     while (r.end - r.at >= 16) {
-        unsigned stop = not_plain(bytes16_load((const char *)r.at));
-        size_t n = stop ? (size_t)__builtin_ctz(stop) : 16;
+        const unsigned stop = bytes16_mask(not_plain(bytes16_load((const char *)r.at)));
+        const size_t n = stop ? bytes16_first(stop) : 16;
 
         memcpy(to, r.at, 16); /* what is written never overtakes what is read */
         to += n;

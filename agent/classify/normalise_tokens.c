@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "agent/classify/normalise_bytes.h"
 #include "agent/classify/normalise_vocabulary.h"
 #include "agent/classify/redact.h"
+#include "bytes16.h"
 
 /* What a byte can be, one bit each. */
 enum class {
@@ -92,11 +92,11 @@ static inline size_t word_end(const char *text, size_t at)
     for (;; at += 16) {
         bytes16 all = bytes16_load(text + at);
         bytes16 word = bytes16_between(all | 0x20, 'a', 'z') | bytes16_between(all, '0', '9') |
-                       (bytes16)(all == '-') | (bytes16)(all == '_');
+                       bytes16_equal(all, '-') | bytes16_equal(all, '_');
         unsigned stop = bytes16_mask(~word);
 
         if (stop)
-            return at + (size_t)__builtin_ctz(stop);
+            return at + bytes16_first(stop);
     }
 }
 
@@ -105,10 +105,10 @@ static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
 {
     for (;; at += 16) {
         bytes16 all = bytes16_load(s->text + at);
-        unsigned stop = bytes16_mask((bytes16)(all <= ' ') | (bytes16)(all == (uint8_t)quote));
+        unsigned stop = bytes16_mask(bytes16_between(all, 0, ' ') | bytes16_equal(all, quote));
 
         if (stop)
-            return at + (size_t)__builtin_ctz(stop);
+            return at + bytes16_first(stop);
     }
 }
 
@@ -408,7 +408,7 @@ static bool is_marked(struct str text)
     for (size_t at = 0; at < text.len; at += 16) {
         bytes16 all = bytes16_load(text.at + at);
 
-        found |= (bytes16)(all == '@') | (bytes16)(all == '?');
+        found |= bytes16_equal(all, '@') | bytes16_equal(all, '?');
     }
     return bytes16_mask(found) != 0;
 }

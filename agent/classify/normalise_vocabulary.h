@@ -11,8 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "agent/classify/normalise_bytes.h"
+#include <string.h>
 
 enum {
     WORD_OTHER,  /* not in the vocabulary */
@@ -69,14 +68,26 @@ uint16_t vocabulary_search(const char *text, size_t len);
  * makes one of "_" and DEL, or "@" and "`"; no two words of ours differ only there,
  * and control bytes are gone from the text.
  */
-#define VOCABULARY_FOLD EACH_BYTE(0x20)
+#define VOCABULARY_FOLD UINT64_C(0x2020202020202020)
+
+/* Eight bytes of text, the first one lowest. */
+static inline uint64_t vocabulary_load(const char *at)
+{
+    uint64_t eight;
+
+    memcpy(&eight, at, sizeof(eight));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
+    return eight;
+}
 
 /* `len` is not 0. */
 static inline struct word_key vocabulary_key(const char *text, size_t len)
 {
     bool is_short = len <= 8;
-    uint64_t head = bytes_load(text) | VOCABULARY_FOLD;
-    uint64_t tail = bytes_load(text + (is_short ? 0 : len - 8)) | VOCABULARY_FOLD;
+    uint64_t head = vocabulary_load(text) | VOCABULARY_FOLD;
+    uint64_t tail = vocabulary_load(text + (is_short ? 0 : len - 8)) | VOCABULARY_FOLD;
 
     return (struct word_key){ .head = head << (is_short ? 8 * (8 - len) : 0),
                               .tail = is_short ? len : tail };

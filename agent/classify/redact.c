@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/classify/normalise_bytes.h"
 #include "agent/classify/redact_pass.h"
+#include "bytes16.h"
 #include "util.h"
 
 /* A token is longer than any word of the prose that follows "Bearer" or "Basic". */
@@ -285,7 +285,7 @@ static void redact_scheme(struct pass *p)
     mask_until(p, end);
 }
 
-/* Bytes at which something has to be looked at; eight at a time, since most are not. */
+/* Bytes at which a secret may begin or end. */
 static bool is_stop(char c)
 {
     return c == '?' || c == '@' || c == ':' || c == '=' || (c | 0x20) == 'b';
@@ -293,12 +293,14 @@ static bool is_stop(char c)
 
 static size_t next_stop(const char *text, size_t at, size_t len)
 {
-    for (; at + 8 <= len; at += 8) {
-        uint64_t eight = bytes_load(text + at) & ~HIGH_BITS;
+    for (; at + 16 <= len; at += 16) {
+        const bytes16 all = bytes16_load(text + at);
+        const unsigned stop = bytes16_mask(bytes16_equal(all, '?') | bytes16_equal(all, '@') |
+                                           bytes16_equal(all, ':') | bytes16_equal(all, '=') |
+                                           bytes16_equal(all | 0x20, 'b'));
 
-        if (bytes_equal(eight, '?') | bytes_equal(eight, '@') | bytes_equal(eight, ':') |
-            bytes_equal(eight, '=') | bytes_equal(eight | EACH_BYTE(0x20), 'b'))
-            break;
+        if (stop)
+            return at + bytes16_first(stop);
     }
     while (at < len && !is_stop(text[at]))
         at++;

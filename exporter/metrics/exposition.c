@@ -5,11 +5,9 @@
 #include <string.h>
 
 #include "buf.h"
+#include "bytes16.h"
 #include "utf8.h"
 #include "util.h"
-
-#define LOW_BITS UINT64_C(0x0101010101010101)
-#define HIGH_BITS UINT64_C(0x8080808080808080)
 
 /* OpenMetrics 1.0, "Exemplars": of names and values together; in characters, and no character has
  * less than a byte. */
@@ -104,18 +102,11 @@ static void add_head(struct exposition *exposition)
     exposition->head_written = true;
 }
 
-/* Whether any of eight bytes is zero (Hacker's Delight, 6-1; may also say so of a byte right above
- * a zero one, which does no harm here). */
-static uint64_t zero_byte(uint64_t word)
+/* Whether all 16 bytes are ASCII that needs no escape. */
+static bool plain_bytes(bytes16 bytes)
 {
-    return (word - LOW_BITS) & ~word & HIGH_BITS;
-}
-
-/* Whether all of eight bytes are ASCII that stands for itself. */
-static bool plain_word(uint64_t word)
-{
-    return !((word & HIGH_BITS) | zero_byte(word ^ (LOW_BITS * '"')) |
-             zero_byte(word ^ (LOW_BITS * '\\')) | zero_byte(word ^ (LOW_BITS * '\n')));
+    return !bytes16_mask(bytes16_between(bytes, 0x80, 0xff) | bytes16_equal(bytes, '"') |
+                         bytes16_equal(bytes, '\\') | bytes16_equal(bytes, '\n'));
 }
 
 static bool plain_byte(char byte)
@@ -128,11 +119,9 @@ static bool plain(const char *text, size_t len)
 {
     size_t i = 0;
 
-    for (uint64_t word; len - i >= sizeof(word); i += sizeof(word)) {
-        memcpy(&word, text + i, sizeof(word));
-        if (!plain_word(word))
+    for (; len - i >= 16; i += 16)
+        if (!plain_bytes(bytes16_load(text + i)))
             return false;
-    }
     for (; i < len; i++)
         if (!plain_byte(text[i]))
             return false;
