@@ -162,7 +162,7 @@ static int take_failed_pull(struct correlate *c, struct pod *pod, const struct e
     struct str name = field_path_container(fact->field_path);
     struct container *container = pod_container(pod, name);
     struct incident *incident;
-    struct failed_pull failed;
+    UNINITIALIZED struct failed_pull failed;
     struct incident_key key;
     int r;
 
@@ -212,7 +212,7 @@ static int take_failed_sandbox(struct correlate *c, struct pod *pod, const struc
                                struct instant now)
 {
     struct incident *incident;
-    struct failed_pull failed;
+    UNINITIALIZED struct failed_pull failed;
     struct incident_key key;
     int r;
 

@@ -124,7 +124,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
     struct incident *incident;
     struct report report;
     struct incident_key key;
-    struct message message;
+    UNINITIALIZED struct message message;
     struct verdict verdict;
     int r;
 
