@@ -41,11 +41,29 @@ static void a_range_includes_both_ends(void **state)
     assert_int_equal(bytes16_mask(bytes16_between(bytes, 0, 0xff)), 0xffff);
 }
 
+static void each_byte_is_compared_on_its_own(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        for (unsigned at = 0; at < 16; at++) {
+            char text[16] = { 0 };
+            bytes16 bytes;
+
+            text[at] = (char)c;
+            bytes = bytes16_load(text);
+            assert_int_equal(bytes16_mask(bytes16_between(bytes, 'a', 'z')),
+                             c >= 'a' && c <= 'z' ? 1u << at : 0);
+            assert_int_equal(bytes16_mask((bytes16)(bytes > 0)), c > 0 ? 1u << at : 0);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_match_is_found_at_its_place),
         cmocka_unit_test(a_range_includes_both_ends),
+        cmocka_unit_test(each_byte_is_compared_on_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
