@@ -5,14 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cri/timeouts.h"
 #include "cri/unpack_text.h"
 #include "limits.h"
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"
-
-/* A runtime that is well answers the first kind in a millisecond and lists 500 pods in ten. */
-#define CALL_TIMEOUT (2 * SEC)
-#define LIST_TIMEOUT (5 * SEC)
 
 /* Kubernetes' images are in this namespace of containerd (its CRI plugin:
  * constants.K8sContainerdNamespace). */
@@ -25,19 +22,23 @@
 /* Every method there is in this program. */
 static const struct {
     const char *path;
-    int64_t timeout_us;
+    const int64_t *timeout_us;
     bool namespaced;
 } methods[METHOD_MAX] = {
-    [METHOD_VERSION] = { "/runtime.v1.RuntimeService/Version", CALL_TIMEOUT, false },
-    [METHOD_STATUS] = { "/runtime.v1.RuntimeService/Status", CALL_TIMEOUT, false },
-    [METHOD_IMAGE_STATUS] = { "/runtime.v1.ImageService/ImageStatus", CALL_TIMEOUT, false },
-    [METHOD_IMAGE_FS_INFO] = { "/runtime.v1.ImageService/ImageFsInfo", CALL_TIMEOUT, false },
-    [METHOD_LIST_POD_SANDBOX] = { "/runtime.v1.RuntimeService/ListPodSandbox", LIST_TIMEOUT,
-                                  false },
-    [METHOD_LIST_CONTAINERS] = { "/runtime.v1.RuntimeService/ListContainers", LIST_TIMEOUT, false },
-    [METHOD_LIST_STATUSES] = { "/containerd.services.content.v1.Content/ListStatuses", LIST_TIMEOUT,
-                               true },
-    [METHOD_LIST_CONTENT] = { "/containerd.services.content.v1.Content/List", LIST_TIMEOUT, true },
+    [METHOD_VERSION] = { "/runtime.v1.RuntimeService/Version", &cri_timeouts.call_us, false },
+    [METHOD_STATUS] = { "/runtime.v1.RuntimeService/Status", &cri_timeouts.call_us, false },
+    [METHOD_IMAGE_STATUS] = { "/runtime.v1.ImageService/ImageStatus", &cri_timeouts.call_us,
+                              false },
+    [METHOD_IMAGE_FS_INFO] = { "/runtime.v1.ImageService/ImageFsInfo", &cri_timeouts.call_us,
+                               false },
+    [METHOD_LIST_POD_SANDBOX] = { "/runtime.v1.RuntimeService/ListPodSandbox",
+                                  &cri_timeouts.list_us, false },
+    [METHOD_LIST_CONTAINERS] = { "/runtime.v1.RuntimeService/ListContainers", &cri_timeouts.list_us,
+                                 false },
+    [METHOD_LIST_STATUSES] = { "/containerd.services.content.v1.Content/ListStatuses",
+                               &cri_timeouts.list_us, true },
+    [METHOD_LIST_CONTENT] = { "/containerd.services.content.v1.Content/List", &cri_timeouts.list_us,
+                              true },
 };
 
 /* A request with all its fields at their defaults is no bytes at all. */
@@ -50,7 +51,7 @@ static struct channel_request request_of(enum runtime_method method, struct str 
     return (struct channel_request){
         .method = methods[method].path,
         .message = message,
-        .timeout_us = methods[method].timeout_us,
+        .timeout_us = *methods[method].timeout_us,
         .metadata_key = methods[method].namespaced ? NAMESPACE_KEY : NULL,
         .metadata_value = methods[method].namespaced ? NAMESPACE : NULL,
     };

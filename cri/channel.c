@@ -63,7 +63,7 @@ static void write_target(struct buf *buf, const char *path)
     }
 }
 
-static grpc_channel *create_channel(const char *target)
+static grpc_channel *create_channel(const char *target, int64_t connect_timeout_us)
 {
 #define INTEGER(name, number)                                                                      \
     { .type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number) }
@@ -72,9 +72,8 @@ static grpc_channel *create_channel(const char *target)
         /* A subchannel that is shared through the process would outlive us, back-off and all. */
         INTEGER(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         INTEGER(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
-        /* Also how long one try to connect may take (20 s by default). Shorter than any call's
-         * deadline: gRPC 1.51 never closes a connection whose handshake ends after its channel. */
-        INTEGER(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000),
+        /* Also the timeout of one attempt to connect (20 s by default). */
+        INTEGER(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, (int)(connect_timeout_us / MSEC)),
         INTEGER(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000),
         /* Nothing of the environment or of a resolver decides where a unix socket is. */
         INTEGER(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
@@ -94,7 +93,8 @@ static grpc_channel *create_channel(const char *target)
     return channel;
 }
 
-int channel_new(const char *path, const atomic_bool *stop, struct channel **ret, struct err *err)
+int channel_new(const char *path, int64_t connect_timeout_us, const atomic_bool *stop,
+                struct channel **ret, struct err *err)
 {
     CLEANUP(buf_done) struct buf target;
     struct channel *channel;
@@ -107,7 +107,7 @@ int channel_new(const char *path, const atomic_bool *stop, struct channel **ret,
         return err_set_errno(err, -ENOMEM, "open a channel to '%s'", path);
     }
     channel->stop = stop;
-    channel->channel = create_channel(target.at);
+    channel->channel = create_channel(target.at, connect_timeout_us);
     channel->queue = grpc_completion_queue_create_for_pluck(NULL);
     *ret = channel;
     return 0;

@@ -32,11 +32,13 @@ void channel_library_done(void);
 
 /*
  * A channel to the socket at `path` (as endpoint_parse() returns it). Nothing is
- * connected yet, so a socket that is not there is no error here. `stop` is
+ * connected yet, so a socket that is not there is no error here.
+ * `connect_timeout_us` must be shorter than the timeout of any call. `stop` is
  * borrowed: once it is true, a call in flight ends within 100 ms and later ones at
  * once. Needs channel_library_init(). Errors: -ENOMEM.
  */
-int channel_new(const char *path, const atomic_bool *stop, struct channel **ret, struct err *err);
+int channel_new(const char *path, int64_t connect_timeout_us, const atomic_bool *stop,
+                struct channel **ret, struct err *err);
 
 /* Closes the connection. NULL is fine. */
 void channel_free(struct channel *channel);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cri/endpoint.h"
+#include "cri/timeouts.h"
 #include "log.h"
 
 void connection_init(struct connection *connection, const struct sink *sink,
@@ -78,7 +79,8 @@ static int open_path(struct connection *connection, const char *path, struct are
 
     if (r < 0)
         return r;
-    r = channel_new(path, connection->stop, &connection->calls.channel, err);
+    r = channel_new(path, cri_timeouts.connect_us, connection->stop, &connection->calls.channel,
+                    err);
     if (r < 0)
         return r;
     connection->path = path;

@@ -13,6 +13,15 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
+#include "cri/timeouts.h"
+
+/* In place of the agent's own (cri/timeouts.c). */
+const struct cri_timeouts cri_timeouts = {
+    .connect_us = NEVER_REACHED,
+    .call_us = NEVER_REACHED,
+    .list_us = NEVER_REACHED,
+};
+
 #define METHODS_MAX 16u
 #define CALLS_MAX 16u /* at a time, each in one state */
 #define LAST_MAX 65536u
@@ -221,10 +230,10 @@ static struct served *sender(struct cri_double *runtime, void *tag)
     return NULL;
 }
 
-static void sent(struct served *served, bool success)
+static void sent(struct served *served, bool go_on)
 {
     served->sending = false;
-    if (success && !served->finished)
+    if (go_on && !served->finished)
         send_next(served);
     if (served->finished && !served->sending)
         forget_call(served);
@@ -253,6 +262,29 @@ static void answer_call(struct cri_double *runtime, struct served *served)
     begin_answer(served, &answer);
 }
 
+/*
+ * One event of a call. `closing`: the queue is shut down, so gRPC takes no further operation. It
+ * reports that the server is down when its connections have ended, which can be before the last
+ * events of their calls.
+ */
+static void step(struct cri_double *runtime, const grpc_event *event, bool closing)
+{
+    struct served *served = event->tag;
+
+    if (sender(runtime, event->tag))
+        sent(sender(runtime, event->tag), event->success && !closing);
+    else if (served->state == ANSWERING)
+        finish(served);
+    else if (closing || (served->state == AWAITED && !event->success))
+        forget_call(served);
+    else if (served->state == READING)
+        answer_call(runtime, served);
+    else {
+        read_request(served);
+        await_call(runtime);
+    }
+}
+
 static void *serve(void *arg)
 {
     struct cri_double *runtime = arg;
@@ -262,25 +294,14 @@ static void *serve(void *arg)
     for (;;) {
         grpc_event event =
             grpc_completion_queue_next(runtime->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
-        struct served *served = event.tag;
 
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
-        if (event.tag == runtime) { /* double_free(): all calls are over */
+        if (event.tag == runtime) { /* double_free() */
             closing = true;
             grpc_completion_queue_shutdown(runtime->queue);
-        } else if (sender(runtime, event.tag)) {
-            sent(sender(runtime, event.tag), event.success);
-        } else if (served->state == AWAITED && event.success) {
-            read_request(served);
-            if (!closing)
-                await_call(runtime);
-        } else if (served->state == READING) {
-            answer_call(runtime, served);
-        } else if (served->state == ANSWERING) {
-            finish(served);
         } else {
-            forget_call(served); /* awaited in vain: the double ends */
+            step(runtime, &event, closing);
         }
     }
 }

@@ -10,6 +10,13 @@
 #include <stddef.h>
 
 #include "str.h"
+#include "util.h"
+
+/*
+ * A deadline that no test reaches, however slow the machine is. It is also the timeout of the calls
+ * of cri/ in programs that are linked with this double (cri/timeouts.h).
+ */
+#define NEVER_REACHED (120 * SEC)
 
 struct cri_double;
 
@@ -64,7 +71,7 @@ enum rude_manner {
     RUDE_HTTP1,  /* answers as a web server would */
     RUDE_HALF,   /* begins an HTTP/2 conversation and closes in the middle of a frame */
     RUDE_REPLY,  /* a gRPC server that closes in the middle of its first reply's message */
-    RUDE_LATE,   /* begins it when 1.5 s have passed, and waits 3 s for the guest to leave */
+    RUDE_LATE,   /* begins it when the guest has not left for 10 s, and waits 3 s more */
 };
 
 struct rude_socket;
@@ -72,5 +79,6 @@ struct rude_socket;
 struct rude_socket *rude_new(const char *path, enum rude_manner manner);
 void rude_free(struct rude_socket *socket);
 
-/* Waits until the guests of a RUDE_LATE host were seen off; returns how many left by themselves. */
-size_t rude_guests_left(struct rude_socket *socket);
+/* Of a RUDE_LATE host: waits for its first guest, and until each guest has left or has stayed too
+ * long. Returns how many stayed. */
+size_t rude_guests_stayed(struct rude_socket *socket);

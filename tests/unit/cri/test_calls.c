@@ -52,7 +52,7 @@ static int world_new(void **state)
     world->calls.clock = &world->clock;
     world->runtime = double_new(world->path);
     *state = world;
-    return channel_new(world->path, &world->stop, &world->calls.channel, NULL);
+    return channel_new(world->path, NEVER_REACHED, &world->stop, &world->calls.channel, NULL);
 }
 
 static int world_free(void **state)
