@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What reading Kubernetes costs, with recorded bytes of a real API server: the same pods in
- * protobuf and in JSON, changes of pods on their way through a watch, and the memory that a list
- * needs while it is read. tests/bench/bench_api.py has what is seen on the wire and in the agent.
+ * The cost of reading Kubernetes, measured with recordings of a real API server: the same pods in
+ * protobuf and in JSON, the changes of a watch, and the memory for a list. tests/bench/bench_api.py
+ * measures the whole agent.
  */
 
 #include <malloc.h>
@@ -25,15 +25,15 @@
 #define ROUNDS 15
 #define LIST_PASSES 40
 #define WATCH_PASSES 8
-#define CHUNK (16u << 10) /* what curl hands over at a time */
+#define CHUNK (16u << 10) /* the size in which curl delivers data */
 #define BODY_MAX (64u << 20)
 
-static size_t told; /* observations, so that no compiler leaves the work out */
+static size_t observed; /* used at the end, so that the compiler does not remove the work */
 
 static void observe_nothing(void *self, const struct observation *observation)
 {
     (void)self;
-    told += observation->kind == OBSERVE_POD;
+    observed += observation->kind == OBSERVE_POD;
 }
 
 static void no_limit(void *self, enum limit limit)
@@ -46,7 +46,7 @@ static const struct sink nowhere = { .observe = observe_nothing, .limit_hit = no
 
 static void die(const char *what)
 {
-    fprintf(stderr, "bench_kube: %s; run it in the top folder\n", what);
+    fprintf(stderr, "bench_kube: %s; run it in the top folder of the project\n", what);
     exit(EXIT_FAILURE);
 }
 
@@ -103,7 +103,7 @@ static double decode_us(struct str body, bool json, size_t n_pods)
 
             intake_init(&intake, KUBE_PODS, &nowhere, NODE);
             if (take(&intake, body, json) < 0)
-                die("a recorded list is not read");
+                die("cannot read a recorded list");
             intake_done(&intake);
         }
         times[round] = (cpu_seconds() - start) * 1e6 / LIST_PASSES / (double)n_pods;
@@ -112,7 +112,7 @@ static double decode_us(struct str body, bool json, size_t n_pods)
     return times[ROUNDS / 2];
 }
 
-/* The recorded JSON is indented, which no API server does unless asked. */
+/* The recorded JSON is indented. API servers indent only on request. */
 static struct buf compact(struct buf indented, size_t *ret_pods)
 {
     json_t *json = json_loadb(indented.at, indented.len, 0, NULL);
@@ -120,7 +120,7 @@ static struct buf compact(struct buf indented, size_t *ret_pods)
     struct buf bytes;
 
     if (!text)
-        die("the recorded JSON is none");
+        die("the recorded JSON is not valid");
     *ret_pods = json_array_size(json_object_get(json, "items"));
     buf_init(&bytes, BODY_MAX);
     buf_add_text(&bytes, text);
@@ -140,21 +140,21 @@ static void compare_formats(struct str protobuf, struct str json, size_t n_pods)
            json.len / n_pods, (double)json.len / (double)protobuf.len);
     printf("  CPU to read a pod (median of %d)   %5.1f us    %5.1f us   %.1f x\n", ROUNDS,
            protobuf_us, json_us, json_us / protobuf_us);
-    printf("  (JSON comes from kubelets alone. It is parsed pod by pod, which keeps the heap "
-           "small, and\n"
-           "  twice, for of a list that is damaged nothing is told.)\n");
+    printf(
+        "  (Only kubelets send JSON. It is parsed pod by pod, to keep the heap small, and twice:\n"
+        "  a damaged list is refused as a whole.)\n");
 }
 
-/* --- changes on their way through a watch ----------------------------------------------------- */
+/* --- changes of a watch ----------------------------------------------------------------------- */
 
 static void pour(struct watch *watch, struct str bytes)
 {
     for (; bytes.len; bytes = str_skip(bytes, CHUNK))
         if (watch_feed(watch, str_head(bytes, CHUNK), NULL) < 0)
-            die("a recorded watch is not read");
+            die("cannot read a recorded watch");
 }
 
-/* Seconds of CPU for 10,000 changes, median; into a table of incidents, or nowhere. */
+/* Seconds of CPU for 10,000 changes, median; with or without the incident table. */
 static double watch_cost(struct str bytes, enum kube_resource resource, bool with_core,
                          size_t *ret_changes)
 {
@@ -204,11 +204,11 @@ static void compare_watch(const char *what, const char *path, enum kube_resource
     buf_done(&bytes);
 }
 
-/* --- memory that a list needs while it is read ------------------------------------------------ */
+/* --- memory for a list ------------------------------------------------------------------------ */
 
 enum way { WAY_STREAM, WAY_LIST, WAY_JSON };
 
-/* The items of a list, `times` times; also as the frames of a streaming list. */
+/* A list of `n_pods` pods, which repeats the items of `body`. */
 static struct buf grow_json(struct str body, size_t n_pods)
 {
     json_t *json = json_loadb(body.at, body.len, 0, NULL), *from = json_object_get(json, "items");
@@ -285,13 +285,13 @@ static struct buf grow_protobuf(struct str body, size_t n_pods, bool frames)
     buf_init(&grown, BODY_MAX);
     buf_init(&items, BODY_MAX);
     if (kube_object_open(body, &object, NULL) < 0)
-        die("the recorded list is none");
+        die("the recorded list is not valid");
     add_field(&items, 1,
               STR("\x12\x04"
                   "3179")); /* ListMeta: its resourceVersion */
     while (n < n_pods) {
         if (kube_list_open(object.raw, &list, NULL) < 0)
-            die("the recorded list is none");
+            die("the recorded list is not valid");
         for (; n < n_pods && kube_list_next(&list, &item) > 0; n++) {
             if (frames)
                 add_frame(&grown, item);
@@ -321,7 +321,7 @@ static void read_as(enum way way, struct str bytes)
         for (; bytes.len; bytes = str_skip(bytes, CHUNK))
             buf_add(&body, str_head(bytes, CHUNK));
         if (take(&intake, buf_str(&body), way == WAY_JSON) < 0)
-            die("a list is not read");
+            die("cannot read a list");
         buf_done(&body);
     }
     watch_done(&watch);
@@ -407,5 +407,5 @@ int main(void)
     compare_memory(buf_str(&protobuf), buf_str(&json), 500);
     buf_done(&json);
     buf_done(&protobuf);
-    return told ? EXIT_SUCCESS : EXIT_FAILURE;
+    return observed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The body of a list. The first byte says of which resource, and whether it is the first page. */
+/* The body of a list. The first byte chooses the resource and whether this is the first page. */
 
 #include <stdint.h>
 
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     intake_init(&intake, data[0] & 1 ? KUBE_EVENTS : KUBE_PODS, &fuzz_kube_sink, "lab-node");
-    intake.arena.limit = 8u << 20; /* libFuzzer's own limit is for the whole process */
+    intake.arena.limit = 8u << 20; /* the limit of libFuzzer is for the whole process */
     if (list_take(&intake, (struct str){ .at = (const char *)data + 1, .len = size - 1 },
                   data[0] & 2, &token, NULL) == 0)
         fuzz_kube_touch(token);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a kubelet answers to GET /pods: all of it is told, or an error and nothing. */
+/* The answer of a kubelet to GET /pods: either all pods are observed, or there is an error. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,24 +10,24 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct told {
+struct seen {
     unsigned begins, ends, pods;
 };
 
 static void observe(void *self, const struct observation *observation)
 {
-    struct told *told = self;
+    struct seen *seen = self;
 
-    told->begins += observation->kind == OBSERVE_PODS_BEGIN;
-    told->ends += observation->kind == OBSERVE_PODS_END;
-    told->pods += observation->kind == OBSERVE_POD;
+    seen->begins += observation->kind == OBSERVE_PODS_BEGIN;
+    seen->ends += observation->kind == OBSERVE_PODS_END;
+    seen->pods += observation->kind == OBSERVE_POD;
     fuzz_kube_observe(NULL, observation);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct told told = { 0 };
-    const struct sink sink = { .self = &told,
+    struct seen seen = { 0 };
+    const struct sink sink = { .self = &seen,
                                .observe = observe,
                                .limit_hit = fuzz_kube_limit_hit };
     struct intake intake;
@@ -35,10 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r;
 
     intake_init(&intake, KUBE_PODS, &sink, "lab-node");
-    intake.arena.limit = 8u << 20; /* libFuzzer's own limit is for the whole process */
+    intake.arena.limit = 8u << 20; /* the limit of libFuzzer is for the whole process */
     r = list_take_json(&intake, (struct str){ .at = (const char *)data, .len = size }, &err);
-    if (r == 0 ? told.begins != 1 || told.ends != 1
-               : r != err.code || told.begins + told.ends + told.pods > 0)
+    if (r == 0 ? seen.begins != 1 || seen.ends != 1
+               : r != err.code || seen.begins + seen.ends + seen.pods > 0)
         abort();
     intake_done(&intake);
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the body of a refusal says: one line in printable ASCII, whatever it was. */
+/* The text of an error body is always one line of printable ASCII. */
 
 #include <stdint.h>
 #include <stdlib.h>

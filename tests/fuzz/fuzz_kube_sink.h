@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A sink that reads every byte it is handed, so that the sanitizers see each of them. */
+/* A sink that reads every byte of each observation, so that the sanitizers check them. */
 
 #include <stdint.h>
 

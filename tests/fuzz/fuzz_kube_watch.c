@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A watch stream, cut into chunks. The first byte says which resource, whether it begins with the
- * list, and how long the chunks are; the rest is the stream. Each chunk is a copy, so that a
- * pointer that is kept into one is seen.
+ * A watch stream in chunks. The first byte chooses the resource, whether the stream begins with the
+ * list, and the length of the chunks. Each chunk is a copy, so that the sanitizers notice a pointer
+ * that is kept.
  */
 
 #include <stdint.h>
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     intake_init(&intake, data[0] & 1 ? KUBE_EVENTS : KUBE_PODS, &fuzz_kube_sink, "lab-node");
-    intake.arena.limit = 8u << 20; /* libFuzzer's own limit is for the whole process */
+    intake.arena.limit = 8u << 20; /* the limit of libFuzzer is for the whole process */
     watch_init(&watch, &intake);
     watch_begin(&watch, data[0] & 2);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Any bytes as a kubeconfig: it is refused with one line, or what it gives is whole: a plain URL,
- * at most one source a credential, none in the clear to another machine, and a route to it.
+ * Any bytes as a kubeconfig: either they are refused, or the credentials are valid: a normal URL,
+ * at most one source of each credential, none sent to another machine in the clear, and a route.
  */
 
 #include <stdint.h>
@@ -25,7 +25,7 @@ static bool starts(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Bytes are looked at as at the start of the agent; files are of this machine: left alone. */
+/* Data is checked as at the start of the agent. Files are not opened. */
 static void check_credential(const struct credential *credential, enum credential_kind kind)
 {
     struct err err = ERR_INIT;

@@ -155,7 +155,7 @@ class Kubeconfig(unittest.TestCase):
         self.assertIn("'nobody-has-it'", self.refused(f"--kubeconfig={good}", "--kube.context=nobody-has-it", node))
         fifo = os.path.join(self.folder, "fifo")
         os.mkfifo(fifo)
-        self.assertIn(f"kubeconfig '{fifo}' is no regular file", self.refused(f"--kubeconfig={fifo}", node))
+        self.assertIn(f"kubeconfig '{fifo}' is not a regular file", self.refused(f"--kubeconfig={fifo}", node))
         program = self.write("program", self.ca_data(), {"exec": {"command": "aws"}})
         said = self.refused(f"--kubeconfig={program}", "--kube.context=lab", node)
         self.assertIn("users[agent].user.exec is not supported", said)

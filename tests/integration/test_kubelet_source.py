@@ -113,7 +113,7 @@ class KubeletSource(unittest.TestCase):
 
         agent = self.start("--kube.source=kubelet", url, token, "--kube.kubelet-insecure-skip-tls-verify=true")
         self.assertEqual(len(agent.failures()), len(FAILING))
-        self.assertEqual(len([line for line in self.warnings(agent) if "is not checked" in line]), 1)
+        self.assertEqual(len([line for line in self.warnings(agent) if "is not verified" in line]), 1)
 
 
 if __name__ == "__main__":

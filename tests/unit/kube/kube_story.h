@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A sink that tells what it was given, one line an observation, in the words of
- * tests/data/recordings/describe.py. Also the recordings themselves.
+ * A sink that writes one line for each observation, in the format of
+ * tests/data/recordings/describe.py. Also reads the recordings.
  */
 
 #include "buf.h"
@@ -11,7 +11,7 @@
 #include "sink.h"
 
 struct story {
-    struct buf text; /* what was observed, in order */
+    struct buf text; /* the lines */
     struct sink sink;
     unsigned limit_hits[LIMIT_HIT_MAX];
     unsigned ticks[SOURCE_MAX];
@@ -24,7 +24,7 @@ struct story {
 void story_init(struct story *story);
 void story_done(struct story *story);
 
-/* Forgets what was told. */
+/* Empties the text. */
 void story_reset(struct story *story);
 
 /* How many lines begin with `word`. */
@@ -33,8 +33,8 @@ size_t story_count(const struct story *story, const char *word);
 /* Whether `line` is one of its lines. */
 bool story_has(const struct story *story, struct str line);
 
-/* A file under tests/data/recordings/, whole; the test fails where it is not there. buf_done(). */
+/* Reads a file of tests/data/recordings/; aborts if it cannot. buf_done(). */
 void recording_read(const char *name, struct buf *ret);
 
-/* The body of a recorded HTTP response: what follows the empty line. */
+/* The body of a recorded HTTP response. */
 struct str recording_body(const struct buf *response);

@@ -12,7 +12,7 @@
 
 #define START (500 * SEC)
 
-/* Slots, what is wanted, and the time, which is a number here. */
+/* Slots, the wanted namespaces, and the time, which is a number here. */
 struct world {
     struct event_slots slots;
     struct wanted wanted;
@@ -45,7 +45,7 @@ static void turn(struct world *w)
     }
 }
 
-/* Turns once a second, as what is wanted is asked for, and when the deadlines say so. */
+/* Turns once a second, and at each deadline. */
 static void pass(struct world *w, int64_t us)
 {
     const int64_t until_us = w->now_us + us;
@@ -56,13 +56,13 @@ static void pass(struct world *w, int64_t us)
         const int64_t second_us = w->now_us + SEC;
         int64_t next_us = deadline_us < second_us ? deadline_us : second_us;
 
-        assert_true(next_us > w->now_us); /* else the loop would spin */
+        assert_true(next_us > w->now_us); /* otherwise the loop would spin */
         w->now_us = next_us < until_us ? next_us : until_us;
         turn(w);
     }
 }
 
-static void nothing_wanted_opens_nothing(void **state)
+static void nothing_is_opened_unless_wanted(void **state)
 {
     struct world w;
 
@@ -94,7 +94,7 @@ static void opening_is_spread_over_ten_seconds(void **state)
     assert_true(early > 60 && late > 60);
 }
 
-static void it_stays_open_for_a_minute_after(void **state)
+static void slot_stays_open_for_a_minute(void **state)
 {
     static const char *const one[] = { "default" };
     struct world w;
@@ -106,7 +106,7 @@ static void it_stays_open_for_a_minute_after(void **state)
     want(&w, 0, NULL);
     pass(&w, 59 * SEC);
     assert_int_equal(w.closed, 0);
-    want(&w, 1, one); /* the next failure: as if nothing had been */
+    want(&w, 1, one); /* the next failure: the minute starts again */
     pass(&w, 59 * SEC);
     want(&w, 0, NULL);
     pass(&w, 59 * SEC);
@@ -116,7 +116,7 @@ static void it_stays_open_for_a_minute_after(void **state)
     assert_int_equal(w.opened, 1);
 }
 
-static void what_is_over_before_it_opened_is_never_opened(void **state)
+static void namespace_that_is_not_wanted_any_more_is_not_opened(void **state)
 {
     static const char *const one[] = { "default" };
 
@@ -128,7 +128,7 @@ static void what_is_over_before_it_opened_is_never_opened(void **state)
         want(&w, 1, one);
         turn(&w);
         if (w.opened)
-            continue; /* chance said: at once */
+            continue; /* its random delay is 0 */
         want(&w, 0, NULL);
         pass(&w, HOUR);
         assert_int_equal(w.opened, 0);
@@ -137,7 +137,7 @@ static void what_is_over_before_it_opened_is_never_opened(void **state)
 
 static const char *const many[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j" };
 
-static void a_new_namespace_takes_the_place_of_the_longest_unwanted(void **state)
+static void new_namespace_gets_the_slot_that_is_unwanted_for_longest(void **state)
 {
     struct world w;
     bool has_first = false, has_new = false;
@@ -147,7 +147,7 @@ static void a_new_namespace_takes_the_place_of_the_longest_unwanted(void **state
     want(&w, 8, many);
     pass(&w, 10 * SEC);
     assert_int_equal(w.opened, 8);
-    want(&w, 7, many + 1); /* "a" is over first */
+    want(&w, 7, many + 1); /* "a" is unwanted first */
     pass(&w, 5 * SEC);
     want(&w, 6, many + 2);
     pass(&w, 5 * SEC);
@@ -163,7 +163,7 @@ static void a_new_namespace_takes_the_place_of_the_longest_unwanted(void **state
     assert_true(has_new);
 }
 
-static void names_that_cannot_be_are_passed_over(void **state)
+static void invalid_names_are_skipped(void **state)
 {
     char long_name[NAMESPACE_SIZE + 1];
     const char *names[] = { "", long_name };
@@ -178,7 +178,7 @@ static void names_that_cannot_be_are_passed_over(void **state)
     assert_int_equal(w.opened, 0);
     long_name[NAMESPACE_SIZE - 1] = '\0';
     pass(&w, MINUTE);
-    assert_int_equal(w.opened, 0); /* the view still has its old length */
+    assert_int_equal(w.opened, 0); /* `wanted` still has the old length */
     want(&w, 2, names);
     pass(&w, MINUTE);
     assert_int_equal(w.opened, 1);
@@ -187,12 +187,12 @@ static void names_that_cannot_be_are_passed_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_wanted_opens_nothing),
+        cmocka_unit_test(nothing_is_opened_unless_wanted),
         cmocka_unit_test(opening_is_spread_over_ten_seconds),
-        cmocka_unit_test(it_stays_open_for_a_minute_after),
-        cmocka_unit_test(what_is_over_before_it_opened_is_never_opened),
-        cmocka_unit_test(a_new_namespace_takes_the_place_of_the_longest_unwanted),
-        cmocka_unit_test(names_that_cannot_be_are_passed_over),
+        cmocka_unit_test(slot_stays_open_for_a_minute),
+        cmocka_unit_test(namespace_that_is_not_wanted_any_more_is_not_opened),
+        cmocka_unit_test(new_namespace_gets_the_slot_that_is_unwanted_for_longest),
+        cmocka_unit_test(invalid_names_are_skipped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

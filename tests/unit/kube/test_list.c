@@ -182,7 +182,7 @@ static void corrupt_bytes_are_read_or_refused(void **state)
     buf_done(&body);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_are_errors(void **state)
 {
     struct buf body;
     size_t n;
@@ -221,7 +221,7 @@ int main(void)
         cmocka_unit_test(error_names_what_came_instead_of_a_list),
         cmocka_unit_test(list_cut_at_any_byte_is_not_ended),
         cmocka_unit_test(corrupt_bytes_are_read_or_refused),
-        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(failed_allocations_are_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 /* --- pods: how it starts ---------------------------------------------------------------------- */
 
-static void it_starts_at_once_with_a_streaming_list(void **state)
+static void first_request_is_a_streaming_list_at_once(void **state)
 {
     struct kube_world *w = *state;
 
@@ -28,7 +28,7 @@ static void it_starts_at_once_with_a_streaming_list(void **state)
     assert_true(w->health.status.last_success_us == w->now.wall_us);
     assert_string_equal(w->health.status.resource_version, "3997");
 
-    /* The server ends it when that was agreed: the watch goes on from there, and nobody is told. */
+    /* The server ends it at the agreed time: the next watch resumes; nothing is logged. */
     kube_world_advance(w, 11 * MINUTE);
     kube_world_end(w);
     assert_int_equal(kube_world_waits(w), 0);
@@ -41,7 +41,7 @@ static void it_starts_at_once_with_a_streaming_list(void **state)
     assert_int_equal(w->health.status.watches_open, 0);
 }
 
-static void a_server_that_refuses_streaming_is_listed_at_once(void **state)
+static void refused_streaming_list_is_followed_by_a_list_at_once(void **state)
 {
     static const int refusals[] = { 400, 403, 404, 422 };
     struct kube_world *w = *state;
@@ -61,8 +61,8 @@ static void a_server_that_refuses_streaming_is_listed_at_once(void **state)
     }
 }
 
-/* Before 1.27 the parameter was unknown, so the server passed over it: pods, and then silence. */
-static void a_server_that_never_ends_the_list_is_listed(void **state)
+/* Servers before 1.27 ignore the unknown parameter: they send pods, and then nothing. */
+static void streaming_list_without_an_end_is_followed_by_a_list(void **state)
 {
     struct kube_world *w = *state;
 
@@ -74,7 +74,7 @@ static void a_server_that_never_ends_the_list_is_listed(void **state)
     assert_int_equal(kube_world_waits(w), 1 * SEC);
     kube_world_advance(w, 1 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "taking too long");
+    kube_world_break_off(w, false, "timeout");
     assert_int_equal(story_count(&w->story, "PODS_END"), 0);
     assert_true(w->health.status.up);
 
@@ -87,7 +87,7 @@ static void a_server_that_never_ends_the_list_is_listed(void **state)
     assert_int_equal(story_count(&w->story, "PODS_END"), 1);
 }
 
-static void a_list_is_followed_by_a_watch_from_its_version(void **state)
+static void list_is_followed_by_a_watch_from_its_version(void **state)
 {
     struct kube_world *w = *state;
 
@@ -121,7 +121,7 @@ static void streaming_is_tried_again_after_an_hour(void **state)
 
 /* --- 410 -------------------------------------------------------------------------------------- */
 
-static void an_expired_watch_is_listed_anew(void **state)
+static void expired_watch_is_followed_by_a_paged_list(void **state)
 {
     struct kube_world *w = *state;
 
@@ -151,7 +151,7 @@ static void an_expired_watch_is_listed_anew(void **state)
     kube_world_answer(w, 200);
 }
 
-static void an_expired_page_is_followed_by_the_whole_list(void **state)
+static void expired_page_is_followed_by_the_whole_list(void **state)
 {
     struct kube_world *w = *state;
 
@@ -174,7 +174,7 @@ static void an_expired_page_is_followed_by_the_whole_list(void **state)
     kube_world_assert_asked(w, "&resourceVersion=3179&");
 }
 
-static void a_streaming_server_is_asked_for_a_stream_after_410(void **state)
+static void expired_watch_is_followed_by_a_streaming_list(void **state)
 {
     struct kube_world *w = *state;
 
@@ -188,11 +188,11 @@ static void a_streaming_server_is_asked_for_a_stream_after_410(void **state)
     kube_world_ask(w);
     kube_world_assert_asked(w, "sendInitialEvents=true");
     kube_world_break_off(w, false, "no connection");
-    kube_world_ask(w); /* not from the version that had expired */
+    kube_world_ask(w); /* not from the expired version */
     kube_world_assert_asked(w, "sendInitialEvents=true");
 }
 
-static void a_streaming_list_that_is_refused_as_expired_is_a_failure(void **state)
+static void expired_streaming_list_is_a_failure(void **state)
 {
     struct kube_world *w = *state;
 
@@ -203,7 +203,7 @@ static void a_streaming_list_that_is_refused_as_expired_is_a_failure(void **stat
     kube_world_assert_reconnects(w, RECONNECT_EXPIRED, 1);
 }
 
-static void expiry_again_and_again_backs_off(void **state)
+static void repeated_expiry_backs_off(void **state)
 {
     struct kube_world *w = *state;
     int64_t last = 0;
@@ -253,16 +253,16 @@ static void events_are_listed_in_pages_and_then_watched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KUBE_WORLD_TEST(it_starts_at_once_with_a_streaming_list),
-        KUBE_WORLD_TEST(a_server_that_refuses_streaming_is_listed_at_once),
-        KUBE_WORLD_TEST(a_server_that_never_ends_the_list_is_listed),
-        KUBE_WORLD_TEST(a_list_is_followed_by_a_watch_from_its_version),
+        KUBE_WORLD_TEST(first_request_is_a_streaming_list_at_once),
+        KUBE_WORLD_TEST(refused_streaming_list_is_followed_by_a_list_at_once),
+        KUBE_WORLD_TEST(streaming_list_without_an_end_is_followed_by_a_list),
+        KUBE_WORLD_TEST(list_is_followed_by_a_watch_from_its_version),
         KUBE_WORLD_TEST(streaming_is_tried_again_after_an_hour),
-        KUBE_WORLD_TEST(an_expired_watch_is_listed_anew),
-        KUBE_WORLD_TEST(an_expired_page_is_followed_by_the_whole_list),
-        KUBE_WORLD_TEST(a_streaming_server_is_asked_for_a_stream_after_410),
-        KUBE_WORLD_TEST(a_streaming_list_that_is_refused_as_expired_is_a_failure),
-        KUBE_WORLD_TEST(expiry_again_and_again_backs_off),
+        KUBE_WORLD_TEST(expired_watch_is_followed_by_a_paged_list),
+        KUBE_WORLD_TEST(expired_page_is_followed_by_the_whole_list),
+        KUBE_WORLD_TEST(expired_watch_is_followed_by_a_streaming_list),
+        KUBE_WORLD_TEST(expired_streaming_list_is_a_failure),
+        KUBE_WORLD_TEST(repeated_expiry_backs_off),
         KUBE_WORLD_TEST(events_are_listed_in_pages_and_then_watched),
     };
 

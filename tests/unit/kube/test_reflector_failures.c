@@ -12,9 +12,9 @@
 #include "limits.h"
 #include "tests/unit/kube/kube_world.h"
 
-/* --- what fails ------------------------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------------------------- */
 
-static void failures_back_off_and_are_told_once(void **state)
+static void failures_back_off_and_are_logged_once(void **state)
 {
     struct kube_world *w = *state;
     int64_t last = 0;
@@ -32,14 +32,14 @@ static void failures_back_off_and_are_told_once(void **state)
     assert_string_equal(w->health.status.last_error, "Connection refused");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 12);
 
-    /* Another kind of failure is change. */
+    /* Another kind of failure is logged. */
     kube_world_ask(w);
     kube_world_answer(w, 503);
     kube_world_end(w);
     kube_world_assert_change(w, CHANGE_FAILED, "the API server answered 503");
 }
 
-static void recovery_is_told_with_what_it_took(void **state)
+static void recovery_is_reported_with_its_duration(void **state)
 {
     struct kube_world *w = *state;
     struct reflector_change change;
@@ -62,7 +62,7 @@ static void recovery_is_told_with_what_it_took(void **state)
     assert_string_equal(w->health.status.last_error, "Connection refused");
 }
 
-static void a_quiet_watch_works_after_two_seconds(void **state)
+static void quiet_watch_works_after_two_seconds(void **state)
 {
     struct kube_world *w = *state;
 
@@ -80,7 +80,7 @@ static void a_quiet_watch_works_after_two_seconds(void **state)
     assert_true(w->health.status.up);
 }
 
-static void a_healthy_minute_resets_the_back_off(void **state)
+static void minute_without_failure_resets_the_back_off(void **state)
 {
     struct kube_world *w = *state;
 
@@ -97,7 +97,7 @@ static void a_healthy_minute_resets_the_back_off(void **state)
     assert_true(kube_world_waits(w) < 2 * SEC);
 }
 
-static void a_watch_that_ends_too_soon_is_counted_and_resumed(void **state)
+static void watch_that_ends_too_soon_is_counted_and_resumed(void **state)
 {
     struct kube_world *w = *state;
 
@@ -114,7 +114,7 @@ static void a_watch_that_ends_too_soon_is_counted_and_resumed(void **state)
     kube_world_assert_asked(w, "&resourceVersion=3997&");
 }
 
-static void a_watch_that_is_cut_within_an_event_is_resumed_before_it(void **state)
+static void watch_that_is_cut_within_an_event_resumes_before_it(void **state)
 {
     struct kube_world *w = *state;
 
@@ -124,11 +124,11 @@ static void a_watch_that_is_cut_within_an_event_is_resumed_before_it(void **stat
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
     kube_world_ask(w);
     kube_world_answer(w, 200);
-    /* The half of an event must not be put before what comes now. */
+    /* The half event must not be read with the new stream. */
     assert_int_equal(kube_world_receive(w, buf_str(&w->watch)), 0);
 }
 
-static void an_empty_watch_again_and_again_is_a_failure(void **state)
+static void empty_watch_is_a_failure(void **state)
 {
     struct kube_world *w = *state;
 
@@ -140,12 +140,12 @@ static void an_empty_watch_again_and_again_is_a_failure(void **state)
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
 }
 
-static void a_refusal_is_told_in_its_own_words(void **state)
+static void refusal_is_logged_with_the_message_of_the_server(void **state)
 {
     struct kube_world *w = *state;
 
     kube_world_ask(w);
-    kube_world_refuse(w, 403); /* of the streaming list; the list will tell */
+    kube_world_refuse(w, 403); /* of the streaming list: not logged */
     kube_world_ask(w);
     kube_world_answer(w, 403);
     assert_int_equal(kube_world_receive(w, recording_body(&w->forbidden)), 0);
@@ -158,7 +158,7 @@ static void a_refusal_is_told_in_its_own_words(void **state)
     assert_true(kube_world_waits(w) >= SEC);
 }
 
-static void an_endless_refusal_is_not_read(void **state)
+static void long_error_body_is_not_read(void **state)
 {
     static const char junk[1000];
     const struct str bytes = { .at = junk, .len = sizeof(junk) };
@@ -170,11 +170,11 @@ static void an_endless_refusal_is_not_read(void **state)
     while (kube_world_receive(w, bytes) == 0)
         read += bytes.len;
     assert_true(read < LIMIT_ERROR_BODY + bytes.len);
-    kube_world_break_off(w, false, "given up");
+    kube_world_break_off(w, false, "cancelled");
     kube_world_assert_change(w, CHANGE_FAILED, "the API server answered 500");
 }
 
-static void retry_after_is_honoured_within_reason(void **state)
+static void retry_after_is_followed_up_to_five_minutes(void **state)
 {
     struct kube_world *w = *state;
 
@@ -190,7 +190,7 @@ static void retry_after_is_honoured_within_reason(void **state)
     assert_true(kube_world_waits(w) >= 5 * MINUTE && kube_world_waits(w) <= 5 * MINUTE + SEC);
 }
 
-static void a_version_from_the_future_is_listed_anew(void **state)
+static void unknown_version_is_followed_by_a_list(void **state)
 {
     struct kube_world *w = *state;
 
@@ -205,7 +205,7 @@ static void a_version_from_the_future_is_listed_anew(void **state)
     kube_world_assert_asked(w, "sendInitialEvents=true");
 }
 
-static void nonsense_in_a_watch_is_listed_anew(void **state)
+static void malformed_watch_is_followed_by_a_list(void **state)
 {
     struct kube_world *w = *state;
 
@@ -213,27 +213,27 @@ static void nonsense_in_a_watch_is_listed_anew(void **state)
     kube_world_answer(w, 200);
     assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "given up");
+    kube_world_break_off(w, false, "cancelled");
     kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
     assert_false(w->health.status.up);
     kube_world_ask(w);
     assert_string_equal(w->target.at, PODS "&resourceVersion=0");
 }
 
-static void give_up_on_nonsense(struct kube_world *w)
+static void receive_malformed(struct kube_world *w)
 {
     assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
-    kube_world_break_off(w, false, "given up");
+    kube_world_break_off(w, false, "cancelled");
 }
 
-/* What is in the server's cache may be older than what was seen. */
-static void what_is_listed_anew_is_not_older_than_what_was_seen(void **state)
+/* The cache of the server may be older than what was read. */
+static void new_list_is_not_older_than_what_was_read(void **state)
 {
     struct kube_world *w = *state;
 
     kube_world_list_and_watch(w); /* up to 3179 */
-    give_up_on_nonsense(w);
-    for (int i = 0; i < 2; i++) { /* also after a list that failed */
+    receive_malformed(w);
+    for (int i = 0; i < 2; i++) { /* also after a failed list */
         kube_world_ask(w);
         assert_string_equal(w->target.at,
                             PODS "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
@@ -256,7 +256,7 @@ static void refuse_version(struct kube_world *w, int status, struct str text)
     kube_world_end(w);
 }
 
-static void a_server_that_has_not_got_so_far_is_asked_past_its_cache(void **state)
+static void list_bypasses_a_cache_that_lags_behind(void **state)
 {
     static const struct {
         int status;
@@ -273,7 +273,7 @@ static void a_server_that_has_not_got_so_far_is_asked_past_its_cache(void **stat
         reflector_done(&w->reflector, w->now);
         kube_world_begin(w, KUBE_PODS);
         kube_world_list_and_watch(w);
-        give_up_on_nonsense(w);
+        receive_malformed(w);
         refuse_version(w, refusals[i].status, refusals[i].text);
         kube_world_ask(w);
         assert_string_equal(w->target.at, PODS "&limit=500");
@@ -281,26 +281,26 @@ static void a_server_that_has_not_got_so_far_is_asked_past_its_cache(void **stat
         assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
         kube_world_end(w);
 
-        /* And the next time from the cache again, which is cheaper. */
+        /* The next list is from the cache again, which is cheaper. */
         kube_world_ask(w);
         kube_world_answer(w, 200);
         kube_world_advance(w, 3 * SEC);
         assert_false(reflector_late(&w->reflector, w->now)); /* it works */
-        give_up_on_nonsense(w);
+        receive_malformed(w);
         kube_world_ask(w);
         kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
         kube_world_refuse(w, 503);
     }
 }
 
-static void a_page_of_html_is_no_list(void **state)
+static void html_page_is_not_a_list(void **state)
 {
     struct kube_world *w = *state;
 
     kube_world_ask(w);
     reflector_answered(&w->reflector, w->now, 200, "text/html");
     assert_true(kube_world_receive(w, STR("<html>")) < 0);
-    kube_world_break_off(w, false, "given up");
+    kube_world_break_off(w, false, "cancelled");
     kube_world_assert_change(
         w, CHANGE_FAILED,
         "answered with 'text/html' instead of 'application/vnd.kubernetes.protobuf'");
@@ -308,7 +308,7 @@ static void a_page_of_html_is_no_list(void **state)
     kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
 }
 
-static void a_list_over_the_limit_is_broken_off(void **state)
+static void list_over_the_limit_is_cancelled(void **state)
 {
     static const char junk[1 << 20];
     const struct str bytes = { .at = junk, .len = sizeof(junk) };
@@ -323,12 +323,12 @@ static void a_list_over_the_limit_is_broken_off(void **state)
         read += bytes.len;
     assert_int_equal(read, LIMIT_LIST_BODY);
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
-    kube_world_break_off(w, false, "given up");
+    kube_world_break_off(w, false, "cancelled");
     kube_world_assert_change(w, CHANGE_FAILED, "a list of over 67108864 bytes");
     assert_int_equal(w->reflector.body.size, 0);
 }
 
-static void silence_is_noticed_everywhere(void **state)
+static void silence_times_out_in_each_state(void **state)
 {
     struct kube_world *w = *state;
 
@@ -336,17 +336,17 @@ static void silence_is_noticed_everywhere(void **state)
     assert_int_equal(kube_world_waits(w), 30 * SEC);
     kube_world_advance(w, 30 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "taking too long");
+    kube_world_break_off(w, false, "timeout");
     kube_world_assert_change(w, CHANGE_FAILED, "no answer within 30s");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
 
     kube_world_ask(w);
     kube_world_answer(w, 200);
     assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
-    assert_int_equal(kube_world_waits(w), 200 * SEC); /* three bookmarks, about one a minute */
+    assert_int_equal(kube_world_waits(w), 200 * SEC); /* three bookmarks are missing */
     kube_world_advance(w, 200 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "taking too long");
+    kube_world_break_off(w, false, "timeout");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 2);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3997&");
@@ -361,8 +361,8 @@ static void silence_is_noticed_everywhere(void **state)
     assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->list), 100)), 0);
     kube_world_advance(w, 2 * MINUTE);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "taking too long");
-    assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* the first one's */
+    kube_world_break_off(w, false, "timeout");
+    assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* that of the first list */
 }
 
 /* timeoutSeconds of the last request. */
@@ -426,8 +426,8 @@ static void pod_watch_that_does_not_end_in_time_is_a_failure(void **state)
     kube_world_assert_change(w, CHANGE_FAILED, "the watch did not end after its timeoutSeconds");
 }
 
-/* A server that does not know sendInitialEvents sends the pods and then, perhaps, their changes. */
-static void a_streaming_list_without_its_end_is_given_up(void **state)
+/* A server that does not know sendInitialEvents may send changes after the pods. */
+static void streaming_list_without_its_end_times_out(void **state)
 {
     struct kube_world *w = *state;
     struct str some = str_head(buf_str(&w->watch), 3000);
@@ -442,13 +442,13 @@ static void a_streaming_list_without_its_end_is_given_up(void **state)
         if (i < 3)
             assert_int_equal(kube_world_receive(w, str_head(str_skip(some, 1000 + i), 1)), 0);
     }
-    kube_world_break_off(w, false, "taking too long");
+    kube_world_break_off(w, false, "timeout");
     assert_true(w->health.status.up);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=0");
 }
 
-static void a_stream_that_is_given_up_leaves_the_source_up(void **state)
+static void closed_stream_leaves_the_source_up(void **state)
 {
     struct kube_world *w = *state;
 
@@ -468,27 +468,27 @@ static void a_stream_that_is_given_up_leaves_the_source_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KUBE_WORLD_TEST(failures_back_off_and_are_told_once),
-        KUBE_WORLD_TEST(recovery_is_told_with_what_it_took),
-        KUBE_WORLD_TEST(a_quiet_watch_works_after_two_seconds),
-        KUBE_WORLD_TEST(a_healthy_minute_resets_the_back_off),
-        KUBE_WORLD_TEST(a_watch_that_ends_too_soon_is_counted_and_resumed),
-        KUBE_WORLD_TEST(a_watch_that_is_cut_within_an_event_is_resumed_before_it),
-        KUBE_WORLD_TEST(an_empty_watch_again_and_again_is_a_failure),
-        KUBE_WORLD_TEST(a_refusal_is_told_in_its_own_words),
-        KUBE_WORLD_TEST(an_endless_refusal_is_not_read),
-        KUBE_WORLD_TEST(retry_after_is_honoured_within_reason),
-        KUBE_WORLD_TEST(a_version_from_the_future_is_listed_anew),
-        KUBE_WORLD_TEST(nonsense_in_a_watch_is_listed_anew),
-        KUBE_WORLD_TEST(what_is_listed_anew_is_not_older_than_what_was_seen),
-        KUBE_WORLD_TEST(a_server_that_has_not_got_so_far_is_asked_past_its_cache),
-        KUBE_WORLD_TEST(a_page_of_html_is_no_list),
-        KUBE_WORLD_TEST(a_list_over_the_limit_is_broken_off),
-        KUBE_WORLD_TEST(silence_is_noticed_everywhere),
+        KUBE_WORLD_TEST(failures_back_off_and_are_logged_once),
+        KUBE_WORLD_TEST(recovery_is_reported_with_its_duration),
+        KUBE_WORLD_TEST(quiet_watch_works_after_two_seconds),
+        KUBE_WORLD_TEST(minute_without_failure_resets_the_back_off),
+        KUBE_WORLD_TEST(watch_that_ends_too_soon_is_counted_and_resumed),
+        KUBE_WORLD_TEST(watch_that_is_cut_within_an_event_resumes_before_it),
+        KUBE_WORLD_TEST(empty_watch_is_a_failure),
+        KUBE_WORLD_TEST(refusal_is_logged_with_the_message_of_the_server),
+        KUBE_WORLD_TEST(long_error_body_is_not_read),
+        KUBE_WORLD_TEST(retry_after_is_followed_up_to_five_minutes),
+        KUBE_WORLD_TEST(unknown_version_is_followed_by_a_list),
+        KUBE_WORLD_TEST(malformed_watch_is_followed_by_a_list),
+        KUBE_WORLD_TEST(new_list_is_not_older_than_what_was_read),
+        KUBE_WORLD_TEST(list_bypasses_a_cache_that_lags_behind),
+        KUBE_WORLD_TEST(html_page_is_not_a_list),
+        KUBE_WORLD_TEST(list_over_the_limit_is_cancelled),
+        KUBE_WORLD_TEST(silence_times_out_in_each_state),
         KUBE_WORLD_TEST(event_watch_that_does_not_end_in_time_is_a_failure),
         KUBE_WORLD_TEST(pod_watch_that_does_not_end_in_time_is_a_failure),
-        KUBE_WORLD_TEST(a_streaming_list_without_its_end_is_given_up),
-        KUBE_WORLD_TEST(a_stream_that_is_given_up_leaves_the_source_up),
+        KUBE_WORLD_TEST(streaming_list_without_its_end_times_out),
+        KUBE_WORLD_TEST(closed_stream_leaves_the_source_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

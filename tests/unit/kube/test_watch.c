@@ -14,7 +14,7 @@
 
 #define NODE "lab-node"
 
-/* One stream of one resource, read into a story. */
+/* A watch stream that is read into a story. */
 struct reader {
     struct story story;
     struct intake intake;
@@ -36,15 +36,15 @@ static void reader_done(struct reader *reader)
     story_done(&reader->story);
 }
 
-/* A length for the next chunk; always the same sequence. */
+/* The length of the next chunk, from a fixed sequence. */
 static size_t random_length(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
     return (*state >> 8) % 9000 + 1;
 }
 
-/* `chunk` 0 means random lengths. Each chunk is a copy of its own, so that reading beyond it or
- * keeping a pointer into it is seen by the sanitizers. */
+/* `chunk` 0: random lengths. Each chunk is a copy, so that the sanitizers notice a read beyond it
+ * and a pointer that is kept. */
 static int feed_in_chunks(struct watch *watch, struct str bytes, size_t chunk, struct err *err)
 {
     uint32_t state = 7;
@@ -74,7 +74,7 @@ static void read_whole(struct reader *reader, const char *name)
     buf_done(&bytes);
 }
 
-static void assert_same_story(const struct story *story, const char *expected_name)
+static void assert_story_equals(const struct story *story, const char *expected_name)
 {
     struct buf expected;
 
@@ -84,19 +84,19 @@ static void assert_same_story(const struct story *story, const char *expected_na
     buf_done(&expected);
 }
 
-static void a_pod_watch_says_what_its_json_says(void **state)
+static void pod_watch_matches_its_json(void **state)
 {
     struct reader reader;
 
     (void)state;
     reader_init(&reader, KUBE_PODS, false);
     read_whole(&reader, "pods.watch.pb");
-    assert_same_story(&reader.story, "pods.watch.expected");
+    assert_story_equals(&reader.story, "pods.watch.expected");
     assert_int_equal(reader.watch.changes, 24 + 7 + 1 + 241);
     reader_done(&reader);
 }
 
-/* Every event that the list told of had come by in the watch, in the same words. */
+/* Every event of the list was also in the watch. */
 static void assert_watch_has_the_list(const char *watch, const char *list)
 {
     struct reader reader;
@@ -119,14 +119,14 @@ static void assert_watch_has_the_list(const char *watch, const char *list)
     reader_done(&reader);
 }
 
-static void an_event_watch_has_all_that_the_list_has(void **state)
+static void event_watch_has_all_events_of_the_list(void **state)
 {
     (void)state;
     assert_watch_has_the_list("events.watch.pb", "events.list.expected");
     assert_watch_has_the_list("crio/events.watch.pb", "crio/events.list.expected");
 }
 
-static void any_chunking_gives_the_same_observations(void **state)
+static void chunks_of_any_length_give_the_same_observations(void **state)
 {
     static const struct recorded {
         const char *name;
@@ -162,7 +162,7 @@ static void any_chunking_gives_the_same_observations(void **state)
     }
 }
 
-static void a_streaming_list_ends_with_its_bookmark(void **state)
+static void bookmark_ends_the_streaming_list(void **state)
 {
     struct reader reader;
     struct err err = ERR_INIT;
@@ -174,7 +174,7 @@ static void a_streaming_list_ends_with_its_bookmark(void **state)
     recording_read("pods.watchlist.pb", &bytes);
     assert_int_equal(story_count(&reader.story, "PODS_BEGIN"), 1);
 
-    /* Until then there is nothing to go on from: those first pods are sorted by name. */
+    /* The pods of the list are sorted by name: none of them has the version to resume from. */
     for (rest = buf_str(&bytes); rest.len && reader.watch.initial; rest = str_skip(rest, 1)) {
         assert_string_equal(reader.intake.resource_version, "");
         assert_int_equal(story_count(&reader.story, "PODS_END"), 0);
@@ -189,7 +189,7 @@ static void a_streaming_list_ends_with_its_bookmark(void **state)
     reader_done(&reader);
 }
 
-static void bookmarks_and_changes_move_the_resource_version(void **state)
+static void resource_version_follows_bookmarks_and_changes(void **state)
 {
     struct reader reader;
 
@@ -200,7 +200,7 @@ static void bookmarks_and_changes_move_the_resource_version(void **state)
     reader_done(&reader);
 }
 
-static void a_too_old_version_is_told_with_its_code(void **state)
+static void too_old_version_is_reported_with_its_code(void **state)
 {
     struct reader reader;
     struct err err = ERR_INIT;
@@ -218,7 +218,7 @@ static void a_too_old_version_is_told_with_its_code(void **state)
     reader_done(&reader);
 }
 
-static void events_of_other_nodes_are_passed_over(void **state)
+static void events_of_other_nodes_are_skipped(void **state)
 {
     struct reader reader;
 
@@ -231,24 +231,24 @@ static void events_of_other_nodes_are_passed_over(void **state)
     reader_done(&reader);
 }
 
-/* A real API server does not; a proxy that replays might, and a pull must not be counted twice. */
-static void changes_that_come_again_are_passed_over(void **state)
+/* An API server does not repeat changes, a proxy may. A pull must not be counted twice. */
+static void repeated_changes_are_skipped(void **state)
 {
     struct reader reader;
-    size_t told;
+    size_t pods;
 
     (void)state;
     reader_init(&reader, KUBE_PODS, false);
     read_whole(&reader, "pods.watch.pb");
-    told = story_count(&reader.story, "POD ");
-    assert_true(told > 200);
+    pods = story_count(&reader.story, "POD ");
+    assert_true(pods > 200);
     read_whole(&reader, "pods.watch.pb");
-    assert_int_equal(story_count(&reader.story, "POD "), told);
+    assert_int_equal(story_count(&reader.story, "POD "), pods);
 
-    /* A new list is the truth, whatever its versions are: etcd may have been restored. */
+    /* After a new list all versions are new: etcd may have been restored. */
     watch_begin(&reader.watch, true);
     read_whole(&reader, "pods.watchlist.pb");
-    assert_true(story_count(&reader.story, "POD ") > told);
+    assert_true(story_count(&reader.story, "POD ") > pods);
     reader_done(&reader);
 }
 
@@ -260,17 +260,17 @@ static void assert_refused(struct str bytes, int code, const char *text)
     reader_init(&reader, KUBE_PODS, false);
     assert_int_equal(watch_feed(&reader.watch, bytes, &err), code);
     if (!str_find(str_from(err.text), str_from(text)))
-        fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+        fail_msg("\"%s\" does not contain \"%s\"", err.text, text);
     assert_int_equal(reader.story.text.len, 0);
     assert_int_equal(reader.story.limit_hits[LIMIT_HIT_WATCH_FRAME], code == -EMSGSIZE);
     reader_done(&reader);
 }
 
-/* A frame with a watch event of `type` whose object is `object`, both shorter than 100 bytes. */
+/* A frame with a watch event of this type and object, both shorter than 100 bytes. */
 #define FRAME(n, type_len, type, ext_len, raw_len, object)                                         \
     STR("\0\0\0" n "\x0a" type_len type "\x12" ext_len "\x0a" raw_len object)
 
-static void broken_streams_are_refused_in_words(void **state)
+static void error_names_what_is_wrong_with_the_stream(void **state)
 {
     (void)state;
     assert_refused(STR("\xff\xff\xff\xff"), -EMSGSIZE, "4294967295 bytes is over the limit");
@@ -294,7 +294,7 @@ static void broken_streams_are_refused_in_words(void **state)
         -EPROTO, "are not a valid Pod");
 }
 
-static void a_cut_stream_is_noticed_everywhere(void **state)
+static void cut_is_noticed_at_any_byte(void **state)
 {
     size_t boundary = 0, boundaries = 0;
     struct buf bytes;
@@ -319,8 +319,8 @@ static void a_cut_stream_is_noticed_everywhere(void **state)
     buf_done(&bytes);
 }
 
-/* Flips each byte of the first frames: whatever comes of it, it is an answer and nothing breaks. */
-static void corrupt_bytes_never_break_the_reader(void **state)
+/* Changes each byte of the first frames. */
+static void corrupt_bytes_are_read_or_refused(void **state)
 {
     struct buf bytes;
 
@@ -341,7 +341,7 @@ static void corrupt_bytes_never_break_the_reader(void **state)
     buf_done(&bytes);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_are_errors(void **state)
 {
     struct buf bytes;
 
@@ -357,7 +357,7 @@ static void every_failed_allocation_is_survived(void **state)
         int r;
 
         story_init(&story);
-        story.text.max = 0; /* the story itself must not be what fails */
+        story.text.max = 0; /* the story must not allocate */
         intake_init(&intake, KUBE_PODS, &story.sink, NODE);
         watch_init(&watch, &intake);
         watch_begin(&watch, false);
@@ -379,18 +379,18 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pod_watch_says_what_its_json_says),
-        cmocka_unit_test(an_event_watch_has_all_that_the_list_has),
-        cmocka_unit_test(any_chunking_gives_the_same_observations),
-        cmocka_unit_test(a_streaming_list_ends_with_its_bookmark),
-        cmocka_unit_test(bookmarks_and_changes_move_the_resource_version),
-        cmocka_unit_test(a_too_old_version_is_told_with_its_code),
-        cmocka_unit_test(events_of_other_nodes_are_passed_over),
-        cmocka_unit_test(changes_that_come_again_are_passed_over),
-        cmocka_unit_test(broken_streams_are_refused_in_words),
-        cmocka_unit_test(a_cut_stream_is_noticed_everywhere),
-        cmocka_unit_test(corrupt_bytes_never_break_the_reader),
-        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(pod_watch_matches_its_json),
+        cmocka_unit_test(event_watch_has_all_events_of_the_list),
+        cmocka_unit_test(chunks_of_any_length_give_the_same_observations),
+        cmocka_unit_test(bookmark_ends_the_streaming_list),
+        cmocka_unit_test(resource_version_follows_bookmarks_and_changes),
+        cmocka_unit_test(too_old_version_is_reported_with_its_code),
+        cmocka_unit_test(events_of_other_nodes_are_skipped),
+        cmocka_unit_test(repeated_changes_are_skipped),
+        cmocka_unit_test(error_names_what_is_wrong_with_the_stream),
+        cmocka_unit_test(cut_is_noticed_at_any_byte),
+        cmocka_unit_test(corrupt_bytes_are_read_or_refused),
+        cmocka_unit_test(failed_allocations_are_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

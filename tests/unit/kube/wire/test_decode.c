@@ -14,7 +14,7 @@
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"
 
-/* What the recordings do not hold, put together with protobuf-c's own encoder. */
+/* Objects that are not in the recordings, encoded by protobuf-c. */
 
 #define SOME 200
 
@@ -96,7 +96,7 @@ static void assert_str(struct str s, const char *expected)
         fail_msg("\"%.*s\" is not \"%s\"", STR_ARG(s), expected);
 }
 
-static void containers_come_in_the_order_in_which_they_start(void **state)
+static void containers_are_in_the_order_in_which_they_start(void **state)
 {
     static const struct {
         const char *name;
@@ -134,7 +134,7 @@ static void containers_come_in_the_order_in_which_they_start(void **state)
     assert_false(pod.containers_cut);
 }
 
-static void a_status_belongs_to_the_group_of_its_container(void **state)
+static void status_belongs_to_the_group_of_its_container(void **state)
 {
     K8s__ContainerState waiting = K8S__CONTAINER_STATE__INIT, running = waiting, ended = waiting;
     K8s__ContainerStateWaiting why = K8S__CONTAINER_STATE_WAITING__INIT;
@@ -174,7 +174,7 @@ static void a_status_belongs_to_the_group_of_its_container(void **state)
     assert_str(pod.fact.containers[3].waiting_reason, "");
     assert_int_equal(pod.fact.containers[3].restart_count, 3);
 
-    /* The same statuses as those of init containers say nothing about "a". */
+    /* Statuses of init containers do not apply to "a". */
     kit->status.n_containerstatuses = 0;
     kit->status.initcontainerstatuses = kit->status_list;
     kit->status.n_initcontainerstatuses = 4;
@@ -182,7 +182,7 @@ static void a_status_belongs_to_the_group_of_its_container(void **state)
     assert_int_equal(pod.fact.containers[0].phase, PHASE_UNKNOWN);
 }
 
-static void only_a_mirror_pods_hash_is_its_other_uid(void **state)
+static void hash_is_used_for_mirror_pods_only(void **state)
 {
     K8s__Pair hash = K8S__PAIR__INIT, mirror = K8S__PAIR__INIT;
     K8s__Pair *notes[] = { &hash, &mirror };
@@ -234,25 +234,25 @@ static void image_volumes_secrets_and_times_are_read(void **state)
     assert_true(pod.fact.deleting);
 }
 
-static void absurd_times_are_unknown(void **state)
+static void times_out_of_range_are_unknown(void **state)
 {
     static const struct {
         int64_t seconds;
         int32_t nanos;
-    } absurd[] = { { INT64_MAX, 0 }, { INT64_MIN, 0 }, { -1, 0 }, { 1, -1 }, { 1, 1000000000 } };
+    } invalid[] = { { INT64_MAX, 0 }, { INT64_MIN, 0 }, { -1, 0 }, { 1, -1 }, { 1, 1000000000 } };
     struct pod_kit *kit = *state;
 
-    for (size_t i = 0; i < ARRAY_SIZE(absurd); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(invalid); i++) {
         K8s__Time created = K8S__TIME__INIT;
 
-        SET(&created, seconds, absurd[i].seconds);
-        SET(&created, nanos, absurd[i].nanos);
+        SET(&created, seconds, invalid[i].seconds);
+        SET(&created, nanos, invalid[i].nanos);
         kit->meta.creationtimestamp = &created;
         assert_true(kit_decode(kit).fact.created_us == 0);
     }
 }
 
-static void a_pod_has_its_caps(void **state)
+static void containers_and_secrets_over_the_limit_are_left_out(void **state)
 {
     K8s__LocalObjectReference secret = K8S__LOCAL_OBJECT_REFERENCE__INIT, *secrets[SOME];
     struct pod_kit *kit = *state;
@@ -283,8 +283,8 @@ static void a_pod_has_its_caps(void **state)
     assert_false(pod.pull_secrets_cut);
 }
 
-/* A frame may be 8 MiB; what an attacker can make of it in memory is bounded by the arena. */
-static void an_object_that_blows_up_is_refused(void **state)
+/* Memory for a frame of up to 8 MiB is limited by the arena. */
+static void object_that_needs_too_much_memory_is_refused(void **state)
 {
     const size_t size = 80000;
     char *bytes = test_malloc(size);
@@ -305,7 +305,7 @@ static void an_object_that_blows_up_is_refused(void **state)
     test_free(bytes);
 }
 
-static void an_event_counts_and_dates_either_way(void **state)
+static void event_times_and_count_of_both_kinds_are_read(void **state)
 {
     K8s__Event event = K8S__EVENT__INIT;
     K8s__EventSeries series = K8S__EVENT_SERIES__INIT;
@@ -339,7 +339,7 @@ static void an_event_counts_and_dates_either_way(void **state)
     assert_int_equal(kube_decode_event(&kit->arena, raw, &decoded, NULL), -EPROTO);
 }
 
-static void a_message_keeps_its_nul_and_its_bad_utf8(void **state)
+static void message_keeps_nul_and_invalid_utf8(void **state)
 {
     K8s__Event event = K8S__EVENT__INIT;
     struct pod_kit *kit = *state;
@@ -360,7 +360,7 @@ static void a_message_keeps_its_nul_and_its_bad_utf8(void **state)
                         4);
 }
 
-static void a_status_says_when_to_come_back(void **state)
+static void retry_after_of_a_status_is_read(void **state)
 {
     K8s__Status status = K8S__STATUS__INIT;
     K8s__StatusDetails details = K8S__STATUS_DETAILS__INIT;
@@ -377,7 +377,7 @@ static void a_status_says_when_to_come_back(void **state)
     assert_true(refusal.retry_after_us == 3 * SEC);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_are_errors(void **state)
 {
     struct pod_kit *kit = *state;
     const size_t live = fault_heap_live();
@@ -411,17 +411,17 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KIT_TEST(containers_come_in_the_order_in_which_they_start),
-        KIT_TEST(a_status_belongs_to_the_group_of_its_container),
-        KIT_TEST(only_a_mirror_pods_hash_is_its_other_uid),
+        KIT_TEST(containers_are_in_the_order_in_which_they_start),
+        KIT_TEST(status_belongs_to_the_group_of_its_container),
+        KIT_TEST(hash_is_used_for_mirror_pods_only),
         KIT_TEST(image_volumes_secrets_and_times_are_read),
-        KIT_TEST(absurd_times_are_unknown),
-        KIT_TEST(a_pod_has_its_caps),
-        cmocka_unit_test(an_object_that_blows_up_is_refused),
-        KIT_TEST(an_event_counts_and_dates_either_way),
-        KIT_TEST(a_message_keeps_its_nul_and_its_bad_utf8),
-        KIT_TEST(a_status_says_when_to_come_back),
-        KIT_TEST(every_failed_allocation_is_survived),
+        KIT_TEST(times_out_of_range_are_unknown),
+        KIT_TEST(containers_and_secrets_over_the_limit_are_left_out),
+        cmocka_unit_test(object_that_needs_too_much_memory_is_refused),
+        KIT_TEST(event_times_and_count_of_both_kinds_are_read),
+        KIT_TEST(message_keeps_nul_and_invalid_utf8),
+        KIT_TEST(retry_after_of_a_status_is_read),
+        KIT_TEST(failed_allocations_are_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,10 +22,10 @@ static void add_frame(struct buf *stream, size_t len, char fill)
         buf_add_byte(stream, fill);
 }
 
-/* Frames of all the lengths where something could be off by one. */
+/* Lengths at which something could be off by one. */
 static const size_t lengths[] = { 0, 1, 3, 4, 5, 4091, 4092, 4093, 0, 70000, 2 };
 
-static void any_chunking_gives_the_same_frames(void **state)
+static void chunks_of_any_length_give_the_same_frames(void **state)
 {
     struct buf stream;
 
@@ -61,7 +61,7 @@ static void any_chunking_gives_the_same_frames(void **state)
     buf_done(&stream);
 }
 
-static void a_frame_over_the_limit_is_refused_before_it_is_read(void **state)
+static void frame_over_the_limit_is_refused_before_it_is_read(void **state)
 {
     struct str whole = STR("\0\0\0\5hello"), part = STR("\0\0"), frame;
     struct frames frames;
@@ -79,7 +79,7 @@ static void a_frame_over_the_limit_is_refused_before_it_is_read(void **state)
     frames_done(&frames);
 }
 
-static void a_promised_length_costs_nothing(void **state)
+static void announced_length_allocates_nothing(void **state)
 {
     struct str part = STR("\0\x7f\xff\xff"
                           "x"),
@@ -93,7 +93,7 @@ static void a_promised_length_costs_nothing(void **state)
     frames_done(&frames);
 }
 
-static void a_restart_forgets_the_unfinished_frame(void **state)
+static void restart_drops_the_incomplete_frame(void **state)
 {
     struct str part = STR("\0\0\0\5hel"), whole = STR("\0\0\0\2ok"), frame;
     struct frames frames;
@@ -109,7 +109,7 @@ static void a_restart_forgets_the_unfinished_frame(void **state)
     frames_done(&frames);
 }
 
-static void a_large_frame_does_not_pin_its_memory(void **state)
+static void memory_of_a_large_frame_is_freed(void **state)
 {
     struct frames frames;
     struct buf stream;
@@ -130,7 +130,7 @@ static void a_large_frame_does_not_pin_its_memory(void **state)
     buf_done(&stream);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void failed_allocations_are_errors(void **state)
 {
     const size_t live = fault_heap_live();
 
@@ -151,7 +151,7 @@ static void every_failed_allocation_is_survived(void **state)
     }
 }
 
-static void every_kind_of_field_is_walked(void **state)
+static void fields_of_each_type_are_read(void **state)
 {
     struct str message = STR("\x08\x96\x01"
                              "\x12\x02hi"
@@ -178,16 +178,16 @@ static void every_kind_of_field_is_walked(void **state)
     assert_int_equal(wire_next(&message, &field), 0);
 }
 
-static void what_is_no_protobuf_is_refused(void **state)
+static void malformed_protobuf_is_refused(void **state)
 {
     static const struct str bad[] = {
         STR("\x0a"),                                         /* no length */
-        STR("\x0a\x02x"),                                    /* shorter than it says */
+        STR("\x0a\x02x"),                                    /* shorter than its length */
         STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), /* 2^64-1 bytes */
-        STR("\x08\x80"),                                     /* a varint without an end */
+        STR("\x08\x80"),                                     /* a varint that does not end */
         STR("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
         STR("\x0b"),     /* a group */
-        STR("\x0f"),     /* a type that does not exist */
+        STR("\x0f"),     /* an unknown type */
         STR("\x02\x00"), /* field 0 */
         STR("\x19"
             "1234"),                             /* half of a fixed64 */
@@ -207,14 +207,14 @@ static void what_is_no_protobuf_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_chunking_gives_the_same_frames),
-        cmocka_unit_test(a_frame_over_the_limit_is_refused_before_it_is_read),
-        cmocka_unit_test(a_promised_length_costs_nothing),
-        cmocka_unit_test(a_restart_forgets_the_unfinished_frame),
-        cmocka_unit_test(a_large_frame_does_not_pin_its_memory),
-        cmocka_unit_test(every_failed_allocation_is_survived),
-        cmocka_unit_test(every_kind_of_field_is_walked),
-        cmocka_unit_test(what_is_no_protobuf_is_refused),
+        cmocka_unit_test(chunks_of_any_length_give_the_same_frames),
+        cmocka_unit_test(frame_over_the_limit_is_refused_before_it_is_read),
+        cmocka_unit_test(announced_length_allocates_nothing),
+        cmocka_unit_test(restart_drops_the_incomplete_frame),
+        cmocka_unit_test(memory_of_a_large_frame_is_freed),
+        cmocka_unit_test(failed_allocations_are_errors),
+        cmocka_unit_test(fields_of_each_type_are_read),
+        cmocka_unit_test(malformed_protobuf_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,8 @@
 #include "agent/kube/wire/json_scan.h"
 #include "util.h"
 
-/* All values of the object or list `text`, as "key=value;" or "value;"; and what came at its end.
- */
+/* Writes the values of an object or list as "key=value;" or "value;". Returns the last result;
+ * -EEXIST if text follows the closing bracket. */
 static int scan(const char *text, char *ret, size_t size)
 {
     struct str rest = str_from(text), key = { 0 }, value;
@@ -29,7 +29,7 @@ static int scan(const char *text, char *ret, size_t size)
     return r == 0 && !json_scan_is_over(rest) ? -EEXIST : r;
 }
 
-static void values_are_found_whatever_is_in_them(void **state)
+static void values_with_any_content_are_found(void **state)
 {
     static const char *const good[][2] = {
         { "{}", "" },
@@ -40,16 +40,16 @@ static void values_are_found_whatever_is_in_them(void **state)
         { "[{\"]\":\"}\\\"}\"},[[],[]]]", "{\"]\":\"}\\\"}\"};[[],[]];" },
         { "{\"a\":1,\"a\":2}", "a=1;a=2;" },
     };
-    char told[256];
+    char values[256];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-        assert_int_equal(scan(good[i][0], told, sizeof(told)), 0);
-        assert_string_equal(told, good[i][1]);
+        assert_int_equal(scan(good[i][0], values, sizeof(values)), 0);
+        assert_string_equal(values, good[i][1]);
     }
 }
 
-static void what_is_cut_or_damaged_is_seen(void **state)
+static void cut_or_damaged_text_is_refused(void **state)
 {
     static const char *const bad[] = {
         "{",
@@ -78,18 +78,18 @@ static void what_is_cut_or_damaged_is_seen(void **state)
         "{\"a\":{\"b\":1}",
         "[\"a\"\"b\"]",
     };
-    char told[256];
+    char values[256];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        if (scan(bad[i], told, sizeof(told)) != -EPROTO)
-            fail_msg("'%s' is taken for good", bad[i]);
-    assert_int_equal(scan("{} x", told, sizeof(told)), -EEXIST);
-    assert_int_equal(scan("[1]]", told, sizeof(told)), -EEXIST);
+        if (scan(bad[i], values, sizeof(values)) != -EPROTO)
+            fail_msg("'%s' is accepted", bad[i]);
+    assert_int_equal(scan("{} x", values, sizeof(values)), -EEXIST);
+    assert_int_equal(scan("[1]]", values, sizeof(values)), -EEXIST);
 }
 
-/* Whoever answers in the place of a kubelet may send anything. */
-static void depth_costs_no_stack(void **state)
+/* The sender chooses the depth. */
+static void deep_nesting_uses_no_stack(void **state)
 {
     static char deep[(2u << 20) + 3];
     struct str rest = { .at = deep, .len = sizeof(deep) - 1 }, value;
@@ -106,9 +106,9 @@ static void depth_costs_no_stack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_found_whatever_is_in_them),
-        cmocka_unit_test(what_is_cut_or_damaged_is_seen),
-        cmocka_unit_test(depth_costs_no_stack),
+        cmocka_unit_test(values_with_any_content_are_found),
+        cmocka_unit_test(cut_or_damaged_text_is_refused),
+        cmocka_unit_test(deep_nesting_uses_no_stack),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

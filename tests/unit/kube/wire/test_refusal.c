@@ -18,7 +18,7 @@ static void assert_text(struct str body, const char *expected)
     assert_string_equal(text, expected);
 }
 
-static void the_api_servers_own_refusals_are_read(void **state)
+static void errors_of_the_api_server_are_read(void **state)
 {
     struct buf forbidden, unauthorized, not_found;
 
@@ -36,7 +36,7 @@ static void the_api_servers_own_refusals_are_read(void **state)
     buf_done(&forbidden);
 }
 
-static void a_status_in_protobuf_is_read(void **state)
+static void status_in_protobuf_is_read(void **state)
 {
     (void)state;
     assert_text(STR("k8s\0\x0a\x08\x12\x06Status\x12\x0c\x12\x07"
@@ -52,7 +52,7 @@ static void a_status_in_protobuf_is_read(void **state)
     assert_text(STR("k8s\0\x0a"), "");
 }
 
-static void json_is_read_as_far_as_needed(void **state)
+static void message_is_found_in_json(void **state)
 {
     (void)state;
     assert_text(STR(" { \"a\" : [1,{\"message\":\"no\"},\"]\"] , \"message\" : \"yes\" }"), "yes");
@@ -64,7 +64,7 @@ static void json_is_read_as_far_as_needed(void **state)
     assert_text(STR("{\"message\":\"\"}"), "");
 }
 
-/* What is no such JSON is shown as it is, as a proxy's page is. */
+/* For example the page of a proxy. */
 static void other_bodies_are_shown_by_their_first_line(void **state)
 {
     (void)state;
@@ -80,7 +80,7 @@ static void other_bodies_are_shown_by_their_first_line(void **state)
     assert_text(STR("\x1b[31mred\x7f\xff\0x"), " [31mred ? x");
 }
 
-static void a_long_text_is_cut_with_a_mark(void **state)
+static void long_text_is_cut_with_a_mark(void **state)
 {
     char body[2000], text[REFUSAL_TEXT_SIZE];
 
@@ -96,11 +96,11 @@ static void a_long_text_is_cut_with_a_mark(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_api_servers_own_refusals_are_read),
-        cmocka_unit_test(a_status_in_protobuf_is_read),
-        cmocka_unit_test(json_is_read_as_far_as_needed),
+        cmocka_unit_test(errors_of_the_api_server_are_read),
+        cmocka_unit_test(status_in_protobuf_is_read),
+        cmocka_unit_test(message_is_found_in_json),
         cmocka_unit_test(other_bodies_are_shown_by_their_first_line),
-        cmocka_unit_test(a_long_text_is_cut_with_a_mark),
+        cmocka_unit_test(long_text_is_cut_with_a_mark),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A network may cut a stream anywhere. test_kube_watch.c cuts whole recordings into pieces of one
- * size; here parts of them are cut in two at every byte, so that each cut meets each place of a
- * frame with the rest whole.
+ * The network can cut a stream anywhere. test_watch.c reads whole recordings in chunks of one size.
+ * Here, parts of them are cut in two, at each byte.
  */
 
 #include <setjmp.h>
@@ -18,8 +17,8 @@
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 
-#define FRAMES                                                                                     \
-    2 /* of a part: a cut in the second one begins with the first one's rest in the buffer */
+/* In each part: when the cut is in the second frame, the first one was already read. */
+#define FRAMES 2
 
 struct part {
     struct str bytes;
@@ -47,7 +46,8 @@ static struct str frames_at(struct str bytes, size_t index)
     return str_head(bytes, len);
 }
 
-/* Each piece is a copy, so that reading beyond it or keeping a pointer into it is seen. */
+/* Each piece is a copy, so that the sanitizers notice a read beyond it and a pointer that is kept.
+ */
 static void feed(struct watch *watch, struct str piece)
 {
     char *copy = test_malloc(piece.len + 1);
@@ -84,17 +84,16 @@ static void assert_same_at_every_cut(const struct part *part)
     for (size_t cut = 1; cut < part->bytes.len; cut++) {
         read_cut(part, cut, &story);
         if (strcmp(story.text.at ? story.text.at : "", whole.text.at ? whole.text.at : "") != 0)
-            fail_msg("cut at byte %zu of %zu it says '%s'", cut, part->bytes.len, story.text.at);
+            fail_msg("cut at byte %zu of %zu: '%s'", cut, part->bytes.len, story.text.at);
         story_done(&story);
     }
     story_done(&whole);
 }
 
-static void a_recorded_stream_may_be_cut_at_any_byte(void **state)
+static void stream_cut_at_any_byte_gives_the_same_observations(void **state)
 {
-    /* The first pods, a change and a bookmark, a change and a deletion; the bookmark that ends a
-     * streaming list and the pod after it; CRI-O's words; new events, and some that were counted
-     * up.
+    /* The first pods; a change and a bookmark; a change and a deletion; the bookmark that ends a
+     * streaming list and the pod after it; a pod on CRI-O; new events; events with a higher count.
      */
     static const struct {
         const char *name;
@@ -126,7 +125,7 @@ static void a_recorded_stream_may_be_cut_at_any_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_recorded_stream_may_be_cut_at_any_byte),
+        cmocka_unit_test(stream_cut_at_any_byte_gives_the_same_observations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
