@@ -35,7 +35,7 @@ def get(url, data=None):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, None if data is None else json.dumps(data).encode(),
                                      {"Content-Type": "application/json"})
-    with opener.open(request, timeout=5) as answer:
+    with opener.open(request, timeout=120) as answer:
         return json.loads(answer.read() or b"null")
 
 
@@ -72,7 +72,7 @@ class Server:
 
     def start(self, name, folder, argv, probe):
         self._process = Process(name, argv, os.path.join(folder, name + ".log"), clean_environment())
-        self._process.wait_until(lambda: self._answers(probe), probe, 30)
+        self._process.wait_until(lambda: self._answers(probe), probe)
 
     def __init__(self):
         self.address = f"127.0.0.1:{free_port()}"

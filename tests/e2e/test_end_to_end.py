@@ -23,8 +23,7 @@ from lab import Lab  # noqa: E402
 SPEED = 30  # the kubelet's back-off of 10 s to 5 min becomes 0.3 s to 10 s
 STALL_AFTER = "3s"
 # The agent polls every second at first. A pull must take longer to be seen.
-QUICK_BYTES_A_SECOND, SLOW_BYTES_A_SECOND = 6 << 20, 1 << 20
-TIMEOUT_S = 40
+QUICK_BYTES_A_SECOND, SLOW_BYTES_A_SECOND = 3 << 20, 1 << 20
 
 
 class EndToEnd(unittest.TestCase):
@@ -67,11 +66,11 @@ class EndToEnd(unittest.TestCase):
                                                        f"{sorted(self.receiver.names())}")
             return found
 
-        return support.eventually(received, f"{alertname} is {status}", TIMEOUT_S)
+        return support.wait_for(received, f"{alertname} is {status}")
 
     def eventually_value(self, expression, value):
-        support.eventually(lambda: [v for _, v in self.prometheus.query(expression)] == [value],
-                           f"{expression} is {value}", TIMEOUT_S)
+        support.wait_for(lambda: [v for _, v in self.prometheus.query(expression)] == [value],
+                         f"{expression} is {value}")
 
     def test_1_a_bad_secret_fires_an_alert_and_its_repair_resolves_it(self):
         registry = self.lab.private.host
@@ -124,7 +123,7 @@ class EndToEnd(unittest.TestCase):
                     left.remove(expression)
             self.assertEqual(left, set())
 
-        support.eventually(all_seen, "every query had data", TIMEOUT_S)
+        support.wait_for(all_seen, "every query had data")
         self.variables_have_values(dashboard)
         (_, alert), *_ = self.eventually_received("firing", "ImagePullStalled", node="lab-node")
         self.assertIn("default/stalled", alert["annotations"]["summary"])
@@ -139,7 +138,7 @@ class EndToEnd(unittest.TestCase):
         for n in (1, 2):
             self.create(f"late-{n}", self.lab.open.image("lab/late", f"v{n}"))
             self.create(f"slow-{n}", self.slow_image)
-            support.eventually(lambda pod=f"late-{n}": (pod, "app") in self.agent.failures(), "the tag is missing")
+            support.wait_for(lambda pod=f"late-{n}": (pod, "app") in self.agent.failures(), "the tag is missing")
             self.push_late(f"v{n}")
             self.eventually_value(recovered, n)
             self.eventually_value(count, n)
@@ -154,8 +153,8 @@ class EndToEnd(unittest.TestCase):
         self.lab.api.delete("pods", pod)
         runtime = Cri(self.lab.containerd.socket)
         try:
-            support.eventually(lambda: not [s for s in runtime.list_sandboxes() if s.metadata.name == pod],
-                               f"the containers of {pod} are gone", TIMEOUT_S)
+            support.wait_for(lambda: not [s for s in runtime.list_sandboxes() if s.metadata.name == pod],
+                             f"the containers of {pod} are gone")
             runtime.remove_image(self.slow_image)
         finally:
             runtime.close()

@@ -14,11 +14,6 @@ from pods import IMAGE, Pods, pod, waiting
 VERSION = "1.34.1"
 IMAGES = "/var/lib/containers/storage/overlay-images"
 
-# A container that begins to wait is looked after at once; a call is waited for 5 s at most, and gRPC needs a moment.
-NOTICED_WITHIN = 8
-# The agent tries again after 1, 2 and 4 s.
-BACK_WITHIN = 9
-ANSWER_SECONDS = 1.0
 # Of one processor, with the tests' own questions to answer ten times a second.
 CPU_SHARE = 0.05
 
@@ -54,11 +49,17 @@ class CrioStory(unittest.TestCase):
         self.crio = CriDouble(cri_server(), os.path.join(self.folder, "crio.sock"))
         self.addCleanup(self.crio.stop)
         self.speak_as_crio()
+        self.before_the_agent()
+        self.started = time.monotonic()
         self.agent = support.start_agent(self, [
             "--node-name=lab-node", f"--cri.endpoint={self.crio.endpoint}", "--kube.events=off",
             *self.double.agent_flags(), *self.options])
         self.agent.wait_ready()
-        support.eventually(lambda: self.metric("runtime_info") == 1, "the runtime is known")
+        support.wait_for(lambda: self.metric("runtime_info") == 1, "the runtime is known")
+        self.answers = support.Answers(self.agent)
+
+    def before_the_agent(self):
+        """What exists before the agent starts."""
 
     def speak_as_crio(self):
         self.crio.tell("version", "cri-o", VERSION)
@@ -97,29 +98,19 @@ class CrioStory(unittest.TestCase):
         return [line for line in self.agent.log().splitlines()
                 if "component=cri" in line and all(word in line for word in words)]
 
-    def assert_answers(self):
-        """Every kind of answer, each in time. The probes do not depend on the runtime."""
-        for path, address in (("/metrics", self.agent.web), ("/-/healthy", self.agent.web),
-                              ("/-/ready", self.agent.web), ("/debug/failures", self.agent.debug),
-                              ("/debug/images", self.agent.debug)):
-            begun = time.monotonic()
-            status, _ = self.agent.get(path, address)
-            self.assertEqual(status, 200, path)
-            self.assertLess(time.monotonic() - begun, ANSWER_SECONDS, path)
+    def answers_until(self, condition, what):
+        """Wait for `condition`. The agent answers all the time."""
+        def answers_and_holds():
+            self.answers.check()
+            return bool(condition())
 
-    def answers_until(self, condition, what, seconds):
-        """Waits for it, and the agent serves meanwhile."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, f"not within {seconds} s: {what}\n{self.agent.log()}")
-            self.assert_answers()
-            time.sleep(0.1)
+        support.wait_for(answers_and_holds, what)
 
     def holds_for(self, seconds, check):
         """`check` raises as soon as what must not happen has happened."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self.assert_answers()
+            self.answers.check()
             check()
             time.sleep(0.1)
 
@@ -134,18 +125,26 @@ class CrioStory(unittest.TestCase):
 
     def goes_down(self, *words):
         """It is noticed, and the reason is told."""
-        self.answers_until(lambda: self.up() == 0, "the outage is noticed", NOTICED_WITHIN)
+        self.answers_until(lambda: self.up() == 0, "the outage is noticed")
         source = self.source()
         self.assertEqual(source["state"], "down")
         for word in words:
             self.assertIn(word, source["last_error"])
 
-    def comes_back(self, seconds=BACK_WITHIN):
-        self.answers_until(lambda: self.up() == 1, "its return is noticed", seconds)
+    def comes_back(self):
+        self.answers_until(lambda: self.up() == 1, "its return is noticed")
         self.assertEqual(self.source()["state"], "up")
 
     def assert_said(self, outages):
-        """One line when it broke and one when it worked again, whatever the number of attempts."""
-        self.assertEqual(len(self.said("level=warn")), outages, self.agent.log())
-        self.assertEqual(len(self.said("retrying")), outages, self.agent.log())
+        """One warning for each reason of an outage and one line when it ends, whatever the number of attempts."""
         self.assertEqual(len(self.said("answers again")), outages, self.agent.log())
+        reasons = [[] for _ in range(outages)]
+        for line in self.said():
+            if "answers again" in line:
+                reasons.pop(0)
+            elif "level=warn" in line:
+                self.assertIn("retrying in", line)
+                reason = line[line.index("msg="):line.index("; retrying in")]
+                self.assertNotIn(reason, reasons[0], self.agent.log())
+                reasons[0].append(reason)
+        self.assertEqual(reasons, [], self.agent.log())

@@ -81,26 +81,26 @@ class FaultStory(unittest.TestCase):
     def start(self):
         """The agent, when it has read everything; what holds now is what must hold at the end."""
         self.begin()
-        self.agent.wait_ready(40)
+        self.agent.wait_ready()
         self.sees("refused", "missing")
         self.before = self.watcher.facts()
 
-    def sees(self, *pods, seconds=10):
+    def sees(self, *pods):
         def seen():
             failures = self.agent.failures()
             for pod in pods:
                 self.assertIn((pod, "app"), failures, self.agent.log())
                 self.assertIn(failures[(pod, "app")]["state"], OPEN)
 
-        support.eventually(seen, f"{pods} are shown", seconds)
+        support.wait_for(seen, f"{pods} are shown")
 
-    def eventually_counts(self, reason, count=1, seconds=10):
+    def eventually_counts(self, reason, count=1):
         def counted():
             self.assertGreaterEqual(self.watcher.reconnects(reason), count, self.agent.log())
 
-        support.eventually(counted, f"a reconnect because of '{reason}'", seconds)
+        support.wait_for(counted, f"a reconnect because of '{reason}'")
 
-    def eventually_down(self, *words, seconds=10):
+    def eventually_down(self, *words):
         """The source is down, and says why."""
         def told():
             source = self.watcher.source()
@@ -108,21 +108,21 @@ class FaultStory(unittest.TestCase):
             for word in words:
                 self.assertIn(word, source["last_error"])
 
-        support.eventually(told, "the source is down", seconds)
+        support.wait_for(told, "the source is down")
 
-    def eventually_up(self, seconds=15):
+    def eventually_up(self):
         def told():
             self.assertEqual((self.watcher.up(), self.watcher.source()["state"]), (1, "up"), self.agent.log())
             self.assertEqual(self.watcher.source()["watches_open"], 1)
 
-        support.eventually(told, "the source is up", seconds)
+        support.wait_for(told, "the source is up")
 
     def assert_nothing_changed(self):
         self.assertEqual(self.watcher.facts(), self.before)
 
-    def assert_goes_on(self, seconds=15):
+    def assert_goes_on(self):
         """It is well again: nothing was lost, nothing counted twice, and a new failure is seen."""
-        self.eventually_up(seconds)
+        self.eventually_up()
         self.assert_nothing_changed()
         self.pods.create_failing("later")
         self.sees("later")

@@ -9,7 +9,6 @@ from fault_story import FaultStory
 from pods import IMAGE, REFUSED, pulled_event
 
 YEARS = 30 * 365 * 86400
-EVENTS_PATIENCE = 15
 
 
 class Wrong(FaultStory):
@@ -37,9 +36,8 @@ class Wrong(FaultStory):
         self.start()
         self.assert_dated_now(started)
         self.record("refused", 3)
-        support.eventually(lambda: self.watcher.source("events")["watches_open"] == 1, "events are read",
-                           EVENTS_PATIENCE)
-        support.eventually(lambda: self.watcher.source("events")["last_success"] is not None, "and there are some")
+        support.wait_for(lambda: self.watcher.source("events")["watches_open"] == 1, "events are read")
+        support.wait_for(lambda: self.watcher.source("events")["last_success"] is not None, "and there are some")
         self.pods.create_failing("later")
         self.sees("later")
         self.assertEqual(self.watcher.up(), 1)

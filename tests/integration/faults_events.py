@@ -5,8 +5,6 @@ import support
 from fault_story import FaultStory
 from pods import IMAGE, REFUSED, pulled_event
 
-EVENTS_PATIENCE = 15
-
 
 class Events(FaultStory):
     events = True
@@ -25,27 +23,27 @@ class Events(FaultStory):
         return self.agent.failures()[("refused", "app")]["attempts"]
 
     def eventually_tried(self, attempts):
-        support.eventually(lambda: self.assertEqual(self.attempts(), attempts), f"{attempts} attempts")
+        support.wait_for(lambda: self.assertEqual(self.attempts(), attempts), f"{attempts} attempts")
 
     def counted(self):
         return self.agent.metrics().value("imagepull_failures_total", cause="unauthorized") or 0
 
-    def events_open(self, seconds=10):
-        support.eventually(lambda: self.watcher.source("events")["watches_open"] == 1, "the events are read", seconds)
+    def events_open(self):
+        support.wait_for(lambda: self.watcher.source("events")["watches_open"] == 1, "the events are read")
 
     def spoil(self, name, reason, **options):
         """One fault of the stream, and what comes of it: the same facts as before."""
         before = self.watcher.facts()
         count = self.watcher.reconnects(reason, "events")
         self.double.spoil_streams(name, resource="events", **options)
-        support.eventually(lambda: self.watcher.reconnects(reason, "events") == count + 1, f"{name} is noticed")
+        support.wait_for(lambda: self.watcher.reconnects(reason, "events") == count + 1, f"{name} is noticed")
         self.events_open()
-        support.eventually(lambda: self.watcher.up("events") == 1, "the events are up")
+        support.wait_for(lambda: self.watcher.up("events") == 1, "the events are up")
         self.assertEqual(self.watcher.facts(), before)
 
     def test_faults_of_the_events_move_no_counter_and_new_attempts_are_counted_after_each(self):
         self.start()
-        self.events_open(EVENTS_PATIENCE)
+        self.events_open()
         self.eventually_tried(4)
         counted = self.counted()
         self.count_up()

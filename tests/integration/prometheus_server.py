@@ -36,17 +36,17 @@ class Prometheus:
 
     def _get(self, path, **query):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=5) as answer:
+        with opener.open(f"{self.url}{path}?{urllib.parse.urlencode(query)}", timeout=120) as answer:
             return json.load(answer)["data"]
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self):
         def ready():
             try:
                 return self._get("/api/v1/status/buildinfo")
             except OSError:
                 return False
 
-        self._process.wait_until(ready, "its API", seconds)
+        self._process.wait_until(ready, "its API")
 
     def query(self, expression):
         """{labels without job and instance: value}, labels as a frozen set of pairs."""

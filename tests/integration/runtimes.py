@@ -75,21 +75,21 @@ class OnARuntime(unittest.TestCase):
     def phase(self, name):
         return self.lab.api.get("pods", name)["status"].get("phase")
 
-    def eventually_runs(self, *names, seconds=15):
-        support.eventually(lambda: all(self.phase(name) == "Running" for name in names), f"{names} run", seconds)
+    def eventually_runs(self, *names):
+        support.wait_for(lambda: all(self.phase(name) == "Running" for name in names), f"{names} run")
 
     def failure(self, pod, container="app"):
         failure = self.agent.failures().get((pod, container))
         self.assertIsNotNone(failure, f"{pod}/{container} is not shown")
         return failure
 
-    def eventually_shown(self, pod, seconds, **wanted):
+    def eventually_shown(self, pod, **wanted):
         def shown():
             failure = self.failure(pod)
             self.assertEqual({field: failure[field] for field in wanted}, wanted)
             return failure
 
-        return support.eventually(shown, f"{pod} is shown with {wanted}", seconds)
+        return support.wait_for(shown, f"{pod} is shown with {wanted}")
 
     def holds_for(self, seconds, check):
         """`check` raises as soon as what must not happen has happened."""

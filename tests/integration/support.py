@@ -44,10 +44,10 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def eventually(condition, what, seconds=10.0):
+def wait_for(condition, what, seconds=120):
     """
-    Call `condition` until it returns without AssertionError and with something that is not
-    False; return that. The last AssertionError is the failure.
+    Call `condition` until it returns something that is not False, and return that. An AssertionError counts as False;
+    the last one is raised when the time is up. The time is for the slowest machine: a test that passes does not use it.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -55,7 +55,7 @@ def eventually(condition, what, seconds=10.0):
             result = condition()
             if result is not False:
                 return result
-            error = AssertionError(f"not within {seconds:g} s: {what}")
+            error = AssertionError(f"waited {seconds:g} s in vain: {what}")
         except AssertionError as failed:
             error = failed
         if time.monotonic() > deadline:
@@ -70,7 +70,7 @@ class Http2Stream:
         parts = urllib.parse.urlsplit(url)
         context = ssl.create_default_context(cafile=ca_file)
         context.set_alpn_protocols(["h2"])
-        self._socket = context.wrap_socket(socket.create_connection((parts.hostname, parts.port), timeout=10),
+        self._socket = context.wrap_socket(socket.create_connection((parts.hostname, parts.port), timeout=120),
                                            server_hostname=parts.hostname)
         self._h2 = h2.connection.H2Connection()
         self._h2.initiate_connection()
@@ -130,6 +130,37 @@ def start_agent(test, flags, name="agent", folder=None):
     agent = Agent(agent_binary(), flags, os.path.join(folder, name + ".log"))
     cleanup(_end_well, agent)
     return agent
+
+
+class Answers:
+    """
+    Asks an agent for every kind of answer while its runtime does not answer: an agent that waits for the runtime first
+    would be slow. How slow is too slow depends on the machine, so the agent's usual time is measured first.
+    """
+
+    PATHS = {"web": ("/metrics", "/-/healthy", "/-/ready"), "debug": ("/debug/failures", "/debug/images", "/")}
+    USUAL_ROUNDS = 10
+
+    def __init__(self, agent):
+        self._agent = agent
+        self._limit = max(2.0, 20 * max(self._slowest() for _ in range(self.USUAL_ROUNDS)))
+
+    def _slowest(self):
+        """One request for each path; the seconds of the slowest."""
+        slowest = 0
+        for listener, paths in self.PATHS.items():
+            for path in paths:
+                begun = time.monotonic()
+                status, _ = self._agent.get(path, getattr(self._agent, listener))
+                if status != 200:
+                    raise RuntimeError(f"{path} answered {status}")
+                slowest = max(slowest, time.monotonic() - begun)
+        return slowest
+
+    def check(self):
+        seconds = self._slowest()
+        if seconds > self._limit:
+            raise RuntimeError(f"an answer took {seconds:.1f} s, more than {self._limit:.1f} s; the runtime holds it up")
 
 
 def _end_well(agent):

@@ -12,7 +12,6 @@ from lab import Lab
 
 SPEED = 20
 # The agent looks at a namespace's events up to 10 s after the first failure in it.
-EVENTS_PATIENCE = 20
 
 
 class OnALab(unittest.TestCase):
@@ -39,23 +38,23 @@ class OnALab(unittest.TestCase):
     def delete_and_wait(self, name):
         """The pod, and what the agent says of it in metrics."""
         self.lab.api.delete("pods", name)
-        support.eventually(lambda: not self.agent.metrics().find("imagepull_container_blocked_info", pod=name),
-                           f"{name} is gone")
+        support.wait_for(lambda: not self.agent.metrics().find("imagepull_container_blocked_info", pod=name),
+                         f"{name} is gone")
 
     def phase(self, name):
         return self.lab.api.get("pods", name)["status"]["phase"]
 
     def eventually_runs(self, name):
-        support.eventually(lambda: self.phase(name) == "Running", f"{name} runs", 15)
+        support.wait_for(lambda: self.phase(name) == "Running", f"{name} runs")
 
-    def eventually_fails_with(self, pod, container="app", seconds=10, **wanted):
+    def eventually_fails_with(self, pod, container="app", **wanted):
         def shown():
             failure = self.agent.failures().get((pod, container))
             self.assertIsNotNone(failure, f"{pod}/{container} is not shown")
             self.assertEqual({field: failure[field] for field in wanted}, wanted)
             return failure
 
-        return support.eventually(shown, f"{pod} fails with {wanted}", seconds)
+        return support.wait_for(shown, f"{pod} fails with {wanted}")
 
     def private_image(self):
         return self.lab.private.image("lab/pause", "1")
@@ -161,7 +160,7 @@ class Failures(OnALab):
 
     def test_a_secret_that_does_not_exist_is_named(self):
         self.create("no-secret", self.private_image(), "not-there", app={"imagePullPolicy": "Always"})
-        self.eventually_fails_with("no-secret", seconds=EVENTS_PATIENCE, cause="unauthorized",
+        self.eventually_fails_with("no-secret", cause="unauthorized",
                                    reason="pull_secret_missing", pull_secrets=["not-there"],
                                    missing_pull_secrets=["not-there"])
 
@@ -182,7 +181,7 @@ class Failures(OnALab):
             self.assertGreaterEqual(pulls, 4)
             self.assertEqual(self.agent.failures()[("counted", "app")]["attempts"], pulls)
 
-        support.eventually(agreed, "attempts are what the events count", EVENTS_PATIENCE)
+        support.wait_for(agreed, "attempts are what the events count")
 
     def test_one_pod_can_be_asked_for(self):
         self.create("asked-for", self.image_at("forbidden"))
@@ -202,7 +201,7 @@ class Failures(OnALab):
             failure = later.failures()[("before", "app")]
             self.assertEqual((failure["cause"], failure["reason"]), ("rate_limited", "too_many_requests"))
 
-        support.eventually(shown, "the later agent knows the cause")
+        support.wait_for(shown, "the later agent knows the cause")
 
     def test_many_registries_become_other(self):
         endpoints = ("down", "busy", "broken", "forbidden")
@@ -220,13 +219,13 @@ class Failures(OnALab):
             self.assertGreaterEqual(metrics.value("imagepull_blocked_containers", registry="other"), 2)
             self.assertGreater(sum(s.value for s in metrics.find("imagepull_limit_hits_total")), 0)
 
-        support.eventually(capped_well, "two registries have names, all others are one")
+        support.wait_for(capped_well, "two registries have names, all others are one")
 
     def test_the_agent_asks_the_api_server_no_more_than_it_may(self):
         self.create("asks", self.image_at("down"))
         self.eventually_fails_with("asks", cause="registry_error")
-        support.eventually(lambda: any("/events" in e["path"] for e in self.assert_only_allowed_requests()),
-                           "events of the failing pod's namespace are read", EVENTS_PATIENCE)
+        support.wait_for(lambda: any("/events" in e["path"] for e in self.assert_only_allowed_requests()),
+                         "events of the failing pod's namespace are read")
 
 
 class Recovery(OnALab):
@@ -247,7 +246,7 @@ class Recovery(OnALab):
         self.lab.api.delete("pods", "deleted")
 
         for pod, state in (("password", "recovered"), ("tag", "recovered"), ("deleted", "gone")):
-            failure = self.eventually_fails_with(pod, seconds=20, state=state)
+            failure = self.eventually_fails_with(pod, state=state)
             self.assertIsNotNone(failure["ended"])
         metrics = self.agent.metrics()
         for pod, cause in causes.items():
@@ -271,7 +270,7 @@ class Recovery(OnALab):
             self.assertEqual(states.get("unauthorized"), "gone")
             self.assertIn(states.get("registry_error"), ("failing", "backing_off"))
 
-        support.eventually(told_apart, "the old image's failure is gone, the new one's is shown", 15)
+        support.wait_for(told_apart, "the old image's failure is gone, the new one's is shown")
 
 
 class OldKubelet(OnALab):
@@ -290,7 +289,7 @@ class OldKubelet(OnALab):
             failure = later.failures()[("old", "app")]
             self.assertEqual((failure["cause"], failure["reason"]), ("rate_limited", "too_many_requests"))
 
-        support.eventually(learned, "the later agent learns the cause", EVENTS_PATIENCE)
+        support.wait_for(learned, "the later agent learns the cause")
 
 
 if __name__ == "__main__":

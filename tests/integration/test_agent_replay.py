@@ -8,9 +8,6 @@ import unittest
 import support
 from api_double import ApiDouble
 
-# The agent looks at a namespace's events up to 10 s after the first failure in it.
-PATIENCE = 20
-
 
 class Player:
     """An API server that plays a recording, and an agent that watches it."""
@@ -72,7 +69,7 @@ class Replay(unittest.TestCase):
             for wanted in failing:
                 self.assert_expected(wanted)
 
-        support.eventually(right, "every line of expected.json", PATIENCE)
+        support.wait_for(right, "every line of expected.json")
         shown = self.agent.failures()
         names = {(w["pod"], w["container"]) for w in failing}
         self.assertEqual(set(shown) - names, set(), "and nothing else fails")
@@ -88,7 +85,7 @@ class Replay(unittest.TestCase):
             self.assertEqual({c: n for c, n in by_cause.items() if n},
                              {c: wanted_causes.count(c) for c in wanted_causes})
 
-        support.eventually(counted, "the gauges say the same")
+        support.wait_for(counted, "the gauges say the same")
 
 
     def test_containerd(self):
@@ -112,7 +109,7 @@ class Replay(unittest.TestCase):
             failures = self.agent.failures()
             self.assertEqual({pod: failures[(pod, "app")]["state"] for pod in ends if (pod, "app") in failures}, ends)
 
-        support.eventually(ended, "the four pods have ended", PATIENCE)
+        support.wait_for(ended, "the four pods have ended")
         for pod in ends:
             self.assertIsNotNone(self.agent.failures()[(pod, "app")]["ended"])
         metrics = self.agent.metrics()
@@ -124,7 +121,7 @@ class Replay(unittest.TestCase):
             for wanted in still:
                 self.assert_expected(wanted)
 
-        support.eventually(right, "the others still fail", PATIENCE)
+        support.wait_for(right, "the others still fail")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Ways(FaultStory):
             return []
         return [f for f in json.loads(body)["failures"] if f["container"] == container]
 
-    def eventually_is(self, name, container="app", seconds=10, **wanted):
+    def eventually_is(self, name, container="app", **wanted):
         """Exactly one failure of the container has these values; returns it."""
         def shown():
             found = self.of_pod(name, container)
@@ -49,7 +49,7 @@ class Ways(FaultStory):
             self.assertEqual(len(fitting), 1, f"{wanted} among {found}")
             return fitting[0]
 
-        return support.eventually(shown, f"{name}/{container} is {wanted}", seconds)
+        return support.wait_for(shown, f"{name}/{container} is {wanted}")
 
     def failures_of(self, cause):
         return self.agent.metrics().value("imagepull_failures_total", registry=REGISTRY, cause=cause) or 0
@@ -83,7 +83,7 @@ class Ways(FaultStory):
         self.pods.create_failing("opens-the-events-of-its-namespace")
         uid = self.pods.create(pod("sandbox"), waiting("ContainerCreating"))
         self.pods.record(pulled_event("sandbox", uid, NO_PAUSE, "FailedCreatePodSandBox", field_path=None))
-        self.eventually_is("sandbox", "", 15, kind="sandbox", image=PAUSE, cause="not_found", pod_uid=uid)
+        self.eventually_is("sandbox", "", kind="sandbox", image=PAUSE, cause="not_found", pod_uid=uid)
         self.pods.report("sandbox", running(), phase="Running")
         self.eventually_is("sandbox", "", state="recovered")
 
@@ -97,7 +97,7 @@ class Ways(FaultStory):
         uid = self.pods.create(value, waiting("ErrImagePull", "pull error"))
         self.pods.record(pulled_event("static-lab-node", static_uid, f'Failed to pull image "{IMAGE}": {NOT_FOUND}',
                                       count=3))
-        self.eventually_is("static-lab-node", seconds=15, cause="not_found", pod_uid=uid, attempts=3)
+        self.eventually_is("static-lab-node", cause="not_found", pod_uid=uid, attempts=3)
 
     # --- which reason ---
 

@@ -67,7 +67,7 @@ class Failure(Quiet):
     def test_the_first_failure_opens_the_events_of_its_namespace_alone(self):
         self.start()
         self.all_read()
-        support.eventually(lambda: self.watcher.source("events")["watches_open"] == 1, "the events are read", 15)
+        support.wait_for(lambda: self.watcher.source("events")["watches_open"] == 1, "the events are read")
         paths = {request["path"] for request in self.double.client().requests()}
         self.assertEqual(paths, {"/api/v1/pods", "/api/v1/namespaces/default/events"})
 

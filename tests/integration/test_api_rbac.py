@@ -14,7 +14,6 @@ from pods import Pods
 
 load_tests = side_by_side.load_tests
 
-EVENTS_PATIENCE = 15  # they are opened up to 10 s after the first failure
 
 
 class Role(unittest.TestCase):
@@ -66,17 +65,17 @@ class Role(unittest.TestCase):
         self.assertEqual(self.agent.failures()[("broken", "app")]["cause"], "unauthorized")
 
     def sees_events(self):
-        support.eventually(lambda: any("/events" in r["path"] and "watch" in r["query"] for r in self.requests()),
-                           "a watch of events", EVENTS_PATIENCE)
+        support.wait_for(lambda: any("/events" in r["path"] and "watch" in r["query"] for r in self.requests()),
+                         "a watch of events")
 
     def assert_nothing_was_refused(self):
         self.assertEqual({r["status"] for r in self.requests()}, {200})
 
     def assert_says(self, *words, component="pods", refusals=2):
         """One line that has the words, after any number of refusals."""
-        support.eventually(lambda: [r["status"] for r in self.requests()].count(403) >= refusals,
-                           f"{refusals} refusals", EVENTS_PATIENCE + 10)
-        support.eventually(lambda: self.watcher.up(component) == 0, f"{component} down")  # it is told a moment later
+        support.wait_for(lambda: [r["status"] for r in self.requests()].count(403) >= refusals,
+                         f"{refusals} refusals")
+        support.wait_for(lambda: self.watcher.up(component) == 0, f"{component} down")  # it is told a moment later
         lines = self.watcher.log_lines("level=warn", component=component)
         self.assertEqual(len(lines), 1, self.agent.log())
         for word in words:
@@ -135,7 +134,7 @@ class ApiWithoutEvents(Role):
         self.double.fault("no-streaming", times=0)
         self.start()
         self.sees_the_failure()
-        support.eventually(lambda: self.watcher.source()["watches_open"] == 1, "the watch after the list")
+        support.wait_for(lambda: self.watcher.source()["watches_open"] == 1, "the watch after the list")
         self.assertEqual([r["status"] for r in self.requests()], [422, 200, 200])
 
     def test_without_list_a_streaming_list_is_enough(self):

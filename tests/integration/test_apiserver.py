@@ -51,7 +51,7 @@ class Double(unittest.TestCase):
         if token:
             request.add_header("Authorization", "Bearer " + token)
         try:
-            with urllib.request.urlopen(request, context=context, timeout=10) as response:
+            with urllib.request.urlopen(request, context=context, timeout=120) as response:
                 return response.status, response.headers, response.read()
         except urllib.error.HTTPError as response:
             return response.code, response.headers, response.read()

@@ -14,7 +14,7 @@ import support
 def run(*flags, **environment):
     """(status, standard output, standard error) of the agent."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEPULL_") and k != "NODE_NAME"}
-    done = subprocess.run([support.agent_binary(), *flags], capture_output=True, text=True, timeout=10,
+    done = subprocess.run([support.agent_binary(), *flags], capture_output=True, text=True, timeout=120,
                           env={**env, **environment}, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout, done.stderr
 
@@ -101,7 +101,7 @@ class CheckConfig(unittest.TestCase):
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w") as full:
             done = subprocess.run([support.agent_binary(), "--check-config", "--kube.source=none"], stdout=full,
-                                  stderr=subprocess.PIPE, text=True, timeout=10)
+                                  stderr=subprocess.PIPE, text=True, timeout=120)
         self.assertEqual(done.returncode, 2)
         self.assertIn("standard output", done.stderr)
 
@@ -115,7 +115,7 @@ class LogFormat(unittest.TestCase):
         try:
             first = [agent.stderr.readline(), agent.stderr.readline()]
             agent.send_signal(signal.SIGTERM)
-            return first + agent.communicate(timeout=5)[1].splitlines()
+            return first + agent.communicate(timeout=120)[1].splitlines()
         finally:
             agent.kill()
             agent.wait()

@@ -16,7 +16,7 @@ NOBODY = 65534
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=5)
+        super().__init__("localhost", timeout=120)
         self._path = path
 
     def connect(self):
@@ -56,7 +56,7 @@ class OwnAgent:
             except OSError:
                 return False
 
-        support.eventually(answers, "the debug socket answers")
+        support.wait_for(answers, "the debug socket answers")
 
     def kill(self):
         self.process.kill()
@@ -65,7 +65,7 @@ class OwnAgent:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(timeout=5)
+        return self.process.wait(timeout=120)
 
 
 class DebugSocket(unittest.TestCase):
@@ -101,7 +101,7 @@ class DebugSocket(unittest.TestCase):
     def test_two_agents_do_not_share_it(self):
         self.start()
         second = OwnAgent("unix:" + self.path, self.folder)
-        self.assertEqual(second.process.wait(timeout=5), 2)
+        self.assertEqual(second.process.wait(timeout=120), 2)
         with open(second.log_path) as log:
             self.assertIn(f"somebody listens on '{self.path}' already", log.read())
         self.assertEqual(ask(self.path)[0], 200)
@@ -111,7 +111,7 @@ class DebugSocket(unittest.TestCase):
         self.start()
         os.chmod(os.path.dirname(self.path), 0o755)  # not its folder, the socket itself
         done = subprocess.run(["curl", "-sS", "--unix-socket", self.path, "http://localhost/debug/failures"],
-                              user=NOBODY, capture_output=True, text=True, timeout=10)
+                              user=NOBODY, capture_output=True, text=True, timeout=120)
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(done.stdout, "")
 
@@ -206,7 +206,7 @@ class Off(unittest.TestCase):
             links = {os.readlink(os.path.join(fds, fd)) for fd in os.listdir(fds)}
             return [inode for inode in inodes if f"socket:[{inode}]" in links]
 
-        support.eventually(lambda: len(listening()) == 1, "the scrape port alone is open")
+        support.wait_for(lambda: len(listening()) == 1, "the scrape port alone is open")
 
 
 if __name__ == "__main__":

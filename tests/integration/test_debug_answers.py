@@ -115,7 +115,7 @@ class Answers(FaultStory):
                              {("refused", "app"): False, ("missing", "app"): False, ("over", "app"): True,
                               ("nameless", "app"): False, ("begins", "fetch"): False, ("boxless", ""): False})
 
-        support.eventually(all_there, "all six are told")
+        support.wait_for(all_there, "all six are told")
 
     def test_it_says_what_is_promised(self):
         for check in (self.every_answer_has_its_keys_and_types, self.the_special_ones, self.one_pod):

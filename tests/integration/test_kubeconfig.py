@@ -70,14 +70,14 @@ class Kubeconfig(unittest.TestCase):
     def assert_warns_once(self, agent):
         """Returns the line."""
         agent.wait_listening()
-        support.eventually(lambda: self.assertIn("level=warn component=pods", agent.log()), "the failure is told")
+        support.wait_for(lambda: self.assertIn("level=warn component=pods", agent.log()), "the failure is told")
         lines = [line for line in agent.log().splitlines() if "level=warn component=pods" in line]
         self.assertEqual(len(lines), 1, lines)
         return lines[0]
 
     def assert_reads_pods(self, agent):
         agent.wait_ready()
-        support.eventually(lambda: self.assertIn(("web-0", "app"), agent.failures()), "the failing pod is shown")
+        support.wait_for(lambda: self.assertIn(("web-0", "app"), agent.failures()), "the failing pod is shown")
         self.assertEqual(agent.failures()[("web-0", "app")]["cause"], "unauthorized")
 
     def ca_data(self):
@@ -144,7 +144,7 @@ class Kubeconfig(unittest.TestCase):
         """The one line on standard error."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEPULL_") and k != "NODE_NAME"}
         done = subprocess.run([support.agent_binary(), "--web.listen-address=127.0.0.1:0", "--debug.listen-address=off",
-                               *flags], capture_output=True, text=True, timeout=10, env=env, stdin=subprocess.DEVNULL)
+                               *flags], capture_output=True, text=True, timeout=120, env=env, stdin=subprocess.DEVNULL)
         self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (2, "", 1), done.stderr)
         return done.stderr
 

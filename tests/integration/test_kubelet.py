@@ -112,7 +112,7 @@ def create_recorded_pods(lab):
     private = {"name": "app", "image": f"{hosts['private']}/lab/pause:1", "imagePullPolicy": "Always"}
     app = {"name": "app", "image": ok}
     pod("ok-pause", [{**app, "imagePullPolicy": "Always"}])
-    support.eventually(lambda: lab.api.get("pods", "ok-pause")["status"]["phase"] == "Running", "ok-pause runs")
+    support.wait_for(lambda: lab.api.get("pods", "ok-pause")["status"]["phase"] == "Running", "ok-pause runs")
     pod("unauth-nosecret", [private])
     pod("unauth-wrong", [private], imagePullSecrets=[{"name": "wrong-cred"}])
     pod("unauth-secret-missing", [private], imagePullSecrets=[{"name": "does-not-exist"}])
@@ -150,7 +150,7 @@ class AgainstTheRecording(unittest.TestCase):
             self.assertEqual(story.states[:states], recorded.states[:states], pod)
             self.assertEqual(story.events, recorded.events, pod)
 
-        support.eventually(same, f"{pod} tells the recorded story", 15)
+        support.wait_for(same, f"{pod} tells the recorded story")
 
     def test_failing_pods_tell_the_recorded_story(self):
         # creating, ErrImagePull, ImagePullBackOff with the cause, and both once more
@@ -185,10 +185,10 @@ class AgainstTheRecording(unittest.TestCase):
 
             with self.subTest(container=name):
                 self.assertGreaterEqual(len(recorded_states), 2)
-                support.eventually(same, f"{name} tells the recorded story", 15)
+                support.wait_for(same, f"{name} tells the recorded story")
 
     def test_events_have_the_recorded_fields(self):
-        support.eventually(lambda: bool(self.follower.story("unauth-wrong").fields), "an event", 10)
+        support.wait_for(lambda: bool(self.follower.story("unauth-wrong").fields), "an event")
         listed = json.loads(support.recording("events.list.json"))["items"]
         recorded = {frozenset(event) for event in listed}
         made = {frozenset(e) for e in self.lab.api.list("events")}
@@ -202,13 +202,13 @@ class AgainstTheRecording(unittest.TestCase):
         lab.api.create("pods", {"metadata": {"name": "repaired"}, "spec": {
             "nodeName": lab.node, "imagePullSecrets": [{"name": "repair"}],
             "containers": [{"name": "app", "image": f"{lab.private.host}/lab/pause:1", "imagePullPolicy": "Always"}]}})
-        support.eventually(lambda: any(s[0][1] == "ErrImagePull" for s in self.follower.story("repaired").states),
-                           "the wrong password fails", 10)
+        support.wait_for(lambda: any(s[0][1] == "ErrImagePull" for s in self.follower.story("repaired").states),
+                         "the wrong password fails")
         lab.api.update("secrets", pull_secret("repair", lab.private.host, "correct-horse"))
-        support.eventually(lambda: self.follower.story("repaired").states[-1] == [("app", "running", "")],
-                           "the pod runs", 15)
+        support.wait_for(lambda: self.follower.story("repaired").states[-1] == [("app", "running", "")],
+                         "the pod runs")
         lab.api.delete("pods", "repaired")
-        support.eventually(lambda: lab.api.get("pods", "repaired") is None, "the pod is gone", 10)
+        support.wait_for(lambda: lab.api.get("pods", "repaired") is None, "the pod is gone")
 
 
 class OldMessages(unittest.TestCase):
@@ -230,7 +230,7 @@ class OldMessages(unittest.TestCase):
                            'Failed to pull image "HOST/team/app:v1": rpc error: code = Unknown desc = RUNTIME-ERROR'),
                           follower.story("old").events)
 
-        support.eventually(told, "the old wording", 10)
+        support.wait_for(told, "the old wording")
 
 
 class OneByOne(unittest.TestCase):
@@ -248,13 +248,13 @@ class OneByOne(unittest.TestCase):
                     if (e["involvedObject"]["name"], e["reason"]) == (name, reason)]
 
         create("first", lab.endpoints["stalls"] + "/team/app:v1")
-        support.eventually(lambda: "layer-" in lab.containerd.ctr("content", "active"), "the first pull stands still")
+        support.wait_for(lambda: "layer-" in lab.containerd.ctr("content", "active"), "the first pull stands still")
         create("second", lab.open.image("lab/big", "1"))
         # As a kubelet does, it says so before the pull's turn comes.
-        support.eventually(lambda: messages("second", "Pulling") != [], "the second pod wants its image")
+        support.wait_for(lambda: messages("second", "Pulling") != [], "the second pod wants its image")
         self.assertNotIn("lab/big", lab.containerd.ctr("images", "ls", "-q"))
         lab.set_pace("stalls")
-        message, = support.eventually(lambda: messages("second", "Pulled") or False, "both are pulled")
+        message, = support.wait_for(lambda: messages("second", "Pulled") or False, "both are pulled")
         seconds = [float(number) / (1000 if unit == "ms" else 1)
                    for number, unit in re.findall(r"([\d.]+)(ms|s)\b", message)]
         self.assertRegex(message, r" in [\d.]+m?s \([\d.]+m?s including waiting\)\. Image size: \d+ bytes\.$")

@@ -72,7 +72,7 @@ class KubeletSource(unittest.TestCase):
             self.assertEqual(shown[("err503", "app")]["state"], "recovered")
             self.assertEqual(shown[("ratelimit", "app")]["state"], "gone")
 
-        support.eventually(seen, "one recovers, one is gone", 12)
+        support.wait_for(seen, "one recovers, one is gone")
         self.assertIn(agent.failures()[("net-dns", "app")]["state"], ("failing", "backing_off"))
 
     def test_a_refusal_is_said_once_with_what_to_do_and_state_is_kept(self):
@@ -82,16 +82,16 @@ class KubeletSource(unittest.TestCase):
             said = len(self.warnings(agent))
             answered = len(self.kubelet.requests)
             self.kubelet.refusal = status
-            support.eventually(lambda: self.assertEqual(self.up(agent), 0), f"{status} is told by the metric", 12)
-            support.eventually(lambda: self.assertGreaterEqual(
-                [s for _, _, s in self.kubelet.requests[answered:]].count(status), 3), "it is tried again", 20)
+            support.wait_for(lambda: self.assertEqual(self.up(agent), 0), f"{status} is told by the metric")
+            support.wait_for(lambda: self.assertGreaterEqual(
+                [s for _, _, s in self.kubelet.requests[answered:]].count(status), 3), "it is tried again")
             lines = self.warnings(agent)[said:]
             self.assertEqual(len(lines), 1, lines)
             self.assertIn(f"the kubelet answered {status}", lines[0])
             self.assertIn(word, lines[0])
             self.assertEqual(set(agent.failures()), before)
             self.kubelet.refusal = None
-            support.eventually(lambda: self.assertEqual(self.up(agent), 1), "it recovers", 30)
+            support.wait_for(lambda: self.assertEqual(self.up(agent), 1), "it recovers")
         self.assertEqual(agent.log().count("works again"), 2)
         reconnects = agent.metrics().value("imagepull_source_reconnects_total", source="pods", reason="refused")
         self.assertGreaterEqual(reconnects, 6)
@@ -100,14 +100,14 @@ class KubeletSource(unittest.TestCase):
         agent = self.start()
         self.kubelet.rotate_token()
         answered = len(self.kubelet.requests)
-        support.eventually(lambda: self.assertGreater(len(self.kubelet.requests), answered), "it asks again", 12)
+        support.wait_for(lambda: self.assertGreater(len(self.kubelet.requests), answered), "it asks again")
         self.assertEqual({s for _, _, s in self.kubelet.requests[answered:]}, {200})
         self.assertEqual(self.warnings(agent), [])
 
     def test_a_certificate_nobody_vouches_for_is_refused_unless_told_otherwise(self):
         url, token = f"--kube.kubelet-url={self.kubelet.url}", f"--kube.token-file={self.kubelet.token_file}"
         agent = self.start("--kube.source=kubelet", url, token, ready=False)
-        support.eventually(lambda: self.assertEqual(len(self.warnings(agent)), 1), "a warning", 12)
+        support.wait_for(lambda: self.assertEqual(len(self.warnings(agent)), 1), "a warning")
         self.assertIn("certificate", self.warnings(agent)[0])
         self.assertEqual(self.kubelet.requests, [], "no token goes to a stranger")
 

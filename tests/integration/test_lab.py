@@ -87,10 +87,10 @@ class Registries(unittest.TestCase):
             done.set()
 
         threading.Thread(target=pull, daemon=True).start()
-        support.eventually(lambda: bool(calls), "the pull has begun")
+        support.wait_for(lambda: bool(calls), "the pull has begun")
         self.assertFalse(done.wait(0.5))
         self.lab.set_pace("stalls")
-        self.assertTrue(done.wait(10))
+        self.assertTrue(done.wait(120))
 
     def test_a_layer_flows_as_fast_as_it_is_told_to(self):
         host = self.lab.endpoints["slow"]
@@ -108,7 +108,7 @@ class Registries(unittest.TestCase):
         with self.assertRaises(LabError):
             self.lab.set_pace("forbidden")
 
-    def fetch(self, host, path, seconds=10):
+    def fetch(self, host, path, seconds=120):
         connection = http.client.HTTPConnection(self.lab.address, int(host.rpartition(":")[2]), timeout=seconds)
         self.addCleanup(connection.close)
         connection.request("GET", path)
@@ -160,7 +160,7 @@ class Life(unittest.TestCase):
             self.assertEqual(glob.glob("/sys/fs/cgroup/*/" + lab["cgroup"]), [])
             self.assertFalse(os.path.exists(lab["directory"]))
 
-        support.eventually(gone, "nothing is left of the lab", 10)
+        support.wait_for(gone, "nothing is left of the lab")
 
     def test_two_side_by_side_and_nothing_is_left_of_either(self):
         (killed, first), (ended, second) = self.up(), self.up()
@@ -168,7 +168,7 @@ class Life(unittest.TestCase):
         self.assertTrue(processes_that_name(first["directory"]))
         killed.send_signal(signal.SIGKILL)
         ended.send_signal(signal.SIGTERM)
-        self.assertEqual(ended.wait(10), 0)
+        self.assertEqual(ended.wait(120), 0)
         self.assert_gone(first)
         self.assert_gone(second)
 

@@ -29,7 +29,7 @@ SERIES_AT_WORST = 1500
 
 def fetch(address, path="/metrics", method="GET", **headers):
     """(status, headers, body) of one request."""
-    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection = http.client.HTTPConnection(*address, timeout=120)
     try:
         connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
         response = connection.getresponse()
@@ -116,7 +116,7 @@ class Scraped(unittest.TestCase):
             self.assertEqual(self.prometheus.targets(), {job: ("up", "") for job in (
                 "openmetrics", "text", "golden-openmetrics", "golden-text")})
 
-        support.eventually(up, "all targets are up")
+        support.wait_for(up, "all targets are up")
 
     def held(self, accept):
         """What the agent says now, without what changes all the time."""
@@ -134,7 +134,7 @@ class Scraped(unittest.TestCase):
             names = {dict(labels)["__name__"] for labels in stored}
             self.assertEqual([name for name in names if name.endswith("_created")], [])
 
-        support.eventually(same, f"job {job} holds what the agent holds", 20)
+        support.wait_for(same, f"job {job} holds what the agent holds")
 
     def test_openmetrics_comes_back(self):
         self.assert_up()
@@ -150,7 +150,7 @@ class Scraped(unittest.TestCase):
             told = {(dict(labels)["pod"], dict(labels)["cause"]) for labels in found}
             self.assertEqual(told, {("web-0", "unauthorized"), ("web-1", "network")})
 
-        support.eventually(told, "both pods and their causes")
+        support.wait_for(told, "both pods and their causes")
 
     def test_a_sample_of_everything_is_accepted(self):
         self.assert_up()
@@ -166,7 +166,7 @@ class Scraped(unittest.TestCase):
             self.assertEqual([(labels["cause"], exemplar, time) for labels, exemplar, time in found],
                              [("unauthorized", {"pod": "web-0", "namespace": "default"}, 1795300769.0)])
 
-        support.eventually(stored, "the golden page's exemplar")
+        support.wait_for(stored, "the golden page's exemplar")
 
 
 class Exemplars(unittest.TestCase):
@@ -210,7 +210,7 @@ class Exemplars(unittest.TestCase):
         return {s.labels["registry"]: s.exemplar for s in samples}
 
     def shown(self):
-        exemplars = support.eventually(lambda: len(self.counted()) == 3 and self.counted(), "three failures")
+        exemplars = support.wait_for(lambda: len(self.counted()) == 3 and self.counted(), "three failures")
         self.assertIsNone(exemplars.pop(self.LONGER[2]))
         return exemplars
 
@@ -240,7 +240,7 @@ class Exemplars(unittest.TestCase):
                 self.assertAlmostEqual(when, float(shown[labels["registry"]].timestamp), delta=0.0011)  # it keeps ms
             self.assertEqual(prometheus.targets(), {"agent": ("up", "")})
 
-        support.eventually(stored, "both exemplars are stored", 20)
+        support.wait_for(stored, "both exemplars are stored")
 
 
 class Formats(unittest.TestCase):
@@ -320,7 +320,7 @@ class Hostile(unittest.TestCase):
         def seen():
             self.assertGreater(self.agent.metrics().value("imagepull_container_blocked_left_out"), 1000)
 
-        support.eventually(seen, "the agent has seen them", 20)
+        support.wait_for(seen, "the agent has seen them")
         text = fetch(self.agent.web)[2]
         checked = subprocess.run([require("promtool", "prometheus"), "check", "metrics"], input=text, capture_output=True)
         self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, b""))
@@ -339,7 +339,7 @@ class Hostile(unittest.TestCase):
         prometheus = Prometheus(folder.path, {"hostile": (at(self.agent.web), [])})
         self.addCleanup(prometheus.stop)
         prometheus.wait_ready()
-        support.eventually(lambda: self.assertEqual(prometheus.targets(), {"hostile": ("up", "")}), "it is up")
+        support.wait_for(lambda: self.assertEqual(prometheus.targets(), {"hostile": ("up", "")}), "it is up")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from endpoints import BEHAVIOURS
 load_tests = runtimes.on_each_runtime
 
 # A registry behind a firewall takes the runtime 30 s to notice, a TLS handshake 10 s.
-PATIENCE = 45
 VERSIONS = {"bookworm": "1.6.", "trixie": "1.7.", "sid": "2."}
 # These work, each in its way.
 WORKING_ENDPOINTS = {"slow", "shares-layer", "stalls"}
@@ -38,7 +37,7 @@ class Failures(runtimes.OnARuntime):
                 self.assertIsNone(problem, f"{case.pod} ({case.story}): {problem}")
 
             with self.subTest(pod=case.pod):
-                support.eventually(right, case.pod, PATIENCE)
+                support.wait_for(right, case.pod)
                 info, = self.agent.metrics().find("imagepull_container_blocked_info", pod=case.pod)
                 self.assertEqual(info.labels["cause"], case.cause)
 

@@ -2,6 +2,7 @@
 """How long good pulls take and how big they are: the agent beside the registry, the runtime and the kubelet."""
 
 import re
+import time
 import unittest
 
 import runtimes
@@ -15,7 +16,7 @@ load_tests = runtimes.on_each_runtime
 # While a container waits the runtime is asked after 1 s at first, every 5 s at the latest. What comes and is
 # gone between two looks cannot be seen, so every pull here lasts longer, or queues behind one that does.
 LOOK = 5
-SLOW_BYTES_A_SECOND = 4 << 20
+SLOW_BYTES_A_SECOND = 1 << 20
 _TOOK = re.compile(r'^Successfully pulled image "[^"]*" in [\d.]+m?s \(([\d.]+)(m?s) including waiting\)')
 
 
@@ -39,9 +40,10 @@ class GoodPulls(runtimes.OnARuntime):
             runtime.close()
 
     def eventually_told(self, name, registry, number):
-        support.eventually(lambda: self.told(name, registry) == number, f"{name} of {registry} is {number}", LOOK + 5)
+        support.wait_for(lambda: self.told(name, registry) == number, f"{name} of {registry} is {number}")
 
     def test_durations_and_sizes_are_what_the_others_say(self):
+        began = time.monotonic()
         slow, works = self.lab.endpoints["slow"], self.lab.open
         self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("slow", slow + "/team/app:v1")
@@ -50,13 +52,15 @@ class GoodPulls(runtimes.OnARuntime):
         for pod, image in queued.items():
             self.create(pod, image)
         self.eventually_told("in_progress", works.host, 2)
-        self.eventually_runs("slow", *queued, seconds=30)
+        self.eventually_runs("slow", *queued)
 
         self.eventually_told("duration_seconds_count", slow, 1)
         self.eventually_told("duration_seconds_count", works.host, 2)
         for registry, pods in ((slow, ["slow"]), (works.host, list(queued))):
             kubelet = sum(map(self.kubelet_seconds, pods))
-            self.assertAlmostEqual(self.told("duration_seconds_sum", registry), kubelet, delta=len(pods) * (LOOK + 0.5))
+            # The agent sees begin and end only when it asks. The whole test is the longest that a pull can have taken.
+            self.assertGreater(self.told("duration_seconds_sum", registry), kubelet - len(pods) * 2 * LOOK)
+            self.assertLess(self.told("duration_seconds_sum", registry), len(pods) * (time.monotonic() - began))
             self.assertEqual(self.told("in_progress", registry), 0)
         self.assertGreaterEqual(self.kubelet_seconds("slow"), SLOW_LAYER_BYTES / SLOW_BYTES_A_SECOND - 1)
 
@@ -81,11 +85,11 @@ class GoodPulls(runtimes.OnARuntime):
 class LateTag(runtimes.OnARuntime):
     def test_the_time_in_back_off_is_the_incidents(self):
         self.create("late", self.lab.open.image("lab/late", "1"))
-        self.eventually_shown("late", 10, cause="not_found")
+        self.eventually_shown("late", cause="not_found")
         with open(self.lab.path("pause"), "rb") as program:
             self.lab.open.push(marked_image(program.read(), "late"), "lab/late", "1")
-        self.eventually_runs("late", seconds=20)
-        self.eventually_shown("late", LOOK + 5, state="recovered")
+        self.eventually_runs("late")
+        self.eventually_shown("late", state="recovered")
         metrics = self.agent.metrics()
         self.assertEqual(metrics.value("imagepull_recovery_seconds_count", cause="not_found"), 1)
         # When the last of several tries began, nobody tells.

@@ -47,7 +47,7 @@ class Terminal:
             self.shown += piece.decode().replace("\r\n", "\n")
 
     def wait(self):
-        status = self.process.wait(timeout=10)
+        status = self.process.wait(timeout=120)
         self.read()
         return status
 
@@ -68,7 +68,7 @@ class Status(FaultStory):
         return [support.agent_binary(), "status", f"--debug.listen-address={self.address}", *flags]
 
     def status(self, *flags):
-        done = subprocess.run(self.argv(*flags), capture_output=True, text=True, timeout=10,
+        done = subprocess.run(self.argv(*flags), capture_output=True, text=True, timeout=120,
                               stdin=subprocess.DEVNULL)
         return done.returncode, done.stdout, done.stderr
 
@@ -101,13 +101,13 @@ class Status(FaultStory):
         opened = [event for event in heard("missing") if event["effect"] == "opened"]
         self.assertEqual([(e["source"], e["kind"], e["namespace"]) for e in opened], [("pods", "pod", "default")])
         self.pods.report("missing", running(), phase="Running")
-        support.eventually(lambda: self.assertIn("ended", [e["effect"] for e in heard("missing")]), "its end is heard")
+        support.wait_for(lambda: self.assertIn("ended", [e["effect"] for e in heard("missing")]), "its end is heard")
         self.assertNotIn("ended", [event["effect"] for event in heard("refused")])
 
     def test_it_is_0_when_all_is_repaired(self):
         for name in ("refused", "missing"):
             self.pods.report(name, running(), phase="Running")
-        support.eventually(lambda: self.assertEqual(self.status()[0], 0), "nothing is blocked")
+        support.wait_for(lambda: self.assertEqual(self.status()[0], 0), "nothing is blocked")
         self.assertIn("nothing is blocked", self.status()[1])
         self.assertIn("2 recovered", self.status()[1])
 
@@ -128,17 +128,17 @@ class Status(FaultStory):
 
     def test_watching(self):
         terminal = Terminal(self, self.argv("--watch"), 80)
-        support.eventually(lambda: "2 containers blocked" in terminal.read(), "the first table")
+        support.wait_for(lambda: "2 containers blocked" in terminal.read(), "the first table")
         self.pods.create_failing("third")
-        support.eventually(lambda: "3 containers blocked" in terminal.read(), "a table with the new failure")
+        support.wait_for(lambda: "3 containers blocked" in terminal.read(), "a table with the new failure")
         self.assertGreaterEqual(terminal.shown.count(CLEAR), 2)
         terminal.process.send_signal(signal.SIGINT)
         self.assertEqual(terminal.wait(), -signal.SIGINT)
 
     def test_colours_and_the_screen_are_two_things(self):
         plain = Terminal(self, self.argv("--watch"), 80, NO_COLOR="1")
-        support.eventually(lambda: CLEAR in plain.read() and "2 containers blocked" in plain.shown,
-                           "a table on an empty screen")
+        support.wait_for(lambda: CLEAR in plain.read() and "2 containers blocked" in plain.shown,
+                         "a table on an empty screen")
         self.assertNotRegex(plain.shown, COLOUR)
         unset = Terminal(self, self.argv(), 80, NO_COLOR="")  # no-color.org: not an empty string
         unset.wait()
@@ -146,9 +146,9 @@ class Status(FaultStory):
 
     def test_watching_an_agent_that_goes_away(self):
         terminal = Terminal(self, self.argv("--watch"), 80)
-        support.eventually(lambda: "2 containers blocked" in terminal.read(), "the first table")
+        support.wait_for(lambda: "2 containers blocked" in terminal.read(), "the first table")
         self.agent.stop()
-        support.eventually(lambda: "cannot connect to the agent at" in terminal.read(), "it says that the agent is gone")
+        support.wait_for(lambda: "cannot connect to the agent at" in terminal.read(), "it says that the agent is gone")
         self.assertIsNone(terminal.process.poll())
 
     def test_no_agent_is_2(self):
@@ -166,8 +166,8 @@ class NotYet(FaultStory):
         self.addCleanup(self.double.start)
         self.begin()
         self.agent.wait_listening()
-        support.eventually(lambda: self.assertEqual(self.watcher.source()["state"], "down"), "pods are not read")
-        done = subprocess.run([support.agent_binary(), "status"], capture_output=True, text=True, timeout=10,
+        support.wait_for(lambda: self.assertEqual(self.watcher.source()["state"], "down"), "pods are not read")
+        done = subprocess.run([support.agent_binary(), "status"], capture_output=True, text=True, timeout=120,
                               env={**os.environ,
                                    "IMAGEPULL_DEBUG_LISTEN_ADDRESS": f"127.0.0.1:{self.agent.debug[1]}"})
         self.assertEqual(done.returncode, 2)

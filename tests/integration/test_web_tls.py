@@ -59,7 +59,7 @@ class Guarded(unittest.TestCase):
 
     def start(self, text):
         agent = support.start_agent(self, ["--kube.source=none", NOBODY, f"--web.config.file={self.write(text)}"])
-        support.eventually(lambda: self.answers(agent), "it listens")  # the debug listener is the last to come
+        support.wait_for(lambda: self.answers(agent), "it listens")  # the debug listener is the last to come
         return agent
 
     @staticmethod
@@ -97,7 +97,7 @@ class Guarded(unittest.TestCase):
         agent = self.start(self.tls())
         before = agent.cpu_seconds()
         with contextlib.ExitStack() as clients:
-            stuck = [clients.enter_context(socket.create_connection(agent.web, timeout=30)) for _ in range(3)]
+            stuck = [clients.enter_context(socket.create_connection(agent.web, timeout=120)) for _ in range(3)]
             for client, words in zip(stuck, (b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n")):
                 client.sendall(words)
             self.assertEqual(self.curl(agent), (0, 200), "others are served meanwhile")
@@ -185,7 +185,7 @@ class Guarded(unittest.TestCase):
         self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
         with concurrent.futures.ThreadPoolExecutor(40) as pool:
             wrong = [pool.submit(self.curl, agent, "--user", f"prom:{n}", scheme="http") for n in range(40)]
-            support.eventually(lambda: any(w.done() for w in wrong), "the first one is checked", 20)
+            support.wait_for(lambda: any(w.done() for w in wrong), "the first one is checked")
             waiting = sum(not w.done() for w in wrong)
             self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
             self.assertGreater(waiting, 1)
@@ -196,12 +196,12 @@ class Guarded(unittest.TestCase):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
         with concurrent.futures.ThreadPoolExecutor(20) as pool:
             wrong = [pool.submit(self.curl, agent, "--user", f"prom:{n}", scheme="http") for n in range(20)]
-            support.eventually(lambda: any(w.done() for w in wrong), "the first one is checked", 20)
-            status, seconds = agent.stop()
+            support.wait_for(lambda: any(w.done() for w in wrong), "the first one is checked")
+            status, _ = agent.stop()
             self.assertEqual(status, 0, agent.log())
-            self.assertLess(seconds, 2)
-            for each in wrong:
-                self.assertNotEqual(each.result()[1], 200)
+            answers = [each.result()[1] for each in wrong]
+            self.assertNotIn(200, answers)
+            self.assertLess(answers.count(401), len(answers), "it checks the waiting passwords before it ends")
 
     def test_headers(self):
         agent = self.start("http_server_config:\n  headers:\n    Strict-Transport-Security: max-age=3600\n"
@@ -214,7 +214,7 @@ class Guarded(unittest.TestCase):
     # --- changes ---
 
     def served_certificate(self, agent):
-        return ssl.get_server_certificate(agent.web, timeout=5)
+        return ssl.get_server_certificate(agent.web, timeout=120)
 
     def test_a_changed_certificate_is_used_without_a_restart(self):
         agent = self.start(self.tls())
@@ -222,7 +222,7 @@ class Guarded(unittest.TestCase):
         new = make_server_certificate(self.folder, "new-server", self.ca, ["IP:127.0.0.1"])
         for source, target in zip(new, self.server):
             os.rename(source, target)
-        after = support.eventually(lambda: self.served_certificate(agent), "a certificate")
+        after = support.wait_for(lambda: self.served_certificate(agent), "a certificate")
         self.assertNotEqual(after, before)
         with open(self.server[0]) as wanted:
             self.assertEqual(after.strip(), wanted.read().strip())
@@ -286,14 +286,22 @@ class Guarded(unittest.TestCase):
             self.assertNotIn("HTTP status", targets["wrong-certificate"][1])  # it does not come so far
             self.assertEqual(prometheus.query('count(imagepull_exporter_build_info{job="right"})'), {frozenset(): 1})
 
-        support.eventually(told, "only the right one is up", 20)
-        began = time.monotonic()
+        support.wait_for(told, "only the right one is up")
+        scrapes = self.scrapes(prometheus)
         new = make_server_certificate(self.folder, "newer-server", self.ca, ["IP:127.0.0.1"])
         for source, target in zip(new, self.server):
             os.rename(source, target)
-        while time.monotonic() - began < 2:  # some scrapes after the change
-            support.eventually(told, "still up with another certificate", 20)
-            time.sleep(0.25)
+
+
+        def scraped_again():
+            told()
+            return self.scrapes(prometheus) >= scrapes + 4
+
+        support.wait_for(scraped_again, "four scrapes with the new certificate")
+
+    @staticmethod
+    def scrapes(prometheus):
+        return sum(prometheus.query('count_over_time(up{job="right"}[1h])').values())
 
 
 class BadFiles(unittest.TestCase):
@@ -308,7 +316,7 @@ class BadFiles(unittest.TestCase):
                 out.write(text)
         done = subprocess.run([support.agent_binary(), "--kube.source=none", "--web.listen-address=127.0.0.1:0",
                                "--debug.listen-address=off", NOBODY, f"--web.config.file={path}"],
-                              capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+                              capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
         self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         for word in ("--web.config.file", path, *words):

@@ -58,7 +58,7 @@ class Agent:
 
     def get(self, path, address=None, method="GET", body=None):
         """(status, body) of one request to the listener for people, or to `address`."""
-        connection = http.client.HTTPConnection(*(address or self.debug), timeout=5)
+        connection = http.client.HTTPConnection(*(address or self.debug), timeout=120)
         try:
             connection.request(method, path, body)
             response = connection.getresponse()
@@ -73,10 +73,10 @@ class Agent:
         except OSError:
             return False
 
-    def wait_ready(self, seconds=10):
+    def wait_ready(self, seconds=120):
         self._process.wait_until(self.ready, "/-/ready", seconds)
 
-    def wait_listening(self, seconds=10):
+    def wait_listening(self, seconds=120):
         def listening():
             try:
                 return self.get("/-/healthy", self.web)[0]
@@ -114,7 +114,7 @@ class Agent:
         self._process.check()
 
     def stop(self):
-        """SIGTERM; returns (exit status, seconds it took). Insists after five seconds."""
+        """SIGTERM; returns (exit status, seconds it took). Kills it after a minute."""
         started = time.monotonic()
-        status = self._process.stop(seconds=5)
+        status = self._process.stop(seconds=60)
         return status, time.monotonic() - started

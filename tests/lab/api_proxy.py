@@ -73,7 +73,7 @@ class Proxy:
         """The connections that are open now are dead from here on; new ones work. They must be idle."""
         with self._lock:
             for client, _ in self._pairs:
-                wait_for(lambda: all_is_acknowledged(client), "an idle connection through the proxy", 5)
+                wait_for(lambda: all_is_acknowledged(client), "an idle connection through the proxy")
                 drop_everything(client)
             self._dead += [each for pair in self._pairs for each in pair]
             self._pairs = []

@@ -55,7 +55,7 @@ class CriDouble:
 
     def _end(self):
         try:
-            self._child.wait(5)
+            self._child.wait(60)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()

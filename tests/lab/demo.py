@@ -22,8 +22,8 @@ from lab import Ended, Lab, end_on_signals
 from procs import LabError
 
 SPEED = 30  # the kubelet's back-off of 10 s to 5 min becomes 0.3 s to 10 s
-SHOW_SECONDS = 45  # the pod behind the firewall takes 30 s to fail
-RECOVER_SECONDS = 20
+SHOW_SECONDS = 180  # the pod behind the firewall takes 30 s to fail
+RECOVER_SECONDS = 180
 LINES_OF_EACH_METRIC = 5
 GAUGE, COUNTER = "imagepull_blocked_containers", "imagepull_failures_total"
 

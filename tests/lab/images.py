@@ -111,7 +111,7 @@ class Pusher:
         self._call("PUT", f"/v2/{repository}/manifests/{tag}", image.manifest, MANIFEST_TYPE, expect=201)
 
     def _call(self, method, target, body=b"", content_type=None, expect=None):
-        connection = http.client.HTTPConnection(self.address, timeout=10)
+        connection = http.client.HTTPConnection(self.address, timeout=120)
         try:
             headers = dict(self.headers)
             if content_type:

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 120
 
 
 def remove_cgroups(name):
@@ -35,7 +35,7 @@ def main():
         signal.signal(number, signal.SIG_IGN)
     keep = "keep" in sys.stdin.read()
 
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not remove_cgroups(cgroup) and time.monotonic() < deadline:
         time.sleep(0.05)
     while remove and not keep and os.path.exists(folder) and time.monotonic() < deadline:

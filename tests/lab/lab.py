@@ -109,7 +109,7 @@ class Lab:
         self._parts = []
         if self._keeper:
             self._keeper.stdin.close()
-            self._keeper.wait(20)
+            self._keeper.wait(150)
             self._keeper = None
 
     def keep_directory(self):
@@ -159,7 +159,7 @@ class Lab:
     def set_pace(self, endpoint, rate=None):
         """How fast it sends its layer from now on: bytes a second, 0 for silence, None for no limit."""
         query = "" if rate is None else f"?rate={rate}"
-        connection = http.client.HTTPConnection(self.address, self.endpoints[endpoint].rpartition(":")[2], timeout=10)
+        connection = http.client.HTTPConnection(self.address, self.endpoints[endpoint].rpartition(":")[2], timeout=120)
         try:
             connection.request("GET", "/lab/pace" + query)
             if connection.getresponse().status != 200:

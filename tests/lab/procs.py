@@ -28,7 +28,7 @@ def require(program, package, path=None):
     return path
 
 
-def wait_for(condition, what, seconds, interval=0.02):
+def wait_for(condition, what, seconds=120, interval=0.02):
     """Call `condition` until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while True:
@@ -101,7 +101,7 @@ class Process:
         with open(self.log_path, errors="replace") as log:
             return "".join(log.readlines()[-lines:])
 
-    def wait_until(self, condition, what, seconds=10):
+    def wait_until(self, condition, what, seconds=120):
         """Wait for `condition` and for the child's life at once."""
 
         def alive_and_ready():
@@ -118,7 +118,7 @@ class Process:
         if self.ended() is None:
             os.kill(self._child.pid, number)
 
-    def stop(self, seconds=3.0):
+    def stop(self, seconds=10.0):
         """Ask it to end, then insist. Its process group goes with it. Returns the exit status."""
         self.signal(signal.SIGTERM)
         try:

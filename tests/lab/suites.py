@@ -14,7 +14,7 @@ import tempfile
 
 from procs import LabError, clean_environment, require
 
-PATIENCE_SECONDS = 180
+TIMEOUT_SECONDS = 600
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -91,7 +91,7 @@ def _run(argv, what, cwd=None):
     # The proxies of the machine, unlike everywhere else: apt may need them to reach the mirror.
     proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
     done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=PATIENCE_SECONDS, env=clean_environment(LC_ALL="C", **proxies))
+                          text=True, timeout=TIMEOUT_SECONDS, env=clean_environment(LC_ALL="C", **proxies))
     # apt-get update ends with 0 when it could not reach the mirror, and says so.
     failed = done.returncode != 0 or any(line.startswith("W: Failed to fetch") for line in done.stdout.splitlines())
     if failed:

@@ -55,7 +55,7 @@ class Server:
 
     def stop(self):
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=120)
         self._process.stdout.close()
 
 

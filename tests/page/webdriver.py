@@ -45,7 +45,7 @@ class Browser:
         raise BrowserError("chromium-driver ended before it listened")
 
     def _ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None,
                                {"Content-Type": "application/json"})
@@ -78,7 +78,7 @@ class Browser:
         """What the page's own JavaScript makes of `script`, a function's body."""
         return self._call("POST", "execute/sync", {"script": script, "args": list(arguments)})
 
-    def until(self, script, seconds=15):
+    def until(self, script, seconds=120):
         """Wait for a true answer and return it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -112,5 +112,5 @@ class Browser:
             pass  # it ends with its driver
         finally:
             self._process.kill()  # unshare passes over SIGTERM; its namespace goes with it
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=120)
             self._process.stdout.close()
