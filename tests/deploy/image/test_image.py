@@ -136,8 +136,8 @@ class Image(unittest.TestCase):
 
         started = Started(lab, image, os.path.join(self.folder, "node"))
         self.addCleanup(started.stop)
-        support.eventually(started.ready, "/-/ready", 20)
-        support.eventually(lambda: started.failure("mailer")["cause"] == "registry_error", "the failure", 20)
+        support.wait_for(started.ready, "/-/ready")
+        support.wait_for(lambda: started.failure("mailer")["cause"] == "registry_error", "the failure")
         # Runs the program inside the container, like kubectl exec.
         self.assertIn("mailer", started.status())
         with open(f"/proc/{started.pid()}/status") as status:
@@ -149,7 +149,7 @@ class Image(unittest.TestCase):
         # The socket of a killed agent does not stop the next one from starting.
         started.stop("SIGKILL")
         started.start()
-        support.eventually(started.ready, "/-/ready of the next one", 20)
+        support.wait_for(started.ready, "/-/ready of the next one")
         self.assertEqual(started.failure("mailer")["pod"], "mailer")
 
 
@@ -200,7 +200,7 @@ class Started:
     def stop(self, signal="SIGTERM"):
         if self.name:
             self.lab.containerd.ctr("task", "kill", "--signal", signal, self.name)
-            support.eventually(lambda: "RUNNING" not in self._task(), "its end", 5)
+            support.wait_for(lambda: "RUNNING" not in self._task(), "its end")
             self.lab.containerd.ctr("task", "delete", self.name)
             self.lab.containerd.ctr("container", "delete", self.name)
             self.name = None
