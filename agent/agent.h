@@ -16,8 +16,8 @@ struct config;
 int agent_new(const struct config *config, struct agent **ret, struct err *err);
 
 /*
- * Reads and checks what agent_new() would, but opens no port and contacts
- * nobody. Returns 0, or the error that agent_new() would return.
+ * Reads and checks the same files and settings as agent_new(), but opens no port
+ * and makes no connection. Returns 0, or the error that agent_new() would return.
  */
 int agent_check(const struct config *config, struct err *err);
 

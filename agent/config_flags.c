@@ -28,8 +28,8 @@ static const struct flag flags[] = {
       SETTING(node_name) },
     { .name = "--check-config",
       .group = GENERAL,
-      .help = "Check all flags and files, print the settings and exit. Opens no port and contacts "
-              "nobody. The exit status is 0, or 2 if something is wrong.",
+      .help = "Check all flags and files, print the settings and exit. Opens no port and makes no "
+              "connection. The exit status is 0, or 2 if something is wrong.",
       .kind = FLAG_SWITCH,
       SETTING(check_only) },
     { .name = "--version",

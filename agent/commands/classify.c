@@ -64,8 +64,8 @@ const struct command classify_flags = {
     .name = "classify",
     .summary = "Tells for each message in FILE, or on standard input, why the image cannot be "
                "pulled.",
-    .notes = "A message is an event's or a pod's, or a line from the log of the kubelet or the "
-             "runtime. Needs no cluster.\n"
+    .notes = "A message is the text of an event or of a pod's status, or a log line of the kubelet "
+             "or the runtime. Needs no cluster.\n"
              "Exit status: 0, 1 if the output cannot be written, 2 for a bad flag or file.",
     .operand = "FILE",
     .operand_offset = offsetof(struct settings, path),

@@ -39,4 +39,4 @@ int classify_json_line(struct classify_json *json, struct buf *out, const struct
  * "chain" has the wrappers that were removed, outermost first; "terminal" is the error inside.
  * Returns 0, -ENOMEM, or -E2BIG if `out` is too small. Any thread.
  */
-int classify_json_explain(struct buf *out, struct str message, struct err *err);
+int classify_json_explain(struct buf *out, struct str text, struct err *err);

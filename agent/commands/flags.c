@@ -41,7 +41,7 @@ const char *flag_text(const struct flag *flag, const void *settings)
     return *value_of(flag, settings);
 }
 
-/* The pointer itself tells: values are stored as they were found, without a copy. */
+/* flags_read() stores values without a copy, so the pointer shows where a value is from. */
 const char *flag_origin(const struct flag *flag, const void *settings)
 {
     const char *value = *value_of(flag, settings);
@@ -74,7 +74,7 @@ int flag_refuse(struct err *err, const char *name, const char *value, const char
     return err_set(err, -EINVAL, "%s is '%s'; it must be %s", name, shown(value, text), allowed);
 }
 
-/* Takes the next choice off the front of "a|b|c". False at the end. */
+/* Removes the first choice from "a|b|c". False if none is left. */
 static bool next_choice(const char **choices, struct str *ret)
 {
     const char *from = *choices;
@@ -105,7 +105,7 @@ static int check_choice(const struct flag *flag, const char *name, const char *v
     return flag_refuse(err, name, value, allowed);
 }
 
-/* `name` is the flag's or its environment variable's. */
+/* `name` for messages: of the flag or of its environment variable. */
 static int check_value(const struct flag *flag, const char *name, const char *value,
                        struct err *err)
 {
@@ -247,7 +247,7 @@ static int read_words(const struct command *command, int argc, char **argv, void
     return r;
 }
 
-/* For what the command line did not set. Each variable is checked, also where the flag wins. */
+/* Used if the flag is not given. The variable is checked in any case. */
 static int read_environment(const struct flag *flag, void *settings, struct err *err)
 {
     const char *value = flag->env ? getenv(flag->env) : NULL;

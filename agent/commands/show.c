@@ -13,7 +13,7 @@ void show_plain(struct buf *out, struct str text)
         const size_t length = utf8_length(text);
         const char byte = text.at[0];
 
-        buf_add_byte(out, byte >= 0x20 && byte < 0x7f ? byte : '?');
+        buf_add_byte(out, (char)(byte >= 0x20 && byte < 0x7f ? byte : '?'));
         text = str_skip(text, length ? length : 1);
     }
 }

@@ -37,11 +37,11 @@ struct settings {
 struct output {
     bool json;
     bool watch;
-    bool clears; /* the screen before each table */
+    bool clears; /* clear the screen before each table */
     struct status_options options;
 };
 
-/* All causes as choices, "a|b|c": the table's rows without the first separator. */
+/* "|a|b|c" with all causes; the choices begin at the second byte. */
 #define X(name, text) "|" text
 static const char causes[] = CAUSE_TABLE(X);
 #undef X
@@ -110,7 +110,7 @@ static PRINTF_LIKE(1, 2) int refuse(const char *format, ...)
     return EXIT_ERROR;
 }
 
-/* The window may change its size between two tables. */
+/* The user may resize the window between two tables. */
 static void read_terminal(struct output *output)
 {
     const struct terminal_size size = terminal_size();
