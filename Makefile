@@ -137,8 +137,8 @@ check-binary: $(binary)
 	$(Q)scripts/check-cri-methods $(binary)
 check-docs: $(binary)
 	$(Q)scripts/check-docs $(binary)
-check-install: $(BUILD)/has-check
-	$(Q)$(MAKE) --no-print-directory install DESTDIR= PREFIX=$(abspath $(BUILD))/installed >/dev/null
+check-install: $(BUILD)/has-check $(binary) docs
+	$(call install_files,$(abspath $(BUILD))/installed,$(abspath $(BUILD))/installed)
 	$(Q)scripts/check-install $(BUILD)/installed
 check-layers: $(archive) $(call object,agent/main.c)
 	$(Q)scripts/check-layers $(BUILD)
@@ -272,8 +272,6 @@ bench: $(call program,$(benches)) $(binary)
 write_docs := $(BUILD)/tools/docs/write_docs
 man        := $(BUILD)/docs/imagepull-exporter.8
 completion := $(addprefix $(BUILD)/docs/completion.,bash zsh fish)
-sharedir   := $(PREFIX)/share
-unitdir    := $(PREFIX)/lib/systemd/system
 
 $(write_docs): $(call object,$(tools)) $(archive)
 	@echo "  LD    $@"
@@ -292,14 +290,19 @@ $(BUILD)/docs/completion.%: $(write_docs)
 .PHONY: docs
 docs: $(man) $(completion)
 
+# $(call install_files,FOLDER,PREFIX): installs into FOLDER what will be used at PREFIX. PREFIX is FOLDER without DESTDIR.
+define install_files
+install -D -m 0755 $(binary) $(1)/bin/imagepull-exporter
+install -D -m 0644 $(man) $(1)/share/man/man8/imagepull-exporter.8
+install -D -m 0644 $(BUILD)/docs/completion.bash $(1)/share/bash-completion/completions/imagepull-exporter
+install -D -m 0644 $(BUILD)/docs/completion.zsh $(1)/share/zsh/site-functions/_imagepull-exporter
+install -D -m 0644 $(BUILD)/docs/completion.fish $(1)/share/fish/vendor_completions.d/imagepull-exporter.fish
+install -d $(1)/lib/systemd/system
+sed 's|/usr/bin/|$(2)/bin/|' deploy/systemd/imagepull-exporter.service >$(1)/lib/systemd/system/imagepull-exporter.service
+endef
+
 install: $(binary) docs
-	install -D -m 0755 $(binary) $(DESTDIR)$(PREFIX)/bin/imagepull-exporter
-	install -D -m 0644 $(man) $(DESTDIR)$(sharedir)/man/man8/imagepull-exporter.8
-	install -D -m 0644 $(BUILD)/docs/completion.bash $(DESTDIR)$(sharedir)/bash-completion/completions/imagepull-exporter
-	install -D -m 0644 $(BUILD)/docs/completion.zsh $(DESTDIR)$(sharedir)/zsh/site-functions/_imagepull-exporter
-	install -D -m 0644 $(BUILD)/docs/completion.fish $(DESTDIR)$(sharedir)/fish/vendor_completions.d/imagepull-exporter.fish
-	install -d $(DESTDIR)$(unitdir)
-	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/systemd/imagepull-exporter.service >$(DESTDIR)$(unitdir)/imagepull-exporter.service
+	$(call install_files,$(DESTDIR)$(PREFIX),$(PREFIX))
 
 # The same commit always gives the same bytes. The file REVISION tells a build without git what it was made from.
 dist_name := imagepull-exporter-$(VERSION)
