@@ -7,26 +7,28 @@
 #include "exporter/debug/debug.h"
 #include "exporter/http/guard.h"
 #include "exporter/http/http_server.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/http/listen.h"
 #include "exporter/metrics/web.h"
 #include "limits.h"
+#include "log.h"
 #include "mem.h"
 
-/* Prometheus and a kubelet's probes need two or three; the rest is for a colleague with a browser.
- * No limit by address: probes come from the node's own, and so does what any hostNetwork pod sends.
- * Whoever takes all places loses the longest silent one to each newcomer. */
-static const struct http_server_config web_config = {
+/* Prometheus and the kubelet's probes need two or three connections; the others are for people with
+ * a browser. There is no limit by address: the kubelet's probes come from the node's own address,
+ * and so do requests of any pod with hostNetwork. */
+static const struct http_server_config web_listener = {
     .name = "web",
-    .connections = 64,
-    .timeout_s = 10,
-    .patience_s = 60,
+    .connections = LIMIT_WEB_CONNECTIONS,
+    .idle_timeout_s = 10,
+    .request_timeout_s = 60,
 };
 
-static const struct http_server_config debug_config = {
+static const struct http_server_config debug_listener = {
     .name = "debug",
-    .connections = 16,
-    .timeout_s = 10,
-    .patience_s = 60,
+    .connections = LIMIT_DEBUG_CONNECTIONS,
+    .idle_timeout_s = 10,
+    .request_timeout_s = 60,
 };
 
 struct endpoint {
@@ -35,10 +37,11 @@ struct endpoint {
 };
 
 struct exporter {
+    struct limit_hits limit_hits;
     struct web web;
-    struct guard *guard; /* of the web endpoints; NULL: none */
+    struct guard *guard; /* of the web endpoints; NULL: everybody may use them */
     struct debug debug;
-    struct endpoint web_endpoints[EXPORTER_WEB_LISTENERS_MAX];
+    struct endpoint web_endpoints[LIMIT_LISTEN_ADDRESSES];
     struct endpoint debug_endpoint;
 };
 
@@ -51,11 +54,13 @@ static int endpoint_open(struct endpoint *endpoint, const char *address,
     if (r < 0)
         return r;
     r = http_server_new(config, endpoint->listener.fd, handler, &endpoint->server, err);
-    if (r < 0)
+    if (r < 0) {
         listener_close(&endpoint->listener);
-    else
-        endpoint->listener.fd = -1; /* the server's now */
-    return r;
+        return r;
+    }
+    endpoint->listener.fd = -1; /* the server owns it now */
+    log_info(config->name, "listening on %s", endpoint->listener.name);
+    return 0;
 }
 
 static void endpoint_close(struct endpoint *endpoint)
@@ -69,16 +74,17 @@ static void endpoint_close(struct endpoint *endpoint)
 static int web_begin(struct exporter *exporter, const struct exporter_config *config,
                      const struct snapshot_source *source, struct err *err)
 {
-    const struct web_config web = {
+    const struct web_settings web = {
         .metrics_path = config->telemetry_path ? config->telemetry_path : "/metrics",
         .max_scrapes = config->max_requests,
+        .limit_hits = &exporter->limit_hits,
         .version = config->version,
         .revision = config->revision,
     };
 
     if (web_check_path(web.metrics_path, err) < 0)
         return err_wrap(err, "--web.telemetry-path");
-    if (config->web_config && guard_new(config->web_config, &exporter->guard, err) < 0)
+    if (config->web_file && guard_new(config->web_file, &exporter->guard, err) < 0)
         return err_wrap(err, "--web.config.file");
     web_init(&exporter->web, source, &web);
     return 0;
@@ -91,19 +97,20 @@ static int open_web_at(struct exporter *exporter, size_t index, struct str addre
         .handle = web_handle,
         .is_public = web_is_public,
     };
-    struct http_server_config config = web_config;
+    struct http_server_config config = web_listener;
     CLEANUP(mem_freep) char *text = NULL;
 
-    if (index >= EXPORTER_WEB_LISTENERS_MAX)
-        return err_set(err, -EINVAL, "more than %u addresses", EXPORTER_WEB_LISTENERS_MAX);
+    if (index >= LIMIT_LISTEN_ADDRESSES)
+        return err_set(err, -EINVAL, "more than %u addresses", LIMIT_LISTEN_ADDRESSES);
     text = mem_str(address);
     if (!text)
         return err_set(err, -ENOMEM, "no memory");
     config.guard = exporter->guard;
+    config.limit_hits = &exporter->limit_hits;
     return endpoint_open(&exporter->web_endpoints[index], text, &config, &handler, err);
 }
 
-/* `addresses`: one or more, with commas between them. */
+/* `addresses`: one or more, separated by commas. */
 static int open_web(struct exporter *exporter, const char *addresses, struct err *err)
 {
     const char *at = addresses;
@@ -124,7 +131,7 @@ static int check_web(const char *addresses, struct err *err)
 {
     const char *at = addresses;
 
-    for (size_t i = 0; i < EXPORTER_WEB_LISTENERS_MAX; i++, at++) {
+    for (size_t i = 0; i < LIMIT_LISTEN_ADDRESSES; i++, at++) {
         size_t len = strcspn(at, ",");
         CLEANUP(mem_freep) char *address = mem_str((struct str){ .at = at, .len = len });
         int r = address ? listener_check(address, err) : err_set(err, -ENOMEM, "no memory");
@@ -135,7 +142,7 @@ static int check_web(const char *addresses, struct err *err)
         if (!*at)
             return 0;
     }
-    return err_set(err, -EINVAL, "more than %u addresses", EXPORTER_WEB_LISTENERS_MAX);
+    return err_set(err, -EINVAL, "more than %u addresses", LIMIT_LISTEN_ADDRESSES);
 }
 
 int exporter_check(const struct exporter_config *config, struct err *err)
@@ -168,20 +175,23 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
     r = web_begin(exporter, config, source, err);
     if (r < 0)
         return r;
-    exporter->debug = (struct debug){ .source = *source, .explain = config->explain };
+    exporter->debug = (struct debug){ .source = *source,
+                                      .explain = config->explain,
+                                      .limit_hits = &exporter->limit_hits };
 
+    struct http_server_config listener = debug_listener;
     const struct http_handler debug = {
         .self = &exporter->debug,
         .handle = debug_handle,
         .max_body = LIMIT_CLASSIFY_BODY,
     };
 
+    listener.limit_hits = &exporter->limit_hits;
     r = open_web(exporter, config->web_listen, err);
     if (r < 0)
         return err_wrap(err, "--web.listen-address=%s", config->web_listen);
     if (strcmp(config->debug_listen, "off") != 0) {
-        r = endpoint_open(&exporter->debug_endpoint, config->debug_listen, &debug_config, &debug,
-                          err);
+        r = endpoint_open(&exporter->debug_endpoint, config->debug_listen, &listener, &debug, err);
         if (r < 0)
             return err_wrap(err, "--debug.listen-address=%s", config->debug_listen);
     }
@@ -194,8 +204,8 @@ void exporter_free(struct exporter *exporter)
     if (!exporter)
         return;
     if (exporter->guard)
-        guard_stop(exporter->guard); /* connections that wait for it would outlive their server */
-    for (size_t i = 0; i < EXPORTER_WEB_LISTENERS_MAX; i++)
+        guard_stop(exporter->guard); /* first: a waiting request would outlive its server */
+    for (size_t i = 0; i < LIMIT_LISTEN_ADDRESSES; i++)
         endpoint_close(&exporter->web_endpoints[i]);
     guard_free(exporter->guard);
     endpoint_close(&exporter->debug_endpoint);

@@ -47,9 +47,8 @@
 #define LIMIT_PEM_FILE (4u << 20) /* a company's whole CA bundle has a few hundred KiB */
 #define LIMIT_CERTIFICATES 4096u  /* in one file; Debian's bundle has about 150 */
 #define LIMIT_KUBECONFIG_FILE (1u << 20)
-#define LIMIT_PATH 8192u           /* of a file that a kubeconfig names */
-#define LIMIT_WEB_FILE (64u << 10) /* --web.config.file */
-#define LIMIT_FLAG_LIST 512u       /* all values of a repeated flag; more is an error */
+#define LIMIT_PATH 8192u     /* of a file that a kubeconfig or web file names */
+#define LIMIT_FLAG_LIST 512u /* all values of a repeated flag; more is an error */
 
 /* What the classifier reads of one message; of a longer one, the middle is left out. */
 #define LIMIT_CLASSIFY_TEXT (16u << 10)
@@ -88,6 +87,20 @@
 #define LIMIT_WAITING_BEHIND 32u     /* shown with each stall; the others only as incidents */
 #define LIMIT_BLOB_REPOSITORIES 32u  /* that share one blob; others are ignored */
 
+/* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
+#define LIMIT_LISTEN_ADDRESSES 8u      /* of --web.listen-address */
+#define LIMIT_WEB_CONNECTIONS 64u      /* at once; the client longest without a request is cut */
+#define LIMIT_DEBUG_CONNECTIONS 16u    /* as above */
+#define LIMIT_REQUEST_HEAD (16u << 10) /* libmicrohttpd answers 431 or 414 */
+#define LIMIT_WEB_FILE (64u << 10)     /* --web.config.file */
+#define LIMIT_WEB_USERS 64u            /* basic_auth_users */
+#define LIMIT_BCRYPT_COST 14           /* takes a second, and SIGTERM waits for a running check */
+#define LIMIT_PASSWORD 256u            /* bytes; a longer one is wrong */
+#define LIMIT_PASSWORD_CHECKS 32u      /* that wait; more are answered 503 */
+#define LIMIT_PASSWORD_CACHE 64u       /* results that are kept; the oldest is replaced */
+#define LIMIT_YAML_DEPTH 100u          /* also of a kubeconfig */
+#define LIMIT_YAML_ANCHORS 100u
+
 #define LIMIT_METRICS_BODY (8u << 20)
 #define LIMIT_DEBUG_BODY (32u << 20)
 #define LIMIT_SNAPSHOT (64u << 20)
@@ -117,7 +130,12 @@
     X(WAITING_BEHIND, "waiting_behind")                                                            \
     X(WATCH_FRAME, "watch_frame")                                                                  \
     X(LIST_BODY, "list_body")                                                                      \
-    X(CRI_MESSAGE, "cri_message")
+    X(CRI_MESSAGE, "cri_message")                                                                  \
+    X(HTTP_CONNECTIONS, "http_connections")                                                        \
+    X(SCRAPES, "scrapes")           /* --web.max-requests */                                       \
+    X(REQUEST_BODY, "request_body") /* LIMIT_CLASSIFY_BODY */                                      \
+    X(ANSWER_BODY, "answer_body")   /* LIMIT_METRICS_BODY, LIMIT_DEBUG_BODY */                     \
+    X(PASSWORD_CHECKS, "password_checks")
 
 enum limit {
 #define X(name, label) LIMIT_HIT_##name,

@@ -6,22 +6,20 @@
 
 #include <yaml.h>
 
+#include "limits.h"
 #include "mem.h"
-
-#define DEPTH_MOST 100u
-#define ANCHORS_MOST 100u
 
 struct yaml_doc {
     yaml_document_t document;
 };
 
-/* libyaml's own node, under a name that does not need its header. */
+/* struct yaml_node is libyaml's node; the name hides its header. */
 static const yaml_node_t *inside(const struct yaml_node *node)
 {
     return (const yaml_node_t *)(const void *)node;
 }
 
-/* libyaml hands out nodes of a document that it may change; ours is never changed. */
+/* libyaml takes a document that is not const, but does not change it here. */
 static const struct yaml_node *node_at(const struct yaml_doc *yaml, int index)
 {
     return (const struct yaml_node *)(const void *)yaml_document_get_node(
@@ -36,20 +34,20 @@ static void set_input(yaml_parser_t *parser, struct str text)
 static int fail(const yaml_parser_t *parser, struct err *err)
 {
     if (parser->error == YAML_MEMORY_ERROR)
-        return err_set(err, -ENOMEM, "no memory to read it");
+        return err_set(err, -ENOMEM, "no memory for the YAML document");
     return err_set(err, -EINVAL, "line %zu: %s", parser->problem_mark.line + 1,
-                   parser->problem ? parser->problem : "no YAML");
+                   parser->problem ? parser->problem : "not YAML");
 }
 
 /*
- * libyaml takes time by the square of how deep brackets are nested and of how many anchors there
- * are: a file with more of either than anybody writes is refused while it is cheap to see.
+ * libyaml's time grows with the square of the nesting depth and of the number of anchors. A first
+ * pass over the events, which is cheap, refuses a file with too many of either.
  */
 struct shape {
     unsigned depth, anchors;
 };
 
-static bool is_modest(const yaml_event_t *event, struct shape *shape)
+static bool within_limits(const yaml_event_t *event, struct shape *shape)
 {
     switch (event->type) {
     case YAML_SEQUENCE_START_EVENT:
@@ -70,10 +68,10 @@ static bool is_modest(const yaml_event_t *event, struct shape *shape)
     default:
         break;
     }
-    return shape->depth <= DEPTH_MOST && shape->anchors <= ANCHORS_MOST;
+    return shape->depth <= LIMIT_YAML_DEPTH && shape->anchors <= LIMIT_YAML_ANCHORS;
 }
 
-/* What is no YAML at all passes: the loader says better what is wrong. */
+/* Invalid YAML passes: the parser that follows has the better error text. */
 static int check_shape(struct str text, struct err *err)
 {
     struct shape shape = { 0 };
@@ -83,15 +81,14 @@ static int check_shape(struct str text, struct err *err)
     int r = 0;
 
     if (!yaml_parser_initialize(&parser))
-        return err_set(err, -ENOMEM, "no memory to read it");
+        return err_set(err, -ENOMEM, "no memory for the YAML document");
     set_input(&parser, text);
     while (r == 0 && !ended && yaml_parser_parse(&parser, &event)) {
         ended = event.type == YAML_STREAM_END_EVENT;
-        if (!is_modest(&event, &shape))
+        if (!within_limits(&event, &shape))
             r = err_set(err, -EINVAL,
-                        "line %zu: over %u lists and mappings in each other, or over "
-                        "%u anchors",
-                        event.start_mark.line + 1, DEPTH_MOST, ANCHORS_MOST);
+                        "line %zu: more than %u nested lists and mappings, or more than %u anchors",
+                        event.start_mark.line + 1, LIMIT_YAML_DEPTH, LIMIT_YAML_ANCHORS);
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
@@ -109,19 +106,19 @@ int yaml_doc_parse(struct str text, struct yaml_doc **ret, struct err *err)
     yaml = mem_zalloc(sizeof(*yaml));
     if (!yaml || !yaml_parser_initialize(&parser)) {
         mem_free(yaml);
-        return err_set(err, -ENOMEM, "no memory to read it");
+        return err_set(err, -ENOMEM, "no memory for the YAML document");
     }
     set_input(&parser, text);
     if (!yaml_parser_load(&parser, &yaml->document))
         r = fail(&parser, err);
     yaml_parser_delete(&parser);
     if (r < 0) {
-        mem_free(yaml); /* libyaml leaves no document behind when it fails */
+        mem_free(yaml); /* after a failure libyaml has freed the document */
         return r;
     }
     if (yaml_doc_kind(yaml_doc_top(yaml)) != YAML_MAPPING) {
         yaml_doc_free(yaml);
-        return err_set(err, -EINVAL, "it is empty, or holds no mapping");
+        return err_set(err, -EINVAL, "the file is empty or its top is not a mapping");
     }
     *ret = yaml;
     return 0;
@@ -141,7 +138,7 @@ const struct yaml_node *yaml_doc_top(const struct yaml_doc *yaml)
         (yaml_document_t *)&yaml->document);
 }
 
-/* YAML 1.2's core schema: a plain null, Null, NULL, ~ or nothing at all. */
+/* YAML 1.2, core schema: null, Null, NULL, ~ or an empty value, without quotes. */
 static bool is_null(const yaml_node_t *node)
 {
     static const char *const nulls[] = { "", "~", "null", "Null", "NULL" };

@@ -163,7 +163,7 @@ void classify_json_free(struct classify_json *json)
     mem_free(json);
 }
 
-/* Brings `frame` up to date. On failure it is written anew the next time. */
+/* Rewrites the parts of `frame` that do not fit this verdict. */
 static int fill_frame(struct frame *frame, struct buf *advice, const struct verdict *verdict,
                       const char *registry)
 {
@@ -292,6 +292,6 @@ int classify_json_explain(struct buf *out, struct str text, struct err *err)
     r = buf_error(&advice) ? buf_error(&advice) : buf_error(out);
     buf_done(&advice);
     if (r == -E2BIG)
-        return err_set(err, r, "the JSON is over %zu bytes", out->max);
+        return err_set(err, r, "the JSON has more than %zu bytes", out->max);
     return r < 0 ? err_set(err, r, "no memory for JSON") : 0;
 }

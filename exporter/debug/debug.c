@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exporter/debug/debug.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,10 @@
 
 #include "exporter/debug/debug_json.h"
 #include "exporter/debug/page.h"
+#include "exporter/http/limit_hits.h"
+#include "hostport.h"
 #include "limits.h"
+#include "number.h"
 #include "util.h"
 
 static void refuse(struct http_response *response, enum http_status status, const char *format, ...)
@@ -36,57 +40,36 @@ static void refuse(struct http_response *response, enum http_status status, cons
 /* --- the Host header ---------------------------------------------------------------------------
  */
 
-static bool is_port(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] < '0' || text.at[i] > '9')
-            return false;
-    return text.len <= 5;
-}
-
-/* Takes ":port" off the end of `host`. An IPv6 address has its colons inside brackets. */
-static bool split_port(struct str *host)
-{
-    const char *name_end = memrchr(host->at, ']', host->len);
-    struct str tail = name_end ? str_span(name_end + 1, host->at + host->len) : *host;
-    const char *colon = tail.len ? memchr(tail.at, ':', tail.len) : NULL;
-
-    if (!colon)
-        return !name_end || tail.len == 0;
-    if (name_end && colon != tail.at)
-        return false;
-    if (!is_port(str_span(colon + 1, host->at + host->len)))
-        return false;
-    host->len = (size_t)(colon - host->at);
-    return true;
-}
-
 bool debug_host_allowed(const char *host)
 {
     char text[INET_ADDRSTRLEN];
-    struct str name = str_from(host);
+    struct hostport parts;
     struct in_addr address;
+    uint16_t port;
 
     if (!host)
         return true;
-    if (name.len == 0 || !split_port(&name))
+    if (!hostport_split(str_from(host), &parts))
         return false;
-    if (name.len == strlen("localhost") && strncasecmp(name.at, "localhost", name.len) == 0)
-        return true;
-    if (str_eq(name, STR("[::1]")))
-        return true;
-    if (name.len >= sizeof(text))
+    if (parts.port.len && !number_port(parts.port, &port))
         return false;
-    memcpy(text, name.at, name.len);
-    text[name.len] = '\0';
-    /* All four numbers: "127.evil.example" is a name that anybody can own. */
+    if (parts.in_brackets)
+        return str_eq(parts.host, STR("::1"));
+    if (parts.host.len == strlen("localhost") &&
+        strncasecmp(parts.host.at, "localhost", parts.host.len) == 0)
+        return true;
+    if (parts.host.len == 0 || parts.host.len >= sizeof(text))
+        return false;
+    memcpy(text, parts.host.at, parts.host.len);
+    text[parts.host.len] = '\0';
+    /* All four numbers: anybody can own a name like "127.evil.example". */
     return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 /* --- answers -----------------------------------------------------------------------------------
  */
 
-/* A request on its way: `rest` is what follows the route's path. */
+/* `rest` is the part of the path after the route's. */
 struct visit {
     struct debug *debug;
     const struct http_request *request;
@@ -101,15 +84,17 @@ static bool take_snapshot(struct visit *visit, struct snapshot *ret)
 
     if (source->take(source->self, SNAPSHOT_DETAIL, ret, &err) == 0)
         return true;
-    refuse(visit->response, HTTP_UNAVAILABLE, "no picture of the agent this time: %s", err.text);
+    refuse(visit->response, HTTP_UNAVAILABLE, "cannot take a snapshot: %s", err.text);
     return false;
 }
 
 static void finish(struct visit *visit, int r, const struct err *err)
 {
     visit->response->content_type = HTTP_JSON;
+    if (r == -E2BIG)
+        limit_hits_add(visit->debug->limit_hits, LIMIT_HIT_ANSWER_BODY, 1);
     if (r < 0)
-        refuse(visit->response, HTTP_SERVER_ERROR, "no answer this time: %s", err->text);
+        refuse(visit->response, HTTP_SERVER_ERROR, "cannot write the answer: %s", err->text);
 }
 
 static void serve_failures(struct visit *visit)
@@ -126,7 +111,7 @@ static void serve_failures(struct visit *visit)
     snapshot_done(&snapshot);
 }
 
-/* "{namespace}/{pod}" out of the path. False where the answer is given already. */
+/* Takes "{namespace}/{pod}" from the path. Returns false after it refused the request. */
 static bool parse_pod(struct visit *visit, char *ret_namespace, char *ret_pod)
 {
     const char *end = visit->rest.at + visit->rest.len;
@@ -136,14 +121,13 @@ static bool parse_pod(struct visit *visit, char *ret_namespace, char *ret_pod)
 
     if (namespace.len == 0 || pod.len == 0 || memchr(pod.at, '/', pod.len)) {
         refuse(visit->response, HTTP_NOT_FOUND,
-               "a pod is asked for as /debug/failures/{namespace}/{pod}");
+               "the path of a pod is /debug/failures/{namespace}/{pod}");
         return false;
     }
     if (!http_unescape(namespace, ret_namespace, LIMIT_NAME_TEXT) ||
         !http_unescape(pod, ret_pod, LIMIT_NAME_TEXT)) {
         refuse(visit->response, HTTP_BAD_REQUEST,
-               "the namespace or the pod's name has a broken percent escape or is longer than %u "
-               "bytes",
+               "the namespace or the pod name has a broken percent escape or more than %u bytes",
                LIMIT_NAME_TEXT - 1);
         return false;
     }
@@ -163,47 +147,42 @@ static void serve_pod(struct visit *visit)
     r = debug_json_failures(&visit->response->body, &snapshot, namespace, pod, &n, &err);
     if (r == 0 && n == 0)
         refuse(visit->response, HTTP_NOT_FOUND,
-               "no image pull of pod %s/%s fails on this node, nor did one in the last minutes",
+               "pod %s/%s has no failed image pull on this node, now or in the last 10 minutes",
                namespace, pod);
     else
         finish(visit, r, &err);
     snapshot_done(&snapshot);
 }
 
-static void serve_sources(struct visit *visit)
+static void serve_whole(struct visit *visit,
+                        int (*write)(struct buf *out, const struct snapshot *snapshot,
+                                     struct err *err))
 {
     struct snapshot snapshot;
     struct err err = ERR_INIT;
 
     if (!take_snapshot(visit, &snapshot))
         return;
-    finish(visit, debug_json_sources(&visit->response->body, &snapshot, &err), &err);
+    finish(visit, write(&visit->response->body, &snapshot, &err), &err);
     snapshot_done(&snapshot);
+}
+
+static void serve_sources(struct visit *visit)
+{
+    serve_whole(visit, debug_json_sources);
 }
 
 static void serve_images(struct visit *visit)
 {
-    struct snapshot snapshot;
-    struct err err = ERR_INIT;
-
-    if (!take_snapshot(visit, &snapshot))
-        return;
-    finish(visit, debug_json_images(&visit->response->body, &snapshot, &err), &err);
-    snapshot_done(&snapshot);
+    serve_whole(visit, debug_json_images);
 }
 
 static void serve_events(struct visit *visit)
 {
-    struct snapshot snapshot;
-    struct err err = ERR_INIT;
-
-    if (!take_snapshot(visit, &snapshot))
-        return;
-    finish(visit, debug_json_events(&visit->response->body, &snapshot, &err), &err);
-    snapshot_done(&snapshot);
+    serve_whole(visit, debug_json_events);
 }
 
-/* One message; the line break that tools put behind it is no part of it. */
+/* The body is one message. Tools add a line break at its end. */
 static void serve_classify(struct visit *visit)
 {
     struct str message = visit->request->body;
@@ -215,7 +194,7 @@ static void serve_classify(struct visit *visit)
         message.len--;
     if (message.len == 0) {
         refuse(visit->response, HTTP_BAD_REQUEST,
-               "there is no message: send one as the body, as in "
+               "the body has no message; send one with "
                "curl --data-binary @FILE http://localhost:9918/debug/classify");
         return;
     }
@@ -227,13 +206,13 @@ static void serve_page(struct visit *visit)
     struct err err = ERR_INIT;
 
     if (page_write(visit->response, &err) < 0)
-        refuse(visit->response, HTTP_SERVER_ERROR, "no page this time: %s", err.text);
+        refuse(visit->response, HTTP_SERVER_ERROR, "cannot write the page: %s", err.text);
 }
 
-/* A path that ends in '/' also takes what follows. */
+/* A path that ends in '/' matches longer paths too. */
 static const struct route {
     const char *path;
-    bool posts; /* takes POST and nothing else */
+    bool posts; /* accepts POST only */
     void (*serve)(struct visit *visit);
 } routes[] = {
     { "/", false, serve_page },
@@ -267,24 +246,24 @@ void debug_handle(void *self, const struct http_request *request, struct http_re
     response->no_store = true;
     if (!debug_host_allowed(request->host)) {
         refuse(response, HTTP_FORBIDDEN,
-               "this is served to the node itself only: ask for localhost, 127.0.0.1 or [::1] "
-               "(header \"Host: localhost\")");
+               "only requests for localhost, 127.0.0.1 or [::1] are answered; send the header "
+               "\"Host: localhost\"");
         return;
     }
     route = find_route(str_from(request->path), &visit.rest);
     if (!route) {
-        refuse(response, HTTP_NOT_FOUND, "nothing is served here; / lists what there is");
+        refuse(response, HTTP_NOT_FOUND, "no such page; see / for a list");
         return;
     }
     if (route->posts ? strcmp(request->method, "POST") != 0 : !http_reads(request)) {
         response->allow = route->posts ? "POST" : HTTP_READ_METHODS;
-        refuse(response, HTTP_METHOD_NOT_ALLOWED, "%s takes %s only", route->path,
+        refuse(response, HTTP_METHOD_NOT_ALLOWED, "%s accepts %s only", route->path,
                route->posts ? "POST" : "GET and HEAD");
         return;
     }
-    /* A page of any site can send plain text here, though not read the answer. Ours sends none. */
+    /* A page of any site can POST plain text here, though it cannot read the answer. */
     if (route->posts && request->origin) {
-        refuse(response, HTTP_FORBIDDEN, "a page in a browser may not send this; curl may");
+        refuse(response, HTTP_FORBIDDEN, "web pages must not POST here; use curl");
         return;
     }
     route->serve(&visit);

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The debug answers as JSON. Every key is always there, null where a value is
- * not known, and `ended` is null while an incident is open. All is ASCII, whatever bytes a text
- * has. Each appends to `out` and returns 0, -ENOMEM, or -E2BIG where `out` is too small; what `out`
- * holds is of no use then. Any thread.
+ * The debug answers as JSON. Every key is always present, null if its value is unknown; `ended` is
+ * null while an incident is open. The output is ASCII, whatever bytes a text has. Each function
+ * appends to `out` and returns 0, -ENOMEM, or -E2BIG if `out` is too small; the content of `out` is
+ * useless then. Any thread.
  */
 
 #include <stddef.h>
@@ -17,8 +17,8 @@ struct buf;
 struct snapshot;
 
 /*
- * The incidents of `snapshot` (taken with SNAPSHOT_DETAIL), of one pod only where `namespace` and
- * `pod` are not NULL; `ret_n` gets how many:
+ * The incidents of `snapshot`, which has SNAPSHOT_DETAIL. If `namespace` and `pod` are not NULL,
+ * only those of that pod. `ret_n` is their number:
  *   {"node", "runtime": {"name", "version"},
  *    "failures": [{"namespace", "pod", "pod_uid", "container", "kind", "image", "registry",
  * "state", "cause", "reason", "stage", "http_status", "ambiguous_with": [CAUSE], "message",
@@ -31,7 +31,7 @@ int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const 
                         const char *pod, size_t *ret_n, struct err *err);
 
 /*
- * How the sources do:
+ * The state of the sources:
  *   {"node", "sources": [{"source", "state": "up|down|off", "since", "last_success", "last_error",
  *     "last_error_at", "reconnects": {REASON: n}, "received_bytes", "resource_version",
  *     "watches_open"}]}
@@ -39,19 +39,19 @@ int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const 
 int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct err *err);
 
 /*
- * The images that this node waits for, and where images are kept:
+ * The images that this node waits for, and the file system of the images:
  *   {"node", "image_filesystem": null or {"mountpoint", "used_bytes", "used_inodes"},
  *    "images": [{"image", "registry", "present", "size", "digest", "containers_waiting",
  *      "containers_pulling", "stalled", "since", "bytes", "total"}]}
- * "stalled": a pull of it is known to stand still, so one of the open failures is about it.
+ * "stalled": an open failure about this image has the state "stalled".
  */
 int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err);
 
 /*
- * What was heard lately and what each of it did, oldest first:
+ * The recent observations and their effect, oldest first:
  *   {"node", "events": [{"number", "at", "source", "kind", "namespace", "pod", "container", "text",
  *     "effect": "none|opened|moved|ended"}]}
- * `number` counts all observations of the process; a gap is one that is not shown.
+ * `number` counts all observations of the process; a gap means that some are not shown.
  */
 int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err);
 

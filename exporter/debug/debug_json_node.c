@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The debug answers about the node as a whole: what is read from, and its images. */
+/* The debug answers about the node: sources, images and recent observations. */
 
 #include "exporter/debug/debug_json.h"
 
@@ -72,7 +72,7 @@ static json_t *image_json(const struct snapshot_image *image)
     return json_object_end(&object);
 }
 
-/* 0 is: nobody knows. */
+/* null for 0, which means unknown. */
 static json_t *known(uint64_t number)
 {
     return number ? json_integer((json_int_t)number) : json_null();

@@ -10,7 +10,8 @@
 #include "limits.h"
 #include "utf8.h"
 
-/* ASCII: what asks may be curl on a terminal, which obeys U+009B, and turns what follows U+202E. */
+/* ASCII, because the reader may be curl on a terminal. A terminal obeys U+009B, and U+202E reverses
+ * the text after it. */
 #define FLAGS (JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
 
 struct json_object json_object_begin(void)
@@ -27,7 +28,7 @@ void json_put(struct json_object *object, const char *key, json_t *value)
 json_t *json_object_end(struct json_object *object)
 {
     if (!object->failed)
-        return object->json; /* NULL where even that failed */
+        return object->json; /* NULL if it was not created */
     json_decref(object->json);
     return NULL;
 }
@@ -109,7 +110,7 @@ static int dump_part(const char *part, size_t size, void *out)
 int json_check(const struct buf *out, struct err *err)
 {
     if (buf_error(out) == -E2BIG)
-        return err_set(err, -E2BIG, "the JSON is over %zu bytes", out->max);
+        return err_set(err, -E2BIG, "the JSON has more than %zu bytes", out->max);
     if (buf_error(out))
         return err_set(err, buf_error(out), "no memory for JSON");
     return 0;

@@ -2,15 +2,14 @@
 #pragma once
 
 /*
- * The status page: status.html, compiled into the program. It shows what the
- * /debug/ answers say and asks for them again every few seconds. Its script and
- * style run because they carry a nonce that no text of a cluster can know; the
- * policy forbids everything else, also from this machine.
+ * The status page: status.html, compiled into the program. It shows the /debug/ answers and fetches
+ * them again every few seconds. Its script and style carry a random nonce, which no text from the
+ * cluster can know; the content policy forbids all others.
  */
 
 #include "err.h"
 
 struct http_response;
 
-/* Fills body, content type and policy. On failure `response` is as it was, but for its body. */
+/* Sets body, content type and policy. On failure only the body has changed. */
 int page_write(struct http_response *response, struct err *err);

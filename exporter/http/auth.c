@@ -10,29 +10,26 @@
 #include <crypt.h>
 #include <gnutls/crypto.h>
 
+#include "limits.h"
 #include "mem.h"
 #include "util.h"
 
 #define KEY_LEN 32u
-#define HASH_MAX 64u
-#define WAITING_MAX 32u
-
-/* Right and wrong ones apart, so that no flood of wrong ones drives out a right one. */
-#define RIGHT_KEPT 64u
-#define WRONG_KEPT 64u
+#define HASH_SIZE 64u /* a bcrypt hash has 60 bytes; web_file.c accepts no other length */
 
 struct digest {
     unsigned char bytes[KEY_LEN];
 };
 
+/* The oldest is replaced first. */
 struct verdicts {
-    struct digest digests[RIGHT_KEPT];
+    struct digest digests[LIMIT_PASSWORD_CACHE];
     size_t n, next;
 };
 
 struct job {
-    char hash[HASH_MAX];
-    char password[AUTH_PASSWORD_MAX + 1];
+    char hash[HASH_SIZE];
+    char password[LIMIT_PASSWORD + 1];
     void (*wake)(void *self);
     void *self;
 };
@@ -42,28 +39,26 @@ struct auth {
     pthread_cond_t changed;
     pthread_t thread;
     bool started, stopping;
-    unsigned char key[KEY_LEN]; /* of this process: a digest tells nothing to others */
-    struct verdicts right, wrong;
-    struct job jobs[WAITING_MAX]; /* the first is the one that is checked */
+    unsigned char key[KEY_LEN];   /* random: a digest from memory is useless elsewhere */
+    struct verdicts right, wrong; /* apart: a flood of wrong ones must not replace right ones */
+    struct job jobs[LIMIT_PASSWORD_CHECKS]; /* the first is being checked */
     size_t n_jobs;
-    struct crypt_data *crypt; /* the thread's */
+    struct crypt_data *crypt; /* only the thread uses it */
 };
-
-_Static_assert(WRONG_KEPT == RIGHT_KEPT, "both are a struct verdicts");
 
 static bool make_digest(const struct auth *auth, const char *hash, const char *password,
                         struct digest *ret)
 {
-    unsigned char text[HASH_MAX + AUTH_PASSWORD_MAX];
+    unsigned char text[HASH_SIZE + LIMIT_PASSWORD];
     size_t hash_len = strlen(hash), len = strlen(password);
     bool made;
 
-    if (hash_len >= HASH_MAX || len > AUTH_PASSWORD_MAX)
+    if (hash_len >= HASH_SIZE || len > LIMIT_PASSWORD)
         return false;
-    memset(text, 0, HASH_MAX);
+    memset(text, 0, HASH_SIZE);
     memcpy(text, hash, hash_len);
-    memcpy(text + HASH_MAX, password, len);
-    made = gnutls_hmac_fast(GNUTLS_MAC_SHA256, auth->key, KEY_LEN, text, HASH_MAX + len,
+    memcpy(text + HASH_SIZE, password, len);
+    made = gnutls_hmac_fast(GNUTLS_MAC_SHA256, auth->key, KEY_LEN, text, HASH_SIZE + len,
                             ret->bytes) == 0;
     explicit_bzero(text, sizeof(text));
     return made;
@@ -82,8 +77,8 @@ static void keep(struct verdicts *verdicts, const struct digest *digest)
     if (holds(verdicts, digest))
         return;
     verdicts->digests[verdicts->next] = *digest;
-    verdicts->next = (verdicts->next + 1) % RIGHT_KEPT;
-    if (verdicts->n < RIGHT_KEPT)
+    verdicts->next = (verdicts->next + 1) % LIMIT_PASSWORD_CACHE;
+    if (verdicts->n < LIMIT_PASSWORD_CACHE)
         verdicts->n++;
 }
 
@@ -106,7 +101,7 @@ enum auth_verdict auth_look_up(struct auth *auth, const char *hash, const char *
 /* --- the thread --------------------------------------------------------------------------------
  */
 
-/* The slow part. */
+/* Takes a tenth of a second. */
 static bool is_right(struct crypt_data *crypt, const struct job *job)
 {
     const char *made = crypt_rn(job->password, job->hash, crypt, sizeof(*crypt));
@@ -115,7 +110,6 @@ static bool is_right(struct crypt_data *crypt, const struct job *job)
     return made && strlen(made) == len && gnutls_memcmp(made, job->hash, len) == 0;
 }
 
-/* Takes the first job away. */
 static void drop_first(struct auth *auth)
 {
     auth->n_jobs--;
@@ -123,8 +117,8 @@ static void drop_first(struct auth *auth)
     explicit_bzero(&auth->jobs[auth->n_jobs], sizeof(auth->jobs[0]));
 }
 
-/* Called with the lock held, which it lets go for the slow part. What several wait for is checked
- * for the first of them only. */
+/* Called with the lock held; releases it while it computes. If several jobs have the same password,
+ * only the first one is computed. */
 static void check_first(struct auth *auth, struct job *job)
 {
     struct digest digest;
@@ -167,11 +161,11 @@ int auth_check(struct auth *auth, const char *hash, const char *password, void (
 {
     int r = 0;
 
-    assert(strlen(hash) < HASH_MAX && strlen(password) <= AUTH_PASSWORD_MAX);
+    assert(strlen(hash) < HASH_SIZE && strlen(password) <= LIMIT_PASSWORD);
     pthread_mutex_lock(&auth->lock);
     if (auth->stopping)
         r = -ESHUTDOWN;
-    else if (auth->n_jobs == WAITING_MAX)
+    else if (auth->n_jobs == LIMIT_PASSWORD_CHECKS)
         r = -EBUSY;
     else if (!auth->started)
         r = -pthread_create(&auth->thread, NULL, check_passwords, auth);
@@ -201,7 +195,7 @@ int auth_new(struct auth **ret, struct err *err)
     if (gnutls_rnd(GNUTLS_RND_KEY, auth->key, KEY_LEN) < 0) {
         mem_free(auth->crypt);
         mem_free(auth);
-        return err_set(err, -EIO, "no random bytes to keep passwords safe");
+        return err_set(err, -EIO, "cannot get random bytes for the password cache");
     }
     pthread_mutex_init(&auth->lock, NULL);
     pthread_cond_init(&auth->changed, NULL);
@@ -220,7 +214,7 @@ void auth_stop(struct auth *auth)
     pthread_mutex_unlock(&auth->lock);
     if (started)
         pthread_join(auth->thread, NULL);
-    /* Nobody adds to them any more. */
+    /* auth_check() adds no more jobs. */
     for (size_t i = 0; i < auth->n_jobs; i++)
         auth->jobs[i].wake(auth->jobs[i].self);
     auth->n_jobs = 0;

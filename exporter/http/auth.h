@@ -2,18 +2,15 @@
 #pragma once
 
 /*
- * Passwords against bcrypt hashes. A check costs a tenth of a second on purpose, so
- * none is done on a server's thread: what was checked before is answered from a
- * cache, by a keyed digest of hash and password, and all else waits for a thread
- * of its own. Whoever floods it with wrong passwords delays other newcomers and
- * nobody who has been let in before.
+ * Checks passwords against bcrypt hashes. A check takes a tenth of a second on purpose, so it never
+ * runs on a server's thread: known results come from a cache, and new checks wait for a thread of
+ * their own. The cache holds keyed digests of hash and password, no passwords. A flood of wrong
+ * passwords delays new users only, not users whose password is in the cache.
  */
 
 #include "err.h"
 
 struct auth;
-
-#define AUTH_PASSWORD_MAX 256u
 
 enum auth_verdict {
     AUTH_RIGHT,
@@ -23,18 +20,18 @@ enum auth_verdict {
 
 int auth_new(struct auth **ret, struct err *err);
 
-/* Ends the check that is under way, wakes all who wait, and answers AUTH_UNCHECKED and -ESHUTDOWN
- * from then on. Returns when its thread has ended. Once. */
+/* Lets the running check finish, ends the thread and wakes all waiting requests. From then on,
+ * auth_check() returns -ESHUTDOWN. Call it once. */
 void auth_stop(struct auth *auth);
-void auth_free(struct auth *auth); /* stopped before; accepts NULL */
+void auth_free(struct auth *auth); /* after auth_stop(); accepts NULL */
 
-/* From the cache alone. Any thread. A password over AUTH_PASSWORD_MAX is wrong. */
+/* Looks in the cache only. A password of more than LIMIT_PASSWORD bytes is wrong. Any thread. */
 enum auth_verdict auth_look_up(struct auth *auth, const char *hash, const char *password);
 
 /*
- * Has the password checked; `wake(self)` is called from another thread when
- * auth_look_up() knows the answer, or auth_stop() was called. Texts are copied. Returns
- * 0, -EBUSY where too many wait already, -ESHUTDOWN or -ENOMEM; `wake` is not called then.
+ * Queues a check. Calls `wake(self)` on another thread when auth_look_up() knows the result, or
+ * when auth_stop() is called. Copies the texts. Returns 0, -EBUSY if the queue is full, -ESHUTDOWN
+ * or -ENOMEM; then `wake` is not called.
  */
 int auth_check(struct auth *auth, const char *hash, const char *password, void (*wake)(void *self),
                void *self);

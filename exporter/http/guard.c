@@ -15,16 +15,18 @@
 #include "mem.h"
 #include "util.h"
 
-#define FILES 4u /* the file, certificate, key, CA */
+#define FILES 4u /* the file itself, certificate, key, CA */
 
-/* How files looked. A file that is not there looks like nothing. */
-struct look {
-    struct file_look {
-        dev_t device;
-        ino_t inode;
-        off_t size;
-        struct timespec changed;
-    } files[FILES];
+/* Tells whether a file has changed. All zero for a file that does not exist. */
+struct file_stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+};
+
+struct stamps {
+    struct file_stamp files[FILES];
 };
 
 struct guard_rules {
@@ -37,10 +39,11 @@ struct guard {
     const char *path;
     bool has_tls;
     struct auth *auth;
-    pthread_mutex_t lock; /* of what follows; files are read under it, which takes a millisecond */
+    /* Guards the fields below. Held while the files are read, about a millisecond. */
+    pthread_mutex_t lock;
     struct guard_rules *rules;
-    struct look look;   /* of the files as they were when `rules` were read */
-    struct err refused; /* what was said last of files that are not used; "": they are */
+    struct stamps stamps; /* of the files that `rules` were read from */
+    struct err refused;   /* the last logged error of the files; "" if there is none */
 };
 
 /* --- rules -------------------------------------------------------------------------------------
@@ -60,41 +63,41 @@ static void guard_rules_putp(struct guard_rules **rules)
     guard_rules_put(*rules);
 }
 
-static void look_at(const char *path, struct file_look *ret)
+static void stamp(const char *path, struct file_stamp *ret)
 {
     struct stat found;
 
-    memset(ret, 0, sizeof(*ret)); /* they are compared as bytes */
+    memset(ret, 0, sizeof(*ret)); /* also the padding: refresh() compares bytes */
     if (!path || stat(path, &found) < 0)
         return;
     ret->device = found.st_dev;
     ret->inode = found.st_ino;
     ret->size = found.st_size;
-    ret->changed = found.st_mtim;
+    ret->modified = found.st_mtim;
 }
 
-static void look_at_named(const struct web_file *file, struct look *ret)
+static void stamp_named(const struct web_file *file, struct stamps *ret)
 {
-    look_at(file->cert_file, &ret->files[1]);
-    look_at(file->key_file, &ret->files[2]);
-    look_at(file->client_ca_file, &ret->files[3]);
+    stamp(file->cert_file, &ret->files[1]);
+    stamp(file->key_file, &ret->files[2]);
+    stamp(file->client_ca_file, &ret->files[3]);
 }
 
-/* Each file is looked at before it is read: what changes meanwhile is seen the next time. */
-static int rules_read(const char *path, struct guard_rules **ret, struct look *ret_look,
+/* The stamps are taken before the files are read, so a change in between is noticed next time. */
+static int rules_read(const char *path, struct guard_rules **ret, struct stamps *ret_stamps,
                       struct err *err)
 {
     struct guard_rules *rules = mem_zalloc(sizeof(*rules));
-    struct look look;
+    struct stamps stamps;
     int r;
 
     if (!rules)
         return err_set(err, -ENOMEM, "no memory for the rules of '%s'", path);
     atomic_store(&rules->references, 1);
-    look_at(path, &look.files[0]);
+    stamp(path, &stamps.files[0]);
     r = web_file_read(path, &rules->file, err);
     if (r == 0) {
-        look_at_named(&rules->file, &look);
+        stamp_named(&rules->file, &stamps);
         if (rules->file.tls && (r = tls_new(&rules->file, &rules->tls, err)) < 0)
             err_wrap(err, "'%s'", path);
     }
@@ -103,57 +106,58 @@ static int rules_read(const char *path, struct guard_rules **ret, struct look *r
         return r;
     }
     *ret = rules;
-    *ret_look = look;
+    *ret_stamps = stamps;
     return 0;
 }
 
-/* Says once why the files as they are now are not used. */
+/* Logs each error once, not at every request. */
 static void refuse(struct guard *guard, const struct err *err)
 {
     if (strcmp(guard->refused.text, err->text) == 0)
         return;
     guard->refused = *err;
-    log_warn("web", "--web.config.file: %s; what it said before goes on", err->text);
+    log_warn("web", "--web.config.file: %s; keeping the settings read before", err->text);
 }
 
-/* Reads the files; 0 where they can take the place of those before. */
-static int read_again(const struct guard *guard, struct guard_rules **ret, struct look *ret_look,
-                      struct err *err)
+/* Returns 0 if the new rules can replace the old ones. */
+static int read_again(const struct guard *guard, struct guard_rules **ret,
+                      struct stamps *ret_stamps, struct err *err)
 {
     CLEANUP(guard_rules_putp) struct guard_rules *fresh = NULL;
-    int r = rules_read(guard->path, &fresh, ret_look, err);
+    int r = rules_read(guard->path, &fresh, ret_stamps, err);
 
     if (r < 0)
         return r;
     assert(fresh);
     if (!fresh->tls != !guard->has_tls)
-        return err_set(err, -EINVAL, "'%s' %s tls_server_config, which needs a restart",
-                       guard->path, fresh->tls ? "now has a" : "no longer has a");
+        return err_set(err, -EINVAL,
+                       "'%s' %s tls_server_config, which takes effect after a restart", guard->path,
+                       fresh->tls ? "now has a" : "no longer has a");
     *ret = TAKE_PTR(fresh);
     return 0;
 }
 
 /*
- * Called with the lock held. What was refused is tried again each time: it may be
- * for want of a file that is not there yet, or of memory, which no look shows.
+ * Called with the lock held. After an error it reads the files every time: the cause may be a lack
+ * of memory, which the stamps do not show.
  */
 static void refresh(struct guard *guard)
 {
     struct guard_rules *fresh = NULL;
     struct err err = ERR_INIT;
-    struct look look;
+    struct stamps stamps;
 
-    look_at(guard->path, &look.files[0]);
-    look_at_named(&guard->rules->file, &look);
-    if (!guard->refused.text[0] && memcmp(&look, &guard->look, sizeof(look)) == 0)
+    stamp(guard->path, &stamps.files[0]);
+    stamp_named(&guard->rules->file, &stamps);
+    if (!guard->refused.text[0] && memcmp(&stamps, &guard->stamps, sizeof(stamps)) == 0)
         return;
-    if (read_again(guard, &fresh, &look, &err) < 0) {
+    if (read_again(guard, &fresh, &stamps, &err) < 0) {
         refuse(guard, &err);
         return;
     }
     guard_rules_put(guard->rules);
     guard->rules = fresh;
-    guard->look = look;
+    guard->stamps = stamps;
     guard->refused = (struct err)ERR_INIT;
     log_info("web", "--web.config.file: read '%s' again", guard->path);
 }
@@ -193,7 +197,7 @@ bool guard_rules_ask_password(const struct guard_rules *rules)
 /* --- passwords ---------------------------------------------------------------------------------
  */
 
-/* Somebody unknown costs the same time as somebody known, so that names cannot be guessed. */
+/* An unknown user takes the same time as a known one, so that user names cannot be guessed. */
 static const char *hash_for(const struct guard_rules *rules, const char *user)
 {
     const char *hash = web_file_hash(&rules->file, user);
@@ -228,7 +232,7 @@ enum guard_verdict guard_check(struct guard *guard, const struct guard_rules *ru
     return r < 0 ? GUARD_BUSY : GUARD_WAITING;
 }
 
-/* --- its life ----------------------------------------------------------------------------------
+/* --- new and free -------------------------------------------------------------------------------
  */
 
 int guard_new(const char *path, struct guard **ret, struct err *err)
@@ -237,9 +241,9 @@ int guard_new(const char *path, struct guard **ret, struct err *err)
     int r;
 
     if (!guard)
-        return err_set(err, -ENOMEM, "no memory for a guard");
+        return err_set(err, -ENOMEM, "no memory for the rules of --web.config.file");
     guard->path = path;
-    r = rules_read(path, &guard->rules, &guard->look, err);
+    r = rules_read(path, &guard->rules, &guard->stamps, err);
     if (r == 0)
         r = auth_new(&guard->auth, err);
     if (r < 0) {

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Who may use a listener: what --web.config.file says now. The file, and each that it
- * names, is looked at when a connection or a request comes, and read again when it
- * is another: new connections get the new certificate, requests the new users.
- * What cannot be used is logged once, tried again each time, and changes nothing. Any thread.
+ * Decides who may use a listener, by the rules of --web.config.file. Each connection and request
+ * checks whether that file, or a file it names, has changed, and reads all of them again if so. New
+ * connections then get the new certificate, and new requests the new users. If the new files have
+ * an error, it is logged once, the old rules stay, and every later check tries again. Any thread.
  */
 
 #include <stdbool.h>
@@ -14,43 +14,44 @@
 #include "err.h"
 
 struct guard;
-struct guard_rules; /* what held at one moment; counted */
+struct guard_rules; /* immutable; counted references */
 
 enum guard_verdict {
     GUARD_ADMITTED,
     GUARD_REFUSED,
-    GUARD_WAITING, /* `wake` is called when guard_look_up() knows more */
-    GUARD_BUSY,
+    GUARD_WAITING, /* a password check is needed */
+    GUARD_BUSY,    /* the queue of password checks is full */
 };
 
-/* Reads the files; `path` must live as long as the guard. */
+/* Reads the files. `path` is kept, not copied. */
 int guard_new(const char *path, struct guard **ret, struct err *err);
 
-/* Wakes whoever waits, and lets nobody wait any more. Once, before the servers end. */
+/* Wakes all waiting requests and accepts no new ones. Call it once, before the servers end. */
 void guard_stop(struct guard *guard);
-void guard_free(struct guard *guard); /* stopped before; accepts NULL */
+void guard_free(struct guard *guard); /* after guard_stop(); accepts NULL */
 
-bool guard_has_tls(const struct guard *guard); /* for its whole life */
+bool guard_has_tls(const struct guard *guard); /* never changes */
 
-/* What holds now; never NULL. */
+/* The rules as they are now; never NULL. */
 struct guard_rules *guard_rules_get(struct guard *guard);
 void guard_rules_put(struct guard_rules *rules); /* accepts NULL */
 
-/* Makes a TLS session follow the rules, which must live as long as it does; see tls_attach(). */
+/* Sets up a TLS session; the rules must outlive it. See tls_attach(). */
 int guard_rules_attach(const struct guard_rules *rules, void *session);
 
-/* The header at `i` that each answer gets; false past the end. */
+/* The header at `i` of those that each answer gets; false after the last one. */
 bool guard_rules_header(const struct guard_rules *rules, size_t i, const char **ret_name,
                         const char **ret_value);
 
 bool guard_rules_ask_password(const struct guard_rules *rules);
 
-/* By what is known already: never waits, and says WAITING where a check is needed. `user` and
- * `password` may be NULL. */
+/* Never blocks. Returns GUARD_WAITING if guard_check() must be called. `user` and `password` may be
+ * NULL. */
 enum guard_verdict guard_look_up(struct guard *guard, const struct guard_rules *rules,
                                  const char *user, const char *password);
 
-/* After GUARD_WAITING: has the check done. GUARD_WAITING, or GUARD_BUSY: `wake` is not called. */
+/* Starts the check after guard_look_up() returned GUARD_WAITING. Returns GUARD_WAITING and calls
+ * `wake` when the result is known, or returns GUARD_BUSY and does not call it. */
 enum guard_verdict guard_check(struct guard *guard, const struct guard_rules *rules,
                                const char *user, const char *password, void (*wake)(void *self),
                                void *self);

@@ -10,11 +10,11 @@
 #include "err.h"
 #include "mem.h"
 
-/* Metrics are the same few lines again and again: the quickest level takes nine tenths away, and a
- * small window with a small hash still does while a scrape costs 50 kB in the place of 260. */
+/* Metrics repeat the same few lines: the fastest level saves 90 %. A small window and a small hash
+ * save as much, and need 50 kB of memory instead of 260. */
 #define LEVEL 1
 #define WINDOW_BITS 13
-#define GZIP 16 /* added to the window's bits: a gzip head in the place of zlib's */
+#define GZIP 16 /* added to the window's bits: a gzip header instead of zlib's */
 #define MEMORY_LEVEL 6
 
 static void *allocate(void *opaque, unsigned items, unsigned size)
@@ -45,20 +45,20 @@ int gzip_replace(struct buf *body, struct err *err)
                      Z_DEFAULT_STRATEGY) != Z_OK)
         return err_set(err, -ENOMEM, "no memory to compress %zu bytes", body->len);
     size = deflateBound(&stream, (uLong)body->len);
-    packed = mem_alloc(size + 1); /* a buf is terminated */
+    packed = mem_alloc(size + 1); /* a buf ends in a NUL byte */
     if (!packed) {
         deflateEnd(&stream);
         return err_set(err, -ENOMEM, "no memory to compress %zu bytes", body->len);
     }
     stream.next_out = (unsigned char *)packed;
     stream.avail_out = (unsigned)size;
-    deflate(&stream, Z_FINISH); /* into deflateBound() bytes it cannot fail */
+    deflate(&stream, Z_FINISH); /* cannot fail with deflateBound() bytes */
     deflateEnd(&stream);
 
     mem_free(body->at);
     body->len = stream.total_out;
     packed[body->len] = '\0';
-    shrunk = mem_realloc(packed, body->len + 1); /* it may take a slow client long to take it */
+    shrunk = mem_realloc(packed, body->len + 1); /* a slow client may keep it for long */
     body->at = shrunk ? shrunk : packed;
     body->size = body->len + 1;
     return 0;

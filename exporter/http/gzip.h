@@ -6,8 +6,6 @@
 struct buf;
 struct err;
 
-/*
- * Puts gzip of `body` in the place of what it holds. Returns 0, or -ENOMEM with
- * `body` as it was. `body` has no error. Any thread.
- */
+/* Compresses `body` in place. Returns 0, or -ENOMEM and leaves `body` as it was. `body` must not
+ * have an error. Any thread. */
 int gzip_replace(struct buf *body, struct err *err);

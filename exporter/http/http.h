@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/*
- * A request and its answer, as the routes see them: no library, no socket.
- * http_server.c carries them.
- */
+/* A request and its answer as the routes see them, without library and socket. http_server.c
+ * receives and sends them. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,42 +23,42 @@ enum http_status {
     HTTP_UNAVAILABLE = 503,
 };
 
-/* Lives as long as the call it is handed to. */
+/* Valid during the call of the handler. */
 struct http_request {
     const char *method;
-    const char *path;   /* as sent, percent escapes and all, without the query */
-    const char *host;   /* the Host header, NULL where none was sent */
-    const char *origin; /* as host: the site whose page a browser sends this for */
-    const char *accept; /* as host */
+    const char *path;   /* with percent escapes, without the query */
+    const char *host;   /* the Host header; NULL: not sent */
+    const char *origin; /* NULL or the site whose page made a browser send this */
+    const char *accept; /* NULL: not sent */
     const char *accept_encoding;
-    struct str body; /* at most the handler's max_body; empty with GET and HEAD */
+    struct str body; /* at most the handler's max_body; empty for GET and HEAD */
 };
 
 struct http_response {
     enum http_status status;
     const char *content_type; /* static */
-    const char *allow;        /* static; the methods, with a 405, else NULL */
-    const char *challenge;    /* static; WWW-Authenticate, with a 401, else NULL */
+    const char *allow;        /* static; the methods, for a 405; else NULL */
+    const char *challenge;    /* static; WWW-Authenticate, for a 401; else NULL */
     const char *encoding;     /* static; Content-Encoding, or NULL */
-    const char *vary;         /* static; the request's headers that made a difference, or NULL */
-    bool no_store;            /* no cache may keep it */
+    const char *vary;         /* static; the request headers that the answer depends on, or NULL */
+    bool no_store;            /* caches must not store it */
     char content_policy[256]; /* Content-Security-Policy; "": none */
-    struct buf body;          /* taken over by the server */
-    /* Called with `sent_self` when the body is sent or the client has gone, on the server's thread;
-     * NULL: nobody needs to know. A response that has it must be handed to the server. */
+    struct buf body;          /* the server takes it over */
+    /* Called on the server's thread when the body was sent or the client disconnected; may be NULL.
+     * A response that has it must be given to the server. */
     void (*sent)(void *sent_self);
     void *sent_self;
 };
 
-/* Who answers. Called on the server's thread, one request at a time. */
+/* Called on the server's thread, one request at a time. */
 struct http_handler {
     void *self;
-    /* `response` comes with status 200, an empty body and nothing else set. An error that sticks in
-     * the body becomes a 500. */
+    /* `response` has status 200 and an empty body; nothing else is set. If the body has an error,
+     * the client gets a 500. */
     void (*handle)(void *self, const struct http_request *request, struct http_response *response);
-    /* Whether a path is served without a password where others want one; NULL: none is. */
+    /* Whether this path needs no password although the others do. NULL: all need one. */
     bool (*is_public)(const char *path);
-    size_t max_body; /* that a request may bring, if it is not GET or HEAD; more is a 413 */
+    size_t max_body; /* of a request; more gets a 413. 0: bodies are not read */
 };
 
 #define HTTP_TEXT "text/plain; charset=utf-8"
@@ -69,19 +67,16 @@ struct http_handler {
 
 #define HTTP_READ_METHODS "GET, HEAD"
 
-/* GET or HEAD. */
+/* Whether the method is GET or HEAD. */
 bool http_reads(const struct http_request *request);
 
-/* Makes `response` one line of plain text in place of what it was. */
+/* Replaces the answer with one line of plain text. */
 void http_text(struct http_response *response, enum http_status status, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/*
- * Takes the percent escapes out of one path segment. Writes at most `size`
- * bytes, terminated. Returns false for a broken escape, a NUL, and for what is
- * too long; `ret` is undefined then.
- */
+/* Decodes the percent escapes of one path segment into `ret`, with a terminating NUL. Returns false
+ * for a broken escape, a NUL byte, or a text that does not fit; `ret` is undefined then. */
 bool http_unescape(struct str segment, char *ret, size_t size);
 
-/* Appends `text` so that HTML shows it as it is, also inside a quoted attribute. */
+/* Appends `text`, escaped for HTML, also for a quoted attribute. */
 void http_add_html(struct buf *out, const char *text);

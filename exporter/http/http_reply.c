@@ -12,7 +12,7 @@ static bool header(struct MHD_Response *reply, const char *name, const char *val
     return !value || MHD_add_response_header(reply, name, value) == MHD_YES;
 }
 
-/* What libmicrohttpd gives back when an answer is sent or its client has gone. */
+/* libmicrohttpd hands it back when the answer was sent or the client disconnected. */
 struct sending {
     char *body;
     void (*sent)(void *self);
@@ -29,7 +29,7 @@ static void sending_end(void *cls)
     mem_free(sending);
 }
 
-/* Hands the body's memory to libmicrohttpd; no copy. */
+/* libmicrohttpd takes over the memory of the body; nothing is copied. */
 static struct MHD_Response *reply_from(struct http_response *response)
 {
     struct buf *body = &response->body;
@@ -69,7 +69,7 @@ static struct MHD_Response *make_reply(struct http_response *response)
     return NULL;
 }
 
-/* What the operator wants on each answer, in the place of our own of the same name. */
+/* The headers of --web.config.file. They replace ours of the same name. */
 static void add_headers(struct MHD_Response *reply, const struct guard_rules *rules)
 {
     const char *name, *value, *ours;
@@ -89,7 +89,8 @@ bool http_reply_send(struct MHD_Connection *connection, struct http_response *re
     struct MHD_Response *reply;
 
     if (buf_error(&response->body)) {
-        http_text(response, HTTP_SERVER_ERROR, "the answer is too large or memory ran out");
+        http_text(response, HTTP_SERVER_ERROR,
+                  "the answer is too large, or there is no memory for it");
         response->encoding = NULL;
     }
     reply = make_reply(response);

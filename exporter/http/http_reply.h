@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* From a struct http_response to libmicrohttpd's own; a part of http_server.c. */
+/* Turns a struct http_response into libmicrohttpd's; part of http_server.c. */
 
 #include <stdbool.h>
 
@@ -9,7 +9,7 @@ struct MHD_Connection;
 struct guard_rules;
 struct http_response;
 
-/* Answers and releases `response`. False where there is no memory to answer: the connection is to
- * be closed then. `rules`, which may be NULL, have headers for it. */
+/* Sends and releases `response`. Returns false if there is no memory to answer; the caller then
+ * closes the connection. `rules` may be NULL; they add headers. */
 bool http_reply_send(struct MHD_Connection *connection, struct http_response *response,
                      const struct guard_rules *rules);

@@ -5,45 +5,31 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include <microhttpd.h>
 
 #include "clock.h"
-#include "exporter/http/auth.h"
+#include "exporter/http/clients.h"
 #include "exporter/http/guard.h"
 #include "exporter/http/http.h"
 #include "exporter/http/http_reply.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/http/tls.h"
 #include "limits.h"
 #include "log.h"
 #include "mem.h"
+#include "number.h"
 
-/* What one connection may cost: its request's head must fit, else it is answered with 431 or 414.
- */
-#define CONNECTION_MEMORY ((size_t)16 << 10)
-
-/* Connections over the limit that there may be until the oldest are gone: cutting one takes effect
- * when libmicrohttpd comes round to it. Beyond, newcomers wait in the kernel's queue. */
+/* Connections beyond config.connections, until libmicrohttpd has removed those that were cut. Even
+ * more new connections wait in the kernel's queue. */
 #define SPARE_CONNECTIONS 8u
-
-/* A connection, in a list from the longest without a request to the freshest. */
-struct client {
-    TAILQ_ENTRY(client) link;
-    int fd;
-    int64_t asked_us;          /* when its last request was whole, or it came */
-    struct guard_rules *rules; /* that its TLS session follows; NULL where there is no guard */
-    bool turned_away;          /* too many passwords wait to be checked */
-};
 
 struct http_server {
     uint32_t magic;
 #define HTTP_SERVER_MAGIC 0x68747470u
-    TAILQ_HEAD(clients, client) clients; /* only the server's thread touches these */
-    unsigned n_clients;
+    struct clients clients; /* only the server's thread uses them */
     struct http_server_config config;
     struct http_handler handler;
     struct MHD_Daemon *daemon;
@@ -57,7 +43,7 @@ static struct http_server *server_from(void *cls)
     return server;
 }
 
-/* libmicrohttpd complains of clients that go away; that is no news outside of debugging. */
+/* libmicrohttpd reports each client that disconnects early; that is useful for debugging only. */
 static void on_log(void *cls, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
@@ -79,34 +65,18 @@ static int connection_fd(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
-/* NULL where there was no memory to keep track of it. */
+/* NULL if there was no memory for it. */
 static struct client *connection_client(struct MHD_Connection *connection)
 {
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-/* Makes libmicrohttpd find the connection of the longest idle client at its end. It leaves the list
- * at once, so that the next newcomer ends another one. */
-static void cut_oldest(struct http_server *server)
+/* A client that reads one byte now and then is never silent, but holds a whole answer in memory.
+ * The idle timeout does not cut it; this does. */
+static void cut_slow_clients(struct http_server *server, int64_t now_us)
 {
-    struct client *oldest = TAILQ_FIRST(&server->clients);
-
-    TAILQ_REMOVE(&server->clients, oldest, link);
-    server->n_clients--;
-    shutdown(oldest->fd, SHUT_RDWR);
-    oldest->fd = -1;
-}
-
-/* A byte now and then keeps a client from being silent while it holds a whole answer. Whoever has
- * asked for nothing for so long is one of these; those who wait in peace are gone by then. */
-static void cut_drippers(struct http_server *server, int64_t now_us)
-{
-    int64_t patience_us = server->config.patience_s * SEC;
-    struct client *oldest;
-
-    while (patience_us && (oldest = TAILQ_FIRST(&server->clients)) &&
-           now_us - oldest->asked_us > patience_us)
-        cut_oldest(server);
+    if (server->config.request_timeout_s)
+        clients_cut_slow(&server->clients, server->config.request_timeout_s * SEC, now_us);
 }
 
 static int64_t mono_now_us(void)
@@ -114,7 +84,7 @@ static int64_t mono_now_us(void)
     return clock_now(clock_system()).mono_us;
 }
 
-/* TLS is not begun yet: what its session is to be like can still be said. */
+/* The TLS handshake has not begun yet, so the session can still be set up. */
 static bool client_secure(struct http_server *server, struct MHD_Connection *connection,
                           struct client *client)
 {
@@ -128,44 +98,42 @@ static bool client_secure(struct http_server *server, struct MHD_Connection *con
                                                  ->tls_session) == 0;
 }
 
+/* Without memory the connection goes on unlisted: libmicrohttpd's own limit holds, and a TLS
+ * handshake fails because the session gets no certificate. */
 static void client_begin(struct http_server *server, struct MHD_Connection *connection, void **ret)
 {
     struct client *client = mem_zalloc(sizeof(*client));
 
-    if (!client) {
-        /* libmicrohttpd's own limit still holds, and without a certificate of ours so does TLS. */
+    if (!client)
         return;
-    }
     client->fd = connection_fd(connection);
     client->asked_us = mono_now_us();
-    cut_drippers(server, client->asked_us);
+    cut_slow_clients(server, client->asked_us);
     if (!client_secure(server, connection, client))
         shutdown(client->fd, SHUT_RDWR);
-    TAILQ_INSERT_TAIL(&server->clients, client, link);
-    server->n_clients++;
+    clients_add(&server->clients, client);
     *ret = client;
-    if (server->n_clients > server->config.connections)
-        cut_oldest(server);
+    if (server->clients.n > server->config.connections) {
+        limit_hits_add(server->config.limit_hits, LIMIT_HIT_HTTP_CONNECTIONS, 1);
+        clients_cut_oldest(&server->clients);
+    }
 }
 
 static void client_refresh(struct http_server *server, struct client *client)
 {
-    if (!client || client->fd < 0)
-        return;
-    TAILQ_REMOVE(&server->clients, client, link);
-    TAILQ_INSERT_TAIL(&server->clients, client, link);
-    client->asked_us = mono_now_us();
-    cut_drippers(server, client->asked_us);
+    const int64_t now_us = mono_now_us();
+
+    if (client)
+        clients_refresh(&server->clients, client, now_us);
+    cut_slow_clients(server, now_us);
 }
 
 static void client_end(struct http_server *server, struct client *client)
 {
-    if (client && client->fd >= 0) {
-        TAILQ_REMOVE(&server->clients, client, link);
-        server->n_clients--;
-    }
-    if (client)
-        guard_rules_put(client->rules);
+    if (!client)
+        return;
+    clients_remove(&server->clients, client);
+    guard_rules_put(client->rules);
     mem_free(client);
 }
 
@@ -183,8 +151,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 /* --- requests ----------------------------------------------------------------------------------
  */
 
-/* The path of "http://host/path", which is sent to proxies and which every server has to take (RFC
- * 9112, 3.2.2); else `target` itself. */
+/* The path of "http://host/path", a form that clients send to proxies and that every server must
+ * accept (RFC 9112, 3.2.2). Any other `target` is returned as it is. */
 static const char *path_of(const char *target)
 {
     const char *host = strstr(target, "://"), *path;
@@ -195,7 +163,7 @@ static const char *path_of(const char *target)
     return path ? path : "/";
 }
 
-/* Leaves the path as it was sent: %2F in a name must not become a '/' before the path is split. */
+/* Keeps the percent escapes: %2F in a name must not become '/' before the path is split. */
 static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
 {
     (void)cls;
@@ -224,7 +192,7 @@ static bool has_body(struct MHD_Connection *connection)
 /* --- passwords ---------------------------------------------------------------------------------
  */
 
-/* On the thread that checks passwords, or on the one that ends the exporter. */
+/* Called on the thread that checks passwords, or on the one that calls guard_stop(). */
 static void wake(void *connection)
 {
     MHD_resume_connection(connection);
@@ -238,8 +206,8 @@ static enum guard_verdict admit(struct http_server *server, struct MHD_Connectio
     char *password = NULL;
     char *user = MHD_basic_auth_get_username_password(connection, &password);
 
-    if (password && strlen(password) > AUTH_PASSWORD_MAX)
-        password[0] = '\0';
+    if (password && strlen(password) > LIMIT_PASSWORD)
+        password[0] = '\0'; /* wrong, without a check */
     if (client && client->turned_away)
         verdict = GUARD_BUSY;
     else
@@ -247,7 +215,7 @@ static enum guard_verdict admit(struct http_server *server, struct MHD_Connectio
     if (verdict == GUARD_WAITING && !client)
         verdict = GUARD_BUSY;
     if (verdict == GUARD_WAITING) {
-        /* First of all, for it may be woken before guard_check() is back. */
+        /* Before guard_check(), which may call wake() before it returns. */
         MHD_suspend_connection(connection);
         if (guard_check(server->config.guard, rules, user, password, wake, connection) ==
             GUARD_BUSY) {
@@ -262,13 +230,15 @@ static enum guard_verdict admit(struct http_server *server, struct MHD_Connectio
     return verdict;
 }
 
-static void refuse(enum guard_verdict verdict, struct http_response *response)
+static void refuse(struct http_server *server, enum guard_verdict verdict,
+                   struct http_response *response)
 {
     if (verdict == GUARD_BUSY) {
-        http_text(response, HTTP_UNAVAILABLE, "too many passwords wait to be checked; try again");
+        limit_hits_add(server->config.limit_hits, LIMIT_HIT_PASSWORD_CHECKS, 1);
+        http_text(response, HTTP_UNAVAILABLE, "too many password checks are waiting; try again");
         return;
     }
-    http_text(response, HTTP_UNAUTHORIZED, "user and password are missing or wrong");
+    http_text(response, HTTP_UNAUTHORIZED, "user name or password is missing or wrong");
     response->challenge = "Basic realm=\"imagepull-exporter\", charset=\"UTF-8\"";
 }
 
@@ -295,16 +265,16 @@ static enum MHD_Result handle(struct http_server *server, struct MHD_Connection 
     if (rules && !is_public)
         verdict = admit(server, connection, rules);
     if (verdict == GUARD_WAITING)
-        return MHD_YES; /* and here again when it was woken */
+        return MHD_YES; /* libmicrohttpd calls again after wake() */
     buf_init(&response.body, LIMIT_DEBUG_BODY);
     if (verdict == GUARD_ADMITTED)
         server->handler.handle(server->handler.self, &request, &response);
     else
-        refuse(verdict, &response);
+        refuse(server, verdict, &response);
     return send_reply(connection, &response, rules);
 }
 
-/* By the rules of now, not those of when the connection was made. */
+/* Follows the rules as they are now, not as they were when the client connected. */
 static enum MHD_Result answer(struct http_server *server, struct MHD_Connection *connection,
                               const char *path, const char *method, struct str body)
 {
@@ -336,8 +306,8 @@ static enum MHD_Result refuse_body(struct MHD_Connection *connection, const char
 }
 
 /*
- * The head of a request is there that brings a body. An answer now makes
- * libmicrohttpd close the connection instead of reading on.
+ * The head of a request with a body has arrived. If this function answers, libmicrohttpd closes the
+ * connection and does not read the body.
  */
 static enum MHD_Result body_begin(struct http_server *server, struct MHD_Connection *connection,
                                   const char *path, const char *method, void **request_state)
@@ -346,14 +316,16 @@ static enum MHD_Result body_begin(struct http_server *server, struct MHD_Connect
     const char *length = request_header(connection, "Content-Length");
     size_t max = server->handler.max_body;
     struct buf *body;
+    uint64_t size;
 
     if (http_reads(&request))
         return refuse_body(connection, "%s takes no body", method);
     if (!max)
         return answer(server, connection, path, method, STR(""));
-    if (length && strtoull(length, NULL, 10) > max)
-        return refuse_body(connection, "the body has %.20s bytes; at most %zu are read", length,
-                           max);
+    if (length && !number_parse(str_from(length), max, &size)) {
+        limit_hits_add(server->config.limit_hits, LIMIT_HIT_REQUEST_BODY, 1);
+        return refuse_body(connection, "the body has %.20s bytes; the maximum is %zu", length, max);
+    }
     body = mem_zalloc(sizeof(*body));
     if (!body)
         return MHD_NO;
@@ -362,11 +334,15 @@ static enum MHD_Result body_begin(struct http_server *server, struct MHD_Connect
     return MHD_YES;
 }
 
-/* Over the limit, or out of memory, the connection is closed: it may never end by itself. */
-static enum MHD_Result body_add(struct buf *body, const char *part, size_t *size)
+/* A body that is too large, or that finds no memory, closes the connection: with chunked encoding
+ * it might never end. */
+static enum MHD_Result body_add(struct http_server *server, struct buf *body, const char *part,
+                                size_t *size)
 {
     buf_add(body, (struct str){ .at = part, .len = *size });
     *size = 0;
+    if (buf_error(body) == -E2BIG)
+        limit_hits_add(server->config.limit_hits, LIMIT_HIT_REQUEST_BODY, 1);
     return buf_error(body) ? MHD_NO : MHD_YES;
 }
 
@@ -385,11 +361,11 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
 }
 
 /*
- * Called when the head of a request is there, for each part of its body, and when
- * all is there. `*request_state` is the body so far, or the server where there is
- * none to come. Bytes of a body that drips in do not make a client fresh.
+ * libmicrohttpd calls this when the head of a request has arrived, for each part of its body, and
+ * when the request is complete. `*request_state` is the body so far, or the server if the request
+ * has no body. A part of a body does not refresh the client: it may send byte by byte.
  */
-/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's choice */
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd defines the parameters */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **request_state)
@@ -398,7 +374,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 
     (void)version;
     if (*upload_size)
-        return body_add(*request_state, upload, upload_size);
+        return body_add(server, *request_state, upload, upload_size);
     url = path_of(url);
     client_refresh(server, connection_client(connection));
     if (*request_state && *request_state != server)
@@ -411,8 +387,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
-/* With epoll, libmicrohttpd 0.9.75 uses up a processor while half a TLS handshake is there and the
- * rest is not; with poll it waits. */
+/* With epoll, libmicrohttpd 0.9.75 spins at 100 % of a CPU while it waits for the second half of a
+ * TLS handshake; with poll it sleeps. */
 static unsigned flags_of(const struct guard *guard)
 {
     const bool tls = guard && guard_has_tls(guard);
@@ -429,29 +405,28 @@ int http_server_new(const struct http_server_config *config, int fd,
     bool tls;
 
     if (!server)
-        return err_set(err, -ENOMEM, "no memory for a server");
+        return err_set(err, -ENOMEM, "no memory for the HTTP server");
     *server = (struct http_server){
         .magic = HTTP_SERVER_MAGIC,
         .config = *config,
         .handler = *handler,
     };
-    TAILQ_INIT(&server->clients);
+    clients_init(&server->clients);
     tls = config->guard && guard_has_tls(config->guard);
     errno = 0;
-    /* One option a line. */
+    /* One option per line. */
     /* clang-format off */
     server->daemon = MHD_start_daemon(
         flags_of(config->guard), 0, NULL, NULL, on_request, server,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)server, /* first, so that it gets all lines */
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)server, /* first, to get every line */
         MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, (void *)server,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, (void *)server,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_REQUEST_HEAD,
         MHD_OPTION_CONNECTION_LIMIT, config->connections + SPARE_CONNECTIONS,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_of_ip,
-        MHD_OPTION_CONNECTION_TIMEOUT, config->timeout_s,
-        /* The last one, so that it can be none: each connection gets its own, see client_secure(). */
+        MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
+        /* Last, because it is optional. Each connection gets its own, see client_secure(). */
         tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, tls_no_certificate(),
         MHD_OPTION_END);
     /* clang-format on */

@@ -6,15 +6,16 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "hostport.h"
+#include "number.h"
 #include "str.h"
-#include "util.h"
 
 #define BACKLOG 128
 #define UNIX_PREFIX "unix:"
@@ -22,47 +23,36 @@
 /* --- TCP ---------------------------------------------------------------------------------------
  */
 
-/* Splits "[host]:port". `ret_host` is without brackets, empty for every address. */
-static int split_address(const char *address, char *ret_host, size_t host_size,
-                         const char **ret_port, struct err *err)
-{
-    const char *colon = strrchr(address, ':');
-    struct str host = colon ? str_span(address, colon) : STR("");
+#define HOST_SIZE (INET6_ADDRSTRLEN + 32) /* room for "%interface" */
 
-    if (!colon || str_ends(str_from(address), STR("]")))
-        return err_set(err, -EINVAL, "'%s' has no port; it looks like 127.0.0.1:9917 or :9917",
+/* Writes the host without brackets, "" for all addresses. */
+static int parse_address(const char *address, char ret_host[HOST_SIZE], uint16_t *ret_port,
+                         struct err *err)
+{
+    struct hostport parts;
+
+    if (!hostport_split(str_from(address), &parts))
+        return err_set(err, -EINVAL,
+                       "'%s' is not host:port; an IPv6 address needs brackets, as in [::1]:9917",
                        address);
-    if (str_starts(host, STR("[")) && str_ends(host, STR("]")) && host.len > 2)
-        host = str_head(str_skip(host, 1), host.len - 2);
-    else if (host.len && memchr(host.at, ':', host.len))
-        return err_set(err, -EINVAL, "'%s': an IPv6 address needs brackets, as in [::1]:9917",
-                       address);
-    if (host.len >= host_size)
-        return err_set(err, -EINVAL, "the host has %zu bytes, more than an IP address", host.len);
-    if (str_eq(host, STR("localhost")))
-        host = STR("127.0.0.1");
-    memcpy(ret_host, host.at, host.len);
-    ret_host[host.len] = '\0';
-    *ret_port = colon + 1;
+    if (!parts.has_port)
+        return err_set(err, -EINVAL, "'%s' has no port; write 127.0.0.1:9917 or :9917", address);
+    if (!number_port(parts.port, ret_port))
+        return err_set(err, -EINVAL, "port '%.*s' is not a number from 0 to 65535",
+                       STR_ARG(parts.port));
+    if (str_eq(parts.host, STR("localhost")))
+        parts.host = STR("127.0.0.1");
+    if (parts.host.len >= HOST_SIZE)
+        return err_set(err, -EINVAL, "the host has %zu bytes; that is not an IP address",
+                       parts.host.len);
+    if (parts.host.len)
+        memcpy(ret_host, parts.host.at, parts.host.len);
+    ret_host[parts.host.len] = '\0';
     return 0;
 }
 
-static int parse_port(const char *text, struct err *err)
-{
-    unsigned port = 0;
-
-    for (const char *at = text; *at; at++) {
-        if (*at < '0' || *at > '9' || port > UINT16_MAX)
-            return err_set(err, -EINVAL, "'%s' is no port number", text);
-        port = port * 10 + (unsigned)(*at - '0');
-    }
-    if (!*text || port > UINT16_MAX)
-        return err_set(err, -EINVAL, "port '%s' is not between 0 and 65535", text);
-    return (int)port;
-}
-
-/* Only IP addresses: a name would be looked up, and an agent that explains broken networks must not
- * need DNS to start. */
+/* Accepts IP addresses only. A name needs DNS, and the agent must start when the network is broken.
+ */
 static int resolve(const char *host, struct sockaddr_storage *ret, socklen_t *ret_len,
                    struct err *err)
 {
@@ -70,11 +60,11 @@ static int resolve(const char *host, struct sockaddr_storage *ret, socklen_t *re
     struct addrinfo *found = NULL;
     struct in_addr v4;
 
-    /* "1.2.3" is 1.2.0.3 to getaddrinfo(), as to inet_aton(), and nobody means that. */
+    /* getaddrinfo() reads "1.2.3" as 1.2.0.3, which is never meant. */
     if (!strchr(host, ':') && inet_pton(AF_INET, host, &v4) != 1)
-        return err_set(err, -EINVAL, "'%s' is no IP address", host);
+        return err_set(err, -EINVAL, "'%s' is not an IP address", host);
     if (getaddrinfo(host, NULL, &hints, &found) != 0)
-        return err_set(err, -EINVAL, "'%s' is no IP address", host);
+        return err_set(err, -EINVAL, "'%s' is not an IP address", host);
     memcpy(ret, found->ai_addr, found->ai_addrlen);
     *ret_len = found->ai_addrlen;
     freeaddrinfo(found);
@@ -89,7 +79,8 @@ static void set_port(struct sockaddr_storage *address, uint16_t port)
         ((struct sockaddr_in *)address)->sin_port = htons(port);
 }
 
-static uint16_t bound_port(int fd)
+/* Fills in the address that the kernel bound: with port 0 it chose one. */
+static void note_bound(struct listener *listener)
 {
     union {
         struct sockaddr any;
@@ -97,12 +88,18 @@ static uint16_t bound_port(int fd)
         struct sockaddr_in6 v6;
     } address = { .v6 = { .sin6_family = AF_UNSPEC } };
     socklen_t len = sizeof(address);
+    char host[HOST_SIZE] = "?";
+    bool v6;
 
-    getsockname(fd, &address.any, &len);
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+    getsockname(listener->fd, &address.any, &len);
+    v6 = address.any.sa_family == AF_INET6;
+    listener->port = ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port);
+    getnameinfo(&address.any, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+    snprintf(listener->name, sizeof(listener->name), v6 ? "[%s]:%u" : "%s:%u", host,
+             listener->port);
 }
 
-/* A listening TCP socket, or a negative errno. `both` lets IPv4 in on an IPv6 address. */
+/* Returns a listening TCP socket or a negative errno. `both`: an IPv6 socket also accepts IPv4. */
 static int open_tcp(const struct sockaddr_storage *address, socklen_t len, bool both)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -122,7 +119,7 @@ static int open_tcp(const struct sockaddr_storage *address, socklen_t len, bool 
     return fd;
 }
 
-/* `text`: both as they were given. */
+/* `text` is the address as the user wrote it. */
 static int open_any(const char *text, const char *host, uint16_t port, struct err *err)
 {
     struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
@@ -134,7 +131,7 @@ static int open_any(const char *text, const char *host, uint16_t port, struct er
     set_port(&address, port);
     r = open_tcp(&address, len, !*host);
     if (!*host && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)) {
-        /* A kernel without IPv6, or with it switched off. */
+        /* The kernel has no IPv6, or it is switched off. */
         struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 
         memset(&address, 0, sizeof(address));
@@ -142,21 +139,9 @@ static int open_any(const char *text, const char *host, uint16_t port, struct er
         r = open_tcp(&address, sizeof(v4), false);
     }
     if (r == -EADDRINUSE)
-        return err_set(err, r,
-                       "'%s': another process listens there already: end it, or take another port",
+        return err_set(err, r, "another process listens on '%s'; stop it or choose another port",
                        text);
     return r < 0 ? err_set_errno(err, r, "listen on '%s'", text) : r;
-}
-
-#define HOST_SIZE (INET6_ADDRSTRLEN + 32) /* room for "%interface" */
-
-/* The port, or a negative errno. */
-static int parse_address(const char *address, char ret_host[HOST_SIZE], struct err *err)
-{
-    const char *port = "";
-    int r = split_address(address, ret_host, HOST_SIZE, &port, err);
-
-    return r < 0 ? r : parse_port(port, err);
 }
 
 static int check_address(const char *address, struct err *err)
@@ -164,25 +149,25 @@ static int check_address(const char *address, struct err *err)
     struct sockaddr_storage found;
     char host[HOST_SIZE] = "";
     socklen_t len;
-    int port = parse_address(address, host, err);
+    uint16_t port;
+    int r = parse_address(address, host, &port, err);
 
-    if (port < 0)
-        return port;
-    return host[0] ? resolve(host, &found, &len, err) : 0;
+    return r == 0 && host[0] ? resolve(host, &found, &len, err) : r;
 }
 
 static int open_address(const char *address, struct listener *ret, struct err *err)
 {
     char host[HOST_SIZE] = "";
-    int port = parse_address(address, host, err);
-    int r;
+    uint16_t port;
+    int r = parse_address(address, host, &port, err);
 
-    if (port < 0)
-        return port;
-    r = open_any(address, host, (uint16_t)port, err);
     if (r < 0)
         return r;
-    *ret = (struct listener){ .fd = r, .port = bound_port(r) };
+    r = open_any(address, host, port, err);
+    if (r < 0)
+        return r;
+    *ret = (struct listener){ .fd = r };
+    note_bound(ret);
     return 0;
 }
 
@@ -199,41 +184,41 @@ static int make_folder(const char *path, struct err *err)
     memcpy(folder, path, (size_t)(slash - path));
     folder[slash - path] = '\0';
     if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-        return err_set_errno(err, -errno, "make folder '%s'", folder);
+        return err_set_errno(err, -errno, "create folder '%s'", folder);
     return 0;
 }
 
-/* Removes a socket file that nobody listens on: what a killed agent leaves behind. */
+/* Removes a socket file that no process listens on. A killed agent leaves one behind. */
 static int remove_stale(const struct sockaddr_un *address, struct err *err)
 {
     struct stat file;
     int fd, r;
 
     if (lstat(address->sun_path, &file) < 0)
-        return errno == ENOENT ? 0 : err_set_errno(err, -errno, "look for '%s'", address->sun_path);
+        return errno == ENOENT ? 0 : err_set_errno(err, -errno, "stat '%s'", address->sun_path);
     if (!S_ISSOCK(file.st_mode))
-        return err_set(err, -EEXIST, "'%s' is there and is no socket; it is left alone",
+        return err_set(err, -EEXIST, "'%s' exists and is not a socket; not replacing it",
                        address->sun_path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return err_set_errno(err, -errno, "make a unix socket");
+        return err_set_errno(err, -errno, "create a unix socket");
     r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
     close(fd);
     if (r != -ECONNREFUSED)
-        return err_set(err, -EADDRINUSE, "somebody listens on '%s' already", address->sun_path);
+        return err_set(err, -EADDRINUSE, "another process listens on '%s'", address->sun_path);
     if (unlink(address->sun_path) < 0)
         return err_set_errno(err, -errno, "remove the stale socket '%s'", address->sun_path);
     return 0;
 }
 
-/* The mode is set between bind and listen: before listen() nobody can connect. */
+/* The mode is set before listen(): until then no client can connect. */
 static int bind_private(int fd, const struct sockaddr_un *address, struct stat *ret,
                         struct err *err)
 {
     int r;
 
     if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-        return err_set_errno(err, -errno, "make socket '%s'", address->sun_path);
+        return err_set_errno(err, -errno, "create socket '%s'", address->sun_path);
     if (chmod(address->sun_path, 0600) == 0 && listen(fd, BACKLOG) == 0 &&
         lstat(address->sun_path, ret) == 0)
         return 0;
@@ -245,9 +230,9 @@ static int bind_private(int fd, const struct sockaddr_un *address, struct stat *
 static int check_path(const char *path, struct err *err)
 {
     if (path[0] != '/')
-        return err_set(err, -EINVAL, "'%s' is no absolute path", path);
+        return err_set(err, -EINVAL, "'%s' is not an absolute path", path);
     if (strlen(path) >= LISTEN_PATH_MAX)
-        return err_set(err, -EINVAL, "the path has %zu bytes; a unix socket's has %u at most",
+        return err_set(err, -EINVAL, "the path has %zu bytes; the maximum for a unix socket is %u",
                        strlen(path), LISTEN_PATH_MAX - 1);
     return 0;
 }
@@ -270,7 +255,7 @@ static int open_unix(const char *path, struct listener *ret, struct err *err)
         return r;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return err_set_errno(err, -errno, "make a unix socket");
+        return err_set_errno(err, -errno, "create a unix socket");
     r = bind_private(fd, &address, &file, err);
     if (r < 0) {
         close(fd);
@@ -278,6 +263,7 @@ static int open_unix(const char *path, struct listener *ret, struct err *err)
     }
     *ret = (struct listener){ .fd = fd, .file = file };
     memcpy(ret->path, address.sun_path, sizeof(address.sun_path));
+    snprintf(ret->name, sizeof(ret->name), UNIX_PREFIX "%s", path);
     return 0;
 }
 
@@ -295,7 +281,7 @@ int listener_open(const char *address, struct listener *ret, struct err *err)
     return open_address(address, ret, err);
 }
 
-/* Inode numbers are used again at once, so the time counts too. */
+/* The kernel reuses an inode number at once, so the time is compared too. */
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&

@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Listening sockets: exporter.h says what an address looks like. */
+/* Listening sockets. exporter.h describes the addresses. */
 
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include "err.h"
 
-#define LISTEN_PATH_MAX 108u /* sockaddr_un's, with the terminator */
+#define LISTEN_PATH_MAX 108u /* of struct sockaddr_un, with the terminating NUL */
+#define LISTEN_NAME_MAX (LISTEN_PATH_MAX + 8u)
 
 struct listener {
     int fd;
-    uint16_t port;              /* 0 for a unix socket */
+    uint16_t port;              /* the one that is bound; 0 for a unix socket */
+    char name[LISTEN_NAME_MAX]; /* the bound address: "127.0.0.1:9917", "unix:/path" */
     char path[LISTEN_PATH_MAX]; /* "" for TCP */
-    struct stat file;           /* the socket file as it was made */
+    struct stat file;           /* the socket file that was created */
 };
 
 /*
- * Binds and listens. The socket does not block and is closed on exec. Returns 0,
- * -EINVAL for an address that is none, or what the system said; `ret` is
- * untouched then. A port with a listener is -EADDRINUSE (SO_REUSEADDR only
- * forgives connections that are on their way out), and so is a unix socket that
- * somebody answers on; a file there that is no socket is -EEXIST and stays.
+ * Binds and listens. The socket does not block and is closed on exec. Returns 0, -EINVAL for an
+ * address that is not valid, or the errno of the system call; `ret` is untouched then.
+ * -EADDRINUSE: another process listens on the port (SO_REUSEADDR only permits a port whose old
+ * connections are still closing) or on the unix socket. -EEXIST: the path is not a socket.
  */
 int listener_open(const char *address, struct listener *ret, struct err *err);
 
-/* Whether listener_open() would understand `address`; nothing is bound, so it may be taken. */
+/* Checks the syntax of `address`. Binds nothing, so it does not find an address in use. */
 int listener_check(const char *address, struct err *err);
 
-/* Closes `fd` unless it is negative (somebody else took it over) and removes the socket file if it
- * still is the one that was made. */
+/* Closes `fd`, unless it is negative because a server owns it now. Removes the socket file if it is
+ * still the one that was created. */
 void listener_close(struct listener *listener);

@@ -26,7 +26,7 @@ static int fail(int code, const char *file, struct err *err)
                    gnutls_strerror(code));
 }
 
-/* GnuTLS reads two files at a time, and does not tell which of them it could not open, nor why. */
+/* GnuTLS reads two files in one call and does not say which one it cannot open, or why. */
 static int check_opens(const char *file, struct err *err)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -68,7 +68,7 @@ static int load_files(struct tls *tls, const struct web_file *file, struct err *
                                                GNUTLS_X509_FMT_PEM);
     if (r < 0)
         return fail(r, file->client_ca_file, err);
-    return r ? 0 : err_set(err, -EINVAL, "'%s' has no certificate", file->client_ca_file);
+    return r ? 0 : err_set(err, -EINVAL, "'%s' contains no certificate", file->client_ca_file);
 }
 
 static int set_versions(struct tls *tls, const struct web_file *file, struct err *err)
@@ -80,7 +80,7 @@ static int set_versions(struct tls *tls, const struct web_file *file, struct err
     for (enum tls_version v = file->min_version; v <= file->max_version; v++)
         len += snprintf(text + len, sizeof(text) - (size_t)len, ":+VERS-%s", names[v]);
     r = gnutls_priority_init(&tls->priority, text, NULL);
-    return r < 0 ? err_set(err, -EINVAL, "TLS versions: %s", gnutls_strerror(r)) : 0;
+    return r < 0 ? err_set(err, -EINVAL, "min_version and max_version: %s", gnutls_strerror(r)) : 0;
 }
 
 int tls_new(const struct web_file *file, struct tls **ret, struct err *err)
@@ -113,7 +113,7 @@ void tls_free(struct tls *tls)
     mem_free(tls);
 }
 
-/* The certificate of a server, used by a client, is none: its purpose is looked at, as Go does. */
+/* Refuses a server's certificate that a client uses: its purpose is checked, as in Go. */
 static int verify_client(gnutls_session_t session)
 {
     gnutls_typed_vdata_st purpose = {
@@ -168,7 +168,7 @@ int tls_attach(const struct tls *tls, void *session)
     return 0;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): the parameters are GnuTLS's choice */
+/* NOLINTNEXTLINE(readability-function-size): GnuTLS defines the parameters */
 static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
                           int n_authorities, const gnutls_pk_algorithm_t *algorithms,
                           int n_algorithms, gnutls_pcert_st **ret_chain, unsigned *ret_length,

@@ -12,8 +12,6 @@
 #include "util.h"
 #include "yaml_doc.h"
 
-/* A check of cost 14 takes a second, one of 15 two: SIGTERM waits for the one that is under way. */
-#define BCRYPT_COST_MOST 14
 #define BCRYPT_LEN 60u
 
 struct reader {
@@ -27,24 +25,24 @@ static const char *copy(struct reader *reader, struct str text, struct err *err)
     const char *made = arena_str(&reader->file->arena, text);
 
     if (!made)
-        err_set(err, -ENOMEM, "no memory for it");
+        err_set(err, -ENOMEM, "no memory for the settings");
     return made;
 }
 
 /* --- values ------------------------------------------------------------------------------------
  */
 
-/* `value` as text without bytes that no name, path or header has. */
+/* A text without control characters, which no name, path or header has. */
 static int read_text(const char *key, const struct yaml_node *value, struct str *ret,
                      struct err *err)
 {
     struct str text = yaml_doc_text(value);
 
     if (yaml_doc_kind(value) != YAML_TEXT || !text.len)
-        return err_set(err, -EINVAL, "line %zu: %s has to be a text", yaml_doc_line(value), key);
+        return err_set(err, -EINVAL, "line %zu: %s must be a text", yaml_doc_line(value), key);
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.at[i] < ' ' || text.at[i] == 0x7f)
-            return err_set(err, -EINVAL, "line %zu: %s has a byte that is no text",
+            return err_set(err, -EINVAL, "line %zu: %s has a control character",
                            yaml_doc_line(value), key);
     *ret = text;
     return 0;
@@ -53,7 +51,7 @@ static int read_text(const char *key, const struct yaml_node *value, struct str 
 static int read_path(struct reader *reader, const char *key, const struct yaml_node *value,
                      const char **ret, struct err *err)
 {
-    CLEANUP(buf_done) struct buf path = { .max = 4096 };
+    CLEANUP(buf_done) struct buf path = { .max = LIMIT_PATH };
     struct str text;
     int r = read_text(key, value, &text, err);
 
@@ -88,8 +86,8 @@ static int read_word(const char *key, const struct yaml_node *value, const struc
             return 0;
         }
     }
-    return err_set(err, -EINVAL, "line %zu: %s is '%.*s', which is none of its values",
-                   yaml_doc_line(value), key, STR_ARG(str_head(text, 60)));
+    return err_set(err, -EINVAL, "line %zu: %s has the unknown value '%.*s'", yaml_doc_line(value),
+                   key, STR_ARG(str_head(text, 60)));
 }
 
 /* --- the sections ------------------------------------------------------------------------------
@@ -101,20 +99,21 @@ static int unknown_key(const struct yaml_node *key, const char *where, struct er
                    STR_ARG(str_head(yaml_doc_text(key), 60)), where);
 }
 
-/* Go's YAML refuses them, and whoever wrote both meant one of them. */
+/* A duplicate key is an error, as in Go's YAML: only one of the two can be meant. */
 static int check_keys(const struct reader *reader, const struct yaml_node *mapping,
                       const char *where, struct err *err)
 {
     const struct yaml_node *key, *other, *value;
 
     if (yaml_doc_kind(mapping) != YAML_MAPPING && yaml_doc_kind(mapping) != YAML_NOTHING)
-        return err_set(err, -EINVAL, "line %zu: %s has to be a mapping", yaml_doc_line(mapping),
+        return err_set(err, -EINVAL, "line %zu: %s must be a mapping", yaml_doc_line(mapping),
                        where);
     for (size_t i = 0; yaml_doc_pair(reader->yaml, mapping, i, &key, &value); i++)
         for (size_t j = 0; j < i && yaml_doc_pair(reader->yaml, mapping, j, &other, &value); j++)
             if (str_eq(yaml_doc_text(key), yaml_doc_text(other)))
-                return err_set(err, -EINVAL, "line %zu: '%.*s' is in %s twice", yaml_doc_line(key),
-                               STR_ARG(str_head(yaml_doc_text(key), 60)), where);
+                return err_set(err, -EINVAL, "line %zu: duplicate key '%.*s' in %s",
+                               yaml_doc_line(key), STR_ARG(str_head(yaml_doc_text(key), 60)),
+                               where);
     return 0;
 }
 
@@ -175,14 +174,13 @@ static int check_tls(const struct web_file *file, struct err *err)
         return err_set(err, -EINVAL, "tls_server_config has no key_file");
     if (verifies && !file->client_ca_file)
         return err_set(err, -EINVAL,
-                       "client_auth_type wants client certificates verified, and there is no "
-                       "client_ca_file to verify them with");
+                       "client_auth_type needs client_ca_file to verify client certificates");
     if (file->client_ca_file && !verifies)
         return err_set(err, -EINVAL,
-                       "client_ca_file verifies nothing without client_auth_type: "
+                       "client_ca_file has no effect without client_auth_type: "
                        "RequireAndVerifyClientCert or VerifyClientCertIfGiven");
     if (file->min_version > file->max_version)
-        return err_set(err, -EINVAL, "min_version is above max_version");
+        return err_set(err, -EINVAL, "min_version is higher than max_version");
     return 0;
 }
 
@@ -202,7 +200,7 @@ static int read_tls(struct reader *reader, const struct yaml_node *section, stru
     return r < 0 ? r : check_tls(reader->file, err);
 }
 
-/* "$2y$10$" and 53 characters. */
+/* "$2y$10$" and 53 characters of the alphabet ./A-Za-z0-9. */
 static bool is_bcrypt(struct str hash)
 {
     int cost;
@@ -220,7 +218,7 @@ static bool is_bcrypt(struct str hash)
             return false;
     }
     cost = (hash.at[4] - '0') * 10 + (hash.at[5] - '0');
-    return cost >= 4 && cost <= BCRYPT_COST_MOST;
+    return cost >= 4 && cost <= LIMIT_BCRYPT_COST;
 }
 
 static int read_users(struct reader *reader, const struct yaml_node *section, struct err *err)
@@ -233,20 +231,20 @@ static int read_users(struct reader *reader, const struct yaml_node *section, st
         struct web_file_pair *user = &file->users[i];
         struct str name = { .len = 0 };
 
-        if (i == WEB_FILE_USERS_MAX)
-            return err_set(err, -EINVAL, "line %zu: over %u basic_auth_users", yaml_doc_line(key),
-                           WEB_FILE_USERS_MAX);
-        r = read_text("a user's name", key, &name, err);
+        if (i == LIMIT_WEB_USERS)
+            return err_set(err, -EINVAL, "line %zu: more than %u basic_auth_users",
+                           yaml_doc_line(key), LIMIT_WEB_USERS);
+        r = read_text("a user name", key, &name, err);
         if (r < 0)
             return r;
         if (name.len && memchr(name.at, ':', name.len))
-            return err_set(err, -EINVAL, "line %zu: a user's name with ':' cannot be sent",
+            return err_set(err, -EINVAL, "line %zu: a user name must not contain ':'",
                            yaml_doc_line(key));
         if (!is_bcrypt(yaml_doc_text(value)))
             return err_set(err, -EINVAL,
-                           "line %zu: the password of user '%.*s' is no bcrypt hash with a cost "
-                           "of 4 to %d",
-                           yaml_doc_line(value), STR_ARG(str_head(name, 60)), BCRYPT_COST_MOST);
+                           "line %zu: the password of user '%.*s' is not a bcrypt hash with a "
+                           "cost of 4 to %d",
+                           yaml_doc_line(value), STR_ARG(str_head(name, 60)), LIMIT_BCRYPT_COST);
         user->name = copy(reader, name, err);
         user->value = copy(reader, yaml_doc_text(value), err);
         if (!user->name || !user->value)
@@ -258,9 +256,10 @@ static int read_users(struct reader *reader, const struct yaml_node *section, st
 
 static int read_headers(struct reader *reader, const struct yaml_node *section, struct err *err)
 {
-    static const char *const names[] = { "Content-Security-Policy", "Strict-Transport-Security",
-                                         "X-Content-Type-Options", "X-Frame-Options",
-                                         "X-XSS-Protection" };
+    static const char *const names[WEB_FILE_HEADERS] = { "Content-Security-Policy",
+                                                         "Strict-Transport-Security",
+                                                         "X-Content-Type-Options",
+                                                         "X-Frame-Options", "X-XSS-Protection" };
     struct web_file *file = reader->file;
     const struct yaml_node *key, *value;
     int r = check_keys(reader, section, "headers", err);
@@ -295,7 +294,7 @@ static int read_http(struct reader *reader, const struct yaml_node *section, str
         if (str_eq(yaml_doc_text(key), STR("headers")))
             r = read_headers(reader, value, err);
         else if (str_eq(yaml_doc_text(key), STR("http2")))
-            r = read_word("http2", value, bools, &http2, err); /* 1.1 is served either way */
+            r = read_word("http2", value, bools, &http2, err); /* no effect: HTTP/1.1 is served */
         else
             r = unknown_key(key, "http_server_config", err);
     }
@@ -344,7 +343,7 @@ int web_file_parse(struct str text, struct str folder, struct web_file *ret, str
     return 0;
 }
 
-/* --- the file ----------------------------------------------------------------------------------
+/* --- reading -----------------------------------------------------------------------------------
  */
 
 static int read_all(int fd, struct buf *ret)
@@ -375,7 +374,7 @@ int web_file_read(const char *path, struct web_file *ret, struct err *err)
     r = read_all(fd, &text);
     close(fd);
     if (r == -E2BIG)
-        return err_set(err, r, "'%s' has more than %u bytes", path, LIMIT_WEB_FILE);
+        return err_set(err, r, "'%s' is larger than %u bytes", path, LIMIT_WEB_FILE);
     if (r < 0)
         return err_set_errno(err, r, "read '%s'", path);
     r = web_file_parse(buf_str(&text), folder, ret, err);

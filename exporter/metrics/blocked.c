@@ -11,9 +11,9 @@
 #include "snapshot.h"
 #include "utf8.h"
 
-#define OTHER "other" /* as the snapshot calls the registries over its cap */
+#define OTHER "other" /* the snapshot's name for registries over the limit */
 
-_Static_assert(CAUSE_MAX <= 256 && REASON_MAX <= 256, "a row's group has a byte for each");
+_Static_assert(CAUSE_MAX <= 256 && REASON_MAX <= 256, "a row's group has one byte for each");
 
 struct row {
     struct blocked_container container;
@@ -23,8 +23,7 @@ struct row {
     bool merged; /* into an older row */
 };
 
-/* The text itself, or a repaired copy; cut at `max`, so that no label grows without end. NULL when
- * there is no memory. */
+/* Returns the text itself, or a valid copy of at most `max` bytes. NULL: no memory. */
 static const char *clean(struct arena *arena, const char *text, size_t max)
 {
     struct str all = str_from(text), head = str_head(all, max);
@@ -35,7 +34,7 @@ static const char *clean(struct arena *arena, const char *text, size_t max)
     if (good == all.len)
         return text;
     if (head.len < all.len && head.len - good < 4)
-        head = str_head(head, good); /* the cut went through a character */
+        head = str_head(head, good); /* the cut split a character */
     buf_init(&repaired, 3 * max);    /* U+FFFD has three bytes */
     utf8_add(&repaired, head);
     copy = buf_error(&repaired) ? NULL : arena_str(arena, buf_str(&repaired));
@@ -52,8 +51,7 @@ static size_t registry_find(const struct snapshot *snapshot, const char *registr
     return i;
 }
 
-/* Where the counters of `registry` are. One without counters is counted with "other", which need
- * not have any yet: n_registries then. */
+/* The index of the counters of `registry`, else of "other"; n_registries if there are none yet. */
 static size_t registry_index(const struct snapshot *snapshot, const char *registry)
 {
     size_t index = registry_find(snapshot, registry);
@@ -86,7 +84,7 @@ static bool row_init(struct row *row, const struct snapshot *snapshot,
            row->container.image;
 }
 
-/* Same labels side by side. The pod comes first because it differs most often. */
+/* Sorts equal labels side by side. The pod is compared first because it differs most often. */
 static int compare_labels(const struct row *a, const struct row *b)
 {
     int order = strcmp(a->container.pod, b->container.pod);
@@ -105,7 +103,7 @@ static int by_labels_then_age(const void *left, const void *right)
     const struct row *a = *(const struct row *const *)left, *b = *(const struct row *const *)right;
     int order = compare_labels(a, b);
 
-    return order ? order : (a > b) - (a < b); /* rows stand oldest first */
+    return order ? order : (a > b) - (a < b); /* rows are in order of age */
 }
 
 static void merge(struct row *older, struct row *newer)
@@ -208,7 +206,7 @@ int blocked_collect(const struct snapshot *snapshot, struct blocked *ret, struct
         n++;
     }
 
-    /* Groups first: they count each incident under its own cause, before rows are merged. */
+    /* Groups first: each incident counts under its own cause, before rows are merged. */
     count_groups(sorted, n, &found);
     pick_containers(rows, sorted, n, &found);
     *ret = found;

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Open incidents, as metrics count them. Incidents are told apart by pod uid
- * and kind, which are no labels: an image volume and its container's image, or a
- * pod and its successor of the same name, can have the same labels. Prometheus
- * refuses a scrape that holds one series twice, so they are merged here.
+ * Open incidents, as metrics count them. Two incidents can have the same labels, because the pod's
+ * uid and the kind are not labels: an image volume and its container's image, or a pod and its
+ * successor of the same name. Prometheus refuses a scrape with a duplicate series, so they are
+ * merged here.
  */
 
 #include <stddef.h>
@@ -24,9 +24,9 @@ struct blocked_container {
     const char *container; /* "" for a sandbox */
     const char *image;
     const char *registry;
-    enum cause cause; /* of the incident that failed last, where several were merged */
+    enum cause cause; /* if several were merged: of the one that failed last */
     enum reason reason;
-    int64_t since_us; /* of the oldest; 0: unknown */
+    int64_t since_us; /* wall; of the oldest; 0: unknown */
 };
 
 /* How many containers are blocked for one reason. */
@@ -35,25 +35,24 @@ struct blocked_group {
     const char *registry;
     enum cause cause;
     enum reason reason;
-    uint64_t containers; /* each once, however many of its images fail */
+    uint64_t containers; /* each counts once, also if several of its images fail */
 };
 
 struct blocked {
     struct arena arena;
-    struct blocked_container
-        *containers; /* the oldest incidents first, LIMIT_INFO_SERIES at most */
+    struct blocked_container *containers; /* oldest first, at most LIMIT_INFO_SERIES */
     size_t n_containers;
-    size_t n_left_out; /* over that cap */
+    size_t n_left_out; /* because of that limit */
     struct blocked_group *groups;
     size_t n_groups;
 };
 
 /*
- * A registry that has no counters of its own in the snapshot is "other" here, as
- * it is there: the counters' cap is also the cap on this label.
+ * A registry without counters in the snapshot becomes "other", as in the snapshot, so this label
+ * has the same limit as the counters.
  *
- * Returns 0, or -ENOMEM with nothing to free. `ret` points into `snapshot` and
- * may be used as long as that lives, until blocked_done().
+ * Returns 0, or -ENOMEM with nothing to free. `ret` points into `snapshot`, which must live until
+ * blocked_done().
  */
 int blocked_collect(const struct snapshot *snapshot, struct blocked *ret, struct err *err);
 void blocked_done(struct blocked *blocked);

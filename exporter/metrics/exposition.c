@@ -9,8 +9,8 @@
 #include "utf8.h"
 #include "util.h"
 
-/* OpenMetrics 1.0, "Exemplars": of names and values together; in characters, and no character has
- * less than a byte. */
+/* OpenMetrics 1.0, "Exemplars": at most 128 characters of names and values together. Bytes are
+ * counted here, so non-ASCII text reaches the limit earlier. */
 #define EXEMPLAR_BYTES_MAX 128u
 
 const char *exposition_content_type(enum exposition_format format)
@@ -33,7 +33,7 @@ const char *metric_type_name(enum metric_type type)
     return "untyped";
 }
 
-/* What stands for a byte of a label value (all three) or a HELP text (not the quote). */
+/* The escape of one of the three special bytes of a label value. */
 static struct str escape(char byte)
 {
     switch (byte) {
@@ -67,7 +67,7 @@ static void add_value(struct buf *out, const char *text)
     }
 }
 
-/* OpenMetrics calls a counter's family by what stands before _total, its samples as always. */
+/* In OpenMetrics the name of a counter's family has no _total; its samples have it. */
 static struct str family_name(const struct exposition *exposition)
 {
     const struct str suffix = STR("_total");
@@ -90,7 +90,7 @@ static void add_head_line(struct exposition *exposition, struct str keyword, con
     buf_add_byte(out, '\n');
 }
 
-/* HELP texts are our own: one line that needs no escapes, which the table's test makes sure of. */
+/* HELP texts need no escapes; test_metrics.c checks it. */
 static void add_head(struct exposition *exposition)
 {
     const struct metric_family *family = exposition->family;
@@ -114,7 +114,7 @@ static bool plain_byte(char byte)
     return (unsigned char)byte < 0x80 && byte != '"' && byte != '\\' && byte != '\n';
 }
 
-/* Nearly all values need no care. */
+/* Whether `text` can be written as it is, which is true for nearly all values. */
 static bool plain(const char *text, size_t len)
 {
     size_t i = 0;
@@ -128,7 +128,8 @@ static bool plain(const char *text, size_t len)
     return true;
 }
 
-/* A line, put together here before it is added: a scrape has tens of thousands of pieces. */
+/* A line is built here before it is added to the buffer, because a scrape has tens of thousands of
+ * pieces. */
 struct line {
     struct buf *out;
     size_t len;
@@ -153,7 +154,7 @@ static void line_add(struct line *line, const char *text, size_t len)
     line->len += len;
 }
 
-/* All of a sample up to its value. */
+/* Writes a sample up to its value. */
 static void add_series(struct exposition *exposition, const char *const *values)
 {
     struct line line;
@@ -225,7 +226,7 @@ void exposition_uint(struct exposition *exposition, const char *const *values, u
     buf_add_byte(exposition->out, '\n');
 }
 
-/* Without printf(), which took a tenth of a scrape's time. */
+/* Without printf(), which needs a tenth of the time of a scrape. */
 static void add_seconds(struct buf *out, uint64_t us)
 {
     uint64_t fraction = us % (uint64_t)SEC;
@@ -242,7 +243,7 @@ static void add_seconds(struct buf *out, uint64_t us)
     buf_add(out, (struct str){ .at = text, .len = len });
 }
 
-/* How many of its labels may be shown. */
+/* How many of the labels fit. */
 static size_t exemplar_labels(const struct metric_exemplar *exemplar)
 {
     size_t n = 0, bytes = 0;
@@ -292,9 +293,7 @@ void exposition_seconds(struct exposition *exposition, const char *const *values
     buf_add_byte(exposition->out, '\n');
 }
 
-/* OpenMetrics wants one way to write a bound, so that each is the same series everywhere: as a
- * float.
- */
+/* OpenMetrics wants every bound as a float, so that all servers have the same series. */
 static void add_bound(struct exposition *exposition, int64_t bound_us)
 {
     if (bound_us == INT64_MAX) {
@@ -306,7 +305,7 @@ static void add_bound(struct exposition *exposition, int64_t bound_us)
         buf_add(exposition->out, STR(".0"));
 }
 
-/* One line of a histogram up to its value. `bound_us`: NULL where it is no bucket. */
+/* Writes a line of a histogram up to its value. `bound_us` is NULL for _sum and _count. */
 static void add_part(struct exposition *exposition, const char *suffix, const char *const *values,
                      const int64_t *bound_us)
 {

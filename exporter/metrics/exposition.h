@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * Writes metric families as Prometheus text 0.0.4 or OpenMetrics 1.0. Who calls
- * it says what a family is and what its samples are, never how they look: each
- * format is a way to write the same three things, head, sample and end.
+ * Writes metric families as Prometheus text 0.0.4 or OpenMetrics 1.0. The caller describes families
+ * and samples; the format decides how they are written.
  *
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  * https://prometheus.io/docs/specs/om/open_metrics_spec/
@@ -22,18 +21,18 @@ enum exposition_format { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-/* For the documentation: what may become of a family in a later version. */
+/* For the documentation: what a later version may change. */
 enum metric_stability {
-    METRIC_STABLE,       /* its name, labels and meaning stay */
-    METRIC_EXPERIMENTAL, /* it may change or go */
+    METRIC_STABLE,       /* name, labels and meaning stay */
+    METRIC_EXPERIMENTAL, /* may change or go */
 };
 
 #define METRIC_LABELS_MAX 7u
 
 struct metric_family {
-    const char *name; /* a counter's with _total */
+    const char *name; /* with _total for a counter */
     enum metric_type type;
-    const char *unit; /* what the name ends in, before _total: "seconds", "bytes"; else NULL */
+    const char *unit; /* "seconds" or "bytes", if the name ends in it (before _total); else NULL */
     enum metric_stability stability;
     const char *help;
     const char *labels[METRIC_LABELS_MAX + 1]; /* NULL-terminated */
@@ -41,64 +40,61 @@ struct metric_family {
 
 #define METRIC_EXEMPLAR_LABELS_MAX 2u
 
-/* One event of those that a counter counts. */
+/* One of the events that a counter counts. */
 struct metric_exemplar {
-    const char *labels[METRIC_EXEMPLAR_LABELS_MAX]; /* the most telling first; NULL: no more */
+    const char *labels[METRIC_EXEMPLAR_LABELS_MAX]; /* the most important first; NULL: no more */
     const char *values[METRIC_EXEMPLAR_LABELS_MAX];
     int64_t at_us; /* wall */
 };
 
 #define EXPOSITION_FRAME_MAX 384u
 
-/* Lives on the caller's stack for one document; the fields are the writer's own. */
+/* For one document, on the caller's stack. The fields are private. */
 struct exposition {
     struct buf *out;
     enum exposition_format format;
     const struct metric_family *family;
     bool head_written;
     size_t n_labels;
-    /* What stands before each label's value, `name{a="` and `",b="`, and behind the last one, back
-     * to back: the same in each sample, so it is joined once. */
+    /* The text around the label values of a sample: `name{a="`, `",b="` and `"} `. It is the same
+     * in every sample of a family, so it is built once. */
     char frame[EXPOSITION_FRAME_MAX];
     size_t frame_end[METRIC_LABELS_MAX + 1];
 };
 
-/* What goes into Content-Type; static. */
+/* For the Content-Type header; static. */
 const char *exposition_content_type(enum exposition_format format);
 
 /* "counter", "gauge", "histogram"; static. */
 const char *metric_type_name(enum metric_type type);
 
-/* Errors stick in `out`; ask buf_error() at the end. */
+/* Errors stay in `out`; check buf_error() at the end. */
 void exposition_begin(struct exposition *exposition, struct buf *out,
                       enum exposition_format format);
 
-/* Nothing may follow. A document without it is no whole one to an OpenMetrics reader. */
+/* Ends the document. For OpenMetrics, a document without this is incomplete. */
 void exposition_end(struct exposition *exposition);
 
-/* The samples that follow are of `family`, whose head (HELP, TYPE) is written with the first of
- * them: a family without samples leaves nothing. `family` must live until the next call; its name
- * and labels are at most 300 bytes together. */
+/* Begins a family. Its head (HELP, TYPE) is written with the first sample, so a family without
+ * samples writes nothing. `family` must live until the next call; its name and labels have at most
+ * 300 bytes together. */
 void exposition_family(struct exposition *exposition, const struct metric_family *family);
 
-/*
- * One sample. `values` holds one text for each label of the family, in their
- * order; any bytes: they are escaped and made valid UTF-8. May be NULL for a
- * family without labels.
- */
+/* One sample. `values` has one text for each label of the family, in their order. They may hold any
+ * bytes: they are escaped and made valid UTF-8. NULL for a family without labels. */
 void exposition_uint(struct exposition *exposition, const char *const *values, uint64_t value);
 
-/* The same for a counter of which one event is known; `exemplar` NULL: none is. Text 0.0.4 has no
- * exemplars. Labels that would make it longer than OpenMetrics allows are left out from the end. */
+/* A counter with an exemplar, or NULL for none. Text 0.0.4 has no exemplars. If the exemplar is too
+ * long for OpenMetrics, its last labels are left out. */
 void exposition_count(struct exposition *exposition, const char *const *values, uint64_t value,
                       const struct metric_exemplar *exemplar);
 
-/* The same for a time or a duration, which Prometheus wants in seconds. */
+/* A time or a duration, in seconds. */
 void exposition_seconds(struct exposition *exposition, const char *const *values, int64_t value_us);
 
 /* A histogram of durations, in seconds: its buckets, sum and count. */
 void exposition_histogram(struct exposition *exposition, const char *const *values,
                           const struct histogram *histogram, const struct histogram_bounds *bounds);
 
-/* For `values`: LABELS(registry, cause_name(cause)). */
+/* For `values`, as in LABELS(registry, cause_name(cause)). */
 #define LABELS(...) ((const char *const[]){ __VA_ARGS__ })

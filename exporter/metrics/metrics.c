@@ -4,12 +4,12 @@
 #include <errno.h>
 
 #include "buf.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/blocked.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/process_metrics.h"
 #include "snapshot.h"
 
-/* What the writers below read from and write to. */
 struct scrape {
     const struct metrics_input *input;
     const struct snapshot *snapshot;
@@ -45,7 +45,7 @@ static void write_failures(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
-    /* Zeros too: increase() sees a first failure only where a zero stood before it. */
+    /* Also zeros: increase() sees a first failure only if there was a zero before it. */
     for (size_t i = 0; i < snapshot->n_registries; i++)
         for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
             write_failure(scrape, &snapshot->registries[i], cause);
@@ -184,7 +184,7 @@ static void write_blocked_left_out(struct scrape *scrape)
     exposition_uint(&scrape->out, NULL, scrape->blocked->n_left_out);
 }
 
-/* Runs through the sources that are switched on; the others have no series. */
+/* Iterates over the enabled sources; a disabled one has no series. */
 static const struct source_status *next_source(const struct scrape *scrape, enum source_id *at)
 {
     while (*at < SOURCE_MAX && !scrape->snapshot->sources[*at].enabled)
@@ -227,7 +227,7 @@ static void write_source_bytes(struct scrape *scrape)
         exposition_uint(&scrape->out, LABELS(source_name(id)), source->received_bytes);
 }
 
-/* How many more than last time are left out of the info series. */
+/* How many more containers have no info series than at the last scrape. */
 static uint64_t newly_left_out(const struct scrape *scrape)
 {
     size_t now = scrape->blocked->n_left_out, before = scrape->input->info_left_out_before;
@@ -238,10 +238,11 @@ static uint64_t newly_left_out(const struct scrape *scrape)
 static void write_limit_hits(struct scrape *scrape)
 {
     for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++) {
-        uint64_t hits = scrape->snapshot->limit_hits[limit];
+        uint64_t hits = scrape->snapshot->limit_hits[limit] +
+                        atomic_load(&scrape->input->limit_hits->counts[limit]);
 
-        if (limit == LIMIT_HIT_INFO_SERIES) /* a cap of ours, which the agent cannot see */
-            hits += scrape->input->info_left_out_total + newly_left_out(scrape);
+        if (limit == LIMIT_HIT_INFO_SERIES)
+            hits += newly_left_out(scrape);
         exposition_uint(&scrape->out, LABELS(limit_name(limit)), hits);
     }
 }
@@ -308,70 +309,70 @@ static const struct row {
     void (*write)(struct scrape *scrape);
 } rows[] = {
     { { "imagepull_attempts_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "Image pulls known to have been tried on this node, good and bad.",
+        "Image pulls tried on this node, successful and failed.",
         { "registry" } }, write_attempts },
     { { "imagepull_failures_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "Failed image pulls, by the cause that imagepull-exporter found in the runtime's message.",
+        "Failed image pulls, by registry and cause.",
         { "registry", "cause" } }, write_failures },
     { { "imagepull_failure_reasons_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "Failed image pulls by the finer reason within each cause; a reason appears with its first failure.",
+        "Failed image pulls, by cause and detailed reason. A reason appears after its first failure.",
         { "cause", "reason" } }, write_failure_reasons },
     { { "imagepull_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
-        "Good pulls, from when a container in its sandbox waited for the absent image until it was there; queueing included, exact to the poll interval of 1 to 5 s.",
+        "Duration of successful pulls: from the time a container waits for its absent image until the image is present. Includes queueing; exact to the poll interval of 1 to 5 s.",
         { "registry" } }, write_durations },
     { { "imagepull_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
-        "Size of the images that were pulled, as the runtime tells it.",
+        "Size of the pulled images, as the runtime reports it.",
         { "registry" } }, write_bytes },
     { { "imagepull_recovery_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
-        "Blocked containers that got their image after all, from the first failure until then, by their last cause.",
+        "Time from the first failed pull of a container until it gets its image, by its last cause.",
         { "cause" } }, write_recoveries },
     { { "imagepull_in_progress", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Containers whose image is being pulled now: it is absent or pulled again, it is their turn, and no error is known.",
+        "Containers whose image is being pulled now: the image is absent or pulled again, it is the container's turn, and no error is known.",
         { "registry" } }, write_in_progress },
     { { "imagepull_in_progress_bytes", METRIC_GAUGE, "bytes", METRIC_EXPERIMENTAL,
-        "Bytes so far of blobs in flight, where the runtime tells; the registry is unknown while several are pulled from at once.",
+        "Bytes received so far of images that are being pulled, if the runtime reports them. The registry is unknown while several registries are in use and the owner of a layer is not known.",
         { "registry" } }, write_in_progress_bytes },
     { { "imagepull_in_progress_oldest_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
-        "Since when the container that waits longest has waited for its image.",
+        "When the container that waits longest began to wait for its image.",
         { "registry" } }, write_in_progress_oldest },
     { { "imagepull_blocked_containers", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Containers that cannot start now because an image they need cannot be pulled.",
+        "Containers that cannot start now because an image cannot be pulled.",
         { "namespace", "registry", "cause", "reason" } }, write_blocked },
     { { "imagepull_container_blocked_info", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Always 1; names each container that is blocked now and why, up to a cap (see imagepull_container_blocked_left_out).",
+        "Always 1. One series for each blocked container with cause and reason, up to a limit (see imagepull_container_blocked_left_out).",
         { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
     { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
-        "When the pull that blocks the container first failed; stays the same when the cause changes.",
+        "When the pull that blocks the container failed first. Does not change when the cause changes.",
         { "namespace", "pod", "container", "image" } }, write_blocked_since },
     { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
-        "Blocked containers without series of their own now, because the cap is reached; the oldest keep theirs.",
+        "Blocked containers that have no series of their own because the limit is reached. The oldest keep theirs.",
         { NULL } }, write_blocked_left_out },
     { { "imagepull_source_up", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "1 unless the last attempt to read from the source failed; a source that is switched off has no series.",
+        "0 if the last attempt to read from the source failed, else 1. A disabled source has no series.",
         { "source" } }, write_source_up },
     { { "imagepull_source_last_success_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
-        "When something was last read from the source.",
+        "When the source was last read successfully.",
         { "source" } }, write_source_last_success },
     { { "imagepull_source_reconnects_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "Unplanned new connections to the source, by what ended the one before.",
+        "Unplanned reconnects to the source, by the reason why the previous connection ended.",
         { "source", "reason" } }, write_source_reconnects },
     { { "imagepull_source_received_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
         "Bytes received from the source.",
         { "source" } }, write_source_bytes },
     { { "imagepull_cri_request_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
-        "Requests to the container runtime, failed ones too; a method appears with its first.",
+        "Duration of requests to the container runtime, including failed ones. A method appears after its first request.",
         { "method" } }, write_call_durations },
     { { "imagepull_cri_request_errors_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "Requests to the container runtime that failed, by gRPC status code; each appears with its first.",
+        "Failed requests to the container runtime, by gRPC status code. A series appears after its first failure.",
         { "method", "code" } }, write_call_errors },
     { { "imagepull_limit_hits_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "How often a cap of imagepull-exporter was reached, so that something was cut, dropped or merged.",
+        "How often a limit of imagepull-exporter was reached, so that something was cut, dropped or merged.",
         { "limit" } }, write_limit_hits },
     { { "imagepull_runtime_info", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Always 1; names the container runtime that answered on this node.",
+        "Always 1. Name and version of the container runtime on this node.",
         { "runtime", "version" } }, write_runtime_info },
     { { "imagepull_exporter_build_info", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Always 1; names the build of imagepull-exporter.",
+        "Always 1. Version, revision and compiler of imagepull-exporter.",
         { "version", "revision", "compiler" } }, write_build_info },
     { { "process_cpu_seconds_total", METRIC_COUNTER, "seconds", METRIC_STABLE,
         "Total user and system CPU time spent in seconds.", { NULL } }, write_process_cpu },
@@ -412,10 +413,10 @@ int metrics_write(struct buf *out, const struct metrics_input *input, size_t *re
     }
     exposition_end(&scrape.out);
     if (buf_error(out) == -E2BIG)
-        return err_set(err, -E2BIG, "metrics of %zu incidents are over %zu bytes",
+        return err_set(err, -E2BIG, "the metrics of %zu incidents have more than %zu bytes",
                        input->snapshot->n_incidents, out->max);
     if (buf_error(out))
-        return err_set(err, buf_error(out), "no memory for metrics of %zu incidents",
+        return err_set(err, buf_error(out), "no memory for the metrics of %zu incidents",
                        input->snapshot->n_incidents);
     *ret_left_out = blocked.n_left_out;
     return 0;

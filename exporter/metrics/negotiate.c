@@ -5,11 +5,11 @@
 
 #include "str.h"
 
-/* A weight in thousandths; not named at all is less than 0, which is "not acceptable". */
+/* Weights in thousandths. 0 means "not acceptable". */
 #define NOT_NAMED (-1)
 #define WEIGHT_FULL 1000
 
-/* One member of the list: "text/plain;version=0.0.4;q=0.5". */
+/* One item of the header: "text/plain;version=0.0.4;q=0.5". */
 struct preference {
     struct str name;
     struct str version; /* empty: any */
@@ -25,7 +25,7 @@ static struct str trim(struct str text)
     return text;
 }
 
-/* What stands before the next `separator`, trimmed; `rest` is left behind it. */
+/* Takes the text before the next `separator` off `rest`, trimmed. */
 static struct str next_part(struct str *rest, char separator)
 {
     const char *end = rest->len ? memchr(rest->at, separator, rest->len) : NULL;
@@ -47,7 +47,7 @@ static struct str unquoted(struct str text)
     return text;
 }
 
-/* "0.75": 750. What is no weight counts as none given, as Go's clients' servers have it. */
+/* "0.75" is 750. An invalid weight is ignored, as in Prometheus' Go library. */
 static int parse_weight(struct str text)
 {
     int weight = 0, unit = WEIGHT_FULL;
@@ -109,7 +109,7 @@ enum exposition_format negotiate_format(const char *accept)
             anything = better(anything, wish.weight);
         }
     }
-    /* The closest description of a type is the one that counts. */
+    /* The most specific name of a type counts. */
     if (text == NOT_NAMED)
         text = all_text != NOT_NAMED ? all_text : anything;
     return openmetrics > 0 && openmetrics >= text ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What a client would like best of what there is: RFC 9110, section 12. Pure; any thread. */
+/* Content negotiation (RFC 9110, section 12). Any thread. */
 
 #include <stdbool.h>
 
 #include "exporter/metrics/exposition.h"
 
 /*
- * By an Accept header; NULL or one without an answer of ours means text 0.0.4, as
- * with other exporters. OpenMetrics has to be named, with version 1.0.0 or
- * none, and to be liked at least as well as text.
+ * Chooses the format from an Accept header. Without the header, or if it names neither format, the
+ * answer is text 0.0.4, as with other exporters. OpenMetrics is chosen if the client names it, with
+ * version 1.0.0 or none, and gives it at least the weight of text.
  */
 enum exposition_format negotiate_format(const char *accept);
 
-/* By an Accept-Encoding header: whether gzip is named and liked at least as well as no encoding. */
+/* Whether an Accept-Encoding header names gzip, with at least the weight of no encoding. */
 bool negotiate_gzip(const char *accept_encoding);

@@ -16,7 +16,7 @@
 
 #include "util.h"
 
-/* The first bytes of a small file, terminated. */
+/* Reads the beginning of a small file, with a terminating NUL. */
 static bool read_file(const char *proc, const char *name, char *ret, size_t size)
 {
     char path[256];
@@ -62,7 +62,7 @@ static int64_t count_fds(const char *proc)
         if (entry->d_name[0] != '.')
             n++;
     closedir(dir);
-    return n > 0 ? n - 1 : 0; /* one of them was ours, for reading the folder */
+    return n > 0 ? n - 1 : 0; /* without the one of opendir() */
 }
 
 static int64_t max_fds(void)
@@ -94,7 +94,7 @@ void process_stats_read(const char *proc, int64_t start_us, struct process_stats
     }
 }
 
-/* Clock ticks from boot to the start of this process: field 22 of proc(5) stat. */
+/* Clock ticks from boot until this process started: field 22 of /proc/self/stat, see proc(5). */
 static bool start_ticks(const char *proc, int64_t *ret)
 {
     char text[1024];
@@ -102,13 +102,14 @@ static bool start_ticks(const char *proc, int64_t *ret)
 
     if (!read_file(proc, "self/stat", text, sizeof(text)))
         return false;
-    at = strrchr(text, ')'); /* the name before it may hold anything, also spaces */
+    at = strrchr(text, ')'); /* the process name before it may contain spaces */
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at && sscanf(at, "%" SCNd64, ret) == 1;
 }
 
-/* The second of boot, wall time. A line near the end of a file that is long on big machines. */
+/* The time of boot, wall, in seconds: the line "btime" of /proc/stat. The file is long on machines
+ * with many CPUs. */
 static bool boot_seconds(const char *proc, int64_t *ret)
 {
     char path[256];
@@ -124,7 +125,7 @@ static bool boot_seconds(const char *proc, int64_t *ret)
         return false;
     while (!found && getline(&line, &size, file) >= 0)
         found = sscanf(line, "btime %" SCNd64, ret) == 1;
-    free(line); /* getline's own, not from mem.h */
+    free(line); /* getline() allocates with malloc(), not mem_alloc() */
     fclose(file);
     return found;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/*
- * The process_* values that Prometheus client libraries export. All are int64_t
- * with -1 where the system does not tell; such a metric is left out.
- */
+/* The process_* values that Prometheus client libraries export. -1 means unknown; the metric is
+ * then left out. */
 
 #include <stdint.h>
 
@@ -17,11 +15,9 @@ struct process_stats {
     int64_t max_fds; /* INT64_MAX: no limit */
 };
 
-/*
- * Reads the values of this process. `proc` is where procfs is mounted, "/proc".
- * `start_us` is handed through: it never changes and is dear to find.
- */
+/* Reads the values of this process. `proc` is the mount point of procfs, "/proc". `start_us` comes
+ * from process_start_us(): it never changes and takes time to read. */
 void process_stats_read(const char *proc, int64_t start_us, struct process_stats *ret);
 
-/* When this process began, wall time, or -1. Once at the start. */
+/* The start time of this process, wall, or -1. Call it once. */
 int64_t process_start_us(const char *proc);

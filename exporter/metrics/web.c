@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "exporter/http/gzip.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/negotiate.h"
@@ -20,10 +21,9 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
-/* Below it what is saved is less than what a packet holds anyway. */
+/* A smaller answer fits in one packet anyway. */
 #define GZIP_BYTES_MIN 1024u
 
-/* What an answer is made from. */
 struct visit {
     const struct http_request *request;
     const struct snapshot *snapshot;
@@ -40,7 +40,7 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
         .version = web->version,
         .revision = web->revision,
         .compiler = COMPILER,
-        .info_left_out_total = atomic_load(&web->left_outs),
+        .limit_hits = web->limit_hits,
         .info_left_out_before = atomic_load(&web->left_out),
     };
     size_t left_out;
@@ -48,13 +48,15 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
 
     process_stats_read(PROC, web->start_us, &process);
     r = metrics_write(out, &input, &left_out, err);
+    if (r == -E2BIG)
+        limit_hits_add(web->limit_hits, LIMIT_HIT_ANSWER_BODY, 1);
     if (r < 0)
         return r;
 
-    /* One thread serves this listener; were there more, two scrapes at once could count the same
-     * growth twice, and no worse. */
+    /* With several web listeners, two scrapes at once may count the same growth twice. */
     if (left_out > input.info_left_out_before)
-        atomic_fetch_add(&web->left_outs, left_out - input.info_left_out_before);
+        limit_hits_add(web->limit_hits, LIMIT_HIT_INFO_SERIES,
+                       left_out - input.info_left_out_before);
     atomic_store(&web->left_out, left_out);
     return 0;
 }
@@ -69,10 +71,10 @@ static void format_metrics(struct web *web, const struct visit *visit,
     response->vary = "Accept, Accept-Encoding";
     response->body.max = LIMIT_METRICS_BODY;
     if (write_metrics(web, visit->snapshot, format, &response->body, &err) < 0) {
-        http_text(response, HTTP_SERVER_ERROR, "no metrics this time: %s", err.text);
+        http_text(response, HTTP_SERVER_ERROR, "cannot write the metrics: %s", err.text);
         return;
     }
-    /* Without memory to compress it goes as it is, and asks for no more. */
+    /* Without memory for gzip the answer is sent uncompressed. */
     if (response->body.len >= GZIP_BYTES_MIN && negotiate_gzip(visit->request->accept_encoding) &&
         gzip_replace(&response->body, NULL) == 0)
         response->encoding = "gzip";
@@ -85,10 +87,8 @@ static void end_scrape(void *self)
     atomic_fetch_sub(&web->scrapes, 1);
 }
 
-/*
- * One thread formats, so scrapes that are under way are mostly those whose
- * clients are slow to take them, and each holds a whole document.
- */
+/* A scrape counts until its client has read it: each one holds a whole document, and a client may
+ * be slow. */
 static void serve_metrics(struct web *web, const struct visit *visit,
                           struct http_response *response)
 {
@@ -96,11 +96,13 @@ static void serve_metrics(struct web *web, const struct visit *visit,
 
     response->sent = end_scrape;
     response->sent_self = web;
-    if (web->max_scrapes && others >= web->max_scrapes)
-        http_text(response, HTTP_UNAVAILABLE,
-                  "%u scrapes are being answered already (--web.max-requests); try again", others);
-    else
+    if (!web->max_scrapes || others < web->max_scrapes) {
         format_metrics(web, visit, response);
+        return;
+    }
+    limit_hits_add(web->limit_hits, LIMIT_HIT_SCRAPES, 1);
+    http_text(response, HTTP_UNAVAILABLE,
+              "%u scrapes are running, the maximum of --web.max-requests; try again", others);
 }
 
 static void serve_healthy(struct web *web, const struct visit *visit,
@@ -111,7 +113,7 @@ static void serve_healthy(struct web *web, const struct visit *visit,
         http_text(response, HTTP_OK, "healthy");
     else
         http_text(response, HTTP_UNAVAILABLE,
-                  "not healthy: one of the agent's loops has not moved for a minute");
+                  "not healthy: a thread of the agent has made no progress for a minute");
 }
 
 static void serve_ready(struct web *web, const struct visit *visit, struct http_response *response)
@@ -121,7 +123,7 @@ static void serve_ready(struct web *web, const struct visit *visit, struct http_
         http_text(response, HTTP_OK, "ready");
     else
         http_text(response, HTTP_UNAVAILABLE,
-                  "not ready: the first list of this node's pods has not arrived yet");
+                  "not ready: waiting for the first list of this node's pods");
 }
 
 static void serve_landing(struct web *web, const struct visit *visit,
@@ -134,16 +136,16 @@ static void serve_landing(struct web *web, const struct visit *visit,
     buf_add(out, STR("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
                      "<title>imagepull-exporter</title></head>\n<body>\n"
                      "<h1>imagepull-exporter</h1>\n"
-                     "<p>Tells why an image cannot be pulled on this node. Version "));
+                     "<p>Explains why images cannot be pulled on this node. Version "));
     http_add_html(out, web->version);
     buf_add(out, STR(", revision "));
     http_add_html(out, web->revision);
     buf_add(out, STR(".</p>\n<ul>\n<li><a href=\""));
     http_add_html(out, web->metrics_path);
     buf_add(out, STR("\">Metrics</a></li>\n"
-                     "<li><a href=\"/-/healthy\">Healthy?</a></li>\n"
-                     "<li><a href=\"/-/ready\">Ready?</a></li>\n</ul>\n"
-                     "<p>Messages and details are on the debug address, "
+                     "<li><a href=\"/-/healthy\">Health</a></li>\n"
+                     "<li><a href=\"/-/ready\">Readiness</a></li>\n</ul>\n"
+                     "<p>The debug listener has messages and details: "
                      "--debug.listen-address.</p>\n</body>\n</html>\n"));
 }
 
@@ -157,7 +159,7 @@ static const struct route {
     { "/-/ready", serve_ready }, { "/readyz", serve_ready },
 };
 
-/* NULL: nothing is served there. */
+/* NULL: not found. */
 static serve_fn *find_route(const char *path)
 {
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
@@ -176,13 +178,13 @@ bool web_is_public(const char *path)
 int web_check_path(const char *path, struct err *err)
 {
     if (path[0] != '/')
-        return err_set(err, -EINVAL, "'%s' does not begin with '/'", path);
+        return err_set(err, -EINVAL, "'%s' does not start with '/'", path);
     for (const char *at = path; *at; at++)
         if (*at <= ' ' || *at > '~' || *at == '?' || *at == '#')
-            return err_set(err, -EINVAL, "'%s': no URL's path has the byte 0x%02x", path,
+            return err_set(err, -EINVAL, "'%s': a URL path cannot contain the byte 0x%02x", path,
                            (unsigned char)*at);
     if (find_route(path))
-        return err_set(err, -EINVAL, "'%s' has another answer already", path);
+        return err_set(err, -EINVAL, "'%s' is the path of another answer", path);
     return 0;
 }
 
@@ -195,16 +197,16 @@ void web_handle(void *self, const struct http_request *request, struct http_resp
     struct err err = ERR_INIT;
 
     if (!serve) {
-        http_text(response, HTTP_NOT_FOUND, "nothing is served here; / lists what there is");
+        http_text(response, HTTP_NOT_FOUND, "no such page; see / for a list");
         return;
     }
     if (!http_reads(request)) {
-        http_text(response, HTTP_METHOD_NOT_ALLOWED, "%s takes GET and HEAD only", request->path);
+        http_text(response, HTTP_METHOD_NOT_ALLOWED, "%s accepts GET and HEAD only", request->path);
         response->allow = HTTP_READ_METHODS;
         return;
     }
     if (web->source.take(web->source.self, SNAPSHOT_METRICS, &snapshot, &err) < 0) {
-        http_text(response, HTTP_UNAVAILABLE, "no picture of the agent this time: %s", err.text);
+        http_text(response, HTTP_UNAVAILABLE, "cannot take a snapshot: %s", err.text);
         return;
     }
     serve(web, &(struct visit){ .request = request, .snapshot = &snapshot }, response);
@@ -212,14 +214,15 @@ void web_handle(void *self, const struct http_request *request, struct http_resp
 }
 
 void web_init(struct web *ret, const struct snapshot_source *source,
-              const struct web_config *config)
+              const struct web_settings *settings)
 {
     *ret = (struct web){
         .source = *source,
-        .version = config->version,
-        .revision = config->revision,
-        .metrics_path = config->metrics_path,
-        .max_scrapes = config->max_scrapes,
+        .version = settings->version,
+        .revision = settings->revision,
+        .metrics_path = settings->metrics_path,
+        .max_scrapes = settings->max_scrapes,
+        .limit_hits = settings->limit_hits,
         .start_us = process_start_us(PROC),
     };
 }

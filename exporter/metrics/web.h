@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/*
- * The routes of the scrape listener. Nothing here shows a message or a Secret's
- * name: whoever can reach the port may read it.
- */
+/* The routes of a web listener. Nothing here shows a message or the name of a Secret: everybody who
+ * reaches the port may read it. */
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -12,35 +10,38 @@
 #include "exporter/http/http.h"
 #include "snapshot.h"
 
+struct limit_hits;
+
 struct web {
     struct snapshot_source source;
     const char *version;
     const char *revision;
     const char *metrics_path;
-    unsigned max_scrapes; /* that are answered or sent at one time; 0: as many as come */
+    unsigned max_scrapes; /* how many are answered at once; 0: no limit */
     atomic_uint scrapes;
-    int64_t start_us;               /* of the process */
-    atomic_size_t left_out;         /* info series that the last scrape left out ... */
-    atomic_uint_fast64_t left_outs; /* ... and how many were newly left out so far */
+    struct limit_hits *limit_hits;
+    int64_t start_us;       /* of the process */
+    atomic_size_t left_out; /* info series that the last scrape left out */
 };
 
-struct web_config {
+struct web_settings {
     const char *metrics_path; /* --web.telemetry-path */
     unsigned max_scrapes;     /* --web.max-requests */
+    struct limit_hits *limit_hits;
     const char *version;
     const char *revision;
 };
 
-/* Fields are copied; the texts must live as long as `ret`. */
+/* The texts and limit_hits must live as long as `ret`. */
 void web_init(struct web *ret, const struct snapshot_source *source,
-              const struct web_config *config);
+              const struct web_settings *settings);
 
-/* The probes: a kubelet has no password, and they tell nothing but that the agent lives. For struct
- * http_handler. */
+/* True for the probes: the kubelet has no password, and they reveal only that the agent works. For
+ * struct http_handler. */
 bool web_is_public(const char *path);
 
-/* Whether metrics can be served at `path`: it begins with '/', is one that HTTP can carry, and no
- * other answer has it. */
+/* Checks --web.telemetry-path: it begins with '/', has no bytes that a URL path cannot have, and is
+ * not the path of another route. */
 int web_check_path(const char *path, struct err *err);
 
 /* For struct http_handler; `self` is a struct web. */

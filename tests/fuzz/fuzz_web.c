@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r = web_file_parse(text, STR("/etc/web/"), &file, &err);
     if (r == 0) {
         assert(!file.tls || (file.cert_file && file.key_file));
-        assert(file.n_users <= WEB_FILE_USERS_MAX && file.n_headers <= WEB_FILE_HEADERS_MAX);
+        assert(file.n_users <= LIMIT_WEB_USERS && file.n_headers <= WEB_FILE_HEADERS);
         for (size_t i = 0; i < file.n_users; i++)
             assert(web_file_hash(&file, file.users[i].name));
         web_file_done(&file);

@@ -103,7 +103,7 @@ class DebugSocket(unittest.TestCase):
         second = OwnAgent("unix:" + self.path, self.folder)
         self.assertEqual(second.process.wait(timeout=120), 2)
         with open(second.log_path) as log:
-            self.assertIn(f"somebody listens on '{self.path}' already", log.read())
+            self.assertIn(f"another process listens on '{self.path}'", log.read())
         self.assertEqual(ask(self.path)[0], 200)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
@@ -175,7 +175,7 @@ class Classify(unittest.TestCase):
         connection.endheaders()  # answered without a byte of the body
         response = connection.getresponse()
         self.assertEqual((response.status, response.headers["Cache-Control"]), (413, "no-store"))
-        self.assertIn(b"at most 1048576 are read", response.read())
+        self.assertIn(b"the maximum is 1048576", response.read())
 
     def test_no_page_of_a_browser_may_send_a_message(self):
         """A page of any site can POST plain text to this machine; a browser then says where it is from."""
@@ -188,7 +188,7 @@ class Classify(unittest.TestCase):
     def test_what_is_no_message_is_refused(self):
         status, _, body = self.classify(b"\n")
         self.assertEqual(status, 400)
-        self.assertIn("there is no message", json.loads(body)["error"])
+        self.assertIn("the body has no message", json.loads(body)["error"])
         self.assertEqual(ask(self.path, target="/debug/classify")[0], 405)
 
 

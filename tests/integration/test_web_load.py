@@ -105,7 +105,7 @@ class Rude(unittest.TestCase):
     def test_methods(self):
         for method in ("POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "get", "X"):
             for path in ("/metrics", "/", "/healthz"):
-                self.assertEqual(self.ask(f"{method} {path} HTTP/1.1"), (405, f"{path} takes GET and HEAD only\n".encode()))
+                self.assertEqual(self.ask(f"{method} {path} HTTP/1.1"), (405, f"{path} accepts GET and HEAD only\n".encode()))
             self.assertEqual(self.ask(f"{method} /other HTTP/1.1")[0], 404)
         self.assertIn(b"\r\nAllow: GET, HEAD\r\n", self.exchange(b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 

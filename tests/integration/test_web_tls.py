@@ -234,7 +234,7 @@ class Guarded(unittest.TestCase):
         self.write("tls_server_config:\n  cert_file: late.crt\n  key_file: late.key\n")
         for _ in range(5):
             self.assertEqual(self.served_certificate(agent), before)
-        self.assertEqual(agent.log().count("what it said before goes on"), 1, agent.log())
+        self.assertEqual(agent.log().count("keeping the settings read before"), 1, agent.log())
         made = make_server_certificate(self.folder, "made", self.ca, ["IP:127.0.0.1"])
         for source, target in zip(made, ("late.crt", "late.key")):
             os.rename(source, os.path.join(self.folder, target))
@@ -253,7 +253,7 @@ class Guarded(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(self.curl(agent, "--user", "prom:new", scheme="http"), (0, 200))
                 self.assertEqual(self.curl(agent, scheme="http"), (0, 401))
-        said = [line for line in agent.log().splitlines() if "what it said before goes on" in line]
+        said = [line for line in agent.log().splitlines() if "keeping the settings read before" in line]
         self.assertEqual(len(said), 2, agent.log())
         self.assertIn("line 1: unknown key 'basic_auth_user'", said[0])
         self.assertIn("needs a restart", said[1])

@@ -23,10 +23,13 @@
 #include "agent/kube/list.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/process_metrics.h"
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
+
+static struct limit_hits limit_hits; /* of exporter/: none */
 
 #define NODE "lab-node"
 #define BEGAN_US (INT64_C(1795297280) * SEC) /* 2026-11-21T21:41:20Z: before the first pod */
@@ -398,9 +401,12 @@ static void metrics_text(struct replay *r, struct buf *out)
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
     assert_int_equal(correlate_snapshot(r->correlate, SNAPSHOT_METRICS, &snapshot), 0);
     buf_init(out, LIMIT_METRICS_BODY);
-    const struct metrics_input input = {
-        .snapshot = &snapshot, .process = &process, .version = "1", .revision = "r", .compiler = "c"
-    };
+    const struct metrics_input input = { .limit_hits = &limit_hits,
+                                         .snapshot = &snapshot,
+                                         .process = &process,
+                                         .version = "1",
+                                         .revision = "r",
+                                         .compiler = "c" };
     assert_int_equal(metrics_write(out, &input, &left_out, &err), 0);
     snapshot_done(&snapshot);
 }

@@ -20,9 +20,12 @@
 
 #include "buf.h"
 #include "exporter/debug/debug_json.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/process_metrics.h"
 #include "tests/unit/incidents/world.h"
+
+static struct limit_hits limit_hits; /* of exporter/: none */
 
 #define LIVES 40u
 #define STEPS 60u
@@ -151,9 +154,12 @@ static void write_metrics(struct world *w, const struct source_status *sources,
 {
     static const struct process_stats process;
     struct snapshot snapshot = { .taken = w->now };
-    struct metrics_input input = {
-        .snapshot = &snapshot, .process = &process, .version = "", .revision = "", .compiler = ""
-    };
+    struct metrics_input input = { .limit_hits = &limit_hits,
+                                   .snapshot = &snapshot,
+                                   .process = &process,
+                                   .version = "",
+                                   .revision = "",
+                                   .compiler = "" };
     struct err err = ERR_INIT;
     size_t left_out;
 

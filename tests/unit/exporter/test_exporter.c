@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The whole of exporter/, asked over real sockets by libcurl. */
+/* All of exporter/, over real sockets, with libcurl. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +71,7 @@ static int end(void **state)
     return rmdir(folder);
 }
 
-/* --- asking ------------------------------------------------------------------------------------
+/* --- requests ----------------------------------------------------------------------------------
  */
 
 struct reply {
@@ -85,7 +86,7 @@ static size_t keep(char *part, size_t one, size_t size, void *body)
     return size;
 }
 
-/* GET on 127.0.0.1:`port`, or on `unix_socket` where that is not NULL. */
+/* GET on 127.0.0.1:`port`, or on `unix_socket` if it is not NULL. */
 static void get(uint16_t port, const char *unix_socket, const char *path, struct reply *ret)
 {
     CURL *curl = curl_easy_init();
@@ -97,7 +98,7 @@ static void get(uint16_t port, const char *unix_socket, const char *path, struct
     buf_init(&ret->body, 64 << 20);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &ret->body);
@@ -141,23 +142,57 @@ static void both_listeners_serve(void **state)
     assert_get(web, NULL, "/-/healthy", 200, "healthy\n");
     assert_get(web, NULL, "/-/ready", 200, "ready\n");
     assert_get(web, NULL, "/", 200, "<h1>imagepull-exporter</h1>");
-    assert_get(web, NULL, "/nothing", 404, "nothing is served here");
+    assert_get(web, NULL, "/nothing", 404, "no such page");
     assert_get(debug, NULL, "/", 200, "/debug/failures");
     assert_get(debug, NULL, "/debug/failures/default/web-0", 200, "\"pod\":\"web-0\"");
     assert_get(debug, NULL, "/debug/failures/default/web%2D9", 404, "{\"error\":");
     assert_get(debug, NULL, "/debug/sources", 200, "\"source\":\"cri\"");
 }
 
-/* Whoever can scrape must not read messages and the names of Secrets. */
+/* Runs exporter_new() with standard error in a file, and returns what it logged. */
+static void start_logged(const struct exporter_config *config, char *ret_log, size_t size)
+{
+    int log = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), saved = dup(STDERR_FILENO);
+    ssize_t len;
+
+    assert_true(log >= 0 && saved >= 0);
+    dup2(log, STDERR_FILENO);
+    start(config);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    len = pread(log, ret_log, size - 1, 0);
+    assert_true(len >= 0);
+    ret_log[len] = '\0';
+    close(log);
+}
+
+/* With port 0 the log is the only place that tells the port. */
+static void the_log_names_the_bound_addresses(void **state)
+{
+    char listen[80], log[2048], line[128];
+    struct exporter_config config = with("127.0.0.1:0", listen);
+
+    (void)state;
+    snprintf(listen, sizeof(listen), "unix:%s", socket_path);
+    start_logged(&config, log, sizeof(log));
+    assert_get(exporter_web_port(exporter), NULL, "/-/healthy", 200, "healthy");
+    snprintf(line, sizeof(line), "component=web msg=\"listening on 127.0.0.1:%u\"\n",
+             exporter_web_port(exporter));
+    assert_non_null(strstr(log, line));
+    snprintf(line, sizeof(line), "component=debug msg=\"listening on %s\"\n", listen);
+    assert_non_null(strstr(log, line));
+}
+
+/* A client that can scrape must not read messages and names of Secrets. */
 static void the_listeners_do_not_share_routes(void **state)
 {
     (void)state;
     start(&tcp);
-    assert_get(exporter_web_port(exporter), NULL, "/debug/failures", 404, "nothing");
-    assert_get(exporter_debug_port(exporter), NULL, "/metrics", 404, "nothing");
+    assert_get(exporter_web_port(exporter), NULL, "/debug/failures", 404, "no such page");
+    assert_get(exporter_debug_port(exporter), NULL, "/metrics", 404, "no such page");
 }
 
-static void answers_are_whole_and_typed(void **state)
+static void answers_are_complete_and_have_a_type(void **state)
 {
     struct reply reply;
 
@@ -196,7 +231,7 @@ static void metrics_are_served_on_each_address(void **state)
     uint16_t other;
 
     (void)state;
-    start(&tcp); /* to find a port that is free */
+    start(&tcp); /* to find a free port */
     other = exporter_web_port(exporter);
     exporter_free(exporter);
     exporter = NULL;
@@ -207,7 +242,7 @@ static void metrics_are_served_on_each_address(void **state)
     assert_int_not_equal(exporter_web_port(exporter), other);
 }
 
-static void metrics_can_be_elsewhere(void **state)
+static void metrics_can_have_another_path(void **state)
 {
     struct exporter_config config = with("127.0.0.1:0", "off");
 
@@ -215,7 +250,7 @@ static void metrics_can_be_elsewhere(void **state)
     config.telemetry_path = "/node/images";
     start(&config);
     assert_get(exporter_web_port(exporter), NULL, "/node/images", 200, "imagepull_");
-    assert_get(exporter_web_port(exporter), NULL, "/metrics", 404, "nothing");
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 404, "no such page");
 }
 
 static void debug_can_be_off(void **state)
@@ -240,22 +275,24 @@ static void assert_start_refused(const struct exporter_config *config, int code,
     assert_null(unset);
 }
 
-static void a_refusal_names_the_flag(void **state)
+static void a_start_error_names_the_flag(void **state)
 {
     struct exporter_config config = with("nonsense", "off");
 
     (void)state;
-    assert_start_refused(&config, -EINVAL,
-                         "--web.listen-address=nonsense: 'nonsense' has no port; it looks like "
-                         "127.0.0.1:9917 or :9917");
+    assert_start_refused(
+        &config, -EINVAL,
+        "--web.listen-address=nonsense: 'nonsense' has no port; write 127.0.0.1:9917 "
+        "or :9917");
     config = with("127.0.0.1:0", "unix:debug.sock");
     assert_start_refused(
         &config, -EINVAL,
-        "--debug.listen-address=unix:debug.sock: 'debug.sock' is no absolute path");
+        "--debug.listen-address=unix:debug.sock: 'debug.sock' is not an absolute path");
     config = with("127.0.0.1:0,", "off");
-    assert_start_refused(&config, -EINVAL,
-                         "--web.listen-address=127.0.0.1:0,: '' has no port; it looks like "
-                         "127.0.0.1:9917 or :9917");
+    assert_start_refused(
+        &config, -EINVAL,
+        "--web.listen-address=127.0.0.1:0,: '' has no port; write 127.0.0.1:9917 or "
+        ":9917");
     config = with("127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,127.0.0.1:0,"
                   "127.0.0.1:0,127.0.0.1:0,:0",
                   "off");
@@ -266,11 +303,11 @@ static void a_refusal_names_the_flag(void **state)
     config = with("127.0.0.1:0", "off");
     config.telemetry_path = "/healthz";
     assert_start_refused(&config, -EINVAL,
-                         "--web.telemetry-path: '/healthz' has another answer already");
-    config = with("off", "off"); /* an exporter without /metrics is none */
-    assert_start_refused(&config, -EINVAL,
-                         "--web.listen-address=off: 'off' has no port; it looks like "
-                         "127.0.0.1:9917 or :9917");
+                         "--web.telemetry-path: '/healthz' is the path of another answer");
+    config = with("off", "off"); /* the web listener cannot be switched off */
+    assert_start_refused(
+        &config, -EINVAL,
+        "--web.listen-address=off: 'off' has no port; write 127.0.0.1:9917 or :9917");
 }
 
 static void a_port_in_use_is_refused(void **state)
@@ -281,24 +318,25 @@ static void a_port_in_use_is_refused(void **state)
     (void)state;
     start(&tcp);
     snprintf(taken, sizeof(taken), "127.0.0.1:%u", exporter_web_port(exporter));
-    snprintf(both, sizeof(both), "127.0.0.1:0,%s", taken); /* of several it names the one */
+    snprintf(both, sizeof(both), "127.0.0.1:0,%s", taken); /* the error names one of the two */
     snprintf(text, sizeof(text),
-             "--web.listen-address=%s: '%s': another process listens there already: end it, or "
-             "take another port",
+             "--web.listen-address=%s: another process listens on '%s'; stop it or choose another "
+             "port",
              both, taken);
     assert_start_refused(&config, -EADDRINUSE, text);
 
-    /* The other way round the web listener, which could start, must not stay. */
+    /* The web listener starts and the debug listener does not: nothing must stay open. */
     config = with("127.0.0.1:0", taken);
-    snprintf(text, sizeof(text),
-             "--debug.listen-address=%s: '%s': another process listens there already: end it, or "
-             "take another port",
-             taken, taken);
+    snprintf(
+        text, sizeof(text),
+        "--debug.listen-address=%s: another process listens on '%s'; stop it or choose another "
+        "port",
+        taken, taken);
     assert_start_refused(&config, -EADDRINUSE, text);
     assert_get(exporter_web_port(exporter), NULL, "/-/healthy", 200, "healthy");
 }
 
-static void a_restart_gets_its_port_back(void **state)
+static void a_restart_can_bind_the_same_port(void **state)
 {
     char address[32];
     struct exporter_config config = with(address, "off");
@@ -325,7 +363,7 @@ static void each_request_takes_one_snapshot(void **state)
     assert_int_equal(node.detail, SNAPSHOT_DETAIL);
 }
 
-static void freeing_nothing_is_fine(void **state)
+static void freeing_null_is_allowed(void **state)
 {
     (void)state;
     exporter_free(NULL);
@@ -337,17 +375,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(both_listeners_serve),
+        TEST(the_log_names_the_bound_addresses),
         TEST(the_listeners_do_not_share_routes),
-        TEST(answers_are_whole_and_typed),
+        TEST(answers_are_complete_and_have_a_type),
         TEST(debug_is_served_on_a_unix_socket),
         TEST(metrics_are_served_on_each_address),
-        TEST(metrics_can_be_elsewhere),
+        TEST(metrics_can_have_another_path),
         TEST(debug_can_be_off),
-        TEST(a_refusal_names_the_flag),
+        TEST(a_start_error_names_the_flag),
         TEST(a_port_in_use_is_refused),
-        TEST(a_restart_gets_its_port_back),
+        TEST(a_restart_can_bind_the_same_port),
         TEST(each_request_takes_one_snapshot),
-        TEST(freeing_nothing_is_fine),
+        TEST(freeing_null_is_allowed),
     };
     int failed;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * exporter/ with each allocation failing once. A program of its own because the
- * heap that fails is for one thread: no request goes over a socket here.
+ * exporter/ with one failed allocation after the other. A program of its own, without sockets,
+ * because the failing heap works for one thread only.
  */
 
 #include <errno.h>
@@ -16,9 +16,12 @@
 #include "agent/commands/classify_json.h"
 #include "exporter/debug/debug.h"
 #include "exporter/exporter.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/web.h"
 #include "tests/unit/support/fault_heap.h"
 #include "tests/unit/support/snapshot_fixture.h"
+
+static struct limit_hits limit_hits;
 
 static struct fixture node;
 
@@ -30,7 +33,7 @@ static int begin(void **state)
     return 0;
 }
 
-static void a_start_fails_whole(void **state)
+static void a_failed_start_leaves_nothing(void **state)
 {
     const struct exporter_config config = {
         .web_listen = "127.0.0.1:0",
@@ -62,7 +65,7 @@ static void a_start_fails_whole(void **state)
     }
 }
 
-/* Metrics that were written to their end: memory ran out when they were to be packed. */
+/* Complete metrics: the memory ran out for gzip. */
 static bool ends_whole(const struct http_response *response)
 {
     const struct str body = buf_str(&response->body);
@@ -71,8 +74,8 @@ static bool ends_whole(const struct http_response *response)
            (response->encoding || (body.len && str_find(body, STR("process_max_fds "))));
 }
 
-/* Each failed allocation makes an answer that says so, or a body whose error sticks, and the last
- * round, in which none fails, the answer itself. */
+/* Each failed allocation gives an error answer or a body with an error. The last round, without a
+ * failure, gives the answer itself. */
 static void answer_fails_whole(const struct http_handler *handler, const char *path)
 {
     const struct http_request request = { .method = "GET",
@@ -92,7 +95,7 @@ static void answer_fails_whole(const struct http_handler *handler, const char *p
             assert_int_equal(buf_error(&response.body), 0);
             assert_true(n > 0);
         } else if (response.status == HTTP_OK && ends_whole(&response)) {
-            assert_int_equal(buf_error(&response.body), 0); /* it did without */
+            assert_int_equal(buf_error(&response.body), 0); /* sent uncompressed */
         } else if (response.status == HTTP_OK) {
             assert_int_equal(buf_error(&response.body), -ENOMEM);
         } else {
@@ -108,11 +111,12 @@ static void answer_fails_whole(const struct http_handler *handler, const char *p
     }
 }
 
-static void web_answers_fail_whole(void **state)
+static void web_answers_fail_without_a_leak(void **state)
 {
     struct snapshot_source source = fixture_source(&node);
-    const struct web_config config = {
+    const struct web_settings config = {
         .metrics_path = "/metrics",
+        .limit_hits = &limit_hits,
         .version = "0.1.0",
         .revision = "0123abcd",
     };
@@ -126,7 +130,7 @@ static void web_answers_fail_whole(void **state)
     answer_fails_whole(&handler, "/healthz");
 }
 
-static void debug_answers_fail_whole(void **state)
+static void debug_answers_fail_without_a_leak(void **state)
 {
     struct debug debug = { .source = fixture_source(&node) };
     struct http_handler handler = { .self = &debug, .handle = debug_handle };
@@ -141,9 +145,9 @@ static void debug_answers_fail_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_start_fails_whole, begin),
-        cmocka_unit_test_setup(web_answers_fail_whole, begin),
-        cmocka_unit_test_setup(debug_answers_fail_whole, begin),
+        cmocka_unit_test_setup(a_failed_start_leaves_nothing, begin),
+        cmocka_unit_test_setup(web_answers_fail_without_a_leak, begin),
+        cmocka_unit_test_setup(debug_answers_fail_without_a_leak, begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

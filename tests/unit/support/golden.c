@@ -29,7 +29,7 @@ static void read_golden(const char *path, struct buf *ret)
     size_t len;
 
     if (!file)
-        fail_msg("no golden file %s; UPDATE_GOLDEN=1 makes it", path);
+        fail_msg("cannot open %s; UPDATE_GOLDEN=1 creates it", path);
     buf_init(ret, 16 << 20);
     while ((len = fread(part, 1, sizeof(part), file)) > 0)
         buf_add(ret, (struct str){ .at = part, .len = len });
@@ -37,7 +37,7 @@ static void read_golden(const char *path, struct buf *ret)
     assert_int_equal(buf_error(ret), 0);
 }
 
-/* The line that `at` is in. */
+/* The line around `at`. */
 static struct str line_around(const char *text, size_t at)
 {
     size_t start = at, end = at;

@@ -10,7 +10,10 @@
 
 #include "agent/commands/classify_json.h"
 #include "exporter/debug/debug.h"
+#include "exporter/http/limit_hits.h"
 #include "tests/unit/support/snapshot_fixture.h"
+
+static struct limit_hits limit_hits;
 
 static struct fixture node;
 static struct debug debug;
@@ -19,8 +22,11 @@ static struct http_response response;
 static int begin(void **state)
 {
     (void)state;
+    memset(&limit_hits, 0, sizeof(limit_hits));
     fixture_golden(&node);
-    debug = (struct debug){ .source = fixture_source(&node), .explain = classify_json_explain };
+    debug = (struct debug){ .source = fixture_source(&node),
+                            .explain = classify_json_explain,
+                            .limit_hits = &limit_hits };
     memset(&response, 0, sizeof(response));
     return 0;
 }
@@ -80,7 +86,7 @@ static unsigned count(const char *part)
     return n;
 }
 
-static void all_failures(void **state)
+static void all_failures_are_served(void **state)
 {
     (void)state;
     ask("/debug/failures");
@@ -91,7 +97,7 @@ static void all_failures(void **state)
     assert_int_equal(node.detail, SNAPSHOT_DETAIL);
 }
 
-static void the_failures_of_one_pod(void **state)
+static void failures_of_one_pod_are_served(void **state)
 {
     (void)state;
     ask("/debug/failures/default/web-0");
@@ -100,7 +106,7 @@ static void the_failures_of_one_pod(void **state)
     assert_non_null(strstr(response.body.at, "\"pod\":\"web-0\""));
 }
 
-static void escapes_in_the_path_are_understood(void **state)
+static void escapes_in_the_path_are_decoded(void **state)
 {
     (void)state;
     fixture_incident(&node, "a/b", "100%", "c", "i");
@@ -121,7 +127,7 @@ static void a_pod_without_failures_is_404(void **state)
     assert_refused("/debug/failures/default/%ff", HTTP_NOT_FOUND);
 }
 
-static void paths_that_name_no_pod_are_refused(void **state)
+static void invalid_pod_paths_are_refused(void **state)
 {
     static char endless[2000] = "/debug/failures/default/";
 
@@ -138,7 +144,7 @@ static void paths_that_name_no_pod_are_refused(void **state)
     assert_int_equal(node.taken, 0);
 }
 
-static void sources_are_told(void **state)
+static void sources_are_served(void **state)
 {
     (void)state;
     ask("/debug/sources");
@@ -146,7 +152,7 @@ static void sources_are_told(void **state)
     assert_int_equal(count("\"source\":"), SOURCE_MAX);
 }
 
-static void the_first_page_lists_what_there_is(void **state)
+static void the_page_links_all_answers(void **state)
 {
     static const char *const parts[] = {
         "<a href=\"/debug/failures\">", "/debug/failures/{namespace}/{pod}",
@@ -160,11 +166,11 @@ static void the_first_page_lists_what_there_is(void **state)
     assert_string_equal(response.content_type, HTTP_HTML);
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         if (!strstr(response.body.at, parts[i]))
-            fail_msg("the page has no %s", parts[i]);
-    assert_int_equal(node.taken, 0); /* it asks for its data itself */
+            fail_msg("%s is missing on the page", parts[i]);
+    assert_int_equal(node.taken, 0); /* its script fetches the data */
 }
 
-static void images_and_events_are_told(void **state)
+static void images_and_events_are_served(void **state)
 {
     (void)state;
     ask("/debug/images");
@@ -188,11 +194,11 @@ static void a_message_is_classified(void **state)
     assert_int_equal(response.status, HTTP_OK);
     assert_string_equal(response.content_type, HTTP_JSON);
     assert_int_equal(count("{\"cause\":\"network\",\"reason\":\"dns_not_found\""), 1);
-    assert_int_equal(count("no such host\""), count("no such host")); /* the line break is gone */
+    assert_int_equal(count("no such host\""), count("no such host")); /* without the line break */
     assert_int_equal(node.taken, 0);
 }
 
-static void what_is_no_message_is_refused(void **state)
+static void an_empty_message_is_refused(void **state)
 {
     static const struct str bodies[] = { STR(""), STR("\n"), STR("\r\n") };
 
@@ -200,7 +206,7 @@ static void what_is_no_message_is_refused(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
         classify_body(bodies[i]);
         assert_int_equal(response.status, HTTP_BAD_REQUEST);
-        assert_non_null(strstr(response.body.at, "{\"error\":\"there is no message"));
+        assert_non_null(strstr(response.body.at, "{\"error\":\"the body has no message"));
     }
 }
 
@@ -218,7 +224,7 @@ static void any_bytes_are_classified(void **state)
     assert_int_equal(count("\"reason\":\"unclassified\""), 1);
 }
 
-static void classify_takes_post_only(void **state)
+static void classify_accepts_post_only(void **state)
 {
     (void)state;
     ask("/debug/classify");
@@ -241,7 +247,7 @@ static void other_paths_and_methods_are_refused(void **state)
     assert_string_equal(response.allow, "GET, HEAD");
 }
 
-static void no_snapshot_is_said(void **state)
+static void a_failed_snapshot_is_reported(void **state)
 {
     (void)state;
     node.error = -ENOMEM;
@@ -253,7 +259,7 @@ static void no_snapshot_is_said(void **state)
 /* --- the Host header ---------------------------------------------------------------------------
  */
 
-static void this_machines_names_are_allowed(void **state)
+static void names_of_this_machine_are_allowed(void **state)
 {
     static const char *const hosts[] = {
         "localhost",   "LocalHost", "localhost:9918", "127.0.0.1",  "127.0.0.1:9918",
@@ -305,7 +311,7 @@ static void other_names_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
         if (debug_host_allowed(hosts[i]))
-            fail_msg("'%s' was let in", hosts[i]);
+            fail_msg("'%s' was allowed", hosts[i]);
         ask_as("GET", "/debug/failures", hosts[i]);
         assert_int_equal(response.status, HTTP_FORBIDDEN);
         assert_null(strstr(response.body.at, "regcred"));
@@ -313,26 +319,41 @@ static void other_names_are_refused(void **state)
     assert_int_equal(node.taken, 0);
 }
 
+static void an_answer_over_the_limit_is_an_error(void **state)
+{
+    static char endless[100000];
+
+    (void)state;
+    memset(endless, 'x', sizeof(endless) - 1);
+    for (unsigned i = 0; i < LIMIT_DEBUG_BODY / sizeof(endless) + 1; i++)
+        fixture_incident(&node, "ns", "pod", "app", "image")->message = endless;
+    ask("/debug/failures");
+    assert_int_equal(response.status, HTTP_SERVER_ERROR);
+    assert_non_null(strstr(response.body.at, "has more than 33554432 bytes"));
+    assert_int_equal(limit_hits.counts[LIMIT_HIT_ANSWER_BODY], 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(all_failures),
-        TEST(the_failures_of_one_pod),
-        TEST(escapes_in_the_path_are_understood),
+        TEST(all_failures_are_served),
+        TEST(failures_of_one_pod_are_served),
+        TEST(escapes_in_the_path_are_decoded),
         TEST(a_pod_without_failures_is_404),
-        TEST(paths_that_name_no_pod_are_refused),
-        TEST(sources_are_told),
-        TEST(the_first_page_lists_what_there_is),
-        TEST(images_and_events_are_told),
+        TEST(invalid_pod_paths_are_refused),
+        TEST(sources_are_served),
+        TEST(the_page_links_all_answers),
+        TEST(images_and_events_are_served),
         TEST(a_message_is_classified),
-        TEST(what_is_no_message_is_refused),
+        TEST(an_empty_message_is_refused),
         TEST(any_bytes_are_classified),
-        TEST(classify_takes_post_only),
+        TEST(classify_accepts_post_only),
         TEST(other_paths_and_methods_are_refused),
-        TEST(no_snapshot_is_said),
-        TEST(this_machines_names_are_allowed),
+        TEST(a_failed_snapshot_is_reported),
+        TEST(an_answer_over_the_limit_is_an_error),
+        TEST(names_of_this_machine_are_allowed),
         TEST(other_names_are_refused),
     };
 

@@ -45,14 +45,14 @@ static size_t write_failures(const char *namespace, const char *pod)
     return n;
 }
 
-/* What another reader makes of it; the caller releases it. */
+/* Parses the text; the caller releases the result. */
 static json_t *parsed(void)
 {
     json_error_t error;
     json_t *json = json_loadb(text.at, text.len, JSON_REJECT_DUPLICATES, &error);
 
     if (!json)
-        fail_msg("no JSON: %s in %s", error.text, text.at);
+        fail_msg("not JSON: %s in %s", error.text, text.at);
     return json;
 }
 
@@ -140,7 +140,7 @@ static void a_healthy_node_has_an_empty_list(void **state)
     json_decref(parsed());
 }
 
-static void one_pod_is_picked(void **state)
+static void one_pod_can_be_selected(void **state)
 {
     (void)state;
     fixture_incident(&node, "a", "web-0", "app", "i");
@@ -153,8 +153,8 @@ static void one_pod_is_picked(void **state)
     assert_int_equal(write_failures("", ""), 0);
 }
 
-/* In each state, of each kind, whatever is known: no reader needs to ask whether a key is there. */
-static void all_keys_are_always_there(void **state)
+/* In each state and kind, so a reader need not check whether a key exists. */
+static void all_keys_are_always_present(void **state)
 {
     static const char *const keys[] = {
         "namespace",     "pod",          "pod_uid",        "container",    "kind",
@@ -194,7 +194,7 @@ static void all_keys_are_always_there(void **state)
     json_decref(json);
 }
 
-static void hostile_texts_come_back_whole(void **state)
+static void hostile_texts_survive(void **state)
 {
     static const char *const hostile[] = {
         "say \"no\"\\",
@@ -220,7 +220,7 @@ static void hostile_texts_come_back_whole(void **state)
     }
 }
 
-static void bytes_that_are_no_utf8_are_replaced(void **state)
+static void invalid_utf8_is_replaced(void **state)
 {
     json_t *json;
 
@@ -234,7 +234,7 @@ static void bytes_that_are_no_utf8_are_replaced(void **state)
     json_decref(json);
 }
 
-static void a_text_of_100_kb_is_whole(void **state)
+static void a_text_of_100_kb_is_not_cut(void **state)
 {
     static char endless[100001];
     json_t *json;
@@ -288,7 +288,7 @@ static int write_events(struct err *err)
     return debug_json_events(&text, &node.snapshot, err);
 }
 
-/* jansson on our heap, so that each of its allocations fails once too. */
+/* jansson uses mem_alloc() here, so its allocations fail too. */
 static void fails_wherever_memory_ends(int (*write)(struct err *err), size_t least)
 {
     for (size_t n = 0;; n++) {
@@ -331,11 +331,11 @@ int main(void)
         TEST(golden_events),
         TEST(a_stalled_image_is_marked),
         TEST(a_healthy_node_has_an_empty_list),
-        TEST(one_pod_is_picked),
-        TEST(all_keys_are_always_there),
-        TEST(hostile_texts_come_back_whole),
-        TEST(bytes_that_are_no_utf8_are_replaced),
-        TEST(a_text_of_100_kb_is_whole),
+        TEST(one_pod_can_be_selected),
+        TEST(all_keys_are_always_present),
+        TEST(hostile_texts_survive),
+        TEST(invalid_utf8_is_replaced),
+        TEST(a_text_of_100_kb_is_not_cut),
         TEST(an_error_is_an_object),
         TEST(a_document_over_its_limit_is_an_error),
         TEST(running_out_of_memory_is_an_error),

@@ -43,7 +43,7 @@ static unsigned count(const char *part)
     return n;
 }
 
-static void the_whole_page_is_there(void **state)
+static void the_page_is_complete(void **state)
 {
     (void)state;
     page();
@@ -54,8 +54,8 @@ static void the_whole_page_is_there(void **state)
     assert_int_equal(count("{{NONCE}}") + count("{{VERSION}}"), 0);
 }
 
-/* The policy names what runs, and nothing on the page needs more than that. */
-static void only_what_has_the_nonce_runs(void **state)
+/* The policy names the nonce, and everything on the page has it. */
+static void only_scripts_with_the_nonce_run(void **state)
 {
     char attribute[64], source[64];
     const char *nonce;
@@ -88,28 +88,28 @@ static void each_answer_has_its_own_nonce(void **state)
     assert_int_equal(strlen(response.content_policy), strlen(before));
 }
 
-/* Text of the cluster must never be read as HTML, and nothing may come from elsewhere. */
-static void the_page_has_no_doors(void **state)
+/* Text from the cluster must never become HTML, and nothing is loaded from elsewhere. */
+static void the_page_has_no_unsafe_calls(void **state)
 {
-    static const char *const doors[] = {
+    static const char *const unsafe[] = {
         "innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(",   "http://",
         "https://",  "src=",      "style=\"",       "onclick",        "import ", "Function(",
     };
 
     (void)state;
     page();
-    for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
-        if (strstr(response.body.at, doors[i]))
-            fail_msg("the page has %s", doors[i]);
+    for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
+        if (strstr(response.body.at, unsafe[i]))
+            fail_msg("the page contains %s", unsafe[i]);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(the_whole_page_is_there, end),
-        cmocka_unit_test_teardown(only_what_has_the_nonce_runs, end),
+        cmocka_unit_test_teardown(the_page_is_complete, end),
+        cmocka_unit_test_teardown(only_scripts_with_the_nonce_run, end),
         cmocka_unit_test_teardown(each_answer_has_its_own_nonce, end),
-        cmocka_unit_test_teardown(the_page_has_no_doors, end),
+        cmocka_unit_test_teardown(the_page_has_no_unsafe_calls, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,11 +14,11 @@
 #include <crypt.h>
 
 #include "exporter/http/auth.h"
+#include "limits.h"
 
-/* Cost 4, the least there is. */
+/* Cost 4, the minimum. */
 static char hash_a[CRYPT_OUTPUT_SIZE], hash_b[CRYPT_OUTPUT_SIZE];
 
-/* Somebody who waits to be woken. */
 struct waiter {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -43,7 +43,7 @@ static void wait_for(unsigned n)
     struct timespec deadline;
 
     clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += 20;
+    deadline.tv_sec += 120; /* only a hang takes so long */
     pthread_mutex_lock(&waiter.lock);
     while (waiter.woken < n)
         assert_int_equal(pthread_cond_timedwait(&waiter.changed, &waiter.lock, &deadline), 0);
@@ -84,7 +84,7 @@ static enum auth_verdict check(const char *hash, const char *password)
     return auth_look_up(auth, hash, password);
 }
 
-static void nothing_is_known_before_it_is_checked(void **state)
+static void a_password_is_unknown_before_its_check(void **state)
 {
     (void)state;
     assert_int_equal(auth_look_up(auth, hash_a, "alpha"), AUTH_UNCHECKED);
@@ -105,20 +105,20 @@ static void wrong_passwords_stay_wrong(void **state)
     assert_int_equal(auth_look_up(auth, hash_a, "alpha"), AUTH_RIGHT);
 }
 
-static void passwords_of_any_length(void **state)
+static void a_password_over_the_limit_is_wrong(void **state)
 {
-    char password[AUTH_PASSWORD_MAX + 2];
+    char password[LIMIT_PASSWORD + 2];
 
     (void)state;
     memset(password, 'p', sizeof(password));
-    password[AUTH_PASSWORD_MAX] = '\0';
+    password[LIMIT_PASSWORD] = '\0';
     assert_int_equal(check(hash_a, password), AUTH_WRONG);
-    password[AUTH_PASSWORD_MAX] = 'p';
-    password[AUTH_PASSWORD_MAX + 1] = '\0';
+    password[LIMIT_PASSWORD] = 'p';
+    password[LIMIT_PASSWORD + 1] = '\0';
     assert_int_equal(auth_look_up(auth, hash_a, password), AUTH_WRONG);
 }
 
-static void a_flood_of_wrong_ones_does_not_forget_the_right_one(void **state)
+static void many_wrong_passwords_do_not_replace_a_right_one(void **state)
 {
     (void)state;
     assert_int_equal(check(hash_a, "alpha"), AUTH_RIGHT);
@@ -133,11 +133,11 @@ static void a_flood_of_wrong_ones_does_not_forget_the_right_one(void **state)
     assert_int_equal(auth_look_up(auth, hash_a, "wrong-0"), AUTH_UNCHECKED);
 }
 
-/* The thread is kept busy by a dear one: the queue behind it fills up. */
-static void too_many_are_turned_away_and_all_others_woken(void **state)
+/* Cost 10 keeps the thread busy, so the queue fills up. */
+static void a_full_queue_is_busy_and_stopping_wakes_all(void **state)
 {
-    char dear[] = "$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
-    unsigned taken = 0;
+    char slow[] = "$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+    unsigned queued = 0;
     int r = 0;
 
     (void)state;
@@ -145,12 +145,12 @@ static void too_many_are_turned_away_and_all_others_woken(void **state)
         char password[16];
 
         snprintf(password, sizeof(password), "p-%u", i);
-        r = auth_check(auth, dear, password, wake, &waiter);
-        taken += r == 0;
+        r = auth_check(auth, slow, password, wake, &waiter);
+        queued += r == 0;
     }
     assert_int_equal(r, -EBUSY);
     auth_stop(auth);
-    assert_int_equal(waiter.woken, taken);
+    assert_int_equal(waiter.woken, queued);
     assert_int_equal(auth_check(auth, hash_a, "alpha", wake, &waiter), -ESHUTDOWN);
     auth_free(auth);
     assert_int_equal(auth_new(&auth, NULL), 0); /* for end() */
@@ -161,11 +161,11 @@ static void too_many_are_turned_away_and_all_others_woken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_is_known_before_it_is_checked),
+        TEST(a_password_is_unknown_before_its_check),
         TEST(wrong_passwords_stay_wrong),
-        TEST(passwords_of_any_length),
-        TEST(a_flood_of_wrong_ones_does_not_forget_the_right_one),
-        TEST(too_many_are_turned_away_and_all_others_woken),
+        TEST(a_password_over_the_limit_is_wrong),
+        TEST(many_wrong_passwords_do_not_replace_a_right_one),
+        TEST(a_full_queue_is_busy_and_stopping_wakes_all),
     };
 
     return cmocka_run_group_tests(tests, make_hashes, NULL);

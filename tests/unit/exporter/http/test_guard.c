@@ -24,7 +24,7 @@
 static char folder[32], path[64], next_path[64], cert_path[64], key_path[64];
 static struct guard *guard;
 
-/* Another file in its place, as editors and the kubelet do it. */
+/* Replaces the file with another one, as editors and the kubelet do. */
 static void write_file(const char *text)
 {
     FILE *file = fopen(next_path, "we");
@@ -80,7 +80,7 @@ static bool asks_password(void)
     return asks;
 }
 
-static void a_file_is_followed(void **state)
+static void a_changed_file_is_read_again(void **state)
 {
     const char *name, *value;
     struct guard_rules *before, *after;
@@ -94,7 +94,7 @@ static void a_file_is_followed(void **state)
     assert_true(guard_rules_ask_password(after));
     assert_false(guard_rules_header(after, 0, &name, &value));
 
-    /* Who holds the old ones may go on with them. */
+    /* The old rules stay valid for their users. */
     assert_true(guard_rules_header(before, 0, &name, &value));
     assert_string_equal(name, "X-Frame-Options");
     assert_string_equal(value, "deny");
@@ -103,7 +103,7 @@ static void a_file_is_followed(void **state)
     guard_rules_put(after);
 }
 
-static void nonsense_and_absence_change_nothing(void **state)
+static void an_invalid_or_missing_file_changes_nothing(void **state)
 {
     (void)state;
     start(USERS);
@@ -134,8 +134,8 @@ static void put_file(const char *path_from_top, const char *to)
     free(from);
 }
 
-/* The file may come before what it names: the one is a ConfigMap, the other a Secret. */
-static void what_is_named_and_missing_is_taken_when_it_comes(void **state)
+/* The file may exist before the files that it names: one is a ConfigMap, the other a Secret. */
+static void missing_files_are_read_when_they_appear(void **state)
 {
     char *cert = whole_path("tests/data/kube/server-old.crt");
     char *key = whole_path("tests/data/kube/server-old.key");
@@ -155,7 +155,7 @@ static void what_is_named_and_missing_is_taken_when_it_comes(void **state)
     assert_true(asks_password());
 }
 
-static void a_moment_without_descriptors_loses_no_change(void **state)
+static void a_change_is_read_after_a_lack_of_descriptors(void **state)
 {
     struct rlimit limit, none;
 
@@ -171,7 +171,7 @@ static void a_moment_without_descriptors_loses_no_change(void **state)
     assert_true(asks_password());
 }
 
-static void verdicts_need_no_check_where_there_is_nothing_to_check(void **state)
+static void only_a_user_with_a_password_needs_a_check(void **state)
 {
     struct guard_rules *rules;
 
@@ -199,7 +199,7 @@ static void assert_refused(int code, const char *part)
     assert_null(guard);
 }
 
-static void a_bad_file_is_refused_at_the_start(void **state)
+static void an_invalid_file_fails_the_start(void **state)
 {
     (void)state;
     assert_refused(-ENOENT, "/web.yml': No such file or directory");
@@ -212,10 +212,9 @@ static void a_bad_file_is_refused_at_the_start(void **state)
     assert_refused(-EINVAL, "/late.key': The certificate and the given key do not match");
 }
 
-/* Many servers' threads ask while the file changes under them. */
 static atomic_bool ending;
 
-static void *ask_on(void *arg)
+static void *keep_asking(void *arg)
 {
     (void)arg;
     while (!atomic_load(&ending))
@@ -223,14 +222,14 @@ static void *ask_on(void *arg)
     return NULL;
 }
 
-static void threads_share_it(void **state)
+static void threads_share_a_guard(void **state)
 {
     pthread_t threads[4];
 
     (void)state;
     start(USERS);
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, ask_on, NULL), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_asking, NULL), 0);
     for (int i = 0; i < 50; i++) {
         write_file(i % 2 ? HEADER "# one\n" : USERS "# another\n");
         assert_int_equal(asks_password(), !(i % 2));
@@ -245,13 +244,13 @@ static void threads_share_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_file_is_followed),
-        TEST(nonsense_and_absence_change_nothing),
-        TEST(what_is_named_and_missing_is_taken_when_it_comes),
-        TEST(a_moment_without_descriptors_loses_no_change),
-        TEST(verdicts_need_no_check_where_there_is_nothing_to_check),
-        TEST(a_bad_file_is_refused_at_the_start),
-        TEST(threads_share_it),
+        TEST(a_changed_file_is_read_again),
+        TEST(an_invalid_or_missing_file_changes_nothing),
+        TEST(missing_files_are_read_when_they_appear),
+        TEST(a_change_is_read_after_a_lack_of_descriptors),
+        TEST(only_a_user_with_a_password_needs_a_check),
+        TEST(an_invalid_file_fails_the_start),
+        TEST(threads_share_a_guard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include "exporter/http/gzip.h"
 #include "tests/unit/support/fault_heap.h"
 
-/* zlib's own way back. */
+/* Decompresses with zlib. */
 static void assert_unpacks_to(const struct buf *packed, struct str text)
 {
     static unsigned char unpacked[1 << 20];
@@ -44,7 +44,7 @@ static void fill(struct buf *body, size_t len, bool random)
     }
 }
 
-static void every_size_comes_back(void **state)
+static void bodies_of_all_sizes_survive(void **state)
 {
     static const size_t sizes[] = {
         1, 2, 255, 1023, 1024, 8191, 8192, 8193, 65535, 65536, 1000000
@@ -64,7 +64,7 @@ static void every_size_comes_back(void **state)
     }
 }
 
-static void an_empty_body_is_packed_too(void **state)
+static void an_empty_body_is_compressed(void **state)
 {
     struct buf body;
 
@@ -75,7 +75,7 @@ static void an_empty_body_is_packed_too(void **state)
     buf_done(&body);
 }
 
-static void without_memory_the_body_stays(void **state)
+static void without_memory_the_body_is_unchanged(void **state)
 {
     (void)state;
     for (size_t n = 0;; n++) {
@@ -92,7 +92,7 @@ static void without_memory_the_body_stays(void **state)
             assert_int_equal(body.len, 5000);
             assert_memory_equal(body.at, "abcdef", 6);
         } else if (fault_heap_fired()) {
-            assert_true(body.len < 5000); /* only the spare memory could not be given back */
+            assert_true(body.len < 5000); /* only the realloc() to the final size failed */
         }
         buf_done(&body);
         assert_int_equal(fault_heap_live(), 0);
@@ -106,9 +106,9 @@ static void without_memory_the_body_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size_comes_back),
-        cmocka_unit_test(an_empty_body_is_packed_too),
-        cmocka_unit_test(without_memory_the_body_stays),
+        cmocka_unit_test(bodies_of_all_sizes_survive),
+        cmocka_unit_test(an_empty_body_is_compressed),
+        cmocka_unit_test(without_memory_the_body_is_unchanged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

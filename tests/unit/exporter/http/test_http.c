@@ -8,13 +8,13 @@
 
 #include "exporter/http/http.h"
 
-static void escapes_are_taken_out(void **state)
+static void escapes_are_decoded(void **state)
 {
     static const struct {
         const char *segment, *name;
     } samples[] = {
-        { "web-0", "web-0" },     { "", "" },           { "a%2Fb", "a/b" },
-        { "%41%5a%5A", "AZZ" },   { "100%25", "100%" }, { "a+b", "a+b" }, /* a path, not a form */
+        { "web-0", "web-0" },     { "", "" },        { "a%2Fb", "a/b" }, { "%41%5a%5A", "AZZ" },
+        { "100%25", "100%" },     { "a+b", "a+b" }, /* '+' is a space in forms only */
         { "%c3%bc", "\xc3\xbc" }, { "%FF", "\xff" },
     };
     char name[16];
@@ -37,7 +37,7 @@ static void broken_escapes_are_refused(void **state)
         assert_false(http_unescape(str_from(segments[i]), name, sizeof(name)));
 }
 
-static void a_name_that_is_too_long_is_refused(void **state)
+static void a_long_name_is_refused(void **state)
 {
     char name[8];
 
@@ -48,8 +48,8 @@ static void a_name_that_is_too_long_is_refused(void **state)
     assert_false(http_unescape(STR("%31%32%33%34%35%36%37%38"), name, sizeof(name)));
 }
 
-/* Only what the view holds is read, also of an escape. */
-static void a_segment_ends_where_it_ends(void **state)
+/* Nothing after the end of the view is read, even in an escape. */
+static void nothing_after_the_segment_is_read(void **state)
 {
     char name[8];
 
@@ -58,7 +58,7 @@ static void a_segment_ends_where_it_ends(void **state)
     assert_false(http_unescape(str_head(STR("a%41"), 2), name, sizeof(name)));
 }
 
-static void html_shows_text_as_it_is(void **state)
+static void html_is_escaped(void **state)
 {
     struct buf out;
 
@@ -70,7 +70,7 @@ static void html_shows_text_as_it_is(void **state)
     buf_done(&out);
 }
 
-static void text_replaces_what_was_there(void **state)
+static void http_text_replaces_the_answer(void **state)
 {
     struct http_response response = { .status = HTTP_OK };
 
@@ -98,12 +98,12 @@ static void only_get_and_head_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(escapes_are_taken_out),
+        cmocka_unit_test(escapes_are_decoded),
         cmocka_unit_test(broken_escapes_are_refused),
-        cmocka_unit_test(a_name_that_is_too_long_is_refused),
-        cmocka_unit_test(a_segment_ends_where_it_ends),
-        cmocka_unit_test(html_shows_text_as_it_is),
-        cmocka_unit_test(text_replaces_what_was_there),
+        cmocka_unit_test(a_long_name_is_refused),
+        cmocka_unit_test(nothing_after_the_segment_is_read),
+        cmocka_unit_test(html_is_escaped),
+        cmocka_unit_test(http_text_replaces_the_answer),
         cmocka_unit_test(only_get_and_head_read),
     };
 

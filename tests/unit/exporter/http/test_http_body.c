@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Requests that bring a body: taken up to a limit, and no further. */
+/* Requests with a body, up to a limit. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +15,12 @@
 
 #include "exporter/http/http.h"
 #include "exporter/http/http_server.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/http/listen.h"
 #include "tests/unit/support/fault_heap.h"
 #include "tests/unit/support/http_probe.h"
+
+static struct limit_hits limit_hits;
 
 #define BODY_MAX ((size_t)100000)
 
@@ -26,7 +29,7 @@ static struct http_server *server;
 static struct listener listener;
 static struct buf answer;
 
-/* Says how long the body was and what its bytes add up to. */
+/* Answers with the length of the body and the sum of its bytes. */
 static void measure(void *self, const struct http_request *request, struct http_response *response)
 {
     unsigned sum = 0;
@@ -40,14 +43,15 @@ static void measure(void *self, const struct http_request *request, struct http_
 
 static int begin(void **state)
 {
-    static const struct http_server_config config = { .name = "t",
-                                                      .connections = 8,
-                                                      .timeout_s = 5 };
+    static const struct http_server_config config = {
+        .name = "t", .connections = 8, .idle_timeout_s = 3600, .limit_hits = &limit_hits
+    };
     const struct http_handler handler = { .handle = measure, .max_body = BODY_MAX };
     struct err err = ERR_INIT;
 
     (void)state;
     n_asked = 0;
+    memset(&limit_hits, 0, sizeof(limit_hits));
     buf_init(&answer, 1 << 20);
     if (listener_open("127.0.0.1:0", &listener, &err) < 0)
         return -1;
@@ -61,7 +65,7 @@ static int end(void **state)
     listener.fd = -1;
     listener_close(&listener);
     buf_done(&answer);
-    return fault_heap_live() == 0 ? 0 : -1; /* also what a cut request had brought */
+    return fault_heap_live() == 0 ? 0 : -1; /* also the body of a cut request */
 }
 
 static int begin_request(const char *head)
@@ -78,12 +82,12 @@ static void assert_answer(int fd, const char *status, const char *text)
     probe_read_all(fd, &answer);
     close(fd);
     if (!answer.at || !str_starts(buf_str(&answer), str_from(status)) || !strstr(answer.at, text))
-        fail_msg("'%s' with '%s' was wanted, not: %s", status, text, answer.at ? answer.at : "");
+        fail_msg("expected '%s' with '%s', got: %s", status, text, answer.at ? answer.at : "");
 }
 
 #define CLOSE "Connection: close\r\n\r\n"
 
-static void a_body_is_handed_over(void **state)
+static void a_body_reaches_the_handler(void **state)
 {
     (void)state;
     assert_answer(
@@ -109,7 +113,7 @@ static void a_body_may_come_in_parts(void **state)
     assert_answer(fd, "HTTP/1.1 200 ", "POST 300 300.");
 }
 
-static void the_largest_body_is_taken(void **state)
+static void the_largest_body_is_accepted(void **state)
 {
     static char largest[BODY_MAX];
     char head[128];
@@ -124,21 +128,22 @@ static void the_largest_body_is_taken(void **state)
     assert_answer(fd, "HTTP/1.1 200 ", "POST 100000 100000.");
 }
 
-/* Refused when its head is there; nothing of it is waited for. */
-static void a_larger_one_is_413(void **state)
+/* Refused after the head; the body is not read. */
+static void a_larger_body_gets_a_413(void **state)
 {
     (void)state;
     assert_answer(begin_request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n"),
-                  "HTTP/1.1 413 ", "the body has 100001 bytes; at most 100000 are read");
+                  "HTTP/1.1 413 ", "the body has 100001 bytes; the maximum is 100000");
     assert_answer(
         begin_request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n"),
-        "HTTP/1.1 413 ", "at most 100000 are read");
+        "HTTP/1.1 413 ", "the maximum is 100000");
     assert_answer(begin_request("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n"),
                   "HTTP/1.1 413 ", "GET takes no body");
     assert_int_equal(n_asked, 0);
+    assert_int_equal(limit_hits.counts[LIMIT_HIT_REQUEST_BODY], 2);
 }
 
-/* Where its length is not told before, the connection ends when there is too much. */
+/* A chunked body has no length: the connection is closed when the limit is reached. */
 static void an_endless_body_is_cut(void **state)
 {
     static char chunk[16384 + 16];
@@ -153,10 +158,11 @@ static void an_endless_body_is_cut(void **state)
     probe_wait_closed(fd);
     close(fd);
     assert_int_equal(n_asked, 0);
+    assert_int_equal(limit_hits.counts[LIMIT_HIT_REQUEST_BODY], 1);
 }
 
-/* end() finds what it would have left behind. */
-static void half_a_body_leaves_nothing(void **state)
+/* end() checks that no memory is left. */
+static void half_a_body_is_freed(void **state)
 {
     int fd = begin_request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc");
 
@@ -174,9 +180,9 @@ static void half_a_body_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_body_is_handed_over),     TEST(a_body_may_come_in_parts),
-        TEST(the_largest_body_is_taken), TEST(a_larger_one_is_413),
-        TEST(an_endless_body_is_cut),    TEST(half_a_body_leaves_nothing),
+        TEST(a_body_reaches_the_handler),   TEST(a_body_may_come_in_parts),
+        TEST(the_largest_body_is_accepted), TEST(a_larger_body_gets_a_413),
+        TEST(an_endless_body_is_cut),       TEST(half_a_body_is_freed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    return rmdir(folder); /* fails where a test left something behind */
+    return rmdir(folder); /* fails if a test left a file behind */
 }
 
 static void open_ok(const char *address, struct listener *ret)
@@ -55,7 +55,7 @@ static void assert_refused(const char *address, int code, const char *text)
     assert_int_equal(listener.fd, -7);
 }
 
-static void addresses_that_are_none_are_refused(void **state)
+static void invalid_addresses_are_refused(void **state)
 {
     char endless[600];
 
@@ -66,34 +66,33 @@ static void addresses_that_are_none_are_refused(void **state)
     assert_refused("9917", -EINVAL, "has no port");
     assert_refused("127.0.0.1", -EINVAL, "has no port");
     assert_refused("[::1]", -EINVAL, "has no port");
-    assert_refused(":", -EINVAL, "not between");
-    assert_refused(":x", -EINVAL, "'x' is no port number");
-    assert_refused(":-1", -EINVAL, "'-1' is no port number");
-    assert_refused(":+80", -EINVAL, "'+80' is no port number");
-    assert_refused(": 80", -EINVAL, "' 80' is no port number");
-    assert_refused(":65536", -EINVAL, "not between");
-    assert_refused(":99999999999999999999", -EINVAL, "no port number");
-    assert_refused("127.0.0.1:", -EINVAL, "not between");
+    assert_refused(":", -EINVAL, "not a number from 0 to 65535");
+    assert_refused(":x", -EINVAL, "port 'x' is not a number");
+    assert_refused(":-1", -EINVAL, "port '-1' is not a number");
+    assert_refused(":+80", -EINVAL, "port '+80' is not a number");
+    assert_refused(": 80", -EINVAL, "port ' 80' is not a number");
+    assert_refused(":65536", -EINVAL, "not a number from 0 to 65535");
+    assert_refused(":99999999999999999999", -EINVAL, "not a number from");
+    assert_refused("127.0.0.1:", -EINVAL, "not a number from 0 to 65535");
     assert_refused("::1:9917", -EINVAL, "needs brackets");
     assert_refused("[::1:9917", -EINVAL, "needs brackets");
-    assert_refused("[]:9917", -EINVAL, "no IP address");
-    assert_refused("[:9917", -EINVAL, "no IP address");
-    assert_refused("127.0.0.256:9917", -EINVAL, "no IP address");
-    assert_refused("127.0.1:9917", -EINVAL, "'127.0.1' is no IP address");
-    assert_refused("2130706433:9917", -EINVAL, "no IP address");
-    assert_refused("0x7f.0.0.1:9917", -EINVAL, "no IP address");
-    assert_refused("registry.example.com:9917", -EINVAL, "no IP address");
-    assert_refused(endless, -EINVAL, "more than an IP address");
-    assert_refused("unix:", -EINVAL, "no absolute path");
-    assert_refused("unix:debug.sock", -EINVAL, "no absolute path");
+    assert_refused("[]:9917", -EINVAL, "needs brackets");
+    assert_refused("[:9917", -EINVAL, "needs brackets");
+    assert_refused("127.0.0.256:9917", -EINVAL, "not an IP address");
+    assert_refused("127.0.1:9917", -EINVAL, "'127.0.1' is not an IP address");
+    assert_refused("2130706433:9917", -EINVAL, "not an IP address");
+    assert_refused("0x7f.0.0.1:9917", -EINVAL, "not an IP address");
+    assert_refused("registry.example.com:9917", -EINVAL, "not an IP address");
+    assert_refused(endless, -EINVAL, "not an IP address");
+    assert_refused("unix:", -EINVAL, "not an absolute path");
+    assert_refused("unix:debug.sock", -EINVAL, "not an absolute path");
     assert_refused("unix:/1234567890123456789012345678901234567890123456789012345678901234567890123"
                    "4567890123456789012345678901234567890",
-                   -EINVAL, "107 at most");
+                   -EINVAL, "the maximum for a unix socket is 107");
     assert_refused("unix:/no/such/folder/debug.sock", -ENOENT, "/no/such/folder");
 }
 
-/* What the words alone tell is told without binding anything. */
-static void checking_finds_what_is_no_address(void **state)
+static void a_check_finds_invalid_addresses_without_binding(void **state)
 {
     static const char *const bad[] = { "",      "9917",       ":x",          "::1:9917",
                                        "[]:1",  "1.2.3:9917", "a.example:1", "unix:a.sock",
@@ -106,7 +105,7 @@ static void checking_finds_what_is_no_address(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         err_clear(&err);
         if (listener_check(bad[i], &err) != -EINVAL || !err.text[0])
-            fail_msg("'%s' was taken for an address", bad[i]);
+            fail_msg("'%s' was accepted", bad[i]);
     }
     err_clear(&err);
     for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -114,7 +113,7 @@ static void checking_finds_what_is_no_address(void **state)
             fail_msg("'%s': %s", good[i], err.text);
 }
 
-static void addresses_of_all_kinds_listen(void **state)
+static void all_forms_of_tcp_address_listen(void **state)
 {
     static const char *const addresses[] = { "127.0.0.1:0", "localhost:0", ":0", "0.0.0.0:0" };
 
@@ -132,10 +131,35 @@ static void addresses_of_all_kinds_listen(void **state)
     }
 }
 
-static void ipv6_listens_where_there_is_ipv6(void **state)
+/* With port 0 only the kernel knows the port. */
+static void the_name_has_the_bound_port(void **state)
+{
+    static const struct {
+        const char *address, *host;
+    } rows[] = {
+        { "127.0.0.1:0", "127.0.0.1" },
+        { "localhost:0", "127.0.0.1" },
+        { "0.0.0.0:0", "0.0.0.0" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct listener listener;
+        char name[LISTEN_NAME_MAX];
+
+        open_ok(rows[i].address, &listener);
+        close(probe_tcp(listener.port));
+        snprintf(name, sizeof(name), "%s:%u", rows[i].host, listener.port);
+        assert_string_equal(listener.name, name);
+        listener_close(&listener);
+    }
+}
+
+static void an_ipv6_address_listens(void **state)
 {
     struct err err = ERR_INIT;
     struct listener listener;
+    char name[32];
     int r = listener_open("[::1]:0", &listener, &err);
 
     (void)state;
@@ -143,6 +167,8 @@ static void ipv6_listens_where_there_is_ipv6(void **state)
         skip();
     assert_int_equal(r, 0);
     assert_int_not_equal(listener.port, 0);
+    snprintf(name, sizeof(name), "[::1]:%u", listener.port);
+    assert_string_equal(listener.name, name);
     listener_close(&listener);
 }
 
@@ -154,16 +180,16 @@ static void a_port_in_use_is_an_error(void **state)
     (void)state;
     open_ok("127.0.0.1:0", &first);
     snprintf(address, sizeof(address), "127.0.0.1:%u", first.port);
-    assert_refused(address, -EADDRINUSE, "another process listens there");
+    assert_refused(address, -EADDRINUSE, "another process listens on");
     snprintf(address, sizeof(address), ":%u", first.port);
-    assert_refused(address, -EADDRINUSE, "another process listens there");
+    assert_refused(address, -EADDRINUSE, "another process listens on");
     listener_close(&first);
     open_ok(address, &again);
     listener_close(&again);
 }
 
-/* The side that closes first keeps the port in TIME_WAIT: a restart must not wait for that. */
-static void a_port_that_was_just_served_is_free(void **state)
+/* The side that closes first keeps the port in TIME_WAIT; a restart must not wait for it. */
+static void a_port_in_time_wait_can_be_bound(void **state)
 {
     struct listener first, again;
     char address[32];
@@ -183,7 +209,7 @@ static void a_port_that_was_just_served_is_free(void **state)
     listener_close(&again);
 }
 
-static void a_unix_socket_is_private_and_goes_away(void **state)
+static void a_unix_socket_is_private_and_removed_at_the_end(void **state)
 {
     char address[80], path[64];
     struct listener listener;
@@ -194,12 +220,13 @@ static void a_unix_socket_is_private_and_goes_away(void **state)
     snprintf(address, sizeof(address), "unix:%s", path);
     open_ok(address, &listener);
     assert_int_equal(listener.port, 0);
+    assert_string_equal(listener.name, address);
     assert_int_equal(stat(path, &file), 0);
     assert_true(S_ISSOCK(file.st_mode));
     assert_int_equal(file.st_mode & 0777, 0600);
     close(probe_unix(path));
-    assert_refused(address, -EADDRINUSE, "somebody listens on");
-    close(probe_unix(path)); /* and the attempt did not hurt it */
+    assert_refused(address, -EADDRINUSE, "another process listens on");
+    close(probe_unix(path)); /* the second attempt did no harm */
     listener_close(&listener);
     assert_int_equal(access(path, F_OK), -1);
 
@@ -221,14 +248,14 @@ static void a_stale_socket_is_replaced(void **state)
     open_ok(address, &again);
     close(probe_unix(again.path));
 
-    /* The first one's end must not take the second one's file away. */
+    /* The end of the first listener must not remove the file of the second. */
     killed.fd = -1;
     listener_close(&killed);
     close(probe_unix(again.path));
     listener_close(&again);
 }
 
-static void a_file_in_the_way_is_left_alone(void **state)
+static void a_file_that_is_not_a_socket_is_not_replaced(void **state)
 {
     char address[80], path[64];
     int fd;
@@ -239,11 +266,11 @@ static void a_file_in_the_way_is_left_alone(void **state)
     fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     close(fd);
-    assert_refused(address, -EEXIST, "is no socket");
+    assert_refused(address, -EEXIST, "is not a socket");
     assert_int_equal(unlink(path), 0);
 
-    assert_int_equal(symlink("/tmp", path), 0); /* nor is anything followed */
-    assert_refused(address, -EEXIST, "is no socket");
+    assert_int_equal(symlink("/tmp", path), 0); /* links are not followed */
+    assert_refused(address, -EEXIST, "is not a socket");
     assert_int_equal(unlink(path), 0);
 }
 
@@ -252,15 +279,16 @@ static void a_file_in_the_way_is_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_that_are_none_are_refused),
-        cmocka_unit_test(checking_finds_what_is_no_address),
-        cmocka_unit_test(addresses_of_all_kinds_listen),
-        cmocka_unit_test(ipv6_listens_where_there_is_ipv6),
+        cmocka_unit_test(invalid_addresses_are_refused),
+        cmocka_unit_test(a_check_finds_invalid_addresses_without_binding),
+        cmocka_unit_test(all_forms_of_tcp_address_listen),
+        cmocka_unit_test(the_name_has_the_bound_port),
+        cmocka_unit_test(an_ipv6_address_listens),
         cmocka_unit_test(a_port_in_use_is_an_error),
-        cmocka_unit_test(a_port_that_was_just_served_is_free),
-        TEST(a_unix_socket_is_private_and_goes_away),
+        cmocka_unit_test(a_port_in_time_wait_can_be_bound),
+        TEST(a_unix_socket_is_private_and_removed_at_the_end),
         TEST(a_stale_socket_is_replaced),
-        TEST(a_file_in_the_way_is_left_alone),
+        TEST(a_file_that_is_not_a_socket_is_not_replaced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static void assert_refused(const char *text, const char *sentence)
         fail_msg("'%s': '%s'", text, err.text);
 }
 
-static void everything_is_read(void **state)
+static void all_settings_are_read(void **state)
 {
     (void)state;
     assert_int_equal(parse("# a comment\n"
@@ -70,7 +70,7 @@ static void everything_is_read(void **state)
     web_file_done(&file);
 }
 
-static void what_is_not_said_has_a_default(void **state)
+static void missing_settings_have_defaults(void **state)
 {
     (void)state;
     assert_int_equal(parse(TLS), 0);
@@ -85,7 +85,7 @@ static void what_is_not_said_has_a_default(void **state)
     web_file_done(&file);
 }
 
-static void unknown_keys_are_named(void **state)
+static void unknown_keys_are_refused(void **state)
 {
     (void)state;
     assert_refused("tls_config:\n  cert_file: c\n", "line 1: unknown key 'tls_config' in the file");
@@ -98,40 +98,38 @@ static void unknown_keys_are_named(void **state)
     assert_refused("? [a]\n: b\n", "line 1: unknown key '' in the file");
 }
 
-static void values_that_are_none_are_named(void **state)
+static void invalid_values_are_refused(void **state)
 {
     (void)state;
     assert_refused(TLS "  client_auth_type: Always\n",
-                   "line 4: client_auth_type is 'Always', which is none of its values");
-    assert_refused(TLS "  min_version: 1.2\n",
-                   "line 4: min_version is '1.2', which is none of its values");
+                   "line 4: client_auth_type has the unknown value 'Always'");
+    assert_refused(TLS "  min_version: 1.2\n", "line 4: min_version has the unknown value '1.2'");
     assert_refused(TLS "  min_version: TLS13\n  max_version: TLS12\n",
-                   "min_version is above max_version");
-    assert_refused("tls_server_config:\n  cert_file: [c]\n", "line 2: cert_file has to be a text");
-    assert_refused("tls_server_config:\n  cert_file:\n", "line 2: cert_file has to be a text");
+                   "min_version is higher than max_version");
+    assert_refused("tls_server_config:\n  cert_file: [c]\n", "line 2: cert_file must be a text");
+    assert_refused("tls_server_config:\n  cert_file:\n", "line 2: cert_file must be a text");
     assert_refused("tls_server_config:\n  cert_file: \"a\\0b\"\n",
-                   "line 2: cert_file has a byte that is no text");
+                   "line 2: cert_file has a control character");
     assert_refused("tls_server_config:\n  cert_file: c\n", "tls_server_config has no key_file");
     assert_refused("tls_server_config:\n  key_file: k\n", "tls_server_config has no cert_file");
-    assert_refused("tls_server_config: yes\n", "line 1: tls_server_config has to be a mapping");
+    assert_refused("tls_server_config: yes\n", "line 1: tls_server_config must be a mapping");
     assert_refused("tls_server_config:\n", "tls_server_config has no cert_file");
-    assert_refused(TLS TLS, "line 4: 'tls_server_config' is in the file twice");
+    assert_refused(TLS TLS, "line 4: duplicate key 'tls_server_config' in the file");
     assert_refused("http_server_config:\n  headers:\n    X-Frame-Options: \"a\\r\\nX: b\"\n",
-                   "line 3: X-Frame-Options has a byte that is no text");
-    assert_refused("", "it is empty, or holds no mapping");
-    assert_refused("- a\n", "it is empty, or holds no mapping");
+                   "line 3: X-Frame-Options has a control character");
+    assert_refused("", "the file is empty or its top is not a mapping");
+    assert_refused("- a\n", "the file is empty or its top is not a mapping");
 }
 
-/* A file that looks as if it kept strangers out must do so. */
+/* A file that looks protective must protect. */
 static void rules_without_effect_are_refused(void **state)
 {
     (void)state;
     assert_refused(TLS "  client_ca_file: ca\n",
-                   "client_ca_file verifies nothing without client_auth_type: "
+                   "client_ca_file has no effect without client_auth_type: "
                    "RequireAndVerifyClientCert or VerifyClientCertIfGiven");
     assert_refused(TLS "  client_auth_type: VerifyClientCertIfGiven\n",
-                   "client_auth_type wants client certificates verified, and there is no "
-                   "client_ca_file to verify them with");
+                   "client_auth_type needs client_ca_file to verify client certificates");
 }
 
 static void passwords_are_bcrypt(void **state)
@@ -154,32 +152,33 @@ static void passwords_are_bcrypt(void **state)
         char text[160];
 
         snprintf(text, sizeof(text), "basic_auth_users:\n  prom: %s\n", bad[i]);
-        assert_refused(text, "line 2: the password of user 'prom' is no bcrypt hash with a cost of "
-                             "4 to 14");
+        assert_refused(text,
+                       "line 2: the password of user 'prom' is not a bcrypt hash with a cost of "
+                       "4 to 14");
     }
     assert_refused("basic_auth_users:\n  'a:b': " HASH "\n",
-                   "line 2: a user's name with ':' cannot be sent");
-    assert_refused("basic_auth_users:\n  '': " HASH "\n", "line 2: a user's name has to be a text");
+                   "line 2: a user name must not contain ':'");
+    assert_refused("basic_auth_users:\n  '': " HASH "\n", "line 2: a user name must be a text");
     assert_refused("basic_auth_users:\n  a: " HASH "\n  a: " HASH "\n",
-                   "line 3: 'a' is in basic_auth_users twice");
+                   "line 3: duplicate key 'a' in basic_auth_users");
 }
 
-static void users_have_a_limit(void **state)
+static void too_many_users_are_refused(void **state)
 {
     static char text[16384];
     size_t len = (size_t)snprintf(text, sizeof(text), "basic_auth_users:\n");
 
     (void)state;
-    for (unsigned i = 0; i < WEB_FILE_USERS_MAX; i++)
+    for (unsigned i = 0; i < LIMIT_WEB_USERS; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "  u%u: " HASH "\n", i);
     assert_int_equal(parse(text), 0);
-    assert_int_equal(file.n_users, WEB_FILE_USERS_MAX);
+    assert_int_equal(file.n_users, LIMIT_WEB_USERS);
     web_file_done(&file);
     snprintf(text + len, sizeof(text) - len, "  one: " HASH "\n");
-    assert_refused(text, "line 66: over 64 basic_auth_users");
+    assert_refused(text, "line 66: more than 64 basic_auth_users");
 }
 
-static void files_that_cannot_be_read_are_named(void **state)
+static void unreadable_files_are_refused(void **state)
 {
     (void)state;
     err = ERR_INIT;
@@ -187,7 +186,7 @@ static void files_that_cannot_be_read_are_named(void **state)
     assert_string_equal(err.text, "open '/nonexistent/web.yml': No such file or directory");
     err = ERR_INIT;
     assert_int_equal(web_file_read("/dev/zero", &file, &err), -E2BIG);
-    assert_string_equal(err.text, "'/dev/zero' has more than 65536 bytes");
+    assert_string_equal(err.text, "'/dev/zero' is larger than 65536 bytes");
     err = ERR_INIT;
     assert_int_equal(web_file_read("/", &file, &err), -EISDIR);
 }
@@ -217,14 +216,14 @@ static void parsing_survives_every_failed_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_is_read),
-        cmocka_unit_test(what_is_not_said_has_a_default),
-        cmocka_unit_test(unknown_keys_are_named),
-        cmocka_unit_test(values_that_are_none_are_named),
+        cmocka_unit_test(all_settings_are_read),
+        cmocka_unit_test(missing_settings_have_defaults),
+        cmocka_unit_test(unknown_keys_are_refused),
+        cmocka_unit_test(invalid_values_are_refused),
         cmocka_unit_test(rules_without_effect_are_refused),
         cmocka_unit_test(passwords_are_bcrypt),
-        cmocka_unit_test(users_have_a_limit),
-        cmocka_unit_test(files_that_cannot_be_read_are_named),
+        cmocka_unit_test(too_many_users_are_refused),
+        cmocka_unit_test(unreadable_files_are_refused),
         cmocka_unit_test(parsing_survives_every_failed_allocation),
     };
 

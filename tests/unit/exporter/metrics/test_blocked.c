@@ -40,7 +40,7 @@ static int end(void **state)
     return fault_heap_live() == 0 ? 0 : -1;
 }
 
-static void a_healthy_node_has_nothing(void **state)
+static void a_healthy_node_has_no_series(void **state)
 {
     (void)state;
     collect();
@@ -49,7 +49,7 @@ static void a_healthy_node_has_nothing(void **state)
     assert_int_equal(blocked.n_left_out, 0);
 }
 
-static void ended_incidents_block_nobody(void **state)
+static void ended_incidents_have_no_series(void **state)
 {
     (void)state;
     fixture_incident(&node, "ns", "a", "c", "i")->state = INCIDENT_RECOVERED;
@@ -78,7 +78,8 @@ static void a_pod_and_its_successor_are_one_series(void **state)
     collect();
     assert_int_equal(blocked.n_containers, 1);
     assert_int_equal(blocked.containers[0].since_us, old->first_failure_us);
-    assert_int_equal(blocked.containers[0].reason, REASON_DEADLINE); /* it failed last */
+    assert_int_equal(blocked.containers[0].reason,
+                     REASON_DEADLINE); /* of the one that failed last */
     assert_int_equal(blocked.n_groups, 2);
 }
 
@@ -90,10 +91,10 @@ static void an_image_volume_and_its_container_are_one_series(void **state)
     collect();
     assert_int_equal(blocked.n_containers, 1);
     assert_int_equal(blocked.n_groups, 1);
-    assert_int_equal(blocked.groups[0].containers, 1); /* one container, blocked twice */
+    assert_int_equal(blocked.groups[0].containers, 1); /* one container with two images */
 }
 
-static void an_unknown_age_yields_to_a_known_one(void **state)
+static void a_known_age_replaces_an_unknown_one(void **state)
 {
     (void)state;
     fixture_incident(&node, "ns", "web-0", "app", "image")->first_failure_us = 0;
@@ -119,7 +120,7 @@ static void groups_count_containers(void **state)
     assert_int_equal(blocked.groups[2].reason, REASON_IMAGE_NOT_FOUND);
 }
 
-/* Both one that the agent called "other" itself and one that has no counters. */
+/* Both the registry "other" of the snapshot and one without counters. */
 static void registries_without_counters_are_other(void **state)
 {
     (void)state;
@@ -136,27 +137,27 @@ static void registries_without_counters_are_other(void **state)
     assert_int_equal(blocked.groups[0].containers, 2);
 }
 
-static void the_oldest_keep_their_series(void **state)
+static void the_oldest_containers_keep_their_series(void **state)
 {
     static char names[LIMIT_INFO_SERIES + 50][16];
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        /* Names in an order of their own: it is age that counts. */
+        /* Names that sort differently: only age counts. */
         snprintf(names[i], sizeof(names[i]), "pod-%u", (i * 7919) % 1000);
         fixture_incident(&node, "ns", names[i], "c", "i");
     }
-    fixture_incident(&node, "ns", names[0], "c", "i"); /* has its series already */
+    fixture_incident(&node, "ns", names[0], "c", "i"); /* has a series already */
     collect();
     assert_int_equal(blocked.n_containers, LIMIT_INFO_SERIES);
     assert_int_equal(blocked.n_left_out, 50);
     for (unsigned i = 0; i < LIMIT_INFO_SERIES; i++)
         assert_string_equal(blocked.containers[i].pod, names[i]);
-    assert_int_equal(blocked.groups[0].containers, 150); /* these miss nobody */
+    assert_int_equal(blocked.groups[0].containers, 150); /* groups count all of them */
 }
 
-/* Texts that become the same when they are repaired or cut are the same series. */
-static void broken_and_endless_names_are_mended_before_they_are_compared(void **state)
+/* Texts that are equal after the repair or the cut are one series. */
+static void names_are_repaired_and_cut_before_the_comparison(void **state)
 {
     static char endless[3][1000];
 
@@ -164,7 +165,7 @@ static void broken_and_endless_names_are_mended_before_they_are_compared(void **
     for (size_t i = 0; i < ARRAY_SIZE(endless); i++)
         memset(endless[i], 'x', sizeof(endless[i]) - 1);
     endless[1][900] = 'y';
-    memcpy(endless[2] + LIMIT_IMAGE_TEXT - 1, "\xc3\xbc", 2); /* the cut goes through it */
+    memcpy(endless[2] + LIMIT_IMAGE_TEXT - 1, "\xc3\xbc", 2); /* the cut splits it */
     fixture_incident(&node, "ns", "\xff", "c", "i");
     fixture_incident(&node, "ns", "\xfe", "c", "i");
     fixture_incident(&node, "ns", "p", "c", endless[0]);
@@ -177,7 +178,7 @@ static void broken_and_endless_names_are_mended_before_they_are_compared(void **
     assert_int_equal(strlen(blocked.containers[2].image), LIMIT_IMAGE_TEXT - 1);
 }
 
-static void running_out_of_memory_leaves_nothing_behind(void **state)
+static void running_out_of_memory_leaks_nothing(void **state)
 {
     static char broken[300][16];
 
@@ -205,18 +206,18 @@ static void running_out_of_memory_leaves_nothing_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_healthy_node_has_nothing, begin, end),
-        cmocka_unit_test_setup_teardown(ended_incidents_block_nobody, begin, end),
+        cmocka_unit_test_setup_teardown(a_healthy_node_has_no_series, begin, end),
+        cmocka_unit_test_setup_teardown(ended_incidents_have_no_series, begin, end),
         cmocka_unit_test_setup_teardown(a_pod_and_its_successor_are_one_series, begin, end),
         cmocka_unit_test_setup_teardown(an_image_volume_and_its_container_are_one_series, begin,
                                         end),
-        cmocka_unit_test_setup_teardown(an_unknown_age_yields_to_a_known_one, begin, end),
+        cmocka_unit_test_setup_teardown(a_known_age_replaces_an_unknown_one, begin, end),
         cmocka_unit_test_setup_teardown(groups_count_containers, begin, end),
         cmocka_unit_test_setup_teardown(registries_without_counters_are_other, begin, end),
-        cmocka_unit_test_setup_teardown(the_oldest_keep_their_series, begin, end),
-        cmocka_unit_test_setup_teardown(
-            broken_and_endless_names_are_mended_before_they_are_compared, begin, end),
-        cmocka_unit_test_setup_teardown(running_out_of_memory_leaves_nothing_behind, begin, end),
+        cmocka_unit_test_setup_teardown(the_oldest_containers_keep_their_series, begin, end),
+        cmocka_unit_test_setup_teardown(names_are_repaired_and_cut_before_the_comparison, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(running_out_of_memory_leaks_nothing, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ static int end(void **state)
 
 #define LABELLED_HEAD "# HELP demo_info A fact.\n# TYPE demo_info gauge\n"
 
-static void head_comes_once_before_the_first_sample(void **state)
+static void the_head_is_written_once_before_the_first_sample(void **state)
 {
     (void)state;
     exposition_family(&exposition, &plain);
@@ -52,7 +52,7 @@ static void head_comes_once_before_the_first_sample(void **state)
                         "demo_info{image=\"\",why=\"c\"} 18446744073709551615\n");
 }
 
-static void a_family_without_samples_leaves_nothing(void **state)
+static void a_family_without_samples_writes_nothing(void **state)
 {
     (void)state;
     exposition_family(&exposition, &labelled);
@@ -60,7 +60,7 @@ static void a_family_without_samples_leaves_nothing(void **state)
     assert_int_equal(out.len, 0);
 }
 
-static void hostile_values_stay_one_line(void **state)
+static void hostile_values_stay_on_one_line(void **state)
 {
     static const struct {
         const char *value, *written;
@@ -73,7 +73,7 @@ static void hostile_values_stay_one_line(void **state)
         { "<script>alert(1)</script>", "<script>alert(1)</script>" },
         { "\xff", "\xef\xbf\xbd" },
         { "12345678\xc3\xbc\xff\"", "12345678\xc3\xbc\xef\xbf\xbd\\\"" },
-        { "a\xc3\"", "a\xef\xbf\xbd\\\"" }, /* an escape where a sequence should go on */
+        { "a\xc3\"", "a\xef\xbf\xbd\\\"" }, /* an escape inside a UTF-8 sequence */
         { "1234567\n8", "1234567\\n8" },
         { "123456789\\", "123456789\\\\" },
         { "tab\tbell\a", "tab\tbell\a" },
@@ -94,8 +94,8 @@ static void hostile_values_stay_one_line(void **state)
     }
 }
 
-/* Around the size of the line that samples are put together in, and far over it. */
-static void long_values_are_whole(void **state)
+/* Lengths around the size of struct line, and much longer ones. */
+static void long_values_are_not_cut(void **state)
 {
     static char value[100001];
     static const size_t lengths[] = { 900, 990, 1000, 1010, 1023, 1024, 1025, 2048, 100000 };
@@ -170,7 +170,7 @@ static void use_openmetrics(void)
     exposition_begin(&exposition, &out, EXPOSITION_OPENMETRICS);
 }
 
-static void counters_are_called_without_their_suffix(void **state)
+static void openmetrics_heads_have_no_total_suffix(void **state)
 {
     (void)state;
     use_openmetrics();
@@ -192,7 +192,7 @@ static void counters_are_called_without_their_suffix(void **state)
                                 "# EOF\n");
 }
 
-static void only_openmetrics_has_an_end(void **state)
+static void only_openmetrics_has_an_eof_line(void **state)
 {
     (void)state;
     exposition_end(&exposition);
@@ -246,7 +246,7 @@ static const char *exemplar_of(const char *pod, const char *namespace, int64_t a
     return strstr(out.at, "\ndemo_total ") + 1;
 }
 
-static void exemplars_name_one_event(void **state)
+static void an_exemplar_names_one_event(void **state)
 {
     (void)state;
     assert_string_equal(exemplar_of("web-0", "default", 90 * SEC), "demo_total 7\n");
@@ -260,8 +260,8 @@ static void exemplars_name_one_event(void **state)
     assert_true(str_ends(buf_str(&out), STR("\ndemo_total 8\n")));
 }
 
-/* 128 characters of names and values, after which a reader may refuse the whole scrape. */
-static void exemplars_are_short(void **state)
+/* Over 128 characters of names and values a reader may refuse the whole scrape. */
+static void long_exemplars_lose_labels(void **state)
 {
     char pod[254], namespace[254];
 
@@ -299,17 +299,18 @@ static void a_full_buffer_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(head_comes_once_before_the_first_sample, begin, end),
-        cmocka_unit_test_setup_teardown(a_family_without_samples_leaves_nothing, begin, end),
-        cmocka_unit_test_setup_teardown(hostile_values_stay_one_line, begin, end),
-        cmocka_unit_test_setup_teardown(long_values_are_whole, begin, end),
+        cmocka_unit_test_setup_teardown(the_head_is_written_once_before_the_first_sample, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_family_without_samples_writes_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(hostile_values_stay_on_one_line, begin, end),
+        cmocka_unit_test_setup_teardown(long_values_are_not_cut, begin, end),
         cmocka_unit_test_setup_teardown(every_byte_makes_valid_utf8, begin, end),
         cmocka_unit_test_setup_teardown(times_are_seconds, begin, end),
-        cmocka_unit_test_setup_teardown(counters_are_called_without_their_suffix, begin, end),
-        cmocka_unit_test_setup_teardown(only_openmetrics_has_an_end, begin, end),
+        cmocka_unit_test_setup_teardown(openmetrics_heads_have_no_total_suffix, begin, end),
+        cmocka_unit_test_setup_teardown(only_openmetrics_has_an_eof_line, begin, end),
         cmocka_unit_test_setup_teardown(bounds_are_floats_in_openmetrics, begin, end),
-        cmocka_unit_test_setup_teardown(exemplars_name_one_event, begin, end),
-        cmocka_unit_test_setup_teardown(exemplars_are_short, begin, end),
+        cmocka_unit_test_setup_teardown(an_exemplar_names_one_event, begin, end),
+        cmocka_unit_test_setup_teardown(long_exemplars_lose_labels, begin, end),
         cmocka_unit_test_setup_teardown(a_full_buffer_is_an_error, begin, end),
     };
 

@@ -13,12 +13,15 @@
 #include <cmocka.h>
 
 #include "buf.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/process_metrics.h"
 #include "tests/unit/support/golden.h"
 #include "tests/unit/support/snapshot_fixture.h"
 #include "utf8.h"
+
+static struct limit_hits limit_hits;
 
 static struct fixture node;
 static struct buf text;
@@ -41,9 +44,11 @@ static int begin(void **state)
     fixture_init(&node);
     buf_init(&text, LIMIT_METRICS_BODY);
     left_out = 0;
+    memset(&limit_hits, 0, sizeof(limit_hits));
     input = (struct metrics_input){
         .snapshot = &node.snapshot,
         .process = &process,
+        .limit_hits = &limit_hits,
         .version = "0.1.0",
         .revision = "0123abcd",
         .compiler = "cc 1",
@@ -73,13 +78,13 @@ static void assert_line(const char *line)
 
     snprintf(whole, sizeof(whole), "\n%s\n", line);
     if (!strstr(text.at, whole))
-        fail_msg("no line '%s' in\n%s", line, text.at);
+        fail_msg("line '%s' is missing in\n%s", line, text.at);
 }
 
 static void assert_no(const char *part)
 {
     if (strstr(text.at, part))
-        fail_msg("'%s' is in\n%s", part, text.at);
+        fail_msg("unexpected '%s' in\n%s", part, text.at);
 }
 
 static unsigned count(const char *line_start)
@@ -99,7 +104,7 @@ static int compare_lines(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Prometheus drops a whole scrape that has the same series twice. */
+/* Prometheus drops a whole scrape if it has a duplicate series. */
 static void assert_no_series_twice(void)
 {
     char *copy = strdup(text.at), *save = NULL, **lines;
@@ -171,21 +176,22 @@ static void names_follow_the_rules(void **state)
         assert_name(family->name);
         if (!str_starts(str_from(family->name), STR("imagepull_")) &&
             !str_starts(str_from(family->name), STR("process_")))
-            fail_msg("%s has no prefix of ours", family->name);
+            fail_msg("%s has no known prefix", family->name);
         if ((family->type == METRIC_COUNTER) != ends(family->name, "_total"))
-            fail_msg("%s: counters end in _total, and nothing else does", family->name);
+            fail_msg("%s: counters, and only counters, end in _total", family->name);
         if (strstr(family->name, "timestamp") && !ends(family->name, "_timestamp_seconds"))
             fail_msg("%s: timestamps are in seconds", family->name);
         for (size_t label = 0; family->labels[label]; label++) {
             assert_name(family->labels[label]);
-            assert_string_not_equal(family->labels[label], "node"); /* a target label */
+            assert_string_not_equal(family->labels[label],
+                                    "node"); /* Prometheus adds it as a target label */
         }
     }
     assert_true(family == NULL);
 }
 
-/* OpenMetrics: a family with a unit has it as its name's end. */
-static void units_are_what_names_end_in(void **state)
+/* OpenMetrics: the name of a family with a unit ends in the unit. */
+static void names_end_in_their_unit(void **state)
 {
     static const char *const units[] = { "_seconds", "_bytes" };
     const struct metric_family *family;
@@ -217,8 +223,8 @@ static void add_family(struct buf *page, const struct metric_family *family)
                family->stability == METRIC_STABLE ? "stable" : "experimental", family->help);
 }
 
-/* docs/metrics.md says what the table says; UPDATE_GOLDEN=1 writes it anew. */
-static void the_documentation_is_true(void **state)
+/* docs/metrics.md comes from the table; UPDATE_GOLDEN=1 writes it. */
+static void the_documentation_matches_the_table(void **state)
 {
     const struct metric_family *family;
     struct buf page;
@@ -228,14 +234,13 @@ static void the_documentation_is_true(void **state)
     buf_add_text(
         &page,
         "# Metrics\n\n"
-        "Made from the table in `exporter/metrics/metrics.c`; `UPDATE_GOLDEN=1` and the test of it "
-        "write "
-        "this "
-        "page.\n\n"
-        "Prometheus gets text 0.0.4 or, where it asks for it, OpenMetrics 1.0, in which "
-        "`imagepull_failures_total`\nhas exemplars: pod and namespace of each series' newest "
-        "failure. A stable metric keeps its name, labels and\nmeaning; an experimental one may "
-        "change or go.\n\n"
+        "`UPDATE_GOLDEN=1 build/tests/unit/exporter/metrics/test_metrics` writes this page from "
+        "the "
+        "table in\n`exporter/metrics/metrics.c`.\n\n"
+        "The formats are text 0.0.4 and, if Prometheus asks for it, OpenMetrics 1.0. In "
+        "OpenMetrics,\n`imagepull_failures_total` has exemplars: pod and namespace of the newest "
+        "failure of each series. A stable\nmetric keeps its name, labels and meaning. An "
+        "experimental metric may change or be removed.\n\n"
         "| metric | type | unit | labels | stability | help |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; (family = metrics_family(i)); i++)
         add_family(&page, family);
@@ -252,13 +257,13 @@ static void helps_are_sentences(void **state)
         unsigned char first = (unsigned char)family->help[0];
 
         if (!(isupper(first) || isdigit(first)) || !ends(family->help, "."))
-            fail_msg("%s: '%s' is no sentence", family->name, family->help);
-        if (strpbrk(family->help, "\\\"\n")) /* they are written without escaping */
-            fail_msg("%s: its help would need escapes", family->name);
+            fail_msg("%s: '%s' is not a sentence", family->name, family->help);
+        if (strpbrk(family->help, "\\\"\n")) /* they are written without escapes */
+            fail_msg("%s: its help needs escapes", family->name);
     }
 }
 
-static void no_family_is_there_twice(void **state)
+static void families_are_unique(void **state)
 {
     const struct metric_family *one, *other;
 
@@ -268,10 +273,10 @@ static void no_family_is_there_twice(void **state)
             assert_string_not_equal(one->name, other->name);
 }
 
-/* --- what the samples say ----------------------------------------------------------------------
+/* --- samples -----------------------------------------------------------------------------------
  */
 
-static void a_known_registry_has_all_causes(void **state)
+static void a_registry_has_a_series_for_each_cause(void **state)
 {
     (void)state;
     fixture_registry(&node, "registry.example.com");
@@ -282,7 +287,7 @@ static void a_known_registry_has_all_causes(void **state)
     assert_line("imagepull_attempts_total{registry=\"registry.example.com\"} 0");
 }
 
-static void reasons_appear_with_their_first_failure(void **state)
+static void a_reason_appears_after_its_first_failure(void **state)
 {
     (void)state;
     scrape();
@@ -293,7 +298,7 @@ static void reasons_appear_with_their_first_failure(void **state)
     assert_int_equal(count("imagepull_failure_reasons_total"), 1);
 }
 
-static void a_source_that_is_off_has_no_series(void **state)
+static void a_disabled_source_has_no_series(void **state)
 {
     (void)state;
     scrape();
@@ -302,11 +307,11 @@ static void a_source_that_is_off_has_no_series(void **state)
     scrape();
     assert_line("imagepull_source_up{source=\"events\"} 0");
     assert_line("imagepull_source_reconnects_total{source=\"events\",reason=\"refused\"} 0");
-    /* It never succeeded: 0 would be a success in 1970. */
+    /* It never succeeded; 0 would mean a success in 1970. */
     assert_no("imagepull_source_last_success_timestamp_seconds{source=\"events\"}");
 }
 
-static void a_runtime_that_never_answered_is_left_out(void **state)
+static void an_unknown_runtime_has_no_info(void **state)
 {
     (void)state;
     node.snapshot.runtime_name = NULL;
@@ -318,7 +323,7 @@ static void a_runtime_that_never_answered_is_left_out(void **state)
     assert_line("imagepull_runtime_info{runtime=\"cri-o\",version=\"unknown\"} 1");
 }
 
-static void what_the_system_does_not_tell_is_left_out(void **state)
+static void unknown_process_values_are_left_out(void **state)
 {
     static const struct process_stats nothing = { -1, -1, -1, -1, -1, -1 };
 
@@ -328,7 +333,7 @@ static void what_the_system_does_not_tell_is_left_out(void **state)
     assert_no("process_");
 }
 
-static void no_series_is_written_twice(void **state)
+static void series_are_unique(void **state)
 {
     struct snapshot_incident *incident;
 
@@ -362,9 +367,9 @@ static void fill(unsigned n)
     }
 }
 
-/* The agent's own count and ours are one series; ours grows by what is newly left out, however
- * often anybody asks. */
-static void series_over_the_cap_are_counted_once(void **state)
+/* The hits of the snapshot and of exporter/ are one series. It grows when more containers are left
+ * out, not with each scrape. */
+static void left_out_series_are_counted_once(void **state)
 {
     (void)state;
     node.snapshot.limit_hits[LIMIT_HIT_INFO_SERIES] = 1000;
@@ -384,7 +389,7 @@ static void series_over_the_cap_are_counted_once(void **state)
                      LIMIT_INFO_SERIES);
 
     input.info_left_out_before = 7;
-    input.info_left_out_total = 7;
+    limit_hits_add(&limit_hits, LIMIT_HIT_INFO_SERIES, 7);
     scrape();
     assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
 
@@ -394,7 +399,7 @@ static void series_over_the_cap_are_counted_once(void **state)
     assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
 }
 
-static void hostile_names_do_no_harm(void **state)
+static void hostile_names_keep_the_text_valid(void **state)
 {
     static char endless[100001];
     static const char *const names[] = {
@@ -420,11 +425,11 @@ static void hostile_names_do_no_harm(void **state)
     assert_int_equal(utf8_prefix(buf_str(&text)), text.len);
 }
 
-static void hostile_names_do_no_harm_to_openmetrics(void **state)
+static void hostile_names_keep_openmetrics_valid(void **state)
 {
     (void)state;
     input.format = EXPOSITION_OPENMETRICS;
-    hostile_names_do_no_harm(state);
+    hostile_names_keep_the_text_valid(state);
     assert_true(str_ends(buf_str(&text), STR("\n# EOF\n")));
     assert_ptr_equal(strstr(text.at, "# EOF"), text.at + text.len - strlen("# EOF\n"));
 }
@@ -437,21 +442,21 @@ static void a_document_over_its_limit_is_an_error(void **state)
     buf_done(&text);
     buf_init(&text, 1000);
     assert_int_equal(metrics_write(&text, &input, &left_out, &err), -E2BIG);
-    assert_string_equal(err.text, "metrics of 0 incidents are over 1000 bytes");
+    assert_string_equal(err.text, "the metrics of 0 incidents have more than 1000 bytes");
 }
 
-/* --- another reader ----------------------------------------------------------------------------
+/* --- promtool ----------------------------------------------------------------------------------
  */
 
 #define PROMTOOL "/usr/bin/promtool"
 
-static void promtool_is_content(void **state)
+static void promtool_accepts_the_metrics(void **state)
 {
     FILE *promtool;
 
     if (access(PROMTOOL, X_OK) != 0)
         skip();
-    hostile_names_do_no_harm(state);
+    hostile_names_keep_the_text_valid(state);
     fill(LIMIT_INFO_SERIES + 1);
     node.snapshot.reasons[REASON_DNS_NOT_FOUND] = 7;
     scrape();
@@ -470,21 +475,21 @@ int main(void)
         TEST(golden_openmetrics),
         TEST(golden_healthy_node),
         TEST(names_follow_the_rules),
-        TEST(units_are_what_names_end_in),
-        TEST(the_documentation_is_true),
+        TEST(names_end_in_their_unit),
+        TEST(the_documentation_matches_the_table),
         TEST(helps_are_sentences),
-        TEST(no_family_is_there_twice),
-        TEST(a_known_registry_has_all_causes),
-        TEST(reasons_appear_with_their_first_failure),
-        TEST(a_source_that_is_off_has_no_series),
-        TEST(a_runtime_that_never_answered_is_left_out),
-        TEST(what_the_system_does_not_tell_is_left_out),
-        TEST(no_series_is_written_twice),
-        TEST(series_over_the_cap_are_counted_once),
-        TEST(hostile_names_do_no_harm),
-        TEST(hostile_names_do_no_harm_to_openmetrics),
+        TEST(families_are_unique),
+        TEST(a_registry_has_a_series_for_each_cause),
+        TEST(a_reason_appears_after_its_first_failure),
+        TEST(a_disabled_source_has_no_series),
+        TEST(an_unknown_runtime_has_no_info),
+        TEST(unknown_process_values_are_left_out),
+        TEST(series_are_unique),
+        TEST(left_out_series_are_counted_once),
+        TEST(hostile_names_keep_the_text_valid),
+        TEST(hostile_names_keep_openmetrics_valid),
         TEST(a_document_over_its_limit_is_an_error),
-        TEST(promtool_is_content),
+        TEST(promtool_accepts_the_metrics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A tenant who names pods, images and registries as badly as bytes allow, through the whole
- * agent: 10,000 registries, and each format stays valid and under its cap.
+ * A tenant names pods, images and registries with the worst possible bytes, through the whole
+ * agent, with 10,000 registries. Each format stays valid and within its limit.
  */
 
 #include <setjmp.h>
@@ -18,12 +18,15 @@
 
 #include "agent/hub.h"
 #include "clock.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/web.h"
 #include "utf8.h"
 #include "util.h"
 
+static struct limit_hits limit_hits;
+
 #define PODS 100
-#define CONTAINERS 100 /* of a pod, each with a registry of its own */
+#define CONTAINERS 100 /* per pod, each with its own registry */
 #define SERIES_AT_WORST 1500
 #define PROMTOOL "/usr/bin/promtool"
 
@@ -49,7 +52,7 @@ static const char *const evil[] = {
 static struct hub *hub;
 static struct web web;
 
-/* One pod full of images that cannot be pulled. */
+/* Adds a pod whose images all fail. */
 static void observe_pod(unsigned pod)
 {
     static char images[CONTAINERS][512], names[CONTAINERS][64];
@@ -87,8 +90,9 @@ static void observe_pod(unsigned pod)
 static int begin(void **state)
 {
     static const struct hub_config hub_config = { .node = "n", .max_registries = 16 };
-    static const struct web_config config = {
+    const struct web_settings config = {
         .metrics_path = "/metrics",
+        .limit_hits = &limit_hits,
         .version = "0.1.0",
         .revision = "0123abcd",
     };
@@ -124,7 +128,7 @@ static void scrape(const char *accept, struct http_response *ret)
     ret->sent(ret->sent_self);
 }
 
-/* Every line is a comment or a sample of ours, and there are not too many. */
+/* Every line is a comment or a known sample, and their number is limited. */
 static void assert_lines(struct buf *body)
 {
     unsigned series = 0;
@@ -138,15 +142,15 @@ static void assert_lines(struct buf *body)
             str_starts(text, STR("# UNIT ")) || str_eq(text, STR("# EOF")))
             continue;
         if (!str_starts(text, STR("imagepull_")) && !str_starts(text, STR("process_")))
-            fail_msg("a line of nobody: %.80s", line);
+            fail_msg("unknown line: %.80s", line);
         series++;
     }
     assert_true(series > 500 && series < SERIES_AT_WORST);
 }
 
-/* --- no series twice ---------------------------------------------------------------------------
- * Prometheus refuses a scrape that holds one twice. Few names, which differ in what a label cannot
- * show: bytes that are no UTF-8 all become the same character.
+/* --- duplicate series --------------------------------------------------------------------------
+ * Prometheus refuses a scrape with a duplicate series. Few names, which differ only in bytes that a
+ * label cannot show: all bytes that are not UTF-8 become the same character.
  */
 
 static unsigned dice;
@@ -201,7 +205,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Heads come once, too: the samples of a family stand together. */
+/* Heads are unique too, so the samples of a family are together. */
 static void assert_nothing_twice(char *body)
 {
     static char *lines[SERIES_AT_WORST * 2];
@@ -212,7 +216,7 @@ static void assert_nothing_twice(char *body)
         char *value = *line == '#' ? NULL : strchr(line, '}');
 
         if (value)
-            strcpy(value, "}"); /* no value here has a '}' but in an exemplar, behind it */
+            strcpy(value, "}"); /* a '}' after the labels is only in an exemplar */
         assert_true(n < ARRAY_SIZE(lines));
         lines[n++] = line;
     }
@@ -220,15 +224,15 @@ static void assert_nothing_twice(char *body)
     qsort(lines, n, sizeof(lines[0]), by_text);
     for (size_t i = 1; i < n; i++)
         if (strcmp(lines[i - 1], lines[i]) == 0)
-            fail_msg("twice: %s", lines[i]);
+            fail_msg("duplicate: %s", lines[i]);
 }
 
-static void names_that_look_alike_are_one_series(void **state)
+static void names_that_look_equal_are_one_series(void **state)
 {
     static const struct hub_config hub_config = { .node = "n", .max_registries = 2 };
-    static const struct web_config config = { .metrics_path = "/metrics",
-                                              .version = "",
-                                              .revision = "" };
+    const struct web_settings config = {
+        .metrics_path = "/metrics", .limit_hits = &limit_hits, .version = "", .revision = ""
+    };
     static const char *const accepted[] = { NULL, "application/openmetrics-text" };
     struct hub *large = hub;
 
@@ -253,7 +257,7 @@ static void names_that_look_alike_are_one_series(void **state)
     hub = large;
 }
 
-static void text_stays_valid_and_bounded(void **state)
+static void text_stays_valid_and_limited(void **state)
 {
     struct http_response response;
 
@@ -263,7 +267,7 @@ static void text_stays_valid_and_bounded(void **state)
     buf_done(&response.body);
 }
 
-static void openmetrics_stays_valid_and_bounded(void **state)
+static void openmetrics_stays_valid_and_limited(void **state)
 {
     struct http_response response;
 
@@ -274,7 +278,7 @@ static void openmetrics_stays_valid_and_bounded(void **state)
     buf_done(&response.body);
 }
 
-static void promtool_is_content(void **state)
+static void promtool_accepts_the_metrics(void **state)
 {
     struct http_response response;
     FILE *promtool;
@@ -293,10 +297,10 @@ static void promtool_is_content(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_stays_valid_and_bounded),
-        cmocka_unit_test(openmetrics_stays_valid_and_bounded),
-        cmocka_unit_test(promtool_is_content),
-        cmocka_unit_test(names_that_look_alike_are_one_series), /* the last one: with another hub */
+        cmocka_unit_test(text_stays_valid_and_limited),
+        cmocka_unit_test(openmetrics_stays_valid_and_limited),
+        cmocka_unit_test(promtool_accepts_the_metrics),
+        cmocka_unit_test(names_that_look_equal_are_one_series), /* last: it uses another hub */
     };
 
     return cmocka_run_group_tests(tests, begin, end);

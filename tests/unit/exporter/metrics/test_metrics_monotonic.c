@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A counter that falls looks like a restart to Prometheus, which then counts all of it once more.
- * A registry may lose its place and begin again; "other", and whatever has no registry, may not.
+ * Prometheus takes a falling counter for a restart and counts all of it again. The counters of a
+ * registry may disappear and start again; those of "other", and those without a registry, may not.
  */
 
 #include <setjmp.h>
@@ -17,9 +17,12 @@
 #include <cmocka.h>
 
 #include "agent/hub.h"
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/web.h"
 #include "limits.h"
 #include "util.h"
+
+static struct limit_hits limit_hits;
 
 #define PODS 5
 #define REGISTRIES 6
@@ -43,7 +46,7 @@ static unsigned roll(unsigned sides)
 
 static void report_pod(const struct sink *sink, unsigned pod, enum observation_kind kind)
 {
-    static unsigned life[PODS]; /* a new uid, and perhaps another registry, each time */
+    static unsigned life[PODS]; /* each life has a new uid, maybe another registry */
     static unsigned registry[PODS];
     struct container_fact container = { .name = STR("app"), .phase = PHASE_WAITING };
     struct observation observation = { .kind = kind };
@@ -84,7 +87,7 @@ static void step(const struct sink *sink)
     report_pod(sink, roll(PODS), roll(4) ? OBSERVE_POD : OBSERVE_POD_DELETED);
 }
 
-/* A document: its lines, and each one's value. */
+/* A document: its series with their values. */
 struct page {
     struct buf text;
     size_t n;
@@ -118,7 +121,7 @@ static void page_read(struct page *page, struct web *web)
     }
 }
 
-/* Whether it is a counter that has to last as long as the process. */
+/* Whether it is a counter that must never fall. */
 static bool lasts(const char *series)
 {
     const char *registry = strstr(series, "registry=\"");
@@ -127,7 +130,7 @@ static bool lasts(const char *series)
            (!registry || strstr(series, "registry=\"other\""));
 }
 
-/* What the walk came by, so that it shows something. */
+/* What the random walk reached: the test must not pass without it. */
 static unsigned rises_of_other, registries_gone;
 
 static const struct sample *find(const struct page *page, const char *series)
@@ -148,7 +151,7 @@ static void assert_not_lower(const struct page *before, const struct page *after
             continue;
         }
         if (!new || new->value < old->value)
-            fail_msg("%s went from %g to %g", old->series, old->value, new ? new->value : -1);
+            fail_msg("%s fell from %g to %g", old->series, old->value, new ? new->value : -1);
         rises_of_other += strstr(old->series, "\"other\"") && new->value > old->value;
     }
 }
@@ -156,9 +159,9 @@ static void assert_not_lower(const struct page *before, const struct page *after
 static void counters_never_fall(void **state)
 {
     static const struct hub_config hub_config = { .node = "n", .max_registries = 2 };
-    static const struct web_config config = { .metrics_path = "/metrics",
-                                              .version = "",
-                                              .revision = "" };
+    const struct web_settings config = {
+        .metrics_path = "/metrics", .limit_hits = &limit_hits, .version = "", .revision = ""
+    };
     const struct clock clock = { .now = tell };
     static struct page pages[2];
     struct hub *hub;

@@ -33,7 +33,7 @@ static void formats_follow_the_accept_header(void **state)
           EXPOSITION_OPENMETRICS },
         /* with scrape_protocols: [PrometheusText0.0.4, OpenMetricsText1.0.0] */
         { "text/plain;version=0.0.4;q=0.6," OM ";version=1.0.0;q=0.5,*/*;q=0.4", EXPOSITION_TEXT },
-        /* protobuf first, which nobody here writes */
+        /* protobuf first, which is not supported */
         { "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
           "encoding=delimited,text/plain;version=0.0.4;q=0.5",
           EXPOSITION_TEXT },
@@ -60,7 +60,7 @@ static void formats_follow_the_accept_header(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
         if (negotiate_format(samples[i].accept) != samples[i].format)
-            fail_msg("'%s' is answered in the other format", samples[i].accept);
+            fail_msg("'%s' chooses the other format", samples[i].accept);
 }
 
 static void gzip_follows_the_accept_encoding_header(void **state)
@@ -90,11 +90,11 @@ static void gzip_follows_the_accept_encoding_header(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
         if (negotiate_gzip(samples[i].accept) != samples[i].gzip)
-            fail_msg("'%s' is answered otherwise", samples[i].accept);
+            fail_msg("wrong answer for '%s'", samples[i].accept);
 }
 
-/* Whatever is between the commas, all of it is read and nothing behind it. */
-static void any_bytes_are_read(void **state)
+/* Random bytes: nothing after the end is read. */
+static void random_headers_are_read(void **state)
 {
     static const char bytes[] = ",;=\" \tq01.x/*";
     uint32_t seed = 1;
@@ -120,7 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_follow_the_accept_header),
         cmocka_unit_test(gzip_follows_the_accept_encoding_header),
-        cmocka_unit_test(any_bytes_are_read),
+        cmocka_unit_test(random_headers_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,12 +61,12 @@ static int end(void **state)
     return rmdir(proc);
 }
 
-/* As proc(5) has it; the name may hold whatever the process chose. */
+/* As in proc(5); a process can choose any name. */
 #define STAT(name, start)                                                                          \
     "4711 (" name ") S 1 1 1 0 -1 4194560 100 0 0 0 10 20 0 0 20 0 3 0 " start " 1000000 250 "     \
     "18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
 
-static void the_start_is_boot_and_ticks(void **state)
+static void the_start_time_is_boot_plus_ticks(void **state)
 {
     long ticks = sysconf(_SC_CLK_TCK);
 
@@ -78,7 +78,7 @@ static void the_start_is_boot_and_ticks(void **state)
     assert_int_equal(process_start_us(proc), 1795300000 * SEC + 250 * SEC / ticks);
 }
 
-static void what_cannot_be_read_is_unknown(void **state)
+static void unreadable_values_are_unknown(void **state)
 {
     struct process_stats stats;
 
@@ -98,7 +98,7 @@ static void what_cannot_be_read_is_unknown(void **state)
     assert_int_equal(stats.virtual_bytes, -1);
     assert_int_equal(stats.open_fds, -1);
     assert_int_equal(stats.start_us, -1);
-    assert_true(stats.cpu_us >= 0); /* needs no procfs */
+    assert_true(stats.cpu_us >= 0); /* does not need procfs */
 }
 
 static void memory_is_in_bytes(void **state)
@@ -114,8 +114,8 @@ static void memory_is_in_bytes(void **state)
     assert_int_equal(stats.start_us, 5);
 }
 
-/* Against this very process. */
-static void this_process_makes_sense(void **state)
+/* Reads the values of this process. */
+static void the_values_of_this_process_are_plausible(void **state)
 {
     int64_t now = clock_now(clock_system()).wall_us, start = process_start_us("/proc");
     struct process_stats before, after;
@@ -123,7 +123,7 @@ static void this_process_makes_sense(void **state)
     int fd;
 
     (void)state;
-    /* A minute of grace: the wall clock may have been set since boot. */
+    /* A tolerance of a minute: the wall clock may have been set since boot. */
     assert_true(start > now - HOUR && start < now + MINUTE);
     process_stats_read("/proc", start, &before);
     assert_true(before.resident_bytes > 100 * 1024);
@@ -145,10 +145,10 @@ static void this_process_makes_sense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_start_is_boot_and_ticks),
-        TEST(what_cannot_be_read_is_unknown),
+        TEST(the_start_time_is_boot_plus_ticks),
+        TEST(unreadable_values_are_unknown),
         TEST(memory_is_in_bytes),
-        TEST(this_process_makes_sense),
+        TEST(the_values_of_this_process_are_plausible),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

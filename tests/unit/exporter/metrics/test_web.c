@@ -11,23 +11,27 @@
 #include <cmocka.h>
 #include <zlib.h>
 
+#include "exporter/http/limit_hits.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/web.h"
 #include "tests/unit/support/snapshot_fixture.h"
+
+static struct limit_hits limit_hits;
 
 static struct fixture node;
 static struct web web;
 static struct http_response response;
 static const char *accepts, *accepts_encoding;
 
-static const struct web_config config = {
+static const struct web_settings config = {
     .metrics_path = "/metrics",
     .max_scrapes = 2,
+    .limit_hits = &limit_hits,
     .version = "0.1.0<",
     .revision = "0123abcd",
 };
 
-/* As the server does when an answer is on its way. */
+/* Does what the server does after an answer was sent. */
 static void send_away(struct http_response *answer)
 {
     if (answer->sent)
@@ -41,6 +45,7 @@ static int begin(void **state)
     struct snapshot_source source = fixture_source(&node);
 
     (void)state;
+    memset(&limit_hits, 0, sizeof(limit_hits));
     fixture_init(&node);
     web_init(&web, &source, &config);
     memset(&response, 0, sizeof(response));
@@ -87,8 +92,8 @@ static void metrics_are_served(void **state)
     assert_int_equal(node.detail, SNAPSHOT_METRICS);
 }
 
-/* Messages and Secrets' names are for the debug listener. */
-static void no_detail_is_asked_for(void **state)
+/* Messages and names of Secrets are for the debug listener only. */
+static void a_scrape_takes_a_snapshot_without_detail(void **state)
 {
     static const char *const paths[] = { "/", "/metrics", "/healthz", "/readyz" };
 
@@ -135,7 +140,7 @@ static void readiness_follows_the_agent(void **state)
     }
 }
 
-static void the_landing_page_says_what_this_is(void **state)
+static void the_landing_page_has_version_and_links(void **state)
 {
     (void)state;
     ask("GET", "/");
@@ -144,7 +149,7 @@ static void the_landing_page_says_what_this_is(void **state)
     assert_non_null(strstr(response.body.at, "href=\"/metrics\""));
 }
 
-static void other_paths_are_not_there(void **state)
+static void other_paths_are_not_found(void **state)
 {
     static const char *const paths[] = {
         "/metrics/", "/metric", "", "*", "/debug/failures", "//metrics", "/%6detrics", "/../metrics"
@@ -170,20 +175,19 @@ static void other_methods_are_refused(void **state)
     assert_int_equal(response.status, HTTP_NOT_FOUND);
 }
 
-static void no_snapshot_is_said(void **state)
+static void a_failed_snapshot_is_reported(void **state)
 {
     (void)state;
     node.error = -ENOMEM;
     ask("GET", "/metrics");
     assert_int_equal(response.status, HTTP_UNAVAILABLE);
-    assert_string_equal(response.body.at,
-                        "no picture of the agent this time: no memory for a snapshot\n");
+    assert_string_equal(response.body.at, "cannot take a snapshot: no memory for a snapshot\n");
 }
 
 /* --- formats and encodings ---------------------------------------------------------------------
  */
 
-static void openmetrics_is_served_to_who_asks_for_it(void **state)
+static void openmetrics_is_served_on_request(void **state)
 {
     (void)state;
     fixture_golden(&node);
@@ -194,7 +198,7 @@ static void openmetrics_is_served_to_who_asks_for_it(void **state)
     assert_string_equal(response.vary, "Accept, Accept-Encoding");
 }
 
-/* What gzip makes of a body, taken apart again. */
+/* Decompresses a body. */
 static void unpack(const struct buf *packed, struct buf *ret)
 {
     z_stream stream = { .next_in = (unsigned char *)packed->at, .avail_in = (unsigned)packed->len };
@@ -213,7 +217,7 @@ static void unpack(const struct buf *packed, struct buf *ret)
     inflateEnd(&stream);
 }
 
-/* The lines of the agent itself change from one scrape to the next. */
+/* The process metrics change from one scrape to the next. */
 static void cut_process_lines(struct buf *text)
 {
     *strstr(text->at, "# HELP process_cpu") = '\0';
@@ -243,7 +247,7 @@ static void gzip_is_the_same_document(void **state)
     free(whole);
 }
 
-static void short_answers_are_not_packed(void **state)
+static void short_answers_are_not_compressed(void **state)
 {
     (void)state;
     accepts_encoding = "gzip";
@@ -254,7 +258,7 @@ static void short_answers_are_not_packed(void **state)
     assert_null(response.encoding);
 }
 
-/* --- too much ----------------------------------------------------------------------------------
+/* --- limits ------------------------------------------------------------------------------------
  */
 
 static void scrape_into(struct http_response *ret)
@@ -276,11 +280,12 @@ static void scrapes_over_the_limit_are_refused(void **state)
     assert_int_equal(slow[1].status, HTTP_OK);
     scrape_into(&third);
     assert_int_equal(third.status, HTTP_UNAVAILABLE);
-    assert_string_equal(third.body.at, "2 scrapes are being answered already "
-                                       "(--web.max-requests); try again\n");
+    assert_string_equal(third.body.at, "2 scrapes are running, the maximum of --web.max-requests; "
+                                       "try again\n");
     send_away(&third);
+    assert_int_equal(limit_hits.counts[LIMIT_HIT_SCRAPES], 1);
 
-    /* Probes are none, and a place that is free again is there for the next. */
+    /* Probes are not scrapes, and a scrape that has ended makes room for the next. */
     ask("GET", "/healthz");
     assert_int_equal(response.status, HTTP_OK);
     send_away(&slow[0]);
@@ -291,7 +296,7 @@ static void scrapes_over_the_limit_are_refused(void **state)
     assert_int_equal(web.scrapes, 0);
 }
 
-static void no_limit_is_no_limit(void **state)
+static void without_a_limit_all_scrapes_are_answered(void **state)
 {
     struct http_response slow[50];
 
@@ -308,7 +313,7 @@ static void no_limit_is_no_limit(void **state)
 /* --- the path ----------------------------------------------------------------------------------
  */
 
-static void metrics_can_be_served_elsewhere(void **state)
+static void metrics_can_have_another_path(void **state)
 {
     (void)state;
     web.metrics_path = "/node/images";
@@ -318,7 +323,7 @@ static void metrics_can_be_served_elsewhere(void **state)
     assert_int_equal(response.status, HTTP_NOT_FOUND);
 }
 
-static void paths_that_cannot_be_served_are_refused(void **state)
+static void invalid_metrics_paths_are_refused(void **state)
 {
     static const char *const bad[] = { "",           "metrics", "/",         "/healthz", "/-/ready",
                                        "/metrics?x", "/a b",    "/\xc3\xbc", "/a\n" };
@@ -351,26 +356,43 @@ static void series_left_out_are_counted_across_scrapes(void **state)
     assert_non_null(strstr(ask("GET", "/metrics"), "{limit=\"info_series\"} 5\n"));
 }
 
+/* The names of registries are not cut here, so a few long ones fill the document. */
+static void metrics_over_the_limit_are_an_error(void **state)
+{
+    static char endless[FIXTURE_REGISTRIES][100000];
+
+    (void)state;
+    for (unsigned i = 0; i < FIXTURE_REGISTRIES; i++) {
+        memset(endless[i], 'a' + (int)(i % 26), sizeof(endless[i]) - 1);
+        fixture_registry(&node, endless[i]);
+    }
+    ask("GET", "/metrics");
+    assert_int_equal(response.status, HTTP_SERVER_ERROR);
+    assert_non_null(strstr(response.body.at, "have more than 8388608 bytes"));
+    assert_int_equal(limit_hits.counts[LIMIT_HIT_ANSWER_BODY], 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(metrics_are_served),
-        TEST(no_detail_is_asked_for),
+        TEST(a_scrape_takes_a_snapshot_without_detail),
         TEST(health_follows_the_agent),
         TEST(readiness_follows_the_agent),
-        TEST(the_landing_page_says_what_this_is),
-        TEST(other_paths_are_not_there),
+        TEST(the_landing_page_has_version_and_links),
+        TEST(other_paths_are_not_found),
         TEST(other_methods_are_refused),
-        TEST(no_snapshot_is_said),
-        TEST(openmetrics_is_served_to_who_asks_for_it),
+        TEST(a_failed_snapshot_is_reported),
+        TEST(openmetrics_is_served_on_request),
         TEST(gzip_is_the_same_document),
-        TEST(short_answers_are_not_packed),
+        TEST(short_answers_are_not_compressed),
         TEST(scrapes_over_the_limit_are_refused),
-        TEST(no_limit_is_no_limit),
-        TEST(metrics_can_be_served_elsewhere),
-        TEST(paths_that_cannot_be_served_are_refused),
+        TEST(without_a_limit_all_scrapes_are_answered),
+        TEST(metrics_can_have_another_path),
+        TEST(invalid_metrics_paths_are_refused),
+        TEST(metrics_over_the_limit_are_an_error),
         TEST(series_left_out_are_counted_across_scrapes),
     };
 

@@ -272,8 +272,8 @@ static void unsupported_and_invalid_keys_are_refused_by_name(void **state)
         { "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: v}}]\n"
           "clusters: [{name: k, cluster: {server: 'https://h'}}]",
           "users has no 'v', which is named by the context" },
-        { "", "it is empty, or holds no mapping" },
-        { "- a\n- b\n", "it is empty, or holds no mapping" },
+        { "", "the file is empty or its top is not a mapping" },
+        { "- a\n- b\n", "the file is empty or its top is not a mapping" },
         { "a: [1,\nb: 2\n", "': line " },
         { "\tx: 1\n", "': line 1: " },
     };
@@ -319,13 +319,13 @@ static void deep_and_recursive_yaml_is_refused(void **state)
     for (int i = 0; i < 100000; i++)
         buf_add_byte(&deep, '[');
     assert_int_equal(read_text(buf_str(&deep), NULL, &c, &err), -EINVAL);
-    assert_contains(&err, "line 1: over 100 lists and mappings in each other");
+    assert_contains(&err, "line 1: more than 100 nested lists and mappings");
     buf_reset(&deep);
     for (int i = 0; i < 50000; i++)
         buf_printf(&deep, "k%d: &a%d x\n", i, i);
     assert_int_equal(read_text(buf_str(&deep), NULL, &c, &err), -EINVAL);
     assert_contains(&err,
-                    "line 101: over 100 lists and mappings in each other, or over 100 anchors");
+                    "line 101: more than 100 nested lists and mappings, or more than 100 anchors");
     buf_done(&deep);
     assert_int_equal(
         read_text(STR("current-context: &a [*a]\ncontexts: &b {b: *b}\n"), NULL, &c, &err),

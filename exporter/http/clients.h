@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The clients of a listener, in the order of their last complete request. Cutting a client shuts
+ * its socket down; the HTTP library then sees the end of the connection and calls clients_remove().
+ * One thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct guard_rules;
+
+struct client {
+    TAILQ_ENTRY(client) link;
+    int fd;                    /* -1: cut */
+    int64_t asked_us;          /* mono; when its last request was complete, or when it connected */
+    struct guard_rules *rules; /* of its TLS session; NULL without a guard */
+    bool turned_away;          /* its password check did not fit in the queue */
+};
+
+struct clients {
+    TAILQ_HEAD(client_list, client) list; /* the longest without a request first */
+    unsigned n;                           /* without those that were cut */
+};
+
+void clients_init(struct clients *clients);
+
+/* Appends `client`, which the caller allocated and has filled in. */
+void clients_add(struct clients *clients, struct client *client);
+
+/* The client sent a complete request: moves it to the end. Does nothing if it was cut. */
+void clients_refresh(struct clients *clients, struct client *client, int64_t now_us);
+
+/* Takes the client off the list; the caller frees it. */
+void clients_remove(struct clients *clients, struct client *client);
+
+/* Cuts the client that is longest without a request. There is at least one. */
+void clients_cut_oldest(struct clients *clients);
+
+/* Cuts all clients that sent no complete request for `timeout_us`. */
+void clients_cut_slow(struct clients *clients, int64_t timeout_us, int64_t now_us);

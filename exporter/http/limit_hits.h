@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* How often exporter/ itself reached a limit. /metrics adds them to those of the snapshot. Any
+ * thread. */
+
+#include <stdatomic.h>
+
+#include "limits.h"
+
+struct limit_hits {
+    atomic_uint_fast64_t counts[LIMIT_HIT_MAX];
+};
+
+static inline void limit_hits_add(struct limit_hits *hits, enum limit limit, uint64_t n)
+{
+    atomic_fetch_add(&hits->counts[limit], n);
+}
