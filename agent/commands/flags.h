@@ -19,7 +19,7 @@ enum flag_kind {
     FLAG_VALUE,  /* takes a value; stored as a `const char *`, NULL if there is none */
     FLAG_LIST,   /* as FLAG_VALUE, but may be repeated; stored as a struct flag_list */
     FLAG_SWITCH, /* takes no value; stored as a bool */
-    FLAG_STOP,   /* as FLAG_SWITCH, but nothing after it is read, nor the environment: --help */
+    FLAG_STOP,   /* as FLAG_SWITCH, but ends the reading, as --help does */
 };
 
 struct flag_list {

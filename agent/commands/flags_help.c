@@ -52,7 +52,7 @@ static void write_commands(struct buf *out, const struct command *command, size_
     }
 }
 
-/* "Default: X. Environment: Y." The name of the variable is never on another line than its word. */
+/* "Default: X. Environment: Y." Scripts can rely on "Environment: Y." being on one line. */
 static void write_sources(struct buf *out, const struct flag *flag, size_t width)
 {
     const size_t from = out->len;

@@ -14,7 +14,7 @@
 
 #define CELL_MAX 2048u
 
-enum column { POD, CONTAINER, CAUSE, REASON, AGE, TRIES, NEXT, IMAGE, COLUMN_MAX };
+enum column { POD, CONTAINER, CAUSE, REASON, AGE, ATTEMPTS, NEXT, IMAGE, COLUMN_MAX };
 
 static const struct column_kind {
     const char *title;
@@ -23,7 +23,7 @@ static const struct column_kind {
 } columns[COLUMN_MAX] = {
     [POD] = { "POD", 12, false },     [CONTAINER] = { "CONTAINER", 9, false },
     [CAUSE] = { "CAUSE", 14, false }, [REASON] = { "REASON", 0, true },
-    [AGE] = { "AGE", 5, false },      [TRIES] = { "TRIES", 5, false },
+    [AGE] = { "AGE", 5, false },      [ATTEMPTS] = { "ATTEMPTS", 8, false },
     [NEXT] = { "NEXT", 5, false },    [IMAGE] = { "IMAGE", 0, true },
 };
 
@@ -69,7 +69,7 @@ static void add_cell(struct buf *out, const json_t *failure, enum column column,
     case AGE:
         age_cell(out, failure, options);
         break;
-    case TRIES:
+    case ATTEMPTS:
         buf_add_uint(out, status_number(failure, "attempts"));
         break;
     case NEXT:
@@ -131,7 +131,7 @@ static void lay_out(struct layout *layout, const json_t *failures,
             layout->widths[c] = 0;
     shrink(layout, CONTAINER, width);
     shrink(layout, POD, width);
-    shrink(layout, TRIES, width);
+    shrink(layout, ATTEMPTS, width);
 }
 
 static void add_header(struct buf *out, const struct layout *layout,
