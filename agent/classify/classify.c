@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A failure's verdict: the best explanation of each attempt (rules.h, ranks), then
- * the attempt that tells most. Where several attempts disagree:
+ * The verdict of a message: the best explanation of each part (by rank, see rules.h), then the best
+ * part. If several parts disagree, the order is:
  *
- *  1. one that is explained by its words, before one that only its wrappers explain;
- *  2. one that was reading layers before one that was not, whatever ended it: it had
- *     been let in and had found the image (a layer's read broke off, then the same
- *     pull without credentials was refused: the broken read is the cause);
- *  3. a definite answer before a registry's own fault, that before the network (a
- *     mirror is down, the registry says "manifest unknown");
- *  4. the registry that the image names before its mirrors: a mirror that has no
- *     such image is no news (a mirror's 404, then "denied" by the registry);
- *  5. who got further: manifest before token before connection;
- *  6. the first: the kubelet tries the pod's own credentials first.
+ *  1. a part that a phrase explains, before one that only its wrappers explain;
+ *  2. a part that was reading layers, before others: the registry had accepted it and had the
+ *     image. (A layer's download broke, then the same pull without credentials was refused. The
+ *     broken download is the cause.)
+ *  3. a definite answer, before an error of the registry, before an error of the network (a mirror
+ *     is down, the registry answers "manifest unknown");
+ *  4. the registry that the image names, before its mirrors: a mirror need not have the image (404
+ *     by the mirror, then "denied" by the registry);
+ *  5. the part that got further: manifest, then token, then connection;
+ *  6. the first one: the kubelet tries the pod's own credentials first.
  */
 #include "agent/classify/message.h"
 
@@ -30,7 +30,7 @@ struct finding {
     bool in_page;
 };
 
-static bool met(wrapper_set needs, const struct message_part *part)
+static bool has_all(wrapper_set needs, const struct message_part *part)
 {
     return (part->wrappers & needs) == needs;
 }
@@ -40,13 +40,12 @@ static bool find_status(const struct message_part *part, struct finding *ret)
     for (size_t i = 0; part->http_status != 0 && i < n_status_rules; i++) {
         const struct status_rule *s = &status_rules[i];
 
-        if (part->http_status < s->first || part->http_status > s->last || !met(s->needs, part))
+        if (part->http_status < s->first || part->http_status > s->last || !has_all(s->needs, part))
             continue;
         *ret = (struct finding){ .reason = s->reason, .rank = RANK_STATUS, .rule = s->name };
         if (s->reason == REASON_TOO_MANY_REQUESTS)
             ret->rank = RANK_LIMIT;
-        if (s->reason ==
-            REASON_UNEXPECTED_STATUS) /* says little: an error code beside it says more */
+        if (s->reason == REASON_UNEXPECTED_STATUS) /* an error code next to it tells more */
             ret->rank = RANK_ABORTED;
         return true;
     }
@@ -54,8 +53,9 @@ static bool find_status(const struct message_part *part, struct finding *ret)
 }
 
 /*
- * The strongest hit; of equals the last. Behind a status the network's words are the
- * registry's account of its own troubles, and a page's words are anybody's.
+ * The hit with the highest rank; of equal ones the last. After an HTTP status, phrases of the
+ * network are skipped: the registry reports its own problems there. Phrases in a page are the
+ * weakest: a page can hold any text.
  */
 static bool find_hit(const struct message *message, const struct message_part *part,
                      struct finding *ret)
@@ -85,17 +85,18 @@ static bool find_fallback(const struct message_part *part, struct finding *ret)
     for (size_t i = 0; i < n_fallback_rules; i++) {
         const struct fallback_rule *rule = &fallback_rules[i];
 
-        if ((rule->grpc_code >= 0 && rule->grpc_code != part->grpc_code) || !met(rule->needs, part))
+        if ((rule->grpc_code >= 0 && rule->grpc_code != part->grpc_code) ||
+            !has_all(rule->needs, part))
             continue;
         *ret = (struct finding){ .reason = rule->reason, .rank = RANK_HINT, .rule = rule->name };
-        if (rule->needs & W_UNPACK) /* it had got everything: as good as words */
+        if (rule->needs & W_UNPACK) /* all layers had arrived: as good as a phrase */
             ret->rank = RANK_GENERIC;
         return true;
     }
     return false;
 }
 
-/* A status and a wording that agree: the wording is finer. Else the stronger. */
+/* If status and phrase agree, the phrase: it is refine. Else the one with the higher rank. */
 static bool find_best(const struct message *message, const struct message_part *part,
                       struct finding *ret)
 {
@@ -155,7 +156,7 @@ static enum stage stage_of(const struct message_part *part, enum reason reason)
     return w & W_RESOLVE ? STAGE_RESOLVE : STAGE_MAX;
 }
 
-/* The order of the comment at the top, as one number. */
+/* The order in the comment at the top, as one number. */
 static unsigned weight(const struct message_part *part, const struct finding *found,
                        enum stage stage)
 {
@@ -169,8 +170,8 @@ static unsigned weight(const struct message_part *part, const struct finding *fo
     return explained * 10000 + reading * 1000 + answer * 100 + own * 10 + depth;
 }
 
-/* What is said where no attempt is explained. */
-static struct finding nothing_known(const struct message *message)
+/* The finding when no part is explained. */
+static struct finding find_without_parts(const struct message *message)
 {
     static const struct finding never_pull = { .reason = REASON_NEVER_PULL,
                                                .rule = "waiting-never-pull" };
@@ -199,8 +200,8 @@ static struct finding nothing_known(const struct message *message)
     return unknown;
 }
 
-/* Registries say "manifest unknown" of a tag and of a digest; the image tells which it was. */
-static enum reason finer(enum reason reason, struct str image)
+/* Registries answer "manifest unknown" for tags and digests; the image name tells which it was. */
+static enum reason refine(enum reason reason, struct str image)
 {
     if (reason != REASON_MANIFEST_UNKNOWN && reason != REASON_IMAGE_NOT_FOUND)
         return reason;
@@ -216,7 +217,7 @@ static uint32_t ambiguity(enum reason reason)
 
 struct verdict classify_traced(const struct message *message, int *ret_part)
 {
-    struct finding best = nothing_known(message);
+    struct finding best = find_without_parts(message);
     const struct message_part *chosen = NULL;
     enum stage stage = reason_cause(best.reason) == CAUSE_CONFIG ? STAGE_LOCAL : STAGE_MAX;
     unsigned best_weight = 0;
@@ -239,7 +240,7 @@ struct verdict classify_traced(const struct message *message, int *ret_part)
     *ret_part = chosen ? (int)(chosen - message->parts) : -1;
     return (struct verdict){
         .cause = reason_cause(best.reason),
-        .reason = finer(best.reason, message->image),
+        .reason = refine(best.reason, message->image),
         .stage = stage,
         .http_status = chosen ? chosen->http_status : 0,
         .sent_unknown = best.reason == REASON_NO_CREDENTIALS && (chosen->wrappers & W_NO_HEADER),
@@ -255,7 +256,8 @@ struct verdict classify(const struct message *message)
     return classify_traced(message, &part);
 }
 
-/* ---- for people ----------------------------------------------------------------------------- */
+/* ---- explanations -----------------------------------------------------------------------------
+ */
 
 struct runners_up {
     const struct message *message;
@@ -264,9 +266,9 @@ struct runners_up {
     unsigned strength[EXPLAIN_RUNNERS_UP_MAX];
 };
 
-/* Keeps the list sorted: of equals the earlier in the text first. */
-static void run_up(struct runners_up *list, const struct message_part *part,
-                   const struct finding *found)
+/* Keeps the list sorted; of equal ones, the earlier in the text is first. */
+static void add_runner_up(struct runners_up *list, const struct message_part *part,
+                          const struct finding *found)
 {
     struct explanation *trace = list->trace;
     unsigned number = (unsigned)(part - list->message->parts);
@@ -305,7 +307,7 @@ void classify_runners_up(const struct message *message, const struct verdict *ve
         struct finding found;
 
         if (find_status(part, &found))
-            run_up(&list, part, &found);
+            add_runner_up(&list, part, &found);
         for (size_t h = part->first_hit; h < (size_t)part->first_hit + part->n_hits; h++) {
             const struct rule *rule = rule_for(message->hits[h].rule, part->wrappers);
 
@@ -314,9 +316,9 @@ void classify_runners_up(const struct message *message, const struct verdict *ve
             found = (struct finding){ .reason = rule->reason,
                                       .rank = message->hits[h].in_page ? RANK_HINT : rule->rank,
                                       .rule = rule->name };
-            run_up(&list, part, &found);
+            add_runner_up(&list, part, &found);
         }
         if (find_fallback(part, &found))
-            run_up(&list, part, &found);
+            add_runner_up(&list, part, &found);
     }
 }

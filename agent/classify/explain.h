@@ -2,25 +2,26 @@
 #pragma once
 
 /*
- * Why a message got its verdict, for people: `classify --explain`, and whatever shows
- * the same elsewhere. As pure as message.h, a little slower, without allocation.
+ * Why a message got its verdict: for `classify --explain` and GET /debug/classify. Pure, like
+ * message.h, and without allocation, but slower.
  */
 
 #include <stddef.h>
 
 #include "agent/classify/message.h"
 
-#define EXPLAIN_STEPS_MAX 64u /* more wrappers than this are not kept */
+#define EXPLAIN_STEPS_MAX 64u /* further wrappers are left out */
 #define EXPLAIN_RUNNERS_UP_MAX 8u
 
-/* A wrapper that was peeled: `failed to resolve reference "..."`, `rpc error: code = Unknown desc`.
+/* A wrapper that was removed: `failed to resolve reference "..."`, `rpc error: code = Unknown
+ * desc`.
  */
 struct explain_step {
     struct str text; /* points into message.buffer */
     unsigned part;   /* message.parts[...] */
 };
 
-/* What else the message could have been taken for. */
+/* Another rule that fits the message. */
 struct explain_rule {
     const char *name; /* static */
     enum reason reason;
@@ -28,13 +29,13 @@ struct explain_rule {
 };
 
 struct explanation {
-    int part; /* the one that decided, -1: none did */
+    int part; /* the one that decided; -1: none */
     size_t n_steps;
     struct explain_step steps[EXPLAIN_STEPS_MAX]; /* in the order of the text */
     size_t n_runners_up;
-    struct explain_rule runners_up[EXPLAIN_RUNNERS_UP_MAX]; /* strongest first */
+    struct explain_rule runners_up[EXPLAIN_RUNNERS_UP_MAX]; /* best first */
 };
 
-/* normalise() and classify() in one, with the same answers, and how they came about. */
+/* normalise() and classify() in one, with the same results, and why. */
 struct verdict explain(struct str waiting_reason, struct str text, struct message *ret_message,
                        struct explanation *ret);

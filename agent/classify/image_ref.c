@@ -6,8 +6,8 @@
 #include "hostport.h"
 
 /*
- * The grammar (github.com/distribution/reference, regexp.go), read by hand
- * because a regular expression engine in C has no bound on its time:
+ * A parser for the grammar of github.com/distribution/reference (regexp.go), written by hand
+ * because the time of C's regular expressions has no bound:
  *
  *   reference  := name [ ":" tag ] [ "@" digest ]
  *   name       := [ domain "/" ] component { "/" component }
@@ -15,8 +15,8 @@
  *   tag        := [A-Za-z0-9_] [A-Za-z0-9_.-]{0,127}
  *   digest     := algorithm ":" hex{32,}        sha256 64, sha384 96, sha512 128
  *
- * A first part is a domain only if it has a "." or ":" or an upper case letter, or
- * is "localhost" (normalize.go, splitDockerDomain).
+ * The first component is a domain if it has a ".", a ":" or an upper case letter, or is "localhost"
+ * (normalize.go, splitDockerDomain).
  */
 
 #define TAG_MAX 128u
@@ -51,7 +51,7 @@ static char lower(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-/* How many separator bytes of a component stand at `s`: 0 where none is allowed. */
+/* The length of the separator at the start of `s`; 0 without one. */
 static size_t separator(struct str s)
 {
     size_t n = 0;
@@ -126,7 +126,7 @@ static bool valid_digest(struct str digest)
     return false;
 }
 
-/* Labels of letters, digits and inner "-", joined by "." (no label is empty). */
+/* Labels joined by ".". A label has letters, digits and inner "-", and is not empty. */
 static bool valid_hostname(struct str name)
 {
     char before = '.';
@@ -153,7 +153,7 @@ static bool valid_ip6(struct str address)
     return address.len > 0;
 }
 
-/* The grammar sets no limit to a port's digits. */
+/* The grammar does not limit the digits of a port. */
 static bool valid_port(struct str port)
 {
     for (size_t i = 0; i < port.len; i++)
@@ -193,7 +193,7 @@ static bool is_hex64(struct str s)
     return true;
 }
 
-/* Cuts digest, host and tag off; does not judge them. */
+/* Splits off digest, host and tag without checking them. */
 static struct parts split(struct str image)
 {
     struct parts p = { .path = image };
@@ -215,7 +215,7 @@ static struct parts split(struct str image)
         p.tag = str_span(colon + 1, p.path.at + p.path.len);
         p.path = str_span(p.path.at, colon);
         if (p.tag.len == 0)
-            p.tag = STR("."); /* "name:" is no reference; no valid tag begins so */
+            p.tag = STR("."); /* "name:" is invalid; so is this tag */
     }
     return p;
 }
@@ -268,7 +268,7 @@ static bool parse(struct str image, struct parts *ret)
     return true;
 }
 
-/* Appends at most what fits and keeps the terminator; false where it had to cut. */
+/* Appends what fits and a NUL; false if the text was cut. */
 static bool add(char *to, size_t size, size_t *len, struct str text)
 {
     size_t n = text.len < size - 1 - *len ? text.len : size - 1 - *len;
@@ -280,7 +280,7 @@ static bool add(char *to, size_t size, size_t *len, struct str text)
     return n == text.len;
 }
 
-/* In lower case, but for a host that is one only by its capitals ("Mirror/app"). */
+/* In lower case, except for a host that only its capitals tell from a path ("Mirror/app"). */
 static bool add_host(char *to, size_t size, size_t *len, struct str host)
 {
     size_t from = *len;

@@ -2,11 +2,10 @@
 #pragma once
 
 /*
- * Image identity. `busybox`, `docker.io/busybox:latest` and
- * `index.docker.io/library/busybox` are one image; witnesses spell it
- * differently, so everything that compares images goes through here. Pure.
+ * Compares image names. `busybox`, `docker.io/busybox:latest` and `index.docker.io/library/busybox`
+ * are the same image, and witnesses use different spellings. Pure; any thread.
  *
- * Rules as in github.com/distribution/reference (ParseNormalizedNamed, TagNameOnly).
+ * Follows github.com/distribution/reference (ParseNormalizedNamed, TagNameOnly).
  */
 
 #include <stdbool.h>
@@ -15,19 +14,18 @@
 #include "str.h"
 
 /*
- * Writes the canonical form "host[:port]/repository(:tag|@digest)" into `ret`,
- * terminated, and returns true. A short name gets docker.io (and library/), a
- * name without tag and digest gets ":latest"; of a name with both, the digest
- * counts. The host is lower case, IPv6 in brackets; index.docker.io and
- * registry-1.docker.io are docker.io.
+ * Writes the canonical form "host[:port]/repository(:tag|@digest)", NUL-terminated, and returns
+ * true. A short name gets docker.io (and library/). A name without tag and digest gets ":latest".
+ * If a name has both, the tag is dropped. The host is in lower case, IPv6 in brackets;
+ * index.docker.io and registry-1.docker.io become docker.io.
  *
- * Returns false for what is no reference (or too long); `ret` then holds the text
- * itself, cut to fit, so that it can still be compared and shown.
+ * Returns false if `image` is not a reference or too long. `ret` then holds the text itself, cut to
+ * fit, so that it can still be compared and shown.
  */
 bool image_canonical(struct str image, char ret[LIMIT_IMAGE_TEXT]);
 
-/* The registry's host[:port] as above, or "invalid". Never a mirror's. */
+/* Writes the host[:port] of the registry as above, or "invalid". Never that of a mirror. */
 void image_registry(struct str image, char ret[LIMIT_NAME_TEXT]);
 
-/* The same image, however spelled. */
+/* Whether both name the same image. */
 bool image_same(struct str a, struct str b);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * How a message becomes a failure:
+ * How a text becomes a struct message:
  *
- *   text      one line of valid UTF-8, quoting undone, secrets gone  (normalise_text, redact)
- *   tokens    words, and values that no rule can see                  (normalise_tokens)
- *   phrases   wrappers are peeled, wordings of rules are noted         (normalise_phrases)
- *   attempts  each [e1, e2], "; artifact err: ..." and mirror of its own
+ *   text      one line of valid UTF-8, without quoting and secrets      (normalise_text, redact)
+ *   tokens    words, and values that no rule can match                  (normalise_tokens)
+ *   phrases   wrappers are removed, phrases of rules are noted          (normalise_phrases)
+ *   parts     one for each of "[e1, e2]", for "; artifact err: ...", and for each mirror
  *
- * What goes wrong: cut text (the phrase is not there; a gRPC code may still be), log lines
- * around the message (words without a phrase, dropped when a real beginning follows),
- * hostile names (values).
+ * Difficult input: a cut text (the phrase is missing, but a gRPC code may be left), a log line
+ * around the message (words without a phrase; dropped when a part starts after them), and hostile
+ * names (they are values).
  */
 #include "agent/classify/message.h"
 
@@ -23,27 +23,29 @@
 #include "agent/classify/rules.h"
 #include "agent/classify/trace.h"
 #include "agent/classify/wrappers.h"
+#include "number.h"
 #include "util.h"
 
 #define ELLIPSIS STR("...")
+#define HTTP_STATUS_MAX 599u
 
-/* containers/image names the way to an image too. */
+/* containers/image puts the transport in front of a reference. */
 #define TRANSPORT STR("docker://")
 
-/* How well a name is the image of the failure; the first of the best is taken. */
+/* Who named the image. The best source wins; of equal ones, the first. */
 enum image_quality { IMAGE_NONE, IMAGE_BY_RUNTIME, IMAGE_BY_KUBELET };
 
 struct reader {
     struct message *message;
     struct str text;
     const struct tokens *tokens;
-    struct explanation *trace; /* NULL: nobody asked */
+    struct explanation *trace; /* NULL: not wanted */
     enum image_quality image_quality;
     bool mirrors;    /* inside "(Mirrors also failed: [...] [...])" */
     bool page;       /* inside HTML or XML */
-    bool content;    /* the attempt has tokens that no wrapper covers */
-    size_t terminal; /* the first token behind the last wrapper */
-    size_t told;     /* the end of a phrase with a gap: its tail is no wording of its own */
+    bool content;    /* the part has tokens outside of wrappers */
+    size_t terminal; /* the first token after the last wrapper */
+    size_t gap_end;  /* the end of a phrase with a gap: its tail is not a phrase of its own */
 };
 
 static struct message_part *current(struct reader *r)
@@ -67,7 +69,7 @@ static void part_open(struct reader *r, wrapper_set bits)
     r->page = false;
 }
 
-/* Tokens up to `end` (not included) belong to the attempt that is open. */
+/* The present part ends in front of token `end`. */
 static void part_close(struct reader *r, size_t end)
 {
     struct message_part *part = current(r);
@@ -81,21 +83,21 @@ static void part_close(struct reader *r, size_t end)
     part->n_hits = (uint16_t)(r->message->n_hits - part->first_hit);
 }
 
-static bool says_something(const struct reader *r, const struct message_part *part)
+static bool names_cause(const struct reader *r, const struct message_part *part)
 {
     return r->message->n_hits > part->first_hit || part->http_status != 0;
 }
 
 /*
- * Another attempt begins at token i. Text without a known phrase before it was a log
- * line's head: its wrappers count for what follows. At the limit the last attempt is
- * overwritten, so the first ones and the very last are kept.
+ * The next part starts at token i. If the present one has no phrase, it was the head of a log line:
+ * its wrappers belong to the next part. At the limit the last part is overwritten, so that the
+ * first ones and the very last are kept.
  */
 static void part_next(struct reader *r, size_t i, wrapper_set bits)
 {
     struct message_part *part = current(r);
 
-    if (!says_something(r, part)) {
+    if (!names_cause(r, part)) {
         part->wrappers |= bits;
         r->content = false;
         r->terminal = i;
@@ -120,12 +122,16 @@ static void take_image(struct reader *r, size_t slot, enum image_quality quality
     r->image_quality = quality;
 }
 
-static int number_of(struct str text)
+/* The slot of such a wrapper holds three digits. */
+static int status_of(struct str text)
 {
-    return (text.at[0] - '0') * 100 + (text.at[1] - '0') * 10 + (text.at[2] - '0');
+    uint64_t status = 0;
+
+    number_parse(text, HTTP_STATUS_MAX, &status);
+    return (int)status;
 }
 
-static void see_wrapper(struct reader *r, const struct wrapper *w, size_t i, size_t slot)
+static void take_wrapper(struct reader *r, const struct wrapper *w, size_t i, size_t slot)
 {
     struct message_part *part;
 
@@ -142,19 +148,19 @@ static void see_wrapper(struct reader *r, const struct wrapper *w, size_t i, siz
     if ((w->flags & WRAPPER_GRPC) && part->grpc_code < 0)
         part->grpc_code = vocabulary_grpc_code(r->tokens->at[slot].word);
     if ((w->flags & WRAPPER_STATUS) && part->http_status == 0)
-        part->http_status = number_of(token_text(r, slot));
+        part->http_status = status_of(token_text(r, slot));
     if (w->flags & WRAPPER_MIRRORS)
         r->mirrors = true;
 }
 
-/* The wrapper covers `n` tokens from i on. */
+/* The wrapper covers `n` tokens, starting at i. */
 static void trace_wrapper(struct reader *r, size_t i, size_t n)
 {
     struct explanation *trace = r->trace;
     struct str last = token_text(r, i + n - 1);
     const char *end = last.at + last.len;
 
-    end += *end == '"'; /* spaces stand behind the text */
+    end += *end == '"'; /* the text is followed by spaces */
     if (trace->n_steps == EXPLAIN_STEPS_MAX)
         return;
     trace->steps[trace->n_steps++] = (struct explain_step){
@@ -163,7 +169,7 @@ static void trace_wrapper(struct reader *r, size_t i, size_t n)
     };
 }
 
-static void see_rule(struct reader *r, size_t row)
+static void take_hit(struct reader *r, size_t row)
 {
     struct message *m = r->message;
 
@@ -177,7 +183,7 @@ static void see_rule(struct reader *r, size_t row)
     };
 }
 
-/* ".../blobs/sha256:..." or ".../manifests/tag": the part before the last one. */
+/* What a URL such as ".../blobs/sha256:..." or ".../manifests/tag" asks for. */
 static wrapper_set bits_of_url(struct str url)
 {
     const char *query = url.len > 0 ? memchr(url.at, '?', url.len) : NULL;
@@ -193,7 +199,7 @@ static wrapper_set bits_of_url(struct str url)
     return str_ends(path, STR("/manifests")) ? W_MANIFEST : 0;
 }
 
-/* A unix socket or a named pipe of Windows. */
+/* A unix socket, or a named pipe on Windows. */
 static bool is_socket(struct str path)
 {
     if (path.len == 0)
@@ -204,7 +210,7 @@ static bool is_socket(struct str path)
            (path.at[0] == '\\' && str_starts(path, STR("\\.\\pipe\\")));
 }
 
-static void see_value(struct reader *r, size_t i)
+static void take_value(struct reader *r, size_t i)
 {
     struct str value = token_text(r, i);
 
@@ -215,7 +221,7 @@ static void see_value(struct reader *r, size_t i)
 }
 
 /* Brackets and markup in front of token i. */
-static void see_flags(struct reader *r, size_t i)
+static void take_flags(struct reader *r, size_t i)
 {
     unsigned flags = r->tokens->at[i].flags;
 
@@ -232,10 +238,10 @@ static void see_flags(struct reader *r, size_t i)
     }
 }
 
-/* More than the kubelet's summary: an error, or at least how far the pull had got. */
+/* Has more than the kubelet's summary: an error, or how far the pull got. */
 static bool is_part(const struct reader *r, const struct message_part *part)
 {
-    return r->content || says_something(r, part) || part->grpc_code > 0 ||
+    return r->content || names_cause(r, part) || part->grpc_code > 0 ||
            (part->wrappers & ~(wrapper_set)(W_PULL | W_BACK_OFF | W_SANDBOX)) != 0;
 }
 
@@ -250,24 +256,24 @@ static void read_tokens(struct reader *r)
         const struct phrase *p = NULL;
 
         if (r->tokens->at[i].flags)
-            see_flags(r, i);
+            take_flags(r, i);
         if (vocabulary_has(r->tokens->at[i].word, WORD_BEGINS))
             p = phrases_match(r->tokens, i, &n, &slot);
         covered = p && p->gap == 0 ? n : 1;
         for (size_t k = i; k < i + covered && (!p || p->takes_values); k++)
             if (r->tokens->at[k].word == WORD_VALUE || r->tokens->at[k].word == WORD_URL)
-                see_value(r, k);
+                take_value(r, k);
         if (p && p->kind == PHRASE_WRAPPER) {
-            see_wrapper(r, &wrappers[p->row], i, slot);
-            if (wrappers[p->row].flags & WRAPPER_STATUS) /* it is the error itself */
+            take_wrapper(r, &wrappers[p->row], i, slot);
+            if (wrappers[p->row].flags & WRAPPER_STATUS) /* the status is the error itself */
                 continue;
             r->terminal = i + covered;
             if (r->trace)
                 trace_wrapper(r, i, covered);
-        } else if (p && i + n != r->told) {
-            see_rule(r, p->row);
+        } else if (p && i + n != r->gap_end) {
+            take_hit(r, p->row);
             if (p->gap > 0)
-                r->told = i + n;
+                r->gap_end = i + n;
         } else {
             r->content = true;
         }
@@ -277,7 +283,7 @@ static void read_tokens(struct reader *r)
         r->message->n_parts++;
 }
 
-/* The text itself where it fits, else its head with a mark. */
+/* The text itself if it fits, else its head and "...". */
 static struct str shown_text(struct message *m, struct str text)
 {
     char *to = m->buffer + LIMIT_CLASSIFY_TEXT;

@@ -15,12 +15,11 @@ enum element { ELEMENT_GAP = 0xfffe, ELEMENT_ANY = 0xffff };
 
 static struct phrase phrases[PHRASES_MAX]; /* by first word, then longest first */
 static size_t n_phrases;
-static bool sound = true;
 
 /*
- * Which phrases can begin with three words: forty begin with "failed to", but three with
- * "failed to resolve". There is a list for each three and each two words that phrases begin
- * with, and one for each first word.
+ * An index of phrases by their first words: forty start with "failed to", but three with "failed to
+ * resolve". There is a list of candidates for each three, each two and each one word that phrases
+ * start with.
  */
 #define BEGINNING_BITS 11
 #define BEGINNINGS (1u << BEGINNING_BITS)
@@ -31,7 +30,7 @@ struct list { /* candidates[first ... end - 1] */
     uint16_t end;
 };
 
-static uint16_t candidates[CANDIDATES_MAX]; /* numbers of phrases, each list in their order */
+static uint16_t candidates[CANDIDATES_MAX]; /* numbers of phrases; each list is in their order */
 static size_t n_candidates;
 
 static struct beginning {
@@ -74,17 +73,18 @@ static void compile(const char *text, enum phrase_kind kind, size_t row)
             (p->slot < 0 && (element == ELEMENT_ANY || element == WORD_VALUE)))
             p->slot = (int8_t)p->n;
         if (element == ELEMENT_GAP) {
-            sound &= p->gap == 0;
+            assert(p->gap == 0);
             p->gap = p->n;
         }
         p->element[p->n++] = element;
         at += len;
     }
-    sound &= p->n > 0 && p->element[0] < ELEMENT_GAP && p->element[p->n - 1] != ELEMENT_GAP;
+    assert(p->n > 0 && p->element[0] < ELEMENT_GAP && p->element[0] != WORD_VALUE &&
+           p->element[p->n - 1] != ELEMENT_GAP);
     n_phrases++;
 }
 
-/* By first word; of one word the longer first, then wrappers before rules, then as written. */
+/* By first word; then the longer first. Equal ones keep their order: wrappers, then rules. */
 static bool before(const struct phrase *a, const struct phrase *b)
 {
     if (a->element[0] != b->element[0])
@@ -92,7 +92,7 @@ static bool before(const struct phrase *a, const struct phrase *b)
     return a->n > b->n;
 }
 
-/* Only one word fits the element ("$" fits values and URLs). */
+/* Whether only one word fits the element. ("$" fits values and URLs.) */
 static bool is_exact(const struct phrase *p, size_t k)
 {
     return k < p->n && (p->gap == 0 || k < p->gap) && p->element[k] < ELEMENT_GAP &&
@@ -104,7 +104,7 @@ static uint64_t beginning_of(uint16_t first, uint16_t second, uint16_t third)
     return (uint64_t)first << 32 | (uint64_t)second << 16 | third;
 }
 
-/* Where the words are, or the empty slot where they would be. */
+/* The slot of the words, or the empty slot for them. */
 static struct beginning *beginning_find(uint64_t words)
 {
     size_t i = (size_t)((words * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - BEGINNING_BITS));
@@ -114,8 +114,8 @@ static struct beginning *beginning_find(uint64_t words)
     return &beginnings[i];
 }
 
-/* Whether a phrase belongs into the list of its first word and these two; WORD_OTHER: into the
- * list for all words that have none of their own. */
+/* Whether a phrase belongs to the list of its first word and these two. WORD_OTHER: to the list for
+ * words without a list of their own. */
 static bool may_follow(const struct phrase *p, uint16_t second, uint16_t third)
 {
     if (!is_exact(p, 1))
@@ -123,7 +123,7 @@ static bool may_follow(const struct phrase *p, uint16_t second, uint16_t third)
     return p->element[1] == second && (!is_exact(p, 2) || p->element[2] == third);
 }
 
-/* Of the phrases from `first` to `end`. */
+/* The candidates among the phrases from `first` to `end`. */
 static struct list list_of(size_t first, size_t end, uint16_t second, uint16_t third)
 {
     struct list list = { .first = (uint16_t)n_candidates };
@@ -138,7 +138,7 @@ static struct list list_of(size_t first, size_t end, uint16_t second, uint16_t t
     return list;
 }
 
-/* Of the phrases from `first` to `end`, which share their first word. */
+/* Indexes the phrases from `first` to `end`, which have the same first word. */
 static void index_word(size_t first, size_t end)
 {
     uint16_t word = phrases[first].element[0];
@@ -156,11 +156,18 @@ static void index_word(size_t first, size_t end)
             if (beginning->words == words)
                 continue;
             n_beginnings++;
-            assert(n_beginnings < BEGINNINGS / 2); /* an empty slot ends each search */
+            assert(n_beginnings < BEGINNINGS / 2); /* an empty slot ends a search */
             beginning->words = words;
             beginning->list = list_of(first, end, p->element[1], thirds[k]);
         }
     }
+}
+
+/* A phrase stands in one table only: of two equal ones, the second would never match. */
+static void assert_new(const struct phrase *p, size_t at)
+{
+    for (size_t i = at; i > 0 && phrases[i - 1].element[0] == p->element[0]; i--)
+        assert(memcmp(phrases[i - 1].element, p->element, sizeof(p->element)) != 0);
 }
 
 static void sort(void)
@@ -171,6 +178,7 @@ static void sort(void)
 
         for (; k > 0 && before(&p, &phrases[k - 1]); k--)
             phrases[k] = phrases[k - 1];
+        assert_new(&p, k);
         phrases[k] = p;
     }
     for (size_t first = 0, end; first < n_phrases; first = end) {
@@ -181,7 +189,7 @@ static void sort(void)
     }
 }
 
-/* Rows that share a phrase stand together; the first stands for all. */
+/* Rows with the same phrase are adjacent; the first represents them. */
 static void compile_table(size_t number)
 {
     const struct rule *rows = rule_tables[number]->rows;
@@ -206,8 +214,8 @@ static inline bool fits(uint16_t element, uint16_t word)
     return element == word || element == ELEMENT_ANY || (element == WORD_VALUE && word == WORD_URL);
 }
 
-/* Whether the elements from `k` to `end` cover the tokens from i on. `end` is the phrase's gap or
- * its end. */
+/* Whether the elements from `k` to `end` fit the tokens from i on. `end` is the gap or the end of
+ * the phrase. */
 static inline bool covers(const struct phrase *p, size_t k, size_t end, const struct tokens *tokens,
                           size_t i)
 {
@@ -219,10 +227,10 @@ static inline bool covers(const struct phrase *p, size_t k, size_t end, const st
     return true;
 }
 
-/* How many tokens the phrase, whose first element fits, covers from token i on; 0: does not fit. */
+/* How many tokens from i on the phrase covers; 0 if it does not fit. Its first element fits. */
 static inline size_t length_at(const struct phrase *p, const struct tokens *tokens, size_t i)
 {
-    size_t rest = p->n - p->gap - 1u; /* behind the gap */
+    size_t rest = p->n - p->gap - 1u; /* after the gap */
 
     if (p->gap == 0)
         return covers(p, 1, p->n, tokens, i + 1) ? p->n : 0;
@@ -261,20 +269,11 @@ const struct phrase *phrases_match(const struct tokens *tokens, size_t i, size_t
 
         if (n == 0)
             continue;
-        if (p->slot >= 0) /* behind the gap it is so far from the end as in the phrase */
+        if (p->slot >= 0) /* after the gap, the distance to the end is that of the phrase */
             *ret_slot = p->gap > 0 && p->slot > p->gap ? i + n - (p->n - (size_t)p->slot)
                                                        : i + (size_t)p->slot;
         *ret_n = n;
         return p;
     }
     return NULL;
-}
-
-bool phrases_sound(void)
-{
-    for (size_t i = 1; i < n_phrases; i++)
-        sound &=
-            memcmp(phrases[i - 1].element, phrases[i].element, sizeof(phrases[i].element)) != 0;
-    return sound && !vocabulary_has(WORD_OTHER, WORD_BEGINS) &&
-           !vocabulary_has(WORD_VALUE, WORD_BEGINS);
 }

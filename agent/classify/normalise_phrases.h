@@ -2,8 +2,7 @@
 #pragma once
 
 /*
- * The phrases of wrappers.c and the rules_*.c, compiled once before
- * main(), read-only afterwards.
+ * The phrases of wrappers.c and rules_*.c, compiled once before main() and read-only afterwards.
  *
  * A phrase is written as words in lower case, separated by spaces:
  *
@@ -11,9 +10,9 @@
  *   $   a value                       ~   up to PHRASE_GAP_MAX tokens, not across a break
  *   @   a value that is a URL
  *
- * Punctuation does not matter: "x509: certificate signed by" is written "x509 certificate
- * signed by". The first element is a word, "#" or "@", and there is one "~" at most; the longest
- * phrase that fits wins.
+ * Punctuation does not matter: "x509: certificate signed by" is written "x509 certificate signed
+ * by". The first element is a word, "#" or "@". There is at most one "~". The longest phrase that
+ * fits wins.
  */
 
 #include <stdbool.h>
@@ -33,21 +32,17 @@ struct phrase {
     uint8_t n;
     uint8_t kind; /* enum phrase_kind */
     bool takes_values;
-    uint8_t gap;  /* where its "~" stands, 0: has none */
-    int8_t slot;  /* its "#", else its first "*" or "$", -1: none */
+    uint8_t gap;  /* the place of its "~"; 0: none */
+    int8_t slot;  /* its "#", else its first "*" or "$"; -1: none */
     uint16_t row; /* in wrappers[], or for rule_at() */
 };
 
-/* Compiles the tables, and teaches the vocabulary their words, which calls it before main(). */
+/* Compiles all phrases and adds their words to the vocabulary, which calls this before main(). */
 void phrases_compile(void);
 
 /*
- * The longest phrase that begins at token i, or NULL. *ret_n is the number of
- * tokens it covers, *ret_slot the token that stands in its slot (only where the
- * phrase has one).
+ * The longest phrase that starts at token i, or NULL. *ret_n is the number of tokens that it
+ * covers. *ret_slot is the token in its slot; untouched if it has none.
  */
 const struct phrase *phrases_match(const struct tokens *tokens, size_t i, size_t *ret_n,
                                    size_t *ret_slot);
-
-/* False if two phrases could not be compiled as they are written; for the unit test. */
-bool phrases_sound(void);

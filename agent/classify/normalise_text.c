@@ -9,14 +9,14 @@
 
 #define CUT_MARK STR(" ... ")
 
-/* Of a message that is too long: three quarters head, one quarter tail. */
+/* A message that is too long keeps three quarters head and one quarter tail. */
 #define HEAD_SHARE(size) ((size) / 4 * 3)
 
 struct reader {
     const unsigned char *at;
     const unsigned char *end;
     const char *written;
-    bool windows_path; /* "C:\" was seen: a backslash and "r" may be part of a name */
+    bool windows_path; /* "C:\" was seen: "\r" may be part of a path */
 };
 
 /* Bytes that are not copied as they are: control bytes, backslashes, and bytes over 0x7e. */
@@ -52,7 +52,7 @@ static bool is_letter(char c)
     return small >= 'a' && small <= 'z';
 }
 
-/* "C:" stands before `to`. */
+/* What is written ends with "C:" or another drive. */
 static bool after_drive(const struct reader *r, const char *to)
 {
     return to - r->written >= 2 && to[-1] == ':' && is_letter(to[-2]) &&
@@ -60,10 +60,9 @@ static bool after_drive(const struct reader *r, const char *to)
 }
 
 /*
- * A run of backslashes. Each level of quoting doubles them: a quote has one, three
- * or seven, a line break one, two or four, a backslash that is meant two or four.
- * So what stands behind decides, and for "n", "r" and "t" whether paths are
- * written with backslashes here.
+ * A run of backslashes. Each level of quoting doubles them: in front of a quote there are one,
+ * three or seven, in front of "n" one, two or four, and for a real backslash two or four. So the
+ * next byte decides. For "n", "r" and "t" it also matters whether the text has Windows paths.
  */
 static char *plain_backslashes(struct reader *r, char *to)
 {
@@ -103,8 +102,8 @@ static char *plain_character(struct reader *r, char *to)
     }
     if (n == 3 && r->at[0] == 0xe2 && r->at[1] == 0x80 && r->at[2] >= 0x98 && r->at[2] <= 0x9f)
         *to++ = (char)(r->at[2] >= 0x9c ? '"' : '\'');
-    else if ((n == 2 && r->at[0] == 0xc2 && r->at[1] == 0xa0) ||        /* a no-break space */
-             (n == 3 && r->at[0] == 0xe2 && (r->at[1] & 0xfe) == 0x94)) /* a drawn table's lines */
+    else if ((n == 2 && r->at[0] == 0xc2 && r->at[1] == 0xa0) ||        /* no-break space */
+             (n == 3 && r->at[0] == 0xe2 && (r->at[1] & 0xfe) == 0x94)) /* lines of a drawn table */
         *to++ = ' ';
     else
         to = (char *)memcpy(to, r->at, n) + n;
@@ -127,7 +126,7 @@ static inline char *plain_byte(struct reader *r, char *to)
     return to;
 }
 
-/* Needs room for message.len bytes at `to`; returns the end of what it wrote. */
+/* Writes at most message.len bytes to `to`, and returns their end. */
 static char *plain_part(struct str message, char *to)
 {
     struct reader r = {
@@ -140,7 +139,7 @@ static char *plain_part(struct str message, char *to)
         const unsigned stop = bytes16_mask(not_plain(bytes16_load((const char *)r.at)));
         const size_t n = stop ? bytes16_first(stop) : 16;
 
-        memcpy(to, r.at, 16); /* what is written never overtakes what is read */
+        memcpy(to, r.at, 16); /* writing never overtakes reading */
         to += n;
         r.at += n;
         if (stop)

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The first step of normalise(): whatever bytes came become one line of valid
- * UTF-8 with the quoting of logs and JSON undone.
+ * The first step of normalise(): any bytes become one line of valid UTF-8, without the quoting of
+ * logs and JSON. Pure; any thread.
  */
 
 #include <stdbool.h>
@@ -12,16 +12,17 @@
 #include "str.h"
 
 /*
- * Writes at most `size` bytes to `to` (not terminated) and returns how many.
+ * Writes at most `size` bytes to `to`, without a NUL, and returns how many.
  *
- * - A longer message keeps its head and its tail, with " ... " between: the
- *   wrappers stand at the head, the error that counts at the tail. *ret_cut tells.
- * - `\"`, also nested (`\\\"`), becomes `"`; `\n`, `\t`, `\r` and control bytes become a space,
- *   JSON's \u003c and the like their character; typographic quotes become plain ones, the
- *   lines of a drawn table spaces.
- * - What is no UTF-8 becomes `?`.
+ * - A longer message keeps its head and its tail, with " ... " between them, and *ret_cut is set:
+ *   wrappers are at the head, the error that counts is at the tail.
+ * - `\"`, also nested (`\\\"`), becomes `"`. `\n`, `\t`, `\r` and control bytes become a space.
+ *   JSON escapes such as \u003c become their character. Typographic quotes become plain ones. The
+ *   lines of a drawn table become spaces.
+ * - Each byte that is not valid UTF-8 becomes `?`.
  */
 size_t text_plain(struct str message, char *to, size_t size, bool *ret_cut);
 
-/* The longest part of `text`, at most `max` bytes, that ends between two characters. */
+/* The length of the longest prefix of `text`, at most `max` bytes, that does not cut a character.
+ * `text` has more than `max` bytes. */
 size_t text_whole_characters(const char *text, size_t max);

@@ -7,7 +7,7 @@
 #include "agent/classify/redact.h"
 #include "bytes16.h"
 
-/* What a byte can be, one bit each. */
+/* Classes of bytes, one bit each. */
 enum class {
     SPACE = 1u << 0,
     QUOTE = 1u << 1,
@@ -15,7 +15,7 @@ enum class {
     CLOSE = 1u << 3,
     SEPARATOR = 1u << 4,
     WORD = 1u << 5,
-    INNER = 1u << 6, /* inside a value, or punctuation behind a word */
+    INNER = 1u << 6, /* inside a value, or punctuation after a word */
     URL_END = 1u << 7,
 };
 
@@ -53,21 +53,21 @@ static const uint8_t classes[256] = {
     ['|'] = SEPARATOR,
     ['}'] = CLOSE,
     RANGE('~', 0x7f, INNER),
-    RANGE(0x80, 0xff, SPACE), /* no name and no wording has such; other scripts need no spaces */
+    RANGE(0x80, 0xff, SPACE), /* not in any name or phrase; other scripts have no spaces */
 };
 
-/* "Bearer" and "Basic" are followed by a token, if by so many bytes. */
+/* After "Bearer" or "Basic", a word of at least this length may be a token. */
 #define SCHEME_TOKEN_MIN 16u
 
-/* A value that is longer than this is never looked up ("i/o", "net/http"). */
+/* A longer text with punctuation inside ("i/o", "net/http") is never in the vocabulary. */
 #define INNER_WORD_MAX 24u
 
 struct splitter {
-    const char *text; /* spaces stand behind it, so a scan that stops at one needs no limit */
+    const char *text; /* followed by spaces, so a scan that stops at a space needs no limit */
     size_t len;
     size_t at;
     unsigned flags; /* for the next token */
-    bool marked;    /* "@" or "?" stands somewhere: a value may be a login or have a query */
+    bool marked;    /* the text has "@" or "?": a value may be a login or have a query */
     bool secrets;
     struct token *first;
     struct token *next; /* where the next token goes */
@@ -86,7 +86,7 @@ static size_t skip(const struct splitter *s, size_t at, unsigned which)
     return at;
 }
 
-/* Where the letters, digits, "-" and "_" end that WORD stands for. */
+/* The end of a run of WORD bytes: letters, digits, "-" and "_". */
 static inline size_t word_end(const char *text, size_t at)
 {
     for (;; at += 16) {
@@ -100,7 +100,7 @@ static inline size_t word_end(const char *text, size_t at)
     }
 }
 
-/* Where the next space or `quote` stands. */
+/* The place of the next space or `quote`. */
 static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
 {
     for (;; at += 16) {
@@ -112,7 +112,7 @@ static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
     }
 }
 
-static bool behind_colon(const struct splitter *s, size_t at)
+static bool after_colon(const struct splitter *s, size_t at)
 {
     size_t limit = at > 3 ? at - 3 : 0;
 
@@ -122,8 +122,8 @@ static bool behind_colon(const struct splitter *s, size_t at)
 }
 
 /*
- * Something long: a token by its shape, or the one behind "Bearer", "Authorization:Bearer"
- * or "X-Registry-Auth: "?
+ * Whether a long text may be a token: by its shape, or because it follows "Bearer",
+ * "Authorization:Bearer" or "X-Registry-Auth: ".
  */
 static bool may_be_token(const struct splitter *s, size_t from, size_t to)
 {
@@ -138,7 +138,7 @@ static bool may_be_token(const struct splitter *s, size_t from, size_t to)
     before = (struct str){ .at = s->text + last->at, .len = last->len };
     if (vocabulary_has(last->word, WORD_SCHEME))
         return true;
-    return (last->word == WORD_VALUE || behind_colon(s, from)) &&
+    return (last->word == WORD_VALUE || after_colon(s, from)) &&
            last->at + last->len + 4u >= from &&
            redact_is_token(str_span(s->text + from, s->text + to)) &&
            (redact_ends_in_scheme(before) || redact_wants_key(before));
@@ -197,7 +197,7 @@ static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags
     add(s, from, to, url ? WORD_URL : WORD_VALUE, url ? flags | TOKEN_URL : flags);
 }
 
-/* Where a URL's text ends: it may hold what separates words elsewhere. */
+/* The end of a URL, which may hold bytes that separate words elsewhere. */
 static size_t url_end(const struct splitter *s, size_t at)
 {
     if (s->text[at] == '[') { /* an IPv6 address */
@@ -214,7 +214,7 @@ static bool is_trailing(char c)
     return c == ':' || c == '.' || c == ',' || c == ';' || c == '!' || c == '?' || c == '\'';
 }
 
-/* From a word or punctuation that goes on: "i/o", "host:5000/name", a URL. */
+/* A word or punctuation that goes on: "i/o", "host:5000/name", a URL. */
 static void split_value(struct splitter *s, size_t from, size_t next)
 {
     bool url = next - from >= 3 && memcmp(s->text + next - 3, "://", 3) == 0;
@@ -233,8 +233,8 @@ static void split_value(struct splitter *s, size_t from, size_t next)
 }
 
 /*
- * A word from `from` on does not simply end at a space. Where it is a value, that is added;
- * else its end is returned, and s->at is behind its punctuation.
+ * The word at `from` does not end at a space. If it is part of a value, adds the value and returns
+ * `from`. Otherwise returns the end of the word and moves s->at past its punctuation.
  */
 static size_t split_rest(struct splitter *s, size_t from, size_t end)
 {
@@ -251,7 +251,7 @@ static size_t split_rest(struct splitter *s, size_t from, size_t end)
     return end;
 }
 
-/* Something without spaces and quotes: a word with its punctuation, or a value. */
+/* A piece without spaces and quotes: a word with its punctuation, or a value. */
 static void split_piece(struct splitter *s, size_t from, size_t end)
 {
     if (s->text[end] == ' ' && end > from)
@@ -262,7 +262,7 @@ static void split_piece(struct splitter *s, size_t from, size_t end)
         add_word(s, from, end);
 }
 
-/* Punctuation first; a colon behind a key in JSON belongs to nothing: `"status":403`. */
+/* A piece that starts with punctuation. The colon after a JSON key is skipped: `"status":403`. */
 static void split_inner(struct splitter *s)
 {
     size_t from = s->at + (s->text[s->at] == ':' && s->at > 0 && s->text[s->at - 1] == '"');
@@ -271,9 +271,8 @@ static void split_inner(struct splitter *s)
 }
 
 /*
- * Words with a space or a colon and a space between, which is what most of a message is: all that
- * needs a second look is left to split_piece(). Returns where the word at s->at ends, which is
- * there where none stands.
+ * The fast path, for most of a message: words that end with " " or ": ". Stops at anything else,
+ * which is left to split_piece(). Returns the end of the word at s->at; s->at if there is none.
  */
 static inline size_t split_words(struct splitter *s)
 {
@@ -301,7 +300,7 @@ static inline size_t split_words(struct splitter *s)
     return end;
 }
 
-/* Only separators between the last token and here: it is what this piece belongs to. */
+/* The word in front of this piece, if only separators are between them: it says what follows. */
 static uint16_t word_before(const struct splitter *s)
 {
     const struct token *last;
@@ -320,7 +319,7 @@ static bool opens(const struct splitter *s)
            s->text[s->at - 1] == '/';
 }
 
-/* In `{"code":"DENIED"}` the key is a word too. */
+/* In `{"code":"DENIED"}`, the key is a word, not a value. */
 static bool is_key(const struct splitter *s, size_t close)
 {
     size_t at = s->at;
@@ -333,9 +332,9 @@ static bool is_key(const struct splitter *s, size_t close)
 }
 
 /*
- * A quote. What is in quotes in one piece is a value, whatever it reads like.
- * Behind "image" and the like it is one up to the closing quote: the API server
- * takes any text for an image. All else in quotes is read as if they were not there.
+ * A quote. A quoted piece without spaces is a value, whatever it reads like. After "image" and the
+ * like, everything up to the closing quote is a value: the API server accepts any text as an image.
+ * In all other cases the quotes are ignored.
  */
 static void split_quote(struct splitter *s)
 {
@@ -390,7 +389,7 @@ static void split_punctuation(struct splitter *s)
         if (is(s, s->at, WORD | INNER))
             s->flags |= TOKEN_MARKUP;
         break;
-    case '=': /* "code = Unknown" is prose, "key=value" may be a secret */
+    case '=': /* "code = Unknown" is prose; "key=value" may be a secret */
         if (s->next > s->first && s->next[-1].at + s->next[-1].len + 1u == s->at)
             s->secrets |= redact_wants_key(
                 (struct str){ .at = s->text + s->next[-1].at, .len = s->next[-1].len });
@@ -400,7 +399,7 @@ static void split_punctuation(struct splitter *s)
     }
 }
 
-/* Whether "@" or "?" stands in the text, which has padding behind it, or in the padding. */
+/* Whether the text has "@" or "?". Also reads its padding. */
 static bool is_marked(struct str text)
 {
     bytes16 found = { 0 };
@@ -435,7 +434,7 @@ bool tokens_split(struct str text, struct tokens *ret)
         } else if (class & QUOTE) {
             split_quote(&s);
         } else if (class & INNER) {
-            if (s.text[s.at] == ':' && s.text[s.at + 1] == ' ') /* behind a quote, mostly */
+            if (s.text[s.at] == ':' && s.text[s.at + 1] == ' ') /* mostly after a quote */
                 s.at += 2;
             else
                 split_inner(&s);

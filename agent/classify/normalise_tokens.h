@@ -2,10 +2,9 @@
 #pragma once
 
 /*
- * The second step of normalise(): plain text becomes words and values. Only
- * words can be part of a phrase. A value is what a tenant, a registry's operator
- * or a clock chose: references, URLs, hosts, addresses, digests, paths, anything
- * in quotes that is one piece. So no rule can ever see it.
+ * The second step of normalise(): plain text becomes words and values. Only words can be part of a
+ * phrase. A value is a text that a tenant, an operator or a clock chose: a reference, URL, host,
+ * address, digest or path, or a quoted piece without spaces. So no rule can match it.
  */
 
 #include <stdbool.h>
@@ -15,21 +14,21 @@
 #include "limits.h"
 #include "str.h"
 
-/* More of them in one message are not read. */
+/* Further tokens of a message are ignored. */
 #define TOKENS_MAX 4096u
 
 enum token_flag {
-    TOKEN_BREAK = 1u << 0,       /* one of []; stands before it */
-    TOKEN_OPEN = 1u << 1,        /* "[" stands before it */
-    TOKEN_MIRRORS_END = 1u << 2, /* "])" stands before it: the end of CRI-O's list of mirrors */
-    TOKEN_MARKUP = 1u << 3,      /* "<" stands right before it */
+    TOKEN_BREAK = 1u << 0,       /* after one of []; */
+    TOKEN_OPEN = 1u << 1,        /* after "[" */
+    TOKEN_MIRRORS_END = 1u << 2, /* after "])", the end of CRI-O's list of mirrors */
+    TOKEN_MARKUP = 1u << 3,      /* directly after "<" */
     TOKEN_QUOTED = 1u << 4,
     TOKEN_URL = 1u << 5,
-    TOKEN_CLOSE = 1u << 6, /* "]" stands before it */
+    TOKEN_CLOSE = 1u << 6, /* after "]" */
 };
 
 struct token {
-    uint16_t at; /* offset in the text */
+    uint16_t at; /* offset in the text, in bytes */
     uint16_t len;
     uint16_t word; /* its number in the vocabulary; see normalise_phrases.h */
     uint16_t flags;
@@ -42,11 +41,11 @@ struct tokens {
 
 _Static_assert(LIMIT_CLASSIFY_TEXT <= UINT16_MAX, "offsets are 16 bits");
 
-/* So many spaces must stand behind the text. */
+/* The text must be followed by this many spaces. */
 #define TEXT_PADDING 32u
 
 /*
- * Fills `ret`. Returns whether there may be something to redact (a query, "user@",
- * "key=value", "Bearer ..."), which most messages have not.
+ * Fills `ret`. Returns true if there may be something to redact (a query, "user@", "key=value",
+ * "Bearer ..."); most messages have nothing.
  */
 bool tokens_split(struct str text, struct tokens *ret);

@@ -15,9 +15,9 @@ uint8_t vocabulary_flags[WORDS_MAX];
 uint16_t vocabulary_slots[1u << VOCABULARY_SLOT_BITS];
 
 static struct {
-    const char *text; /* the caller's */
+    const char *text; /* static */
     uint8_t len;
-    int8_t grpc_code_and_1; /* 0: is none */
+    int8_t grpc_code_and_1; /* 0: not a code */
 } words[WORDS_MAX];
 static size_t n_words = WORD_FIRST;
 
@@ -44,7 +44,7 @@ static const char *const grpc_codes[] = {
     "dataloss", "unauthenticated",
 };
 
-/* Whether a word whose key is right is the same between its ends, too. */
+/* Whether a word with the same key is also equal between its ends. */
 static bool same_middle(uint16_t word, const char *text, size_t len)
 {
     if (words[word].len != len)
@@ -94,10 +94,8 @@ uint16_t vocabulary_learn(const char *text, size_t len)
 }
 
 /*
- * A constructor, so before any thread exists, from constant tables, so always the same:
- * nobody else writes here, and a lookup needs no lock. It could be generated when the program
- * is built; then the tables would be in two places. It is here, so that who can look a word up
- * has all of them.
+ * A constructor: it runs before any thread exists, and nothing writes the tables later, so look-ups
+ * need no lock. It stands in this file so that every program that looks words up links it.
  */
 __attribute__((constructor)) static void build(void)
 {

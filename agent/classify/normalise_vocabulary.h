@@ -2,10 +2,9 @@
 #pragma once
 
 /*
- * All words that the phrases of wrappers.c and rules_*.c are made of, and a few that say how
- * what stands behind them is read. Filled before main(), read-only
- * afterwards, so a look-up needs no lock. It is here and inline because every word of every
- * message goes through it.
+ * The words of all phrases in wrappers.c and rules_*.c, and a few that say how to read the text
+ * after them. Filled before main() and read-only afterwards, so a look-up needs no lock. Inline,
+ * because each word of each message is looked up.
  */
 
 #include <stdbool.h>
@@ -15,18 +14,18 @@
 
 enum {
     WORD_OTHER,  /* not in the vocabulary */
-    WORD_VALUE,  /* lifted out */
+    WORD_VALUE,  /* a text that no rule can match */
     WORD_URL,    /* a value that is a URL */
     WORD_NUMBER, /* 100 to 599 */
     WORD_FIRST,
 };
 
 enum word_flag {
-    WORD_LABEL = 1u << 0,  /* a piece in quotes behind it is text, as in `"message":"denied"` */
-    WORD_NAMING = 1u << 1, /* all up to the closing quote behind it is one name: `image "a b"` */
-    WORD_MARKUP = 1u << 2, /* an HTML or XML element: behind "<", the answer's body begins */
+    WORD_LABEL = 1u << 0,  /* a quoted piece after it is prose, as in `"message":"denied"` */
+    WORD_NAMING = 1u << 1, /* quoted text after it is one name: `image "a b"` */
+    WORD_MARKUP = 1u << 2, /* an HTML or XML element: with "<", it starts a page */
     WORD_SCHEME = 1u << 3, /* "Bearer", "Basic": a token may follow */
-    WORD_BEGINS = 1u << 4, /* a phrase begins with it */
+    WORD_BEGINS = 1u << 4, /* a phrase starts with it */
 };
 
 #define WORDS_MAX 1024u
@@ -39,16 +38,16 @@ static inline bool vocabulary_has(uint16_t word, enum word_flag flag)
     return (vocabulary_flags[word] & flag) != 0;
 }
 
-/* The gRPC code that a word names, -1 for other words. */
+/* The gRPC code that a word names; -1 for other words. */
 int vocabulary_grpc_code(uint16_t word);
 
-/* Its number; a new word gets the next one. Before main() only. `text` is static and in lower
- * case. */
+/* Returns the number of a word; a new word gets the next one. Only before main(). `text` is static
+ * and in lower case. */
 uint16_t vocabulary_learn(const char *text, size_t len);
 
 /*
- * A word of up to 8 bytes is its first 8 and its length, a longer one its first and its last 8,
- * which may overlap. (A tail is text, so it is never as small as a length.)
+ * The key of a word of up to 8 bytes is the word and its length. The key of a longer word is its
+ * first and its last 8 bytes, which may overlap. (Text is never as small as a length.)
  */
 struct word_key {
     uint64_t head;
@@ -57,16 +56,16 @@ struct word_key {
 
 extern struct word_key vocabulary_keys[WORDS_MAX];
 
-#define VOCABULARY_SLOT_BITS 12 /* mostly empty, so that a strange word is refused at once */
+#define VOCABULARY_SLOT_BITS 12 /* mostly empty, so that most unknown words need one look */
 extern uint16_t vocabulary_slots[1u << VOCABULARY_SLOT_BITS];
 
-/* vocabulary_find() where the first slot does not settle it. */
+/* vocabulary_find(), if the first slot is not enough. */
 uint16_t vocabulary_search(const char *text, size_t len);
 
 /*
- * Case is folded by setting one bit, in the vocabulary as in the text. That also
- * makes one of "_" and DEL, or "@" and "`"; no two words of ours differ only there,
- * and control bytes are gone from the text.
+ * Case is folded by setting one bit, in the vocabulary and in the text. This also makes "_" and DEL
+ * equal, and "@" and "`". No two words in the vocabulary differ only in these, and the text has no
+ * control bytes.
  */
 #define VOCABULARY_FOLD UINT64_C(0x2020202020202020)
 
@@ -100,8 +99,8 @@ static inline size_t vocabulary_slot(struct word_key key)
     return (size_t)(mixed >> (64 - VOCABULARY_SLOT_BITS));
 }
 
-/* The number of a word, WORD_OTHER for a strange one. Case does not matter. `text` has
- * TEXT_PADDING readable bytes behind it. */
+/* The number of a word; WORD_OTHER for an unknown one. Case does not matter. TEXT_PADDING bytes
+ * after `text` are readable. */
 static inline uint16_t vocabulary_find(const char *text, size_t len)
 {
     struct word_key key;

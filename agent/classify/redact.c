@@ -9,17 +9,17 @@
 #include "bytes16.h"
 #include "util.h"
 
-/* A token is longer than any word of the prose that follows "Bearer" or "Basic". */
+/* A token is longer than any word of prose after "Bearer" or "Basic". */
 #define TOKEN_LENGTH_MIN 16u
 
-/* A key is secret if it has one of these in it. */
+/* A key that contains one of these names a secret ... */
 static const struct str secret_parts[] = {
     { "token", 5 },  { "secret", 6 },       { "passw", 5 },   { "sig", 3 },         { "x-amz-", 6 },
     { "apikey", 6 }, { "api_key", 7 },      { "api-key", 7 }, { "credential", 10 }, { "verify", 6 },
     { "auth", 4 },   { "key-pair-id", 11 }, { "private", 7 },
 };
 
-/* ... unless it is one of these: words of the error prose, and the token request's public part. */
+/* ... unless it is one of these, the public parameters of a token request. */
 static const struct str public_keys[] = {
     { "scope", 5 },
     { "service", 7 },
@@ -86,13 +86,13 @@ bool redact_wants_url(struct str url)
     return false;
 }
 
-/* The longest key is that of a query: "X-Amz-Signature". Longer words are no keys. */
+/* Longer words are not keys. The longest key is in a query: "X-Amz-Signature". */
 #define KEY_MAX 40u
 
-/* Between a key in quotes and its colon, in JSON that was written for people. */
+/* Spaces between a quoted key and its colon, in JSON that was formatted for people. */
 #define SPACES_MAX 4u
 
-/* The word that ends in front of `end`, in what is already written. */
+/* The word in front of `end`, in the text that is already written. */
 static struct str key_in_front_of(const struct pass *p, size_t end)
 {
     size_t at = end;
@@ -102,7 +102,7 @@ static struct str key_in_front_of(const struct pass *p, size_t end)
     return (struct str){ .at = p->text + at, .len = end - at };
 }
 
-/* At "?": the query of a URL, up to where it ends. */
+/* At "?": the query of a URL, up to its end. */
 static void redact_query(struct pass *p)
 {
     keep(p);
@@ -129,7 +129,7 @@ static void redact_query(struct pass *p)
     }
 }
 
-/* At "://": "user:password@" is what stands before the last "@" of the authority. */
+/* At "://": "user:password@" ends with the last "@" in front of the path. */
 static void redact_userinfo(struct pass *p)
 {
     size_t end;
@@ -173,7 +173,7 @@ out:
 
 static const struct str schemes[] = { { "bearer ", 7 }, { "basic ", 6 } };
 
-/* The length of "Bearer " or "Basic " at `from`, 0 where neither stands there. */
+/* The length of "Bearer " or "Basic " at `from`; 0 if neither is there. */
 static size_t scheme_at(const struct pass *p, size_t from)
 {
     for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
@@ -217,7 +217,7 @@ bool redact_is_token(struct str text)
     return digit && letter;
 }
 
-/* Where the value at `from` ends; in quotes it may hold anything else. */
+/* The end of the value at `from`; a quoted value ends at its quote. */
 static size_t value_end(const struct pass *p, size_t from, bool quoted)
 {
     size_t end = from;
@@ -233,8 +233,8 @@ static size_t value_end(const struct pass *p, size_t from, bool quoted)
 }
 
 /*
- * At "=" or ":" behind a key that names a secret. In prose a colon follows such words too
- * ("failed to fetch oauth token: EOF"), so there only what looks like a token goes.
+ * At "=" or ":" after a key that may name a secret. In prose, a colon follows such words, too
+ * ("failed to fetch oauth token: EOF"); there, only a value that looks like a token is a secret.
  */
 static void redact_value(struct pass *p)
 {
@@ -257,7 +257,7 @@ static void redact_value(struct pass *p)
         keep(p);
     }
     if (scheme_at(p, p->from) > 0)
-        return; /* what follows it is the secret */
+        return; /* redact_scheme() handles the value */
     end = value_end(p, p->from, quoted);
     if ((end < p->len && p->text[end] == '&') || assigned || (json && quoted) ||
         redact_is_token(str_span(p->text + p->from, p->text + end)))

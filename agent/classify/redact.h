@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Messages carry secrets: user:password@ in URLs, presigned URLs of blob stores,
- * bearer tokens. They go before anything is stored, logged or shown.
+ * Removes secrets from a message: user:password@ in URLs, presigned URLs of blob stores, bearer
+ * tokens. Called before a message is stored, logged or shown. Pure; any thread.
  */
 
 #include <stdbool.h>
@@ -12,21 +12,21 @@
 #include "str.h"
 
 /*
- * Replaces, in place, and returns the new length, which is never more than `len`:
+ * Replaces secrets in place. Returns the new length, which is at most `len`. Secrets are:
  *
- * - `user:password@` in front of a host, by `REDACTED@`;
- * - the values of a URL's query, but for scope, service and ns, which name no secret;
- * - the values of keys that name a secret (`token=`, `"password": "..."`, `sig=`, `X-Amz-...`);
- *   behind a colon in prose only where they look like a token (`X-Registry-Auth: eyJ1...`);
- * - what follows Bearer or Basic where it looks like a token;
- * - tokens that are known by their shape (ghp_..., glpat-..., AKIA..., a JWT) wherever they stand;
- * - what a command line was given as a password: --password X, --creds user:X, login -p X.
+ * - `user:password@` in front of a host; it becomes `REDACTED@`;
+ * - the values in a URL's query, except scope, service and ns;
+ * - the value of a key that names a secret (`token=`, `"password": "..."`, `sig=`, `X-Amz-...`);
+ *   after a colon in prose only if it looks like a token (`X-Registry-Auth: eyJ1...`);
+ * - the word after Bearer or Basic, if it looks like a token;
+ * - a token of a known shape (ghp_..., glpat-..., AKIA..., a JWT) anywhere;
+ * - a password on a command line: --password X, --creds user:X, login -p X.
  *
- * A value shorter than the word REDACTED becomes as many stars.
+ * A value that is shorter than the word REDACTED becomes as many stars.
  */
 size_t redact(char *text, size_t len);
 
-/* Whether a text is long and mixed enough for a token, and neither a host nor a path. */
+/* Whether a text has the length and the mix of bytes of a token, and is not a host or a path. */
 bool redact_is_token(struct str text);
 
 /* Whether a text ends in "Bearer" or "Basic". */
@@ -35,11 +35,12 @@ bool redact_ends_in_scheme(struct str text);
 /* Whether `key=value` has a value to redact. */
 bool redact_wants_key(struct str key);
 
-/* Whether a URL, or any value, has: a query with more than its public part, or "user@". */
+/* Whether a URL or another value has something to redact: a query with more than public keys, or
+ * "user@". */
 bool redact_wants_url(struct str url);
 
-/* The last two of the above, which are words of their own. Called by redact(). */
+/* The last two kinds of secrets above, which are words of their own. Called by redact(). */
 size_t redact_words(char *text, size_t len);
 
-/* Whether a text, or what stands behind its first colon, has the shape of a known token. */
+/* Whether a text, or the part after its first colon, has the shape of a known token. */
 bool redact_wants_word(struct str text);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One pass over a text that gets shorter in place, for redact.c and redact_words.c: what
- * is kept moves from `from` to `to`, which never overtakes it.
+ * For redact.c and redact_words.c: one pass over a text that becomes shorter in place. Text that is
+ * kept moves from `from` to `to`, which is never larger.
  */
 
 #include <stdbool.h>
@@ -35,7 +35,7 @@ static inline bool same(const char *text, struct str word)
     return true;
 }
 
-/* What names are made of. */
+/* The bytes of keys. */
 static inline bool is_key_byte(char c)
 {
     static const bool is[256] = {
@@ -64,7 +64,7 @@ static inline void keep_until(struct pass *p, size_t end)
     p->from = end;
 }
 
-/* Drops the text up to `end` and leaves a mask that is not longer. */
+/* Replaces the text up to `end` by a mask that is not longer. */
 static inline void mask_until(struct pass *p, size_t end)
 {
     size_t n = end - p->from;

@@ -4,12 +4,12 @@
 #include "util.h"
 
 /*
- * Secrets that are a word of their own: nothing next to them, no key and no scheme, need
- * say so. Their makers gave them a prefix so that they can be found.
+ * Tokens that can be recognised without a key or a scheme in front of them: their issuers gave them
+ * a prefix for that.
  */
 static const struct shape {
-    struct str prefix; /* as it is, case counts */
-    size_t length_min; /* with its prefix; shorter ones are ordinary words */
+    struct str prefix; /* case matters */
+    size_t length_min; /* with the prefix; shorter words are not tokens */
 } shapes[] = {
     { { "ghp_", 4 }, 20 },      { { "gho_", 4 }, 20 },      { { "ghu_", 4 }, 20 },
     { { "ghs_", 4 }, 20 },      { { "ghr_", 4 }, 20 },      { { "github_pat_", 11 }, 30 },
@@ -18,7 +18,7 @@ static const struct shape {
     { { "AKIA", 4 }, 20 },      { { "ASIA", 4 }, 20 },      { { "sha256~", 7 }, 30 },
 };
 
-/* Whether one of them, or a JSON web token, may begin here: most words are refused by two bytes. */
+/* Whether one of them, or a JSON web token, may start here. Two bytes rule out most words. */
 static bool may_begin(struct str text)
 {
     char second = (char)(text.len > 1 ? text.at[1] : ' ');
@@ -41,7 +41,7 @@ static bool may_begin(struct str text)
     }
 }
 
-/* A JSON web token: three parts in base64url, of which the first two are JSON objects. */
+/* A JSON web token has three parts in base64url; the first two are JSON objects. */
 #define JWT_START STR("eyJ")
 #define JWT_PART_MIN 8u
 
@@ -78,7 +78,7 @@ static bool is_jwt(struct str text)
     return parts == 3 && text.len - begin >= JWT_PART_MIN;
 }
 
-/* The length of the token that the text begins with, 0: with none. */
+/* The length of the token at the start of the text; 0 without one. */
 static size_t shape_length(struct str text)
 {
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
@@ -117,9 +117,9 @@ bool redact_wants_word(struct str text)
 
 enum option {
     OPTION_PUBLIC,
-    OPTION_SECRET, /* its value is one */
+    OPTION_SECRET, /* its value is a secret */
     OPTION_LOGIN,  /* its value is "user:password" */
-    OPTION_SHORT,  /* "-p": a password only behind "login" */
+    OPTION_SHORT,  /* "-p": a password only after "login" */
 };
 
 static bool has_ending(struct str name, struct str ending)
@@ -127,7 +127,7 @@ static bool has_ending(struct str name, struct str ending)
     return name.len >= ending.len && same(name.at + name.len - ending.len, ending);
 }
 
-/* `name` is without its dashes. "--password-stdin" has no value, "--password-file" a path. */
+/* `name` has no dashes. "--password-stdin" has no value, "--password-file" has a path. */
 static enum option option_of(struct str name, bool is_long)
 {
     if (!is_long && str_eq(name, STR("u")))
@@ -167,7 +167,7 @@ static bool is_secret_value(enum option option, struct str value, bool login_see
     return option == OPTION_SECRET || (option == OPTION_SHORT && login_seen);
 }
 
-/* At the "-" of an option: it is kept, and its value masked where that is a secret. */
+/* At the "-" of an option: keeps it, and masks its value if that is a secret. */
 static void redact_option(struct pass *p, bool login_seen)
 {
     struct str text = { .at = p->text, .len = p->len };

@@ -5,7 +5,7 @@
 
 #include "util.h"
 
-/* By who failed. The order decides nothing: rank does (rules.h). */
+/* The order does not matter: the rank decides (rules.h). */
 const struct rule_table *const rule_tables[] = {
     &rules_local, &rules_node, &rules_image, &rules_network, &rules_registry,
 };

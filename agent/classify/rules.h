@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * All wordings that decide: one table, in a file for each who may have failed. Where
- * several rows fit one attempt, the higher rank wins, and of one rank the later in the
- * text: Go writes the cause last. A row is a phrase, what it means, its rank, and what
- * must stand around it; next to it stands the component that says so.
+ * The table of rules, with one file for each possible culprit. If several rows fit one part, the
+ * higher rank wins; of equal ranks, the later in the text: Go writes the cause last. A row is a
+ * phrase, the reason that it means, its rank, and the wrappers that must be in front of it. A
+ * comment names the component that writes the phrase.
  */
 
 #include <stddef.h>
@@ -15,23 +15,23 @@
 #include "causes.h"
 
 /*
- * Ranks, weakest first. The order is what keeps the traps shut: a token server
- * that cannot be reached (TRANSPORT) explains "failed to authorize" (HINT), a
- * status (STATUS) a body full of other words (GENERIC), a quota (DETAIL) a 403.
+ * Ranks, lowest first. Examples of why the order matters: a token server that cannot be reached
+ * (TRANSPORT) is the cause of "failed to authorize" (HINT); a status (STATUS) counts more than the
+ * words of its body (GENERIC); a used-up quota (DETAIL) is the cause of a 403.
  */
 enum rank {
-    RANK_HINT,      /* the wrappers alone, a gRPC code, words that come with every failure */
-    RANK_ABORTED,   /* somebody gave up waiting: any other error is more telling */
-    RANK_GENERIC,   /* "not found", "denied": right unless something says more */
-    RANK_CODE,      /* a registry's error code or its usual sentence */
-    RANK_STATUS,    /* the HTTP status (not in the table of phrases) */
-    RANK_DETAIL,    /* a sentence that says more than status and code */
-    RANK_LIMIT,     /* a quota of requests: a 429, or its words in any other error */
-    RANK_VAGUE,     /* no answer came, in words that say no more than that */
-    RANK_TRANSPORT, /* no answer came: TCP, TLS, DNS, proxy */
-    RANK_IMAGE,     /* what came cannot be used */
-    RANK_NODE,      /* the node failed while storing it */
-    RANK_LOCAL,     /* the kubelet or the runtime refused before asking anybody */
+    RANK_HINT,      /* only wrappers, a gRPC code, or words that come with every failure */
+    RANK_ABORTED,   /* something was cancelled; any other error is more specific */
+    RANK_GENERIC,   /* "not found", "denied": right unless something is more specific */
+    RANK_CODE,      /* an error code of a registry, or its usual sentence */
+    RANK_STATUS,    /* the HTTP status (see status_rules) */
+    RANK_DETAIL,    /* a sentence that is more specific than status and code */
+    RANK_LIMIT,     /* too many requests: a 429, or its words in another error */
+    RANK_VAGUE,     /* no answer; the reason is not given */
+    RANK_TRANSPORT, /* no answer, because of TCP, TLS, DNS or a proxy */
+    RANK_IMAGE,     /* the image cannot be used */
+    RANK_NODE,      /* the node failed while it stored the image */
+    RANK_LOCAL,     /* the kubelet or the runtime refused without a request */
 };
 
 struct rule {
@@ -39,24 +39,24 @@ struct rule {
     const char *phrase; /* normalise_phrases.h */
     enum reason reason;
     enum rank rank;
-    wrapper_set needs; /* all of these must stand in the attempt */
+    wrapper_set needs; /* the part must have all of these */
 };
 
-/* Rows with the same phrase stand together; the first whose needs are met counts. */
+/* Rows with the same phrase are adjacent; the first whose needs are met counts. */
 struct rule_table {
     const struct rule *rows;
     size_t n;
 };
-extern const struct rule_table rules_local;    /* nobody was asked */
+extern const struct rule_table rules_local;    /* no request was sent */
 extern const struct rule_table rules_node;     /* the node failed */
-extern const struct rule_table rules_image;    /* what came cannot be used */
-extern const struct rule_table rules_network;  /* no answer came */
+extern const struct rule_table rules_image;    /* the image cannot be used */
+extern const struct rule_table rules_network;  /* no answer */
 extern const struct rule_table rules_registry; /* the registry answered */
 
 extern const struct rule_table *const rule_tables[];
 extern const size_t n_rule_tables;
 
-/* A row by one number: the table's and its own in the table. */
+/* A row has one number, made of its table's and its own. */
 #define RULE_TABLE_ROWS 512u
 
 static inline uint16_t rule_number(size_t table, size_t row)
@@ -69,11 +69,11 @@ static inline const struct rule *rule_at(uint16_t number)
     return &rule_tables[number / RULE_TABLE_ROWS]->rows[number % RULE_TABLE_ROWS];
 }
 
-/* The first row of those that share the phrase of the row `number` whose needs are all in `has`,
- * from that row on; NULL: none. */
+/* The first row with the phrase of row `number`, from that row on, whose needs are all in `has`;
+ * NULL: none. */
 const struct rule *rule_for(uint16_t number, wrapper_set has);
 
-/* By HTTP status: the first row whose range and needs fit. */
+/* Rules by HTTP status: the first row whose range and needs fit. */
 struct status_rule {
     const char *name;
     uint16_t first, last;
@@ -83,7 +83,7 @@ struct status_rule {
 extern const struct status_rule status_rules[];
 extern const size_t n_status_rules;
 
-/* By what is left when no wording is known: the first row that fits; grpc_code -1: any. */
+/* Rules for parts without a known phrase: the first row that fits. grpc_code -1: any. */
 struct fallback_rule {
     const char *name;
     int grpc_code;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/*
- * What came cannot be used: manifests, digests, layers.
- */
+/* The image cannot be used: manifests, digests, layers. */
 #include "agent/classify/rules_rows.h"
 
 static const struct rule rows[] = {

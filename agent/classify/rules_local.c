@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Nobody was asked, or somebody else than the registry: the kubelet or the runtime refused before
- * the pull, or had no credentials to pull with.
+ * No request reached the registry: the kubelet or the runtime refused the pull, or could not get
+ * credentials for it.
  */
 #include "agent/classify/rules_rows.h"
 
@@ -72,8 +72,7 @@ static const struct rule rows[] = {
     LOCAL("signature-guest-policy", "image policy rejected", SIGNATURE_REJECTED),
     LOCAL("signature-verifier", "verifier * blocked pull", SIGNATURE_REJECTED),
 
-    /* --- credential helpers and the kubelet's provider plugins: before any request --------------
-     */
+    /* --- credential helpers, and the kubelet's credential provider plugins --- */
     DETAIL("helper-missing", "executable file not found in", CREDENTIAL_PROVIDER_FAILED),
     DETAIL("helper-failed", "failed to get credentials", CREDENTIAL_PROVIDER_FAILED),
     DETAIL("helper-server", "error parsing the serverurl", CREDENTIAL_PROVIDER_FAILED),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * No answer came: Go's net, net/http, crypto/tls, crypto/x509, internal/poll. What they say on
- * Windows too.
+ * No answer: errors of Go's net, net/http, crypto/tls, crypto/x509 and internal/poll, also on
+ * Windows.
  */
 #include "agent/classify/rules_rows.h"
 
@@ -47,7 +47,7 @@ static const struct rule rows[] = {
     TRANSPORT("socket-forbidden", "socket operation not permitted", UNREACHABLE),
     TRANSPORT("connect-forbidden-windows", "forbidden by its access permissions", UNREACHABLE),
     TRANSPORT("no-address", "cannot assign requested address", UNREACHABLE),
-    /* reqwest and rustls, of the confidential containers' guest */
+    /* reqwest and rustls, in the guest of confidential containers */
     TRANSPORT("dns-rust", "failed to lookup address information", DNS_FAILURE),
     ROW("request-rust", "error sending request", UNREACHABLE, VAGUE, 0),
     TLS("tls-authority-rust", "invalid peer certificate unknownissuer", TLS_UNKNOWN_AUTHORITY),
@@ -112,7 +112,7 @@ static const struct rule rows[] = {
     TLS("proxy-auth", "proxy authentication required", PROXY_FAILED),
     TLS("proxy-error", "proxy error", PROXY_FAILED),
     TLS("proxy-socks", "socks connect", PROXY_FAILED),
-    /* net/http: a CONNECT that the proxy refused is its status text without a number. */
+    /* net/http: when the proxy refuses CONNECT, the error is the status text without its number. */
     TLS("proxy-forbidden-get", "get @ forbidden", PROXY_FAILED),
     TLS("proxy-forbidden-head", "head @ forbidden", PROXY_FAILED),
     TLS("proxy-error-get", "get @ internal server error", PROXY_FAILED),
@@ -127,7 +127,7 @@ static const struct rule rows[] = {
     TLS("no-progress-reader", "no progress", PULL_STALLED),
     TLS("no-progress-crio", "pull progress timeout", PULL_STALLED),
 
-    /* --- somebody gave up waiting --- */
+    /* --- cancelled --- */
     ABORTED("canceled", "context canceled", PULL_STALLED),
     ABORTED("canceled-british", "context cancelled", PULL_STALLED),
     ABORTED("deadline", "context deadline exceeded", DEADLINE),
@@ -136,7 +136,7 @@ static const struct rule rows[] = {
     ABORTED("operation-canceled", "operation was canceled", PULL_STALLED),
     ABORTED("timed-out", "timed out", DEADLINE),
 
-    /* --- the kubelet's summary, when the runtime's words are gone --- */
+    /* --- the kubelet's summary, without the runtime's error --- */
     HINT("registry-unavailable", "because the registry is unavailable", UNREACHABLE),
     HINT("registry-unavailable-reason", "registryunavailable", UNREACHABLE),
 };

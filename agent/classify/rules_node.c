@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/*
- * The node failed: containerd, dockerd, containers/storage, hcsshim, the kernel.
- */
+/* The node failed: containerd, dockerd, containers/storage, hcsshim, the kernel. */
 #include "agent/classify/rules_rows.h"
 
 static const struct rule rows[] = {
@@ -70,7 +68,7 @@ static const struct rule rows[] = {
     ROW("fork-exec-helper", "fork/exec *", CREDENTIAL_PROVIDER_FAILED, NODE, W_CREDENTIALS),
     NODE("fork-exec", "fork/exec *", RUNTIME_ERROR),
     NODE("wrong-device", "invalid cross-device link", UNPACK_FAILED),
-    /* github.com/Microsoft/hcsshim and Windows itself */
+    /* github.com/Microsoft/hcsshim, Windows */
     NODE("win32", "failed in win32", UNPACK_FAILED),
     ROW("win32-path-socket", "the system cannot find the file specified", RUNTIME_UNAVAILABLE, NODE,
         W_SOCKET),

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The registry answered: its error codes and sentences. distribution, Docker Hub, Quay, Harbor,
- * Artifactory, Nexus, GitLab, the clouds.
+ * The registry answered: error codes and sentences of distribution, Docker Hub, Quay, Harbor,
+ * Artifactory, Nexus, GitLab and cloud providers.
  */
 #include "agent/classify/rules_rows.h"
 
 static const struct rule rows[] = {
-    /* --- a quota of the account or address --- */
+    /* --- too many requests of an account or address --- */
     LIMIT("too-many-code", "toomanyrequests"),
     LIMIT("too-many", "too many requests"),
     LIMIT("pull-limit", "pull rate limit"),
@@ -17,7 +17,7 @@ static const struct rule rows[] = {
     LIMIT("ratelimit", "rate-limit"),
     LIMIT("too-many-logins", "too many failed login attempts"),
 
-    /* --- sentences that say more than the status --- */
+    /* --- sentences that are more specific than the status --- */
     DETAIL("storage-quota", "quota exceeded", STORAGE_QUOTA),
     DETAIL("storage-quota-exceeded", "exceeded ~ quota", STORAGE_QUOTA),
     DETAIL("storage-quota-harbor", "will exceed the configured upper limit", STORAGE_QUOTA),
@@ -113,7 +113,7 @@ static const struct rule rows[] = {
     CODE("permission-artifactory", "does not have permission", FORBIDDEN),
     CODE("permission-missing", "you don't have permission", FORBIDDEN),
     CODE("forbidden-access", "access forbidden", FORBIDDEN),
-    /* kubelet before 1.6: a guess about every failure, right only for what dockerd reports so */
+    /* kubelet before 1.6 guesses this for every failure. With this error of dockerd it is right. */
     CODE("credentials-hint-missing",
          "no credentials on this request details error image * not found", NO_CREDENTIALS),
     CODE("malformed-json", "invalid character * looking for beginning of value",
@@ -138,7 +138,7 @@ static const struct rule rows[] = {
     CODE("server-gateway-time-out", "gateway time-out", GATEWAY_TIMEOUT),
     CODE("server-unknown", "unknown unknown error", SERVER_ERROR),
 
-    /* --- words that are right unless something says more --- */
+    /* --- right unless something is more specific --- */
     ROW("not-found-unpack", "not found", UNPACK_FAILED, GENERIC, W_UNPACK),
     ROW("not-found-blob", "not found", BLOB_UNKNOWN, GENERIC, W_BLOB),
     ROW("not-found-manifest", "not found", MANIFEST_UNKNOWN, GENERIC, W_MANIFEST),
@@ -157,7 +157,7 @@ static const struct rule rows[] = {
     GENERIC("accessdenied", "accessdenied", FORBIDDEN),
     GENERIC("login-docker", "docker login", NO_CREDENTIALS),
 
-    /* --- the kubelet's summary, when the runtime's words are gone --- */
+    /* --- the kubelet's summary, without the runtime's error --- */
     HINT("credentials-hint", "no credentials on this request", NO_CREDENTIALS),
 };
 

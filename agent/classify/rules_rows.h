@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* How the rows of the rules_*.c tables are written; for them alone. */
+/* Macros for the rows of the rules_*.c tables, and for nothing else. */
 
 #include "agent/classify/rules.h"
 #include "agent/classify/wrappers.h"
@@ -22,17 +22,17 @@
 #define ABORTED(name, phrase, reason) ROW(name, phrase, reason, ABORTED, 0)
 #define HINT(name, phrase, reason) ROW(name, phrase, reason, HINT, 0)
 
-/* TLS to a name server or a unix socket does not exist here. */
+/* Without rows for name servers and unix sockets: there is no TLS to them. */
 #define TLS(name, phrase, reason)                                                                  \
     ROW(name "-proxy", phrase, PROXY_FAILED, TRANSPORT, W_PROXY),                                  \
         ROW(name, phrase, reason, TRANSPORT, 0)
 
-/* TLS failed, and how is among no known wording. */
+/* TLS failed, for a reason that no other row knows. */
 #define TLS_VAGUE(name, phrase) ROW(name, phrase, TLS_HANDSHAKE_FAILED, VAGUE, 0)
 
 /*
- * The same words of the network mean different things by what they were said
- * about: the runtime's own socket, a proxy, a name server, or the registry.
+ * The same error of the network has different reasons, depending on the peer: the runtime's socket,
+ * a proxy, a name server, or the registry.
  */
 #define TRANSPORT(name, phrase, reason)                                                            \
     ROW(name "-socket", phrase, RUNTIME_UNAVAILABLE, NODE, W_SOCKET),                              \
@@ -40,6 +40,6 @@
         ROW(name "-dns", phrase, DNS_FAILURE, TRANSPORT, W_LOOKUP),                                \
         ROW(name, phrase, reason, TRANSPORT, 0)
 
-/* An errno of the node, unless a name was being looked up. */
+/* An errno: a failure of the node, unless it happened during a DNS lookup. */
 #define ERRNO(name, phrase, reason)                                                                \
     ROW(name "-dns", phrase, DNS_FAILURE, TRANSPORT, W_LOOKUP), ROW(name, phrase, reason, NODE, 0)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What decides beside the wordings of the other rules_*.c: the HTTP status, and wrappers and gRPC
- * codes alone.
- */
+/* Rules without a phrase: by the HTTP status, and by wrappers and gRPC codes alone. */
 #include "agent/classify/rules.h"
 
 #include "agent/classify/wrappers.h"

@@ -135,7 +135,7 @@ const struct wrapper wrappers[] = {
     { "exit code #", 0, 0 },
     { "exit status #", 0, 0 },
     { "stream id #", 0, 0 },
-    /* docker-py, dockerode: how the daemon's own API answered says nothing of the registry */
+    /* docker-py, dockerode: the status of the daemon's API, not of the registry */
     { "http code # server error", 0, 0 },
     { "# server error for *", 0, 0 },
     { "# server error for * internal server error", 0, 0 },
@@ -189,7 +189,7 @@ const struct wrapper wrappers[] = {
     { "# origin dns error", 0, STATUS },
     { "# web server is down", 0, STATUS },
 
-    /* Fields at the end of a log line, and whatever else names one; the last resort. */
+    /* The last resort: a field at the end of a log line, or any other text that names an image. */
     { "image $", 0, INNER },
 };
 

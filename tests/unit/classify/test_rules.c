@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "agent/classify/message.h"
-#include "agent/classify/normalise_phrases.h"
 #include "agent/classify/rules.h"
 #include "agent/classify/wrappers.h"
 #include "util.h"
@@ -40,12 +39,6 @@ static void every_rule_has_a_name_of_its_own(void **state)
 {
     (void)state;
     each_rule(is_named_once);
-}
-
-static void phrases_are_compiled_as_they_are_written(void **state)
-{
-    (void)state;
-    assert_true(phrases_sound());
 }
 
 /* Of rows with one phrase, those behind one without needs would never be reached. */
@@ -137,7 +130,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_has_a_name_of_its_own),
-        cmocka_unit_test(phrases_are_compiled_as_they_are_written),
         cmocka_unit_test(no_rule_hides_another),
         cmocka_unit_test(every_rule_can_be_reached),
         cmocka_unit_test(a_rows_number_leads_back_to_it),
