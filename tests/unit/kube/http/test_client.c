@@ -401,8 +401,8 @@ static void wakeup_ends_the_wait(void **state)
 
     (void)state;
     client_wakeup(client);
-    client_run(client, 50 * SEC);
-    assert_true(clock_now(clock_system()).mono_us - start_us < 20 * SEC);
+    client_run(client, 600 * SEC);
+    assert_true(clock_now(clock_system()).mono_us - start_us < 300 * SEC);
     client_free(client);
 }
 
