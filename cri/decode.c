@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cri/decode.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 #include "cri/unpack_text.h"
@@ -144,34 +143,6 @@ int decode_sandboxes(struct str bytes, struct arena *arena, const struct cri_san
     return 0;
 }
 
-/* "sha256:0123..." or bare hex as containerd and CRI-O name images by content. */
-static bool is_image_id(struct str image)
-{
-    if (str_starts(image, STR("sha256:")))
-        return true;
-    if (image.len != 64)
-        return false;
-    for (size_t i = 0; i < image.len; i++) {
-        if (!isxdigit((unsigned char)image.at[i]))
-            return false;
-    }
-    return true;
-}
-
-/*
- * What the kubelet passes as a container's image is what PullImage or ImageStatus
- * returned: an ID, as a rule. Newer kubelets pass the spec's own text along with it.
- * kubelet: pkg/kubelet/kuberuntime/kuberuntime_container.go, UserSpecifiedImage.
- */
-static struct str image_of(const Runtime__V1__ImageSpec *spec)
-{
-    if (!spec)
-        return STR("");
-    if (spec->user_specified_image.len)
-        return unpack_text(spec->user_specified_image);
-    return is_image_id(unpack_text(spec->image)) ? STR("") : unpack_text(spec->image);
-}
-
 int decode_containers(struct str bytes, struct arena *arena, const struct cri_container **ret,
                       size_t *ret_n, struct err *err)
 {
@@ -194,12 +165,11 @@ int decode_containers(struct str bytes, struct arena *arena, const struct cri_co
         containers[i] = (struct cri_container){
             .sandbox_id = unpack_text(from->pod_sandbox_id),
             .name = from->metadata ? unpack_text(from->metadata->name) : STR(""),
-            .image = image_of(from->image),
             .attempt = from->metadata ? from->metadata->attempt : 0,
             .created_us = from->created_at > 0 ? from->created_at / 1000 : 0,
         };
         if (!unpack_adopt(arena, &containers[i].sandbox_id) ||
-            !unpack_adopt(arena, &containers[i].name) || !unpack_adopt(arena, &containers[i].image))
+            !unpack_adopt(arena, &containers[i].name))
             return unpack_no_room(answer->n_containers, err);
     }
     *ret = containers;

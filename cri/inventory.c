@@ -84,8 +84,6 @@ static void observe_containers(const struct member *sorted, size_t n, const stru
             .created = {
                 .pod_uid = sorted[i].pod_uid,
                 .container = container->name,
-                .image = container->image,
-                .attempt = container->attempt,
                 .created_us = container->created_us,
             },
         };

@@ -51,12 +51,10 @@ struct container_fact {
     struct str waiting_reason; /* while waiting: "ErrImagePull", "ContainerCreating", ... */
     struct str waiting_message;
     int32_t exit_code; /* of one that is terminated */
-    int32_t restart_count;
 };
 
 /* A volume that is an image (core/v1 VolumeSource.image). */
 struct image_volume_fact {
-    struct str volume;
     struct str reference;
 };
 
@@ -137,8 +135,6 @@ struct sandbox_fact {
 struct created_fact {
     struct str pod_uid;
     struct str container;
-    struct str image;   /* as the kubelet asked for it, where the runtime tells; may be empty */
-    uint32_t attempt;   /* the restart count it was made with */
     int64_t created_us; /* wall */
 };
 

@@ -75,7 +75,7 @@ static struct str digest(struct tale *t)
 static void tell_pod(struct tale *t)
 {
     struct container_fact containers[3];
-    struct image_volume_fact volume = { .volume = STR("v"), .reference = image(t) };
+    struct image_volume_fact volume = { .reference = image(t) };
     struct str secret = STR("a");
     struct observation o = { .kind = pick(t, 8) ? OBSERVE_POD : OBSERVE_POD_DELETED };
 
@@ -88,7 +88,6 @@ static void tell_pod(struct tale *t)
             .waiting_reason = ONE_OF(t, "ErrImagePull", "ImagePullBackOff", "ContainerCreating",
                                      "ErrImageNeverPull", "CreateContainerError", ""),
             .waiting_message = message(t),
-            .restart_count = (int32_t)pick(t, 3),
         };
     o.pod = (struct pod_fact){
         .namespace = STR("ns"),
@@ -148,9 +147,9 @@ static void tell_runtime(struct tale *t)
         break;
     case 3:
         o.kind = OBSERVE_CREATED;
-        o.created = (struct created_fact){
-            .pod_uid = uid(t), .container = name(t), .image = image(t), .created_us = t->now.wall_us
-        };
+        o.created = (struct created_fact){ .pod_uid = uid(t),
+                                           .container = name(t),
+                                           .created_us = t->now.wall_us };
         break;
     case 4:
         o.kind = OBSERVE_BLOB;

@@ -25,7 +25,6 @@ static inline void fuzz_kube_touch_pod(const struct pod_fact *pod)
     for (size_t i = 0; i < pod->n_pull_secrets; i++)
         fuzz_kube_touch(pod->pull_secrets[i]);
     for (size_t i = 0; i < pod->n_image_volumes; i++) {
-        fuzz_kube_touch(pod->image_volumes[i].volume);
         fuzz_kube_touch(pod->image_volumes[i].reference);
     }
     for (size_t i = 0; i < pod->n_containers; i++) {

@@ -68,9 +68,8 @@ static void print(void *self, const struct observation *o)
         printf("sandbox %.*s %s\n", STR_ARG(o->sandbox.pod_uid),
                o->sandbox.ready ? "ready" : "not-ready");
     else if (o->kind == OBSERVE_CREATED)
-        printf("created %.*s %.*s %u '%.*s' %" PRId64 "\n", STR_ARG(o->created.pod_uid),
-               STR_ARG(o->created.container), o->created.attempt, STR_ARG(o->created.image),
-               o->created.created_us);
+        printf("created %.*s %.*s %" PRId64 "\n", STR_ARG(o->created.pod_uid),
+               STR_ARG(o->created.container), o->created.created_us);
     fflush(stdout);
 }
 

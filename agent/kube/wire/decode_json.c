@@ -149,7 +149,6 @@ static void add_container(struct reader *reader, const json_t *container, enum c
     status = find_status(reader, statuses, fact->name);
     if (!status)
         return;
-    fact->restart_count = small_number(reader, status, "restartCount");
     read_state(reader, object(reader, status, "state"), fact);
 }
 
@@ -220,8 +219,7 @@ static void read_image_volumes(struct reader *reader, const json_t *spec)
 
         if (image)
             volumes[fact->n_image_volumes++] =
-                (struct image_volume_fact){ .volume = text(reader, volume, "name"),
-                                            .reference = text(reader, image, "reference") };
+                (struct image_volume_fact){ .reference = text(reader, image, "reference") };
     }
     fact->image_volumes = volumes;
 }

@@ -74,7 +74,6 @@ static void add_container(struct pod_builder *builder, const K8s__Container *con
     status = find_status(statuses, fact->name);
     if (!status)
         return;
-    fact->restart_count = status->restartcount;
     read_state(status->state, fact);
 }
 
@@ -151,8 +150,7 @@ static int read_image_volumes(struct pod_builder *builder, const K8s__PodSpec *s
 
         if (image)
             volumes[fact->n_image_volumes++] =
-                (struct image_volume_fact){ .volume = DECODE_TEXT(spec->volumes[i], name),
-                                            .reference = DECODE_TEXT(image, reference) };
+                (struct image_volume_fact){ .reference = DECODE_TEXT(image, reference) };
     }
     fact->image_volumes = volumes;
     return 0;

@@ -59,9 +59,8 @@ static void world_observe(void *self, const struct observation *o)
     else if (o->kind == OBSERVE_BLOB)
         tell_blob(world, &o->blob);
     else
-        buf_printf(&world->told, "created %.*s/%.*s%s%.*s #%u\n", STR_ARG(o->created.pod_uid),
-                   STR_ARG(o->created.container), o->created.image.len ? " of " : "",
-                   STR_ARG(o->created.image), o->created.attempt);
+        buf_printf(&world->told, "created %.*s/%.*s\n", STR_ARG(o->created.pod_uid),
+                   STR_ARG(o->created.container));
 }
 
 static void world_limit_hit(void *self, enum limit limit)

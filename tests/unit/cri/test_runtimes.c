@@ -328,7 +328,7 @@ static void cri_o_is_asked_what_cri_has_and_nothing_else(void **state)
     world->waiting = world->pulling = world->stalled = true;
     story_play(world, story);
     assert_non_null(strstr(world->told.at, "0 runtime 1.37.0\n0 busybox absent 0\n"
-                                           "0 sandbox u 1\n0 created u/c of bb #2\n"
+                                           "0 sandbox u 1\n0 created u/c\n"
                                            "0 no more sandboxes\n1 busybox absent 0\n"));
     assert_int_equal(story_calls(world, "ListStatuses"), 0);
     assert_int_equal(story_calls(world, "List"), 0);

@@ -282,8 +282,7 @@ static void tell_volume_pod(struct world *w, const char *reason, bool app_runs)
 
     pod_of(w, &told, "web-0");
     told.fact.n_image_volumes = 1;
-    told.volumes[0] = (struct image_volume_fact){ .volume = STR("model"),
-                                                  .reference = STR(REGISTRY "/model:v3") };
+    told.volumes[0] = (struct image_volume_fact){ .reference = STR(REGISTRY "/model:v3") };
     told.fact.n_containers = 2;
     told.containers[1] = told.containers[0];
     told.containers[1].name = STR("side");

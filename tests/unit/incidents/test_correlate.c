@@ -20,7 +20,7 @@ static int tell_history(struct correlate *c, struct instant now)
                                         .phase = PHASE_WAITING,
                                         .waiting_reason = STR("ErrImagePull"),
                                         .waiting_message = STR(UNAUTHORIZED_TEXT) };
-    const struct image_volume_fact volume = { .volume = STR("v"), .reference = STR("model:v1") };
+    const struct image_volume_fact volume = { .reference = STR("model:v1") };
     const struct str secret = STR("regcred");
     const struct observation history[] = {
         { .kind = OBSERVE_RUNTIME, .runtime = { .name = STR("containerd"), .version = STR("1") } },

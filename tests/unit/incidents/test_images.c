@@ -474,7 +474,7 @@ static void image_volumes_do_not_keep_containers_from_being_looked_after(void **
         pod_of(w, &told, names[i]);
         told.containers[0].waiting_reason = STR("ImagePullBackOff");
         told.containers[0].waiting_message = str_from(message);
-        told.volumes[0] = (struct image_volume_fact){ STR("v"), str_from(names[i]) };
+        told.volumes[0] = (struct image_volume_fact){ str_from(names[i]) };
         told.fact.n_image_volumes = 1;
         tell_pod(w, &told);
     }

@@ -184,8 +184,7 @@ static void an_image_volume_is_blamed_and_not_the_containers_own_image(void **st
 
     pod_of(w, &told, "web-0");
     told.fact.n_image_volumes = 1;
-    told.volumes[0] = (struct image_volume_fact){ .volume = STR("model"),
-                                                  .reference = STR("data.example.com/model:v3") };
+    told.volumes[0] = (struct image_volume_fact){ .reference = STR("data.example.com/model:v3") };
     told.containers[0].waiting_reason = STR("ErrImagePull");
     told.containers[0].waiting_message =
         STR("rpc error: code = NotFound desc = failed to pull and unpack image "
@@ -277,8 +276,7 @@ static void tell_volume_pod(struct world *w, const char *message)
 
     pod_of(w, &told, "web-0");
     told.fact.n_image_volumes = 1;
-    told.volumes[0] = (struct image_volume_fact){ .volume = STR("model"),
-                                                  .reference = STR("data.example.com/model:v3") };
+    told.volumes[0] = (struct image_volume_fact){ .reference = STR("data.example.com/model:v3") };
     told.containers[0].waiting_reason = STR("ErrImagePull");
     told.containers[0].waiting_message = str_from(message);
     tell_pod(w, &told);

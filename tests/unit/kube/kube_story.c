@@ -28,10 +28,9 @@ static void add_container(struct buf *text, const struct container_fact *contain
                                           [PHASE_RUNNING] = "running",
                                           [PHASE_TERMINATED] = "terminated" };
 
-    buf_printf(text, " %.*s|%s|%.*s|%.*s|%s|%d|%.*s|", STR_ARG(container->name),
+    buf_printf(text, " %.*s|%s|%.*s|%.*s|%s|%.*s|", STR_ARG(container->name),
                kinds[container->kind], STR_ARG(container->image), STR_ARG(container->pull_policy),
-               phases[container->phase], (int)container->restart_count,
-               STR_ARG(container->waiting_reason));
+               phases[container->phase], STR_ARG(container->waiting_reason));
     add_digest(text, container->waiting_message);
 }
 
@@ -44,8 +43,7 @@ static void add_pod(struct buf *text, const struct pod_fact *pod)
     for (size_t i = 0; i < pod->n_pull_secrets; i++)
         buf_printf(text, " secret=%.*s", STR_ARG(pod->pull_secrets[i]));
     for (size_t i = 0; i < pod->n_image_volumes; i++)
-        buf_printf(text, " volume=%.*s=%.*s", STR_ARG(pod->image_volumes[i].volume),
-                   STR_ARG(pod->image_volumes[i].reference));
+        buf_printf(text, " volume=%.*s", STR_ARG(pod->image_volumes[i].reference));
     for (size_t i = 0; i < pod->n_containers; i++)
         add_container(text, &pod->containers[i]);
 }

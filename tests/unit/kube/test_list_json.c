@@ -50,11 +50,11 @@ static void missing_fields_of_a_pod_are_empty(void **state)
         { ONE(POD("",
                   ",\"spec\":{\"initContainers\":[{\"name\":\"a\",\"restartPolicy\":\"Always\"}]"
                   "},\"status\":{\"initContainerStatuses\":[{\"name\":\"a\",\"state\":{}}]}")),
-          " a|sidecar|||waiting|0||" },
+          " a|sidecar|||waiting||" },
         { ONE(POD("", ",\"spec\":{\"ephemeralContainers\":[{\"name\":\"a\"}]},\"status\":{"
-                      "\"ephemeralContainerStatuses\":[{\"name\":\"a\",\"restartCount\":7,"
+                      "\"ephemeralContainerStatuses\":[{\"name\":\"a\","
                       "\"state\":{\"terminated\":{}}}]}")),
-          " a|ephemeral|||terminated|7||" },
+          " a|ephemeral|||terminated||" },
         { ONE(POD(",\"annotations\":{\"kubernetes.io/config.hash\":\"h\"}", "")), "mirror= " },
         { ONE(POD(",\"annotations\":{\"kubernetes.io/config.mirror\":\"m\","
                   "\"kubernetes.io/config.hash\":\"h\"}",
@@ -98,8 +98,9 @@ static void malformed_list_is_refused_as_a_whole(void **state)
         { ONE(POD("", ",\"spec\":{\"imagePullSecrets\":[\"x\"]}")),
           "an item of a list is not an object" },
         { ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"}]},\"status\":{"
-                      "\"containerStatuses\":[{\"name\":\"a\",\"restartCount\":\"many\"}]}")),
-          "'restartCount' is not a whole number" },
+                      "\"containerStatuses\":[{\"name\":\"a\",\"state\":{\"terminated\":{"
+                      "\"exitCode\":\"many\"}}}]}")),
+          "'exitCode' is not a whole number" },
     };
     struct story story;
     struct err err;
