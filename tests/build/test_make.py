@@ -102,7 +102,7 @@ class Refusals(unittest.TestCase):
 
     def test_a_missing_library_is_named_and_nothing_is_installed(self):
         # These programs only record that they were called.
-        tools = os.path.join(self.folder, "tools")
+        tools = os.path.join(self.folder, "recorders")
         os.mkdir(tools)
         for name in ("apt-get", "sudo"):
             write(tools, name, f"#!/bin/sh\necho {name} >>{self.folder}/called\n")
