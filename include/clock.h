@@ -29,6 +29,12 @@ static inline struct instant clock_now(const struct clock *clock)
     return clock->now(clock->self);
 }
 
+/* The earlier of two deadlines. */
+static inline int64_t sooner_us(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Writes "2026-11-21T22:40:01Z" (RFC 3339, UTC). `ret` has at least TIME_TEXT_SIZE bytes. */
 #define TIME_TEXT_SIZE 32
 void time_format(int64_t wall_us, char *ret);

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What a source (cri/, agent/kube/) knows of the rest of the agent: where to
- * put what it read, and what is worth reading next. All members may be called
- * from any thread and block for microseconds only, but for `wait`.
+ * The interface of a source (cri/, agent/kube/) to the rest of the agent: it hands in what it has
+ * read, and asks what to read next. All functions can be called from any thread. Except `wait`,
+ * they block only for the mutex of the incident table.
  */
 
 #include <stdbool.h>
@@ -15,13 +15,13 @@
 #include "observation.h"
 #include "runtime_calls.h"
 
-/* Why a source had to connect again: the label of imagepull_source_reconnects_total. */
+/* Why a source reconnected: the label of imagepull_source_reconnects_total. */
 #define RECONNECT_TABLE(X)                                                                         \
-    X(CLOSED, "closed")   /* the other side ended it, not at the planned time */                   \
-    X(EXPIRED, "expired") /* 410: the resourceVersion is too old */                                \
-    X(REFUSED, "refused") /* 401, 403 and other answers that are no watch */                       \
-    X(NETWORK, "network") /* no connection, TLS, timeouts */                                       \
-    X(MALFORMED, "malformed")
+    X(CLOSED, "closed")       /* the other side closed it, not at the agreed time */               \
+    X(EXPIRED, "expired")     /* 410: the resourceVersion is too old */                            \
+    X(REFUSED, "refused")     /* 401, 403 and other HTTP errors */                                 \
+    X(NETWORK, "network")     /* no connection, TLS, timeouts */                                   \
+    X(MALFORMED, "malformed") /* the answer cannot be read */
 
 enum reconnect {
 #define X(name, text) RECONNECT_##name,
@@ -32,14 +32,13 @@ enum reconnect {
 
 const char *reconnect_name(enum reconnect reconnect);
 
-/* How a source does. The source owns the counters (they only grow) and hands in the whole each
- * time. */
+/* The health of a source. The source keeps the counters, which only grow. */
 struct source_status {
     bool enabled;
-    bool up;                 /* false only where the last attempt failed; idle is up */
+    bool up;                 /* false: the last try failed. An idle source is up */
     int64_t since_us;        /* wall: when `up` last changed */
     int64_t last_success_us; /* wall; 0: never */
-    char last_error[256];    /* kept after recovery; "" if there was none */
+    char last_error[256];    /* kept after recovery; "": none yet */
     int64_t last_error_us;
     uint64_t reconnects[RECONNECT_MAX];
     uint64_t received_bytes;
@@ -47,17 +46,16 @@ struct source_status {
     unsigned watches_open;
 };
 
-/* What the core would like to know now. Owned by the caller: wanted_done(). */
+/* What the core wants to know now. wanted_done(). */
 struct wanted {
     struct arena arena;
-    struct str
-        images[LIMIT_WANTED_IMAGES]; /* images that a container of this node waits for, each once */
+    struct str images[LIMIT_WANTED_IMAGES]; /* images that containers wait for, each once */
     size_t n_images;
-    bool pods_wait; /* some container waits: sandboxes and containers are worth listing */
-    bool ingests;   /* some image is being pulled: what is in flight is worth asking for */
-    struct str blobs[LIMIT_WANTED_BLOBS]; /* digests that do not move: whose are they? */
+    bool pods_wait;                       /* a container waits: list sandboxes and containers */
+    bool ingests;                         /* an image is being pulled: list the blobs in flight */
+    struct str blobs[LIMIT_WANTED_BLOBS]; /* digests without progress: find their images */
     size_t n_blobs;
-    struct str namespaces[LIMIT_EVENT_NAMESPACES]; /* whose events would explain a failure */
+    struct str namespaces[LIMIT_EVENT_NAMESPACES]; /* whose events can explain a failure */
     size_t n_namespaces;
 };
 
@@ -71,25 +69,24 @@ struct sink {
 
     void (*observe)(void *self, const struct observation *observation);
 
-    /* A cap was reached (limits.h). */
+    /* A limit was reached (limits.h). */
     void (*limit_hit)(void *self, enum limit limit);
 
-    /* Replaces what was known of `source`. */
+    /* Replaces the status of `source`. */
     void (*status)(void *self, enum source_id source, const struct source_status *status);
 
-    /* How the calls to the runtime go; the caller owns the counters (they only grow) and hands in
-     * the whole each time. For the CRI loop. */
+    /* Replaces the counters of calls to the runtime. For the CRI loop. */
     void (*calls)(void *self, const struct runtime_calls *calls);
 
-    /* The source's loop is alive; expected at least every 30 s from each running source. */
+    /* The loop of the source is alive. Each running source calls this at least every 30 s. */
     void (*tick)(void *self, enum source_id source);
 
-    /* Fills `ret`, also with nothing; never fails (no memory: nothing is wanted). */
+    /* Fills `ret`. Never fails: without memory, nothing is wanted. */
     void (*wanted)(void *self, struct wanted *ret);
 
     /*
-     * Sleeps until `until_mono_us`, or sooner when a container begins to wait or
-     * the agent stops. Returns false when it stops. For the CRI loop.
+     * Sleeps until `until_mono_us`, or until a container begins to wait or the agent stops. Returns
+     * false when it stops. For the CRI loop.
      */
     bool (*wait)(void *self, int64_t until_mono_us);
 };

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "util.h"
 
 void status_answers_done(struct status_answers *answers)
@@ -33,10 +33,9 @@ uint64_t status_number(const json_t *object, const char *key)
 
 int64_t status_time_us(const json_t *object, const char *key)
 {
-    struct tm tm = { .tm_isdst = 0 };
-    const char *end = strptime(status_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    int64_t time_us;
 
-    return end && *end == '\0' ? (int64_t)timegm(&tm) * SEC : 0;
+    return time_parse(str_from(status_text(object, key)), &time_us) ? time_us : 0;
 }
 
 bool status_selected(const json_t *failure, const struct status_options *options)

@@ -49,11 +49,6 @@ void event_streams_done(struct event_streams *events)
         close_stream(events, i);
 }
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Returns when to come back (mono). */
 static int64_t ask_wanted(struct event_streams *events, uint64_t pods_read, int64_t now_us)
 {
@@ -92,9 +87,9 @@ int64_t event_streams_step(struct event_streams *events, uint64_t pods_read)
     int64_t soonest = ask_wanted(events, pods_read, now_us);
 
     open_and_close(events, now_us);
-    soonest = sooner(soonest, event_slots_deadline_us(&events->slots));
+    soonest = sooner_us(soonest, event_slots_deadline_us(&events->slots));
     for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
         if (events->open[i])
-            soonest = sooner(soonest, stream_step(&events->streams[i]));
+            soonest = sooner_us(soonest, stream_step(&events->streams[i]));
     return soonest;
 }

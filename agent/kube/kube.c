@@ -155,11 +155,6 @@ static void open_events(struct kube *kube)
     event_streams_init(&kube->events, &config);
 }
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t tick(struct kube *kube)
 {
     const int64_t now_us = clock_now(kube->clock).mono_us;
@@ -178,9 +173,9 @@ static int64_t step(struct kube *kube)
 {
     int64_t next_us = tick(kube);
 
-    next_us = sooner(next_us, stream_step(&kube->pods));
+    next_us = sooner_us(next_us, stream_step(&kube->pods));
     if (kube->reads_events)
-        next_us = sooner(
+        next_us = sooner_us(
             next_us, event_streams_step(&kube->events, kube->pods_health.status.received_bytes));
     health_publish(&kube->pods_health);
     health_publish(&kube->events_health);

@@ -262,11 +262,6 @@ int reflector_received(struct reflector *reflector, struct instant now, struct s
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t watch_times_out_us(const struct reflector *reflector, const char **ret_text)
 {
     const int64_t end_us = reflector->planned_us + WATCH_END_MARGIN;
@@ -274,8 +269,8 @@ static int64_t watch_times_out_us(const struct reflector *reflector, const char 
 
     if (reflector->watch.initial) {
         *ret_text = "the streaming list did not end in time";
-        return sooner(reflector->opened_us + INITIAL_LIST_WITHIN,
-                      reflector->received_us + INITIAL_LIST_SILENT_FOR);
+        return sooner_us(reflector->opened_us + INITIAL_LIST_WITHIN,
+                         reflector->received_us + INITIAL_LIST_SILENT_FOR);
     }
     if (reflector->config.resource == KUBE_PODS && silent_us < end_us) {
         *ret_text = "no bookmark arrived for 200s";
@@ -318,7 +313,7 @@ int64_t reflector_deadline_us(const struct reflector *reflector)
     if (reflector->state == REFLECTOR_WAITING)
         return reflector->next_us;
     end_us = times_out_us(reflector, &text);
-    return settles_by_itself(reflector) ? sooner(settles_us, end_us) : end_us;
+    return settles_by_itself(reflector) ? sooner_us(settles_us, end_us) : end_us;
 }
 
 bool reflector_late(struct reflector *reflector, struct instant now)

@@ -104,6 +104,21 @@ static void bad_url_is_refused_by_name(void **state)
     }
 }
 
+static void too_long_url_is_refused(void **state)
+{
+    static char url[LIMIT_SERVER_URL + 2] = "https://h/";
+    struct err err = ERR_INIT;
+    char *ret = NULL;
+
+    (void)state;
+    memset(url + strlen(url), 'a', LIMIT_SERVER_URL - strlen(url));
+    assert_int_equal(server_url(url, &ret, &err), 0);
+    mem_free(ret);
+    url[LIMIT_SERVER_URL] = 'a';
+    assert_int_equal(server_url(url, &ret, &err), -EINVAL);
+    assert_contains(&err, "is too long");
+}
+
 static void url_of_the_api_server_comes_from_the_environment(void **state)
 {
     struct err err = ERR_INIT;
@@ -432,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(url_is_normalised),
         cmocka_unit_test(bad_url_is_refused_by_name),
+        cmocka_unit_test(too_long_url_is_refused),
         cmocka_unit_test(url_of_the_api_server_comes_from_the_environment),
         cmocka_unit_test(service_account_fills_only_missing_settings),
         cmocka_unit_test(token_is_trimmed_and_has_no_blanks),
