@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "str.h"
-
 #define CAUSE_TABLE(X)                                                                             \
     X(UNAUTHORIZED, "unauthorized") /* the registry refused the credentials or their absence */    \
     X(NOT_FOUND, "not_found")       /* the registry answered: no such image */                     \

@@ -19,6 +19,7 @@
 #include "agent/classify/normalise_phrases.h"
 #include "agent/classify/normalise_text.h"
 #include "agent/classify/normalise_tokens.h"
+#include "agent/classify/normalise_vocabulary.h"
 #include "agent/classify/redact.h"
 #include "agent/classify/rules.h"
 #include "agent/classify/trace.h"

@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 #include "agent/classify/normalise_tokens.h"
-#include "agent/classify/normalise_vocabulary.h"
 
 #define PHRASE_GAP_MAX 8u
 #define PHRASE_ELEMENTS_MAX 14u

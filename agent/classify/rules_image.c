@@ -2,6 +2,7 @@
 
 /* The image cannot be used: manifests, digests, layers. */
 #include "agent/classify/rules_rows.h"
+#include "util.h"
 
 static const struct rule rows[] = {
     IMAGE("no-platform", "no match for platform", PLATFORM_MISMATCH),

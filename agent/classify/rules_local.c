@@ -5,6 +5,7 @@
  * credentials for it.
  */
 #include "agent/classify/rules_rows.h"
+#include "util.h"
 
 static const struct rule rows[] = {
     /* kubelet: pkg/kubelet/images */

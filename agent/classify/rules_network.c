@@ -5,6 +5,7 @@
  * Windows.
  */
 #include "agent/classify/rules_rows.h"
+#include "util.h"
 
 static const struct rule rows[] = {
     TLS("no-such-host", "no such host", DNS_NOT_FOUND),

@@ -2,6 +2,7 @@
 
 /* The node failed: containerd, dockerd, containers/storage, hcsshim, the kernel. */
 #include "agent/classify/rules_rows.h"
+#include "util.h"
 
 static const struct rule rows[] = {
     NODE("disk-full", "no space left on device", DISK_FULL),

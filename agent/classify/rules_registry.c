@@ -5,6 +5,7 @@
  * Artifactory, Nexus, GitLab and cloud providers.
  */
 #include "agent/classify/rules_rows.h"
+#include "util.h"
 
 static const struct rule rows[] = {
     /* --- too many requests of an account or address --- */

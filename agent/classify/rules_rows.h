@@ -5,7 +5,6 @@
 
 #include "agent/classify/rules.h"
 #include "agent/classify/wrappers.h"
-#include "util.h"
 
 #define ROW(name, phrase, reason, rank, needs)                                                     \
     {                                                                                              \

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
-#include "hash.h"
 #include "mem.h"
 #include "shared.h"
 #include "util.h"

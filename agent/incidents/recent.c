@@ -5,7 +5,6 @@
 
 #include "agent/classify/redact.h"
 #include "shared.h"
-#include "util.h"
 
 enum part { PART_NAMESPACE, PART_POD, PART_CONTAINER, PART_TEXT, PART_MAX };
 

@@ -8,7 +8,6 @@
 #include "agent/kube/kubelet.h"
 #include "agent/kube/list.h"
 #include "agent/kube/wire/refusal.h"
-#include "limits.h"
 
 /* A server ends its watches a moment before or after the agreed time. */
 #define PLAN_SLACK (5 * SEC)

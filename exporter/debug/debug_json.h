@@ -11,7 +11,6 @@
 #include <stddef.h>
 
 #include "err.h"
-#include "str.h"
 
 struct buf;
 struct snapshot;

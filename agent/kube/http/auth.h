@@ -12,7 +12,6 @@
 #include "agent/kube/http/credentials.h"
 #include "buf.h"
 #include "err.h"
-#include "str.h"
 
 /* Where a request goes if the certificate is for another name than the server's. */
 struct auth_route {

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "agent/kube/http/credentials.h"
-#include "buf.h"
 #include "err.h"
 #include "str.h"
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "agent/kube/wire/decode_internal.h"
-#include "limits.h"
 #include "unpack.h"
 
 /* 9999-12-31T23:59:59Z, as in google.protobuf.Timestamp. */

@@ -6,8 +6,6 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdint.h>
 
-#include "arena.h"
-#include "err.h"
 #include "proto/kube.pb-c.h"
 #include "str.h"
 

@@ -9,6 +9,7 @@
 
 #include "agent/classify/normalise_phrases.h"
 #include "agent/classify/normalise_tokens.h"
+#include "agent/classify/normalise_vocabulary.h"
 #include "util.h"
 
 static struct tokens tokens;
