@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Scrapes as Prometheus makes them, over loopback and kept connections, against the
- * real hub and exporter with 0, 30 and 250 open incidents: how long one takes (median
- * and p99 of one client), its bytes, and how many a second one and eight clients get.
- * On a busy machine the time on the clock says little; processor time, in which the
- * client's own share is, says more.
- * With 250 incidents and no gzip, by instructions: a quarter is the copy under the lock, a third
- * goes into finding what has the same labels and counting it (half of that are two sorts), the rest
- * is writing; gzip costs a little more than all of it.
- * Beside it, where it is installed, Debian's node_exporter in the same run.
+ * Scrapes over loopback and kept connections, as Prometheus does them, of the real hub and exporter
+ * with 0, 30 and 250 open incidents: the time of one scrape (median and p99 of one client), its
+ * bytes, and the scrapes per second of one client and of eight. On a busy machine the wall time
+ * says little; the CPU time, which includes the client's, says more. If Debian's node_exporter is
+ * installed, it is measured in the same run.
+ *
+ * With 250 incidents and without gzip, a quarter of the instructions is the copy under the mutex
+ * and a third is the search for equal labels (half of that two sorts); the rest is writing. gzip
+ * costs a little more than all of it.
  */
 
 #include <arpa/inet.h>
@@ -40,7 +40,7 @@
 #define ANSWER_MAX (1u << 20)
 #define NODE_EXPORTER "/usr/bin/prometheus-node-exporter"
 
-/* What Prometheus 2.42 sends. */
+/* The request of Prometheus 2.42. */
 #define PROMETHEUS                                                                                 \
     "GET /metrics HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Prometheus/2.42.0\r\nAccept: "        \
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"       \
@@ -84,7 +84,7 @@ static int dial(uint16_t port)
     return fd;
 }
 
-/* Whether `answer` is complete: Content-Length has come, or the last of the chunks. */
+/* Whether `answer` is complete: it has Content-Length bytes, or the last chunk. */
 static bool is_whole(const char *answer, size_t len)
 {
     const char *body = memmem(answer, len, "\r\n\r\n", 4), *length;
@@ -98,7 +98,7 @@ static bool is_whole(const char *answer, size_t len)
     return len >= 5 && memcmp(answer + len - 5, "0\r\n\r\n", 5) == 0;
 }
 
-/* Bytes of the answer to one request, head and all. */
+/* The bytes of the answer to one request, with its head. */
 static size_t scrape(int fd, const char *request)
 {
     static _Thread_local char answer[ANSWER_MAX];
@@ -199,7 +199,7 @@ static int64_t measure(const char *name, const char *form, const struct load *lo
     return p99_us;
 }
 
-/* --- the agent's side --------------------------------------------------------------------------
+/* --- the agent ----------------------------------------------------------------------------------
  */
 
 static void add_pod(const struct sink *sink, unsigned i)
@@ -268,7 +268,7 @@ static int64_t measure_agent(unsigned incidents)
     return p99_us;
 }
 
-/* --- the peer ----------------------------------------------------------------------------------
+/* --- node_exporter -----------------------------------------------------------------------------
  */
 
 static uint16_t free_port(void)
@@ -304,7 +304,8 @@ static void measure_peer(void)
     if (pid == 0) {
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-        if (null < 0 || dup2(null, STDERR_FILENO) < 0) /* it logs each failed collector */
+        if (null < 0 ||
+            dup2(null, STDERR_FILENO) < 0) /* node_exporter logs each failed collector */
             _exit(127);
         execl(NODE_EXPORTER, NODE_EXPORTER, listen, "--log.level=error", (char *)NULL);
         _exit(127);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What clients say in Accept and Accept-Encoding, and what is in --web.config.file. */
+/* The Accept and Accept-Encoding headers, and the content of --web.config.file. */
 
 #include <assert.h>
 #include <errno.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The debug listener over pictures made by hand, for tests of the status page:
+ * The debug listener with prepared snapshots, for tests of the status page:
  *
- *   page_server              prints "port N"; then each line on standard input is the
- *                            name of the picture to show from now on; ends with it
+ *   page_server    prints "port N". Each line of standard input names the snapshot to show from
+ * then on; page_server prints "shown". It ends with standard input.
  *
- * Pictures: empty, golden, changed (golden, a minute later), moved (golden without its first
- * failure, and another cause of the second), hostile, many, thirty (of all causes, names as long
- * and odd as can be), pulls, down, none (no pods are read).
+ * Snapshots: empty, golden, changed (golden, a minute later), moved (golden without its first
+ * failure, and the second has another cause), hostile, many, thirty (failures of all causes, with
+ * long and odd names), pulls, down, none (no pods are read).
  */
 
 #include <stdatomic.h>
@@ -23,18 +23,18 @@
 
 #define MANY 250
 
-struct picture {
+struct page_snapshot {
     const char *name;
-    void (*draw)(struct fixture *fixture);
+    void (*fill)(struct fixture *fixture);
     struct fixture fixture;
 };
 
-static void draw_empty(struct fixture *fixture)
+static void fill_empty(struct fixture *fixture)
 {
     fixture_init(fixture);
 }
 
-static void draw_changed(struct fixture *fixture)
+static void fill_changed(struct fixture *fixture)
 {
     static const struct snapshot_evidence evidence[] = {
         { .at_us = FIXTURE_NOW,
@@ -54,7 +54,7 @@ static void draw_changed(struct fixture *fixture)
 #define SCRIPT "<script>document.title='owned'</script>"
 #define PICTURE "<img src=x onerror=\"document.title='owned'\">"
 
-static void draw_hostile(struct fixture *fixture)
+static void fill_hostile(struct fixture *fixture)
 {
     static char endless[100001];
     static const char *const secrets[] = { PICTURE };
@@ -96,7 +96,7 @@ static void draw_hostile(struct fixture *fixture)
     snprintf(fixture->snapshot.sources[SOURCE_CRI].last_error, 256, "%s", PICTURE);
 }
 
-static void draw_many(struct fixture *fixture)
+static void fill_many(struct fixture *fixture)
 {
     static char names[MANY][32];
 
@@ -111,7 +111,7 @@ static void draw_many(struct fixture *fixture)
     }
 }
 
-static void draw_moved(struct fixture *fixture)
+static void fill_moved(struct fixture *fixture)
 {
     fixture_golden(fixture);
     for (size_t i = 1; i < fixture->snapshot.n_incidents; i++)
@@ -122,7 +122,7 @@ static void draw_moved(struct fixture *fixture)
                                                                .stage = STAGE_RESOLVE };
 }
 
-/* A reason of the cause that the picture is about. */
+/* Any reason of `cause`. */
 static enum reason reason_of(enum cause cause)
 {
     enum reason reason = 0;
@@ -132,7 +132,7 @@ static enum reason reason_of(enum cause cause)
     return reason;
 }
 
-static void draw_thirty(struct fixture *fixture)
+static void fill_thirty(struct fixture *fixture)
 {
     static char pods[30][254], image[400];
     static const char *const odd[] = { SCRIPT, "\"quoted' & <b>", "\xe2\x80\xaegnp.exe",
@@ -164,7 +164,7 @@ static void draw_thirty(struct fixture *fixture)
 
 #define DIGEST "@sha256:6457d53fb065d6f250e1504b9bc42d5b6c65941d57532c072d929dd0628977d0"
 
-static void draw_pulls(struct fixture *fixture)
+static void fill_pulls(struct fixture *fixture)
 {
     static const struct snapshot_waiter behind[] = { { "shop", "cart-0", "app" },
                                                      { "shop", "cart-1", "app" } };
@@ -208,13 +208,13 @@ static void draw_pulls(struct fixture *fixture)
     fixture->snapshot.n_images = ARRAY_SIZE(images);
 }
 
-static void draw_none(struct fixture *fixture)
+static void fill_none(struct fixture *fixture)
 {
     fixture_init(fixture);
     fixture->snapshot.sources[SOURCE_PODS] = (struct source_status){ .enabled = false };
 }
 
-static void draw_down(struct fixture *fixture)
+static void fill_down(struct fixture *fixture)
 {
     fixture_init(fixture);
     fixture->snapshot.sources[SOURCE_PODS].up = false;
@@ -222,15 +222,15 @@ static void draw_down(struct fixture *fixture)
     fixture->snapshot.sources[SOURCE_PODS].last_error_us = FIXTURE_NOW - SEC;
 }
 
-static struct picture pictures[] = {
-    { .name = "empty", .draw = draw_empty },     { .name = "golden", .draw = fixture_golden },
-    { .name = "changed", .draw = draw_changed }, { .name = "hostile", .draw = draw_hostile },
-    { .name = "many", .draw = draw_many },       { .name = "down", .draw = draw_down },
-    { .name = "moved", .draw = draw_moved },     { .name = "thirty", .draw = draw_thirty },
-    { .name = "pulls", .draw = draw_pulls },     { .name = "none", .draw = draw_none },
+static struct page_snapshot snapshots[] = {
+    { .name = "empty", .fill = fill_empty },     { .name = "golden", .fill = fixture_golden },
+    { .name = "changed", .fill = fill_changed }, { .name = "hostile", .fill = fill_hostile },
+    { .name = "many", .fill = fill_many },       { .name = "down", .fill = fill_down },
+    { .name = "moved", .fill = fill_moved },     { .name = "thirty", .fill = fill_thirty },
+    { .name = "pulls", .fill = fill_pulls },     { .name = "none", .fill = fill_none },
 };
 
-static _Atomic(struct picture *) shown = &pictures[0];
+static _Atomic(struct page_snapshot *) shown = &snapshots[0];
 
 static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, struct err *err)
 {
@@ -242,14 +242,14 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
 
 static int show(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(pictures); i++) {
-        if (strcmp(pictures[i].name, name) != 0)
+    for (size_t i = 0; i < ARRAY_SIZE(snapshots); i++) {
+        if (strcmp(snapshots[i].name, name) != 0)
             continue;
-        atomic_store(&shown, &pictures[i]);
+        atomic_store(&shown, &snapshots[i]);
         printf("shown\n");
         return fflush(stdout);
     }
-    fprintf(stderr, "page_server: no picture '%s'\n", name);
+    fprintf(stderr, "page_server: unknown snapshot '%s'\n", name);
     return -1;
 }
 
@@ -265,8 +265,8 @@ int main(void)
     struct err err = ERR_INIT;
     char line[64];
 
-    for (size_t i = 0; i < ARRAY_SIZE(pictures); i++)
-        pictures[i].draw(&pictures[i].fixture);
+    for (size_t i = 0; i < ARRAY_SIZE(snapshots); i++)
+        snapshots[i].fill(&snapshots[i].fixture);
     if (exporter_new(&config, &source, &exporter, &err) < 0) {
         fprintf(stderr, "page_server: %s\n", err.text);
         return 1;

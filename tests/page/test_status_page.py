@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The status page in a headless Chromium, over pictures made by hand (page_server.c). PAGE_SERVER is
-that program; with PAGE_PICTURES=FOLDER each look is kept there as a PNG for people to see.
+The status page in a headless Chromium, with snapshots from page_server.c. PAGE_SERVER is the path of
+that program. With PAGE_PICTURES=FOLDER, screenshots are stored there as PNG files.
 """
 
 import os
@@ -17,7 +17,7 @@ from webdriver import Browser
 READY = "return byId('sources').children.length === 3"
 CARDS = "return document.querySelectorAll('#failures details').length"
 
-# The least contrast of a text with the colour behind it, and which text that is.
+# The lowest contrast between a text and its background, and that text.
 CONTRAST = """
 const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
 const light = (colour) => numbers(colour).slice(0, 3).map((c) => c / 255)
@@ -44,11 +44,11 @@ class Server:
                                          text=True)
         self.url = f"http://127.0.0.1:{self._process.stdout.readline().split()[1]}/"
 
-    def show(self, picture):
-        self._process.stdin.write(picture + "\n")
+    def show(self, snapshot):
+        self._process.stdin.write(snapshot + "\n")
         self._process.stdin.flush()
         if self._process.stdout.readline() != "shown\n":
-            raise AssertionError(f"no picture {picture}")
+            raise AssertionError(f"unknown snapshot {snapshot}")
 
     def freeze(self, on):
         self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
@@ -73,56 +73,56 @@ class StatusPage(unittest.TestCase):
         self.server = Server()
         self.addCleanup(self.server.stop)
 
-    def browse(self, picture, **window):
-        self.server.show(picture)
+    def browse(self, snapshot, **window):
+        self.server.show(snapshot)
         self.browser.open(self.server.url, **window)
         self.browser.until(READY)
         return self.browser
 
-    def keep(self, browser, name):
+    def screenshot(self, browser, name):
         folder = os.environ.get("PAGE_PICTURES", self.folder)
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, name + ".png")
-        browser.picture(path)
+        browser.screenshot(path)
         with open(path, "rb") as image:
             self.assertEqual(image.read(8), b"\x89PNG\r\n\x1a\n")
 
     def assert_fits(self, browser):
-        """Nothing sticks out to the right, where a phone would have to scroll."""
+        """The page is not wider than the window."""
         wide, window = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
         self.assertLessEqual(wide, window)
 
-    def assert_silent(self, browser):
-        complaints = [c for c in browser.complaints() if "favicon" not in c]
-        self.assertEqual(complaints, [])
+    def assert_no_errors(self, browser):
+        messages = [c for c in browser.messages() if "favicon" not in c]
+        self.assertEqual(messages, [])
 
-    def test_all_is_well(self):
+    def test_healthy_node(self):
         browser = self.browse("empty")
-        self.assertIn("All is well", browser.text())
+        self.assertIn("OK: ", browser.text())
         self.assertEqual(browser.run("return byId('verdict').className"), "good")
         self.assertEqual(browser.run(CARDS), 0)
         self.assertEqual(browser.run("return document.title"), "image pulls on node-1")
-        self.assert_silent(browser)
-        self.keep(browser, "empty")
+        self.assert_no_errors(browser)
+        self.screenshot(browser, "empty")
 
-    def test_what_fails(self):
+    def test_failures(self):
         browser = self.browse("golden")
         text = browser.text()
         for words in ("4 containers are blocked", "unauthorized (2)", "default/web-0", "4 attempts",
                       "Create the Secret regcred in namespace default.", "quay.io/team/big:1",
                       "4.0 KiB of 64.0 KiB", "2 containers wait", "stalled",
-                      "Not answering: Container runtime", "recovered"):
+                      "Not available: Container runtime", "recovered"):
             self.assertIn(words, text)
         self.assertEqual(browser.run(CARDS), 4)
         self.assertEqual(browser.run("return document.title"), "(4) image pulls on node-1")
         self.assertEqual(browser.run("return document.querySelector('#pulls progress').value"), 4096)
-        self.assertNotIn("401 Unauthorized", text)  # in the evidence, which is closed
+        self.assertNotIn("401 Unauthorized", text)  # it is in the evidence, which is not open
         browser.run("document.querySelector('#failures summary').click()")
         text = browser.text()
         for words in ("401 Unauthorized", "FailedToRetrieveImagePullSecret", "regcred (missing)"):
             self.assertIn(words, text)
-        self.assert_silent(browser)
-        self.keep(browser, "light")
+        self.assert_no_errors(browser)
+        self.screenshot(browser, "light")
 
     def test_dark(self):
         browser = self.browse("golden", dark=True)
@@ -130,15 +130,15 @@ class StatusPage(unittest.TestCase):
         colour = "return getComputedStyle(document.body).%s.match(/\\d+/g).map(Number)"
         self.assertLess(max(browser.run(colour % "backgroundColor")), 60)
         self.assertGreater(min(browser.run(colour % "color")), 200)
-        self.keep(browser, "dark")
+        self.screenshot(browser, "dark")
 
-    def test_a_phone(self):
+    def test_phone(self):
         browser = self.browse("golden", width=360, height=740)
         browser.run("document.querySelectorAll('summary').forEach((s) => s.click())")
         self.assert_fits(browser)
-        self.keep(browser, "phone")
+        self.screenshot(browser, "phone")
 
-    def test_it_follows_what_changes(self):
+    def test_changes_are_shown(self):
         browser = self.browse("golden")
         browser.run("window.first = document.querySelector('#failures details');"
                     "window.first.querySelector('summary').click(); window.first.querySelector('summary').focus()")
@@ -149,11 +149,11 @@ class StatusPage(unittest.TestCase):
         self.assertTrue(browser.run("return window.first.isConnected && window.first.open"))
         self.assertTrue(browser.run("return document.activeElement === window.first.querySelector('summary')"))
         self.server.show("empty")
-        browser.until("return document.body.innerText.includes('All is well')")
+        browser.until("return document.body.innerText.includes('OK: ')")
         self.assertEqual(browser.run(CARDS), 0)
 
-    def test_what_is_read_stays_in_place(self):
-        """Others go before it, and its own cause changes: it stays open, and keeps the focus and what is selected."""
+    def test_an_open_failure_stays_open(self):
+        """Other failures end before it and its cause changes: it stays open, with focus and selection."""
         browser = self.browse("golden")
         browser.run("window.one = document.querySelectorAll('#failures details')[1];"
                     "window.one.querySelector('summary').click(); window.one.querySelector('summary').focus();"
@@ -167,23 +167,23 @@ class StatusPage(unittest.TestCase):
         self.assertTrue(browser.run("return document.activeElement === window.one.querySelector('summary')"))
         self.assertIn("pull access denied", browser.run("return getSelection().toString()"))
 
-    def test_an_agent_that_goes_away(self):
-        """The last that was known stays, and nothing of it looks as if it were so now."""
+    def test_an_agent_that_ends(self):
+        """The last state stays visible, and the page says that it is old."""
         browser = self.browse("golden")
         self.server.stop()
         browser.until("return !byId('away').hidden")
         text = browser.text()
         self.assertIn("No answer from the agent", text)
-        self.assertRegex(text, "What you see is as it was at .*, and may be otherwise now")
-        self.assertIn("At that time: 4 containers are blocked", text)
+        self.assertRegex(text, "This page shows the state at .*; it may have changed")
+        self.assertIn("Old state: 4 containers are blocked", text)
         self.assertEqual(browser.run("return byId('verdict').className"), "old")
         self.assertEqual(browser.run("return document.title"), "(?) image pulls on node-1")
         self.assertEqual(browser.run(CARDS), 4)
         browser.run("document.querySelector('.time').textContent = 'as it was'; asked = 0")
-        browser.until("return asked > 0")  # it goes on asking, and says it once
+        browser.until("return asked > 0")  # it keeps asking and reports it once
         self.assertEqual(browser.run("return document.querySelector('.time').textContent"), "as it was")
-        self.assertEqual(browser.text().count("At that time:"), 1)
-        self.keep(browser, "away")
+        self.assertEqual(browser.text().count("Old state:"), 1)
+        self.screenshot(browser, "away")
 
     def test_an_agent_that_hangs_and_comes_back(self):
         browser = self.browse("golden")
@@ -198,38 +198,38 @@ class StatusPage(unittest.TestCase):
         self.assertTrue(browser.run("return byId('verdict').textContent.startsWith('4 containers are blocked')"))
 
     def test_pulls(self):
-        """One stands still, whose failure has a tag and a digest; the runtime tells nothing of the other."""
+        """One pull is stalled; the runtime reports no progress of the other."""
         browser = self.browse("pulls")
         stalled, other = browser.run("return [...byId('pulls').children].map((card) => card.innerText)")
         self.assertIn("stalled", stalled)
         self.assertIn("3.0 MiB of 90.0 MiB", stalled)
         self.assertNotIn("stalled", other)
-        self.assertIn("does not tell", other)
+        self.assertIn("does not report", other)
         self.assertIn("1 container is blocked by an image pull: network", browser.text())
         browser.run("document.querySelector('summary').click()")
         self.assertIn("shop/cart-0 (app), shop/cart-1 (app)", browser.text())
-        self.keep(browser, "pulls")
+        self.screenshot(browser, "pulls")
 
-    def test_thirty_of_all_causes(self):
+    def test_thirty_failures_of_all_causes(self):
         for name, window in (("thirty", {"width": 1440}), ("thirty-phone", {"width": 360, "height": 740})):
             browser = self.browse("thirty", **window)
             text = browser.text()
             self.assertIn("30 containers are blocked by an image pull: 22 network, 1 unauthorized, 1 not found", text)
-            self.assertIn("shop/\\u202egnp.exe", text)  # and not exe.png
+            self.assertIn("shop/\\u202egnp.exe", text)  # not exe.png
             self.assertIn("\u6f22\u5b57", text)
             self.assertEqual(browser.run("return document.querySelector('#failures h2').innerText.split(' ')[0]"),
-                             "network")  # most first
+                             "network")  # the most frequent first
             self.assert_fits(browser)
-            self.assert_silent(browser)
-            self.keep(browser, name)
+            self.assert_no_errors(browser)
+            self.screenshot(browser, name)
 
-    def test_without_pods_nothing_is_known(self):
+    def test_without_pods_the_state_is_unknown(self):
         browser = self.browse("none")
-        self.assertIn("Nothing is known: this agent reads no pods", browser.text())
-        self.assertNotIn("All is well", browser.text())
+        self.assertIn("Unknown: this agent reads no pods", browser.text())
+        self.assertNotIn("OK: ", browser.text())
 
     def test_colours_have_contrast(self):
-        """WCAG AA wants 4.5 between a text and what is behind it."""
+        """WCAG AA needs a contrast of 4.5 between a text and its background."""
         for dark in (False, True):
             browser = self.browse("golden", dark=dark)
             browser.run("document.querySelectorAll('summary').forEach((s) => s.click())")
@@ -248,30 +248,30 @@ class StatusPage(unittest.TestCase):
         self.assertRegex(browser.run("return document.title"), r"^\(3\) image pulls on <script>")
         self.assertNotEqual(browser.run("return document.title"), "owned")
         self.assert_fits(browser)
-        self.assert_silent(browser)
-        self.keep(browser, "hostile")
+        self.assert_no_errors(browser)
+        self.screenshot(browser, "hostile")
 
-    def test_the_policy_stops_what_gets_in_all_the_same(self):
+    def test_the_policy_blocks_injected_scripts(self):
         browser = self.browse("empty")
         browser.run("const s = document.createElement('script'); s.textContent = 'window.owned = 1';"
                     "document.body.append(s);"
                     "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.owned = 2\">')")
         self.assertIsNone(browser.run("return window.owned || null"))
         self.assertTrue(any(re.search("Content Security Policy|Content-Security-Policy", c)
-                            for c in browser.complaints()))
+                            for c in browser.messages()))
 
-    def test_many(self):
+    def test_many_failures(self):
         browser = self.browse("many")
         self.assertEqual(browser.run(CARDS), 250)
         self.assertIn("250 containers are blocked", browser.text())
         self.assertEqual(browser.run("return document.querySelectorAll('#failures h2').length"), 9)
 
-    def test_a_source_that_is_down_is_not_all_well(self):
+    def test_a_source_that_is_down_is_shown(self):
         browser = self.browse("down")
-        self.assertNotIn("All is well", browser.text())
-        self.assertIn("not everything can be read", browser.text())
+        self.assertNotIn("OK: ", browser.text())
+        self.assertIn("a source cannot be read", browser.text())
         self.assertIn("list pods: connection refused", browser.text())
-        self.keep(browser, "down")
+        self.screenshot(browser, "down")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A headless Chromium, driven through chromium-driver by plain WebDriver (w3.org/TR/webdriver2)."""
+"""A headless Chromium, controlled through chromium-driver with WebDriver (w3.org/TR/webdriver2)."""
 
 import base64
 import http.client
@@ -15,12 +15,12 @@ class BrowserError(Exception):
 
 
 class Browser:
-    """Starts at once, keeps its files in `folder`; `close` ends the browser and its driver."""
+    """Starts at once and keeps its files in `folder`. close() ends the browser and its driver."""
 
     def __init__(self, driver, folder):
         with open(os.path.join(folder, "driver.log"), "w") as log:
-            # In a PID namespace that dies with this process, however that ends: a browser that is left behind
-            # holds inotify instances, and soon containerd starts without its CRI plugin.
+            # In a PID namespace that ends with this process, even after a crash. A browser that is left behind
+            # holds inotify instances; when they run out, containerd starts without its CRI plugin.
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--",
                  "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", driver, "--port=0"],
@@ -63,7 +63,7 @@ class Browser:
         return self._call("POST", "goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def open(self, url, width=1280, height=900, dark=False):
-        """A fresh window of that size and colour scheme; what the one before complained of is forgotten."""
+        """Opens a new window of that size and colour scheme and clears the console messages."""
         fresh = self._call("POST", "window/new", {"type": "window"})["handle"]
         self._call("DELETE", "window")
         self._call("POST", "window", {"handle": fresh})
@@ -71,15 +71,15 @@ class Browser:
                   mobile=width < 600)
         self._cdp("Emulation.setEmulatedMedia",
                   features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        self.complaints()
+        self.messages()
         self._call("POST", "url", {"url": url})
 
     def run(self, script, *arguments):
-        """What the page's own JavaScript makes of `script`, a function's body."""
+        """Runs `script`, the body of a JavaScript function, in the page and returns its result."""
         return self._call("POST", "execute/sync", {"script": script, "args": list(arguments)})
 
     def until(self, script, seconds=120):
-        """Wait for a true answer and return it."""
+        """Waits until the script returns a true value and returns it."""
         deadline = time.monotonic() + seconds
         while True:
             answer = self.run(script)
@@ -92,12 +92,12 @@ class Browser:
     def text(self):
         return self.run("return document.body.innerText")
 
-    def complaints(self):
-        """What the console has of warnings and errors since the last time."""
+    def messages(self):
+        """The warnings and errors of the console since the last call."""
         return [entry["message"] for entry in self._call("POST", "se/log", {"type": "browser"})]
 
-    def picture(self, path):
-        """The whole page, not only what the window shows."""
+    def screenshot(self, path):
+        """Stores the whole page, not only the visible part."""
         size = self._cdp("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 4000), "scale": 1}
         data = self._cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
@@ -109,8 +109,8 @@ class Browser:
             if self._session:
                 self._call("DELETE", "")
         except (OSError, BrowserError, ValueError):
-            pass  # it ends with its driver
+            pass  # the browser ends with its driver
         finally:
-            self._process.kill()  # unshare passes over SIGTERM; its namespace goes with it
+            self._process.kill()  # unshare ignores SIGTERM; its namespace ends with it
             self._process.wait(timeout=120)
             self._process.stdout.close()
