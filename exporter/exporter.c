@@ -59,7 +59,6 @@ static int endpoint_open(struct endpoint *endpoint, const char *address,
         return r;
     }
     endpoint->listener.fd = -1; /* the server owns it now */
-    log_info(config->name, "listening on %s", endpoint->listener.name);
     return 0;
 }
 
@@ -164,6 +163,17 @@ int exporter_check(const struct exporter_config *config, struct err *err)
     return r < 0 ? err_wrap(err, "--debug.listen-address=%s", config->debug_listen) : 0;
 }
 
+/* Called when all addresses are bound: a failure before is one sentence, without a log. */
+static void log_addresses(const struct exporter *exporter)
+{
+    for (size_t i = 0; i < LIMIT_LISTEN_ADDRESSES; i++)
+        if (exporter->web_endpoints[i].server)
+            log_info(web_listener.name, "listening on %s",
+                     exporter->web_endpoints[i].listener.name);
+    if (exporter->debug_endpoint.server)
+        log_info(debug_listener.name, "listening on %s", exporter->debug_endpoint.listener.name);
+}
+
 int exporter_new(const struct exporter_config *config, const struct snapshot_source *source,
                  struct exporter **ret, struct err *err)
 {
@@ -195,6 +205,7 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
         if (r < 0)
             return err_wrap(err, "--debug.listen-address=%s", config->debug_listen);
     }
+    log_addresses(exporter);
     *ret = TAKE_PTR(exporter);
     return 0;
 }

@@ -256,7 +256,7 @@ class Guarded(unittest.TestCase):
         said = [line for line in agent.log().splitlines() if "keeping the settings read before" in line]
         self.assertEqual(len(said), 2, agent.log())
         self.assertIn("line 1: unknown key 'basic_auth_user'", said[0])
-        self.assertIn("needs a restart", said[1])
+        self.assertIn("takes effect after a restart", said[1])
 
     # --- the real Prometheus ---
 
