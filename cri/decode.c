@@ -165,7 +165,6 @@ int decode_containers(struct str bytes, struct arena *arena, const struct cri_co
         containers[i] = (struct cri_container){
             .sandbox_id = unpack_text(from->pod_sandbox_id),
             .name = from->metadata ? unpack_text(from->metadata->name) : STR(""),
-            .attempt = from->metadata ? from->metadata->attempt : 0,
             .created_us = from->created_at > 0 ? from->created_at / 1000 : 0,
         };
         if (!unpack_adopt(arena, &containers[i].sandbox_id) ||

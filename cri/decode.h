@@ -35,7 +35,6 @@ struct cri_sandbox {
 struct cri_container {
     struct str sandbox_id;
     struct str name;
-    uint32_t attempt;   /* the restart count it was made with */
     int64_t created_us; /* wall; 0 where unknown */
 };
 

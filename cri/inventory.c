@@ -32,10 +32,8 @@ static int by_pod(const void *left, const void *right)
     return str_order(a->pod_uid, b->pod_uid);
 }
 
-/*
- * By pod and name, the newest first. Newest by time, as the kubelet has it: the
- * restart count begins again where the kubelet has lost the old containers.
- */
+/* By pod and name, then the newest first. By time, as in the kubelet: the restart count starts
+ * again when the kubelet has lost the old containers. */
 static int by_pod_name_age(const void *left, const void *right)
 {
     const struct member *a = left, *b = right;
@@ -46,9 +44,6 @@ static int by_pod_name_age(const void *left, const void *right)
     if (!order)
         order = (a->container->created_us < b->container->created_us) -
                 (a->container->created_us > b->container->created_us);
-    if (!order)
-        order = (a->container->attempt < b->container->attempt) -
-                (a->container->attempt > b->container->attempt);
     return order;
 }
 

@@ -51,7 +51,7 @@ void runtime_health_complain(struct runtime_health *health, const char *text, st
     if (text)
         health_remark(&health->source, text, now);
     if (changed && text)
-        log_warn("cri", "%s; the agent goes on reading", text);
+        log_warn("cri", "%s; still polling it", text);
     else if (changed)
         log_info("cri", "the container runtime reports no more problems");
     snprintf(health->complaint, sizeof(health->complaint), "%s", text ? text : "");

@@ -95,12 +95,12 @@ static void of_each_container_the_newest_counts(void **state)
         { .id = STR("x"), .pod_uid = STR("b"), .ready = true },
     };
     static const struct cri_container containers[] = {
-        { .sandbox_id = STR("new"), .name = STR("app"), .attempt = 1, .created_us = 20 },
-        { .sandbox_id = STR("old"), .name = STR("app"), .attempt = 7, .created_us = 10 },
+        { .sandbox_id = STR("new"), .name = STR("app"), .created_us = 20 },
+        { .sandbox_id = STR("old"), .name = STR("app"), .created_us = 10 },
         { .sandbox_id = STR("new"), .name = STR("init"), .created_us = 15 },
-        { .sandbox_id = STR("x"), .name = STR("app"), .attempt = 2, .created_us = 5 },
-        { .sandbox_id = STR("x"), .name = STR("app"), .attempt = 3, .created_us = 5 },
-        { .sandbox_id = STR("new"), .name = STR("app"), .attempt = 0, .created_us = 12 },
+        { .sandbox_id = STR("x"), .name = STR("app"), .created_us = 5 },
+        { .sandbox_id = STR("x"), .name = STR("app"), .created_us = 5 },
+        { .sandbox_id = STR("new"), .name = STR("app"), .created_us = 12 },
     };
     const struct inventory inventory = {
         .sandboxes = sandboxes,
