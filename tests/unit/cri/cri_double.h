@@ -64,14 +64,14 @@ struct str double_last_metadata(struct cri_double *runtime);
 /* Called on the double's thread for every call, before it is answered. */
 void double_on_call(struct cri_double *runtime, void (*hook)(void *arg), void *arg);
 
-/* A socket that does something else than gRPC with whoever connects. */
+/* A unix socket that does not answer as a gRPC server should. */
 enum rude_manner {
-    RUDE_SILENT, /* accepts and says nothing */
+    RUDE_SILENT, /* accepts and sends nothing */
     RUDE_CLOSES, /* accepts and closes at once */
-    RUDE_HTTP1,  /* answers as a web server would */
-    RUDE_HALF,   /* begins an HTTP/2 conversation and closes in the middle of a frame */
+    RUDE_HTTP1,  /* answers like a web server */
+    RUDE_HALF,   /* begins HTTP/2 and closes in the middle of a frame */
     RUDE_REPLY,  /* a gRPC server that closes in the middle of its first reply's message */
-    RUDE_LATE,   /* begins it when the guest has not left for 10 s, and waits 3 s more */
+    RUDE_LATE,   /* begins HTTP/2 if the client has not closed within 10 s, and waits 3 s more */
 };
 
 struct rude_socket;
@@ -79,6 +79,6 @@ struct rude_socket;
 struct rude_socket *rude_new(const char *path, enum rude_manner manner);
 void rude_free(struct rude_socket *socket);
 
-/* Of a RUDE_LATE host: waits for its first guest, and until each guest has left or has stayed too
+/* For RUDE_LATE: waits for the first client, and until each client has closed or has stayed too
  * long. Returns how many stayed. */
-size_t rude_guests_stayed(struct rude_socket *socket);
+size_t rude_clients_stayed(struct rude_socket *socket);

@@ -312,7 +312,7 @@ static void a_runtime_that_greets_too_late_is_left_alone(void **state)
     assert_int_equal(channel_new(world->path, SEC, &world->stop, &world->channel, NULL), 0);
     assert_true(call(world, 1200 * MSEC) < 0);
     call_anew(world); /* the channel is destroyed before the greeting comes */
-    assert_int_equal(rude_guests_stayed(world->rude), 0);
+    assert_int_equal(rude_clients_stayed(world->rude), 0);
     rude_free(world->rude);
     world->rude = NULL;
 }

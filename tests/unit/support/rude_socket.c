@@ -16,25 +16,25 @@
 
 #include <cmocka.h>
 
-#define GUESTS_MAX 64u
+#define CLIENTS_MAX 64u
 
 struct rude_socket {
     struct sockaddr_un address;
     enum rude_manner manner;
     int listener;
     pthread_t thread;
-    int guests[GUESTS_MAX]; /* RUDE_SILENT keeps them */
-    size_t n_guests;
-    size_t n_stayed; /* read after the thread has ended */
+    int clients[CLIENTS_MAX]; /* kept open for RUDE_SILENT */
+    size_t n_clients;
+    size_t n_stayed; /* valid after the thread has ended */
     bool joined;
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t first_came;
-    bool came;
+    pthread_mutex_t lock; /* guards the fields below */
+    pthread_cond_t first_client;
+    bool connected;
 };
 
-static void speak(int guest, enum rude_manner manner)
+static void send_greeting(int client, enum rude_manner manner)
 {
-    /* An empty SETTINGS frame, and the head of another that promises 6 bytes and brings 2. */
+    /* An empty SETTINGS frame, and the head of another one of 6 bytes with only 2 of them. */
     static const char half[] = "\0\0\0\4\0\0\0\0\0"
                                "\0\0\6\4\0\0\0\0\0"
                                "\0\4";
@@ -42,50 +42,48 @@ static void speak(int guest, enum rude_manner manner)
     ssize_t sent = 0;
 
     if (manner == RUDE_HTTP1)
-        sent = send(guest, http1, sizeof(http1) - 1, MSG_NOSIGNAL);
+        sent = send(client, http1, sizeof(http1) - 1, MSG_NOSIGNAL);
     if (manner == RUDE_HALF)
-        sent = send(guest, half, sizeof(half) - 1, MSG_NOSIGNAL);
-    (void)sent; /* a guest that has left already is fine */
+        sent = send(client, half, sizeof(half) - 1, MSG_NOSIGNAL);
+    (void)sent; /* the client may have closed already */
 }
 
-/* Reads one byte of what the guest says; -1 where it has left. */
-static int hear(int guest)
+/* Reads one byte; -1 if the client has closed. */
+static int read_byte(int client)
 {
     unsigned char byte;
 
-    return recv(guest, &byte, 1, 0) == 1 ? byte : -1;
+    return recv(client, &byte, 1, 0) == 1 ? byte : -1;
 }
 
-/*
- * Up to the guest's first HEADERS frame, which is its call. Returns the frame's stream,
- * 0 where the guest has left. RFC 9113: 24 bytes of preface; a frame is 3 bytes
- * length, 1 type, 1 flags, 4 stream.
- */
-static int hear_call(int guest)
+/* Reads up to the first HEADERS frame, which begins a call. Returns its stream, or 0 if the client
+ * has closed. RFC 9113: a preface of 24 bytes; the head of a frame has 3 bytes of length, 1 of
+ * type, 1 of flags and 4 of stream. */
+static int read_call(int client)
 {
     for (int i = 0; i < 24; i++) {
-        if (hear(guest) < 0)
+        if (read_byte(client) < 0)
             return 0;
     }
     for (;;) {
         int head[9], len;
 
         for (int i = 0; i < 9; i++) {
-            head[i] = hear(guest);
+            head[i] = read_byte(client);
             if (head[i] < 0)
                 return 0;
         }
         len = head[0] << 16 | head[1] << 8 | head[2];
-        while (len-- > 0 && hear(guest) >= 0)
+        while (len-- > 0 && read_byte(client) >= 0)
             ;
         if (head[3] == 1)
             return head[8];
     }
 }
 
-/* SETTINGS; then ":status: 200", "content-type: application/grpc", and of a message of 100 bytes
- * the first three. */
-static void reply_half(int guest)
+/* Sends SETTINGS, then ":status: 200", "content-type: application/grpc" and the first 3 bytes of a
+ * message of 100 bytes. */
+static void reply_half(int client)
 {
     static const char settings[] = "\0\0\0\4\0\0\0\0\0";
     char reply[] = "\0\0\x14\1\4\0\0\0\1"
@@ -96,117 +94,117 @@ static void reply_half(int guest)
                    "abc";
     int stream;
 
-    if (send(guest, settings, sizeof(settings) - 1, MSG_NOSIGNAL) < 0)
+    if (send(client, settings, sizeof(settings) - 1, MSG_NOSIGNAL) < 0)
         return;
-    stream = hear_call(guest);
+    stream = read_call(client);
     reply[8] = reply[9 + 20 + 8] = (char)stream;
-    if (stream && send(guest, reply, sizeof(reply) - 1, MSG_NOSIGNAL) < 0)
-        return; /* it has left: just as good */
+    if (stream && send(client, reply, sizeof(reply) - 1, MSG_NOSIGNAL) < 0)
+        return; /* the client has closed, which is fine too */
 }
 
-/* Whether the guest hangs up within `ms`; what it says meanwhile is read and forgotten. */
-static bool leaves_within(int guest, int ms)
+/* Whether the client closes within `ms`. Reads and ignores what it sends. */
+static bool closes_within(int client, int ms)
 {
-    struct pollfd ready = { .fd = guest, .events = POLLIN };
-    char words[512];
+    struct pollfd ready = { .fd = client, .events = POLLIN };
+    char bytes[512];
 
     while (poll(&ready, 1, ms) > 0)
-        if (recv(guest, words, sizeof(words), 0) <= 0)
+        if (recv(client, bytes, sizeof(bytes), 0) <= 0)
             return true;
     return false;
 }
 
-/* A guest that is given up in time leaves before the greeting. Only the failing test waits for all
- * of these seconds. */
-static bool greet_late(int guest)
+/* A client with a working timeout closes before the greeting. Only a test that fails waits for all
+ * these seconds. */
+static bool greet_late(int client)
 {
     static const char settings[] = "\0\0\0\4\0\0\0\0\0";
 
-    if (leaves_within(guest, 10 * 1000))
+    if (closes_within(client, 10 * 1000))
         return true;
-    return send(guest, settings, sizeof(settings) - 1, MSG_NOSIGNAL) < 0 ||
-           leaves_within(guest, 3000);
+    return send(client, settings, sizeof(settings) - 1, MSG_NOSIGNAL) < 0 ||
+           closes_within(client, 3000);
 }
 
-static void note_guest(struct rude_socket *host)
+static void note_client(struct rude_socket *rude)
 {
-    pthread_mutex_lock(&host->lock);
-    host->came = true;
-    pthread_cond_signal(&host->first_came);
-    pthread_mutex_unlock(&host->lock);
+    pthread_mutex_lock(&rude->lock);
+    rude->connected = true;
+    pthread_cond_signal(&rude->first_client);
+    pthread_mutex_unlock(&rude->lock);
 }
 
-static void *receive_guests(void *arg)
+static void *serve_clients(void *arg)
 {
-    struct rude_socket *host = arg;
+    struct rude_socket *rude = arg;
 
     for (;;) {
-        int guest = accept(host->listener, NULL, NULL);
+        int client = accept(rude->listener, NULL, NULL);
 
-        if (guest < 0)
+        if (client < 0)
             return NULL; /* rude_free() */
-        note_guest(host);
-        speak(guest, host->manner);
-        if (host->manner == RUDE_REPLY)
-            reply_half(guest);
-        if (host->manner == RUDE_LATE)
-            host->n_stayed += !greet_late(guest);
-        if (host->manner == RUDE_SILENT && host->n_guests < GUESTS_MAX)
-            host->guests[host->n_guests++] = guest;
+        note_client(rude);
+        send_greeting(client, rude->manner);
+        if (rude->manner == RUDE_REPLY)
+            reply_half(client);
+        if (rude->manner == RUDE_LATE)
+            rude->n_stayed += !greet_late(client);
+        if (rude->manner == RUDE_SILENT && rude->n_clients < CLIENTS_MAX)
+            rude->clients[rude->n_clients++] = client;
         else
-            close(guest);
+            close(client);
     }
 }
 
 struct rude_socket *rude_new(const char *path, enum rude_manner manner)
 {
-    struct rude_socket *host = calloc(1, sizeof(*host));
+    struct rude_socket *rude = calloc(1, sizeof(*rude));
 
-    assert_non_null(host);
-    pthread_mutex_init(&host->lock, NULL);
-    pthread_cond_init(&host->first_came, NULL);
-    host->manner = manner;
-    host->address.sun_family = AF_UNIX;
-    snprintf(host->address.sun_path, sizeof(host->address.sun_path), "%s", path);
+    assert_non_null(rude);
+    pthread_mutex_init(&rude->lock, NULL);
+    pthread_cond_init(&rude->first_client, NULL);
+    rude->manner = manner;
+    rude->address.sun_family = AF_UNIX;
+    snprintf(rude->address.sun_path, sizeof(rude->address.sun_path), "%s", path);
     unlink(path);
-    host->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(host->listener >= 0);
-    assert_int_equal(bind(host->listener, (struct sockaddr *)&host->address, sizeof(host->address)),
+    rude->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(rude->listener >= 0);
+    assert_int_equal(bind(rude->listener, (struct sockaddr *)&rude->address, sizeof(rude->address)),
                      0);
-    assert_int_equal(listen(host->listener, 8), 0);
-    assert_int_equal(pthread_create(&host->thread, NULL, receive_guests, host), 0);
-    return host;
+    assert_int_equal(listen(rude->listener, 8), 0);
+    assert_int_equal(pthread_create(&rude->thread, NULL, serve_clients, rude), 0);
+    return rude;
 }
 
-static void end_thread(struct rude_socket *host)
+static void end_thread(struct rude_socket *rude)
 {
-    if (host->joined)
+    if (rude->joined)
         return;
-    shutdown(host->listener, SHUT_RDWR); /* ends accept() */
-    pthread_join(host->thread, NULL);
-    host->joined = true;
+    shutdown(rude->listener, SHUT_RDWR); /* ends accept() */
+    pthread_join(rude->thread, NULL);
+    rude->joined = true;
 }
 
-size_t rude_guests_stayed(struct rude_socket *host)
+size_t rude_clients_stayed(struct rude_socket *rude)
 {
-    pthread_mutex_lock(&host->lock);
-    while (!host->came)
-        pthread_cond_wait(&host->first_came, &host->lock);
-    pthread_mutex_unlock(&host->lock);
-    end_thread(host);
-    return host->n_stayed;
+    pthread_mutex_lock(&rude->lock);
+    while (!rude->connected)
+        pthread_cond_wait(&rude->first_client, &rude->lock);
+    pthread_mutex_unlock(&rude->lock);
+    end_thread(rude);
+    return rude->n_stayed;
 }
 
-void rude_free(struct rude_socket *host)
+void rude_free(struct rude_socket *rude)
 {
-    if (!host)
+    if (!rude)
         return;
-    end_thread(host);
-    pthread_cond_destroy(&host->first_came);
-    pthread_mutex_destroy(&host->lock);
-    close(host->listener);
-    for (size_t i = 0; i < host->n_guests; i++)
-        close(host->guests[i]);
-    unlink(host->address.sun_path);
-    free(host);
+    end_thread(rude);
+    pthread_cond_destroy(&rude->first_client);
+    pthread_mutex_destroy(&rude->lock);
+    close(rude->listener);
+    for (size_t i = 0; i < rude->n_clients; i++)
+        close(rude->clients[i]);
+    unlink(rude->address.sun_path);
+    free(rude);
 }
