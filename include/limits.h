@@ -89,7 +89,7 @@
 
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
 #define LIMIT_LISTEN_ADDRESSES 8u      /* of --web.listen-address */
-#define LIMIT_WEB_CONNECTIONS 64u      /* at once; the client longest without a request is cut */
+#define LIMIT_WEB_CONNECTIONS 64u      /* at once; the client with the oldest request is cut */
 #define LIMIT_DEBUG_CONNECTIONS 16u    /* as above */
 #define LIMIT_REQUEST_HEAD (16u << 10) /* libmicrohttpd answers 431 or 414 */
 #define LIMIT_WEB_FILE (64u << 10)     /* --web.config.file */

@@ -40,7 +40,9 @@ static void refuse(struct http_response *response, enum http_status status, cons
 /* --- the Host header ---------------------------------------------------------------------------
  */
 
-bool debug_host_allowed(const char *host)
+/* Whether a Host header names this machine: localhost, 127.x.x.x or [::1], with any port. NULL, for
+ * a client that sends none, is allowed. */
+static bool is_this_machine(const char *host)
 {
     char text[INET_ADDRSTRLEN];
     struct hostport parts;
@@ -244,7 +246,7 @@ void debug_handle(void *self, const struct http_request *request, struct http_re
     const struct route *route;
 
     response->no_store = true;
-    if (!debug_host_allowed(request->host)) {
+    if (!is_this_machine(request->host)) {
         refuse(response, HTTP_FORBIDDEN,
                "only requests for localhost, 127.0.0.1 or [::1] are answered; send the header "
                "\"Host: localhost\"");

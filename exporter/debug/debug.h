@@ -23,7 +23,3 @@ struct debug {
 
 /* For struct http_handler; `self` is a struct debug. */
 void debug_handle(void *self, const struct http_request *request, struct http_response *response);
-
-/* Whether a Host header names this machine: localhost, 127.x.x.x or [::1], with any port. NULL, for
- * a client that sends none, is allowed. */
-bool debug_host_allowed(const char *host);

@@ -22,7 +22,7 @@ struct client {
 };
 
 struct clients {
-    TAILQ_HEAD(client_list, client) list; /* the longest without a request first */
+    TAILQ_HEAD(client_list, client) list; /* the oldest last request first */
     unsigned n;                           /* without those that were cut */
 };
 
@@ -37,7 +37,7 @@ void clients_refresh(struct clients *clients, struct client *client, int64_t now
 /* Takes the client off the list; the caller frees it. */
 void clients_remove(struct clients *clients, struct client *client);
 
-/* Cuts the client that is longest without a request. There is at least one. */
+/* Cuts the client whose last request is oldest. There must be a client. */
 void clients_cut_oldest(struct clients *clients);
 
 /* Cuts all clients that sent no complete request for `timeout_us`. */

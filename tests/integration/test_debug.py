@@ -182,7 +182,7 @@ class Classify(unittest.TestCase):
         for origin in ("http://rebound.example", "null", "http://localhost"):
             status, _, body = ask(self.path, "POST", "/debug/classify", b"EOF", Origin=origin)
             self.assertEqual((origin, status), (origin, 403))
-            self.assertIn("browser", json.loads(body)["error"])
+            self.assertIn("web pages", json.loads(body)["error"])
         self.assertEqual(ask(self.path, "GET", "/debug/failures", Origin="http://localhost")[0], 200)
 
     def test_what_is_no_message_is_refused(self):
