@@ -13,7 +13,7 @@ import unittest
 import side_by_side
 import support  # finds the lab's modules, for all that follow
 from crio_story import IMAGES, VERSION, CrioStory
-from pods import IMAGE, REFUSED, REGISTRY, back_off, pod, running, waiting
+from pods import REFUSED, REGISTRY, back_off, pod, running, waiting
 
 load_tests = side_by_side.load_tests
 
@@ -85,7 +85,7 @@ class Recovery(CrioStory):
         self.assertGreater(self.crio.calls("ListContainers"), 1)
 
         self.crio.tell("image", "present", SIZE)
-        self.crio.tell("container", uid, "app", IMAGE)
+        self.crio.tell("container", uid, "app")
         support.wait_for(lambda: self.agent.failures()[("web", "app")]["state"] == "recovered", "it recovers")
         failure = self.agent.failures()[("web", "app")]
         self.assertEqual((failure["cause"], failure["image_present"]), ("unauthorized", True))

@@ -15,8 +15,7 @@
  *     image absent                  ... or none
  *     image-fs PATH BYTES           where the images are, and how much of it they take
  *     sandbox UID ...               the pods that have a ready sandbox
- *     container UID NAME IMAGE      the one container there is, made just now; its image is named
- *                                   as CRI-O does it, by the bare ID; without arguments: none
+ *     container UID NAME            the only container, created now; without arguments: none
  *     ingest DIGEST BYTES TOTAL     the one blob in flight, which moved just now; without
  *                                   arguments: none
  *     owner DIGEST HOST REPO        whose that blob is
@@ -174,19 +173,15 @@ static bool set_container(struct server *server, char **words, size_t n)
     Runtime__V1__ListContainersResponse answer = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
     Runtime__V1__Container container = RUNTIME__V1__CONTAINER__INIT, *all = &container;
     Runtime__V1__ContainerMetadata metadata = RUNTIME__V1__CONTAINER_METADATA__INIT;
-    Runtime__V1__ImageSpec image = RUNTIME__V1__IMAGE_SPEC__INIT;
     struct timespec now;
 
-    if (n != 0 && n != 3)
+    if (n != 0 && n != 2)
         return false;
-    if (n == 3) {
+    if (n == 2) {
         clock_gettime(CLOCK_REALTIME, &now);
         metadata.name = binary(words[1]);
-        image.image = binary(IMAGE_ID);
-        image.user_specified_image = binary(words[2]);
         container.id = container.pod_sandbox_id = binary(words[0]); /* as set_sandboxes() has it */
         container.metadata = &metadata;
-        container.image = &image;
         container.created_at = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
         answer.containers = &all;
         answer.n_containers = 1;
