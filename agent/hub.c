@@ -10,7 +10,7 @@
 #include "mem.h"
 #include "util.h"
 
-/* A loop that has not ticked for so long hangs; sources promise a tick every 30 s. */
+/* A loop that has not ticked for so long hangs. Sources promise a tick every 30 s (sink.h). */
 #define TICK_MAX_US MINUTE
 
 struct hub {
@@ -25,9 +25,9 @@ struct hub {
     struct correlate *correlate;
     struct source_status sources[SOURCE_MAX];
     struct runtime_calls calls;
-    int64_t ticked_us[SOURCE_MAX]; /* mono; 0: this source has no loop, or it has not begun */
+    int64_t ticked_us[SOURCE_MAX]; /* mono; 0: this source has no loop */
     size_t waiting;
-    bool news; /* more containers wait than when wait() last returned */
+    bool changed; /* more containers wait than when wait() last returned */
     bool stopping;
 };
 
@@ -36,7 +36,7 @@ static void note_waiting(struct hub *hub)
     size_t waiting = correlate_waiting(hub->correlate);
 
     if (waiting > hub->waiting) {
-        hub->news = true;
+        hub->changed = true;
         pthread_cond_signal(&hub->wake);
     }
     hub->waiting = waiting;
@@ -53,7 +53,9 @@ static void observe(void *self, const struct observation *observation)
     pthread_mutex_unlock(&hub->mutex);
 
     if (r < 0)
-        log_error("agent", "no memory: one observation is lost, the next report of it makes up");
+        log_error(
+            "agent",
+            "no memory: one observation is lost; the next one about the same object corrects it");
 }
 
 static void limit_hit(void *self, enum limit limit)
@@ -103,7 +105,7 @@ static void wanted(void *self, struct wanted *ret)
     pthread_mutex_unlock(&hub->mutex);
 }
 
-static bool wait_for_news(void *self, int64_t until_mono_us)
+static bool wait_for_change(void *self, int64_t until_mono_us)
 {
     struct hub *hub = self;
     struct timespec until = {
@@ -114,9 +116,9 @@ static bool wait_for_news(void *self, int64_t until_mono_us)
     bool go_on;
 
     pthread_mutex_lock(&hub->mutex);
-    while (!hub->news && !hub->stopping && r == 0)
+    while (!hub->changed && !hub->stopping && r == 0)
         r = pthread_cond_timedwait(&hub->wake, &hub->mutex, &until);
-    hub->news = false;
+    hub->changed = false;
     go_on = !hub->stopping;
     pthread_mutex_unlock(&hub->mutex);
     return go_on;
@@ -185,7 +187,7 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
     hub->clock = clock;
     hub->node = config->node;
     hub->reads_pods = config->reads_pods;
-    /* A loop that hangs before its first tick is one that hangs. */
+    /* So that a loop that hangs before its first tick is noticed. */
     hub->ticked_us[SOURCE_CRI] = clock_now(clock).mono_us;
     if (config->reads_pods)
         hub->ticked_us[SOURCE_PODS] = hub->ticked_us[SOURCE_CRI];
@@ -197,7 +199,7 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
         .calls = calls,
         .tick = tick,
         .wanted = wanted,
-        .wait = wait_for_news,
+        .wait = wait_for_change,
     };
     hub->snapshots = (struct snapshot_source){ .self = hub, .take = take };
 

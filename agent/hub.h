@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Where the threads meet: the incident table behind one mutex, held for
- * microseconds. Sources put facts in through the sink; readers copy snapshots
- * out. No other lock is taken while this one is held, and no I/O is done.
+ * Where the threads meet: the incident table behind one mutex. Sources put facts in through the
+ * sink, readers take snapshots out. A thread that holds the mutex does no I/O and takes no other
+ * lock. make bench measures how long it is held.
  */
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ struct hub_config {
 struct hub *hub_new(const struct hub_config *config, const struct clock *clock);
 void hub_free(struct hub *hub); /* accepts NULL; no thread may use it any more */
 
-/* Both live as long as the hub; any thread. */
+/* Both live as long as the hub. Any thread may use them. */
 const struct sink *hub_sink(struct hub *hub);
 const struct snapshot_source *hub_snapshots(struct hub *hub);
 

@@ -118,6 +118,7 @@
     X(IMAGE_VOLUMES, "image_volumes_per_pod")                                                      \
     X(PULL_SECRETS, "pull_secrets_per_pod")                                                        \
     X(POD_VERSIONS, "pod_versions")                                                                \
+    X(EVENT_COUNT, "event_count_step")                                                             \
     X(EVENT_OBJECTS, "event_objects_per_pod")                                                      \
     X(EVIDENCE_BYTES, "evidence_bytes")                                                            \
     X(INCIDENTS, "incidents")                                                                      \

@@ -22,11 +22,14 @@ void event_objects_done(struct event_objects *objects)
     *objects = (struct event_objects){ .n = 0 };
 }
 
-static uint64_t believable(int32_t claimed, uint64_t before)
+static uint64_t believable(struct counters *counters, int32_t claimed, uint64_t before)
 {
     uint64_t count = (uint64_t)claimed;
 
-    return count > before + LIMIT_EVENT_COUNT_STEP ? before + LIMIT_EVENT_COUNT_STEP : count;
+    if (count <= before + LIMIT_EVENT_COUNT_STEP)
+        return count;
+    counters_limit_hit(counters, LIMIT_HIT_EVENT_COUNT);
+    return before + LIMIT_EVENT_COUNT_STEP;
 }
 
 /*
@@ -42,10 +45,11 @@ static bool is_created_again(const struct event_object *object, const struct eve
            strcmp(object->image, before->image) == 0;
 }
 
-static void count_on(struct event_object *object, const struct event_fact *fact)
+static void count_on(struct event_object *object, struct counters *counters,
+                     const struct event_fact *fact)
 {
     if ((uint64_t)fact->count > object->count)
-        object->count = believable(fact->count, object->count);
+        object->count = believable(counters, fact->count, object->count);
     if (fact->last_us > object->last_us)
         object->last_us = fact->last_us;
 }
@@ -84,13 +88,13 @@ int event_objects_take(struct event_objects *objects, struct counters *counters,
     for (size_t i = 0; i < objects->n; i++) {
         if (objects->list[i].uid != object.uid)
             continue;
-        count_on(&objects->list[i], fact);
+        count_on(&objects->list[i], counters, fact);
         return 0;
     }
     object.message = hash_str(fact->message);
     object.container = mem_str(str_head(container, LIMIT_NAME_TEXT));
     object.image = mem_str(str_head(image, LIMIT_IMAGE_TEXT - 1));
-    object.count = believable(fact->count, 0);
+    object.count = believable(counters, fact->count, 0);
     object.first_us = fact->first_us;
     object.last_us = fact->last_us;
     for (size_t i = 0; i < objects->n && object.container && object.image; i++) {
@@ -98,7 +102,7 @@ int event_objects_take(struct event_objects *objects, struct counters *counters,
             continue;
         object_done(&object);
         objects->list[i].uid = object.uid;
-        count_on(&objects->list[i], fact);
+        count_on(&objects->list[i], counters, fact);
         return 0;
     }
     place = object.container && object.image ? add(objects, counters) : NULL;

@@ -40,8 +40,7 @@ static size_t collect(const struct evidence *list, const struct report *report, 
     for (size_t i = 0; i < n; i++) {
         if (!same(&ret[i], report))
             continue;
-        if (report->at_us > ret[i].at_us)
-            ret[i].at_us = report->at_us;
+        ret[i].at_us = report->at_us;
         return n;
     }
     if (n == LIMIT_EVIDENCE_PER_INCIDENT) {

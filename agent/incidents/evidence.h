@@ -33,7 +33,8 @@ const struct snapshot_evidence *evidence_find(const struct evidence *list,
                                               const struct report *report);
 
 /*
- * A new list with the report added. Where the list has it already, the newer time counts. When the
- * list is full, the first report stays and the one that came after it goes. NULL: no memory.
+ * A new list with the report added. Where the list has it already, it gets the time of this one.
+ * When the list is full, the first report stays and the one that came after it goes. NULL: no
+ * memory.
  */
 const struct evidence *evidence_add(const struct evidence *list, const struct report *report);

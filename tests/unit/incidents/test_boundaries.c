@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The exact limits of the table's rules: the last moment that counts, and the first that does not.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/incidents/world.h"
+
+#define PULL_FAILED(text) "Failed to pull image \"" IMAGE "\": " text
+#define PAUSE "registry.k8s.io/pause:3.9"
+#define NO_PAUSE                                                                                   \
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "  \
+    "\"" PAUSE "\": failed to pull image \"" PAUSE "\": failed to resolve reference \"" PAUSE      \
+    "\": dial tcp: lookup registry.k8s.io: no such host"
+#define NO_NETWORK "Failed to create pod sandbox: plugin type=\"calico\" failed (add): timeout"
+
+static void event_at(struct world *w, const char *path, const char *object, const char *reason,
+                     const char *message, int count, int64_t first_us, int64_t last_us)
+{
+    const struct observation observation = {
+        .kind = OBSERVE_EVENT,
+        .event = { .event_uid = str_from(object),
+                   .namespace = STR("default"),
+                   .pod_name = STR("web-0"),
+                   .pod_uid = STR("web-0"),
+                   .field_path = str_from(path),
+                   .reason = str_from(reason),
+                   .message = str_from(message),
+                   .count = count,
+                   .first_us = first_us,
+                   .last_us = last_us },
+    };
+
+    assert_int_equal(correlate_observe(w->correlate, &observation, w->now), 0);
+}
+
+static void failed_at(struct world *w, const char *object, int count, int64_t first_us,
+                      int64_t last_us)
+{
+    event_at(w, APP_PATH, object, "Failed", PULL_FAILED(NOT_FOUND_TEXT), count, first_us, last_us);
+}
+
+/* The newest incident of web-0: `shown` attempts; `booked` in the counters of the whole node. */
+static void expect_attempts(struct world *w, uint64_t shown, uint64_t booked)
+{
+    const struct snapshot_incident *newest = NULL;
+    struct look look;
+
+    world_look(w, &look);
+    for (size_t i = 0; i < look.snapshot.n_incidents; i++)
+        if (!newest || incident_state_open(look.snapshot.incidents[i].state))
+            newest = &look.snapshot.incidents[i];
+    assert_non_null(newest);
+    assert_int_equal(newest->attempts, shown);
+    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), booked);
+    world_look_done(&look);
+}
+
+/* web-0 already fails when this process starts. */
+static void fails_at_the_start(struct world *w, const char *reason, const char *message)
+{
+    struct pod_told told;
+
+    tell_list_begin(w);
+    pod_of(w, &told, "web-0");
+    told.fact.created_us = w->now.wall_us - HOUR;
+    told.containers[0].waiting_reason = str_from(reason);
+    told.containers[0].waiting_message = str_from(message);
+    tell_pod(w, &told);
+    tell_list_end(w);
+}
+
+/* --- which attempts an Event object counts -------------------------------------------------- */
+
+static void one_count_of_an_older_event_object_is_of_now(void **state)
+{
+    struct world *w = *state;
+
+    fails_at_the_start(w, "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    failed_at(w, "e1", 7, w->now.wall_us - HOUR, w->now.wall_us);
+    expect_attempts(w, 7, 1);
+}
+
+static void event_that_begins_with_the_incident_is_of_now(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+
+    fails_at_the_start(w, "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    failed_at(w, "e1", 2, began_us, w->now.wall_us);
+    expect_attempts(w, 3, 2); /* and one attempt before this process started */
+}
+
+static void event_that_ends_when_the_incident_begins_has_one_count_of_now(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+
+    fails_at_the_start(w, "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    failed_at(w, "e1", 3, began_us - MINUTE, began_us);
+    expect_attempts(w, 3, 1);
+}
+
+static void event_that_ends_before_the_incident_begins_is_older(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+
+    fails_at_the_start(w, "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    failed_at(w, "e1", 3, began_us - MINUTE, began_us - 1);
+    expect_attempts(w, 3, 0);
+}
+
+static void counts_of_an_ended_incident_stay_its_own(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", 2, began_us, began_us);
+    tell_running(w, "web-0");
+    world_advance(w, SEC);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", 3, began_us, w->now.wall_us);
+    expect_attempts(w, 1, 3);
+}
+
+static void late_event_about_an_ended_incident_counts_for_no_other(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_running(w, "web-0");
+    world_advance(w, 9 * MINUTE);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", 3, began_us, began_us);
+    expect_attempts(w, 1, 2);
+}
+
+static void event_time_cut_to_the_second_is_of_this_incident(void **state)
+{
+    struct world *w = *state;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_running(w, "web-0");
+    world_advance(w, MINUTE + SEC / 2);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", 2, w->now.wall_us / SEC * SEC, w->now.wall_us / SEC * SEC);
+    expect_attempts(w, 2, 3);
+}
+
+static void attempt_before_the_start_is_shown_beside_those_seen(void **state)
+{
+    struct world *w = *state;
+
+    fails_at_the_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    expect_attempts(w, 2, 1);
+}
+
+/* Containers "app" and "side" mount one image volume; each can run or fail on it. */
+static void tell_volume_pod(struct world *w, bool app_fails, bool side_fails)
+{
+    static const char text[] = "failed to pull and unpack image \"model:v3\": failed to resolve "
+                               "image: model:v3: not found";
+    struct pod_told told;
+
+    pod_of(w, &told, "web-0");
+    told.fact.n_image_volumes = 1;
+    told.volumes[0] = (struct image_volume_fact){ .reference = STR("model:v3") };
+    told.fact.n_containers = 2;
+    told.containers[1] = told.containers[0];
+    told.containers[1].name = STR("side");
+    for (size_t i = 0; i < 2; i++) {
+        if (!(i ? side_fails : app_fails))
+            continue;
+        told.containers[i].waiting_reason = STR("ErrImagePull");
+        told.containers[i].waiting_message = STR(text);
+    }
+    tell_pod(w, &told);
+}
+
+static void volume_failed(struct world *w, int count, int64_t first_us)
+{
+    event_at(w, "", "e1", "Failed", "Failed to pull image \"model:v3\": model:v3: not found", count,
+             first_us, w->now.wall_us);
+}
+
+static uint64_t volume_attempts(struct world *w)
+{
+    struct look look;
+    uint64_t booked;
+
+    world_look(w, &look);
+    booked = look_failures(&look, CAUSE_NOT_FOUND);
+    world_look_done(&look);
+    return booked;
+}
+
+static void second_container_of_a_volume_takes_no_counts_when_it_begins(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    tell_running(w, "web-0"); /* an incident of the pod has ended */
+    tell_volume_pod(w, true, false);
+    began_us = w->now.wall_us;
+    volume_failed(w, 2, began_us);
+    world_advance(w, MINUTE);
+    tell_volume_pod(w, true, true);
+    volume_failed(w, 3, began_us);
+    assert_int_equal(volume_attempts(w), 3);
+}
+
+static void second_container_of_a_volume_takes_no_counts_when_it_ends(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+    struct pod_told told;
+
+    tell_volume_pod(w, true, true);
+    volume_failed(w, 2, began_us);
+    pod_of(w, &told, "web-0"); /* "side" leaves the pod */
+    told.fact.n_image_volumes = 1;
+    told.volumes[0] = (struct image_volume_fact){ .reference = STR("model:v3") };
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message =
+        STR("failed to pull and unpack image \"model:v3\": model:v3: not found");
+    tell_pod(w, &told);
+    volume_failed(w, 3, began_us);
+    assert_int_equal(volume_attempts(w), 3);
+}
+
+static void each_report_adds_a_believable_count(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", LIMIT_EVENT_COUNT_STEP, w->now.wall_us, w->now.wall_us);
+    expect_attempts(w, LIMIT_EVENT_COUNT_STEP, LIMIT_EVENT_COUNT_STEP);
+    failed_at(w, "e1", 2 * LIMIT_EVENT_COUNT_STEP + 1, w->now.wall_us, w->now.wall_us);
+    expect_attempts(w, 2 * LIMIT_EVENT_COUNT_STEP, 2 * LIMIT_EVENT_COUNT_STEP);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVENT_COUNT], 1);
+    world_look_done(&look);
+}
+
+/* --- times of an incident -----------------------------------------------------------------------
+ */
+
+static void recovery_takes_the_time_before_the_first_report_too(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    fails_at_the_start(w, "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", 2, w->now.wall_us - 10 * MINUTE, w->now.wall_us);
+    world_advance(w, MINUTE);
+    tell_running(w, "web-0");
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 11 * MINUTE);
+    world_look_done(&look);
+}
+
+static void first_failure_that_was_seen_stays_exact(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_running(w, "web-0");
+    world_advance(w, MINUTE);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    began_us = w->now.wall_us;
+    failed_at(w, "e1", 2, began_us - 2 * SEC - 1, began_us); /* of the incident before */
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.incidents[0].first_failure_us, began_us);
+    world_look_done(&look);
+
+    failed_at(w, "e2", 2, began_us - 2 * SEC, began_us); /* the same moment */
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.incidents[0].first_failure_us, began_us - 2 * SEC);
+    world_look_done(&look);
+}
+
+static enum cause cause_of(struct world *w)
+{
+    struct look look;
+    enum cause cause;
+
+    world_look(w, &look);
+    cause = look_one(&look, "web-0")->verdict.cause;
+    world_look_done(&look);
+    return cause;
+}
+
+static void event_of_two_seconds_before_is_of_the_same_moment(void **state)
+{
+    struct world *w = *state;
+    int64_t now_us = w->now.wall_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    event_at(w, APP_PATH, "e1", "Failed", PULL_FAILED(UNAUTHORIZED_TEXT), 1, now_us - 2 * SEC - 1,
+             now_us - 2 * SEC - 1);
+    assert_int_equal(cause_of(w), CAUSE_NOT_FOUND);
+    event_at(w, APP_PATH, "e2", "Failed", PULL_FAILED(UNAUTHORIZED_TEXT), 1, now_us - 2 * SEC,
+             now_us - 2 * SEC);
+    assert_int_equal(cause_of(w), CAUSE_UNAUTHORIZED);
+}
+
+static void late_event_names_the_cause_of_the_newest_ended_incident(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    for (int i = 0; i < 2; i++) {
+        tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+        world_advance(w, SEC);
+        tell_running(w, "web-0");
+    }
+    failed_at(w, "e1", 1, w->now.wall_us, w->now.wall_us);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 2);
+    assert_int_equal(look.snapshot.incidents[0].verdict.cause, CAUSE_UNKNOWN);
+    assert_int_equal(look.snapshot.incidents[1].verdict.cause, CAUSE_NOT_FOUND);
+    world_look_done(&look);
+}
+
+static void message_without_a_cause_is_better_than_none(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_look(w, &look);
+    assert_string_equal(look_one(&look, "web-0")->message, BACK_OFF_TEXT);
+    world_look_done(&look);
+}
+
+static void repeated_evidence_has_its_newest_time(void **state)
+{
+    struct world *w = *state;
+    int64_t later_us;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_advance(w, 20 * SEC);
+    later_us = w->now.wall_us;
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_look(w, &look);
+    assert_int_equal(look_one(&look, "web-0")->n_evidence, 2);
+    assert_int_equal(look_one(&look, "web-0")->evidence[1].at_us, later_us);
+    world_look_done(&look);
+}
+
+static void ended_incident_is_kept_for_ten_minutes_exactly(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_running(w, "web-0");
+    world_advance(w, 10 * MINUTE - 1);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 1);
+    world_look_done(&look);
+    world_advance(w, 1);
+    world_look(w, &look);
+    assert_int_equal(look.snapshot.n_incidents, 0);
+    world_look_done(&look);
+}
+
+static void failure_in_a_later_list_of_a_watched_pod_is_not_exact(void **state)
+{
+    struct world *w = *state;
+    struct look look;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    tell_list_begin(w);
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_list_end(w);
+    world_look(w, &look);
+    assert_false(look_one(&look, "web-0")->first_failure_exact);
+    world_look_done(&look);
+}
+
+/* --- the sandbox's image
+ * -------------------------------------------------------------------------- */
+
+static enum incident_state sandbox_state(struct world *w)
+{
+    struct look look;
+    enum incident_state state = INCIDENT_GONE;
+
+    world_look(w, &look);
+    if (look_count(&look, "web-0"))
+        state = look_one(&look, "web-0")->state;
+    world_look_done(&look);
+    return state;
+}
+
+static void sandbox_event_opens_for_ten_minutes(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    world_advance(w, 10 * MINUTE + 1);
+    event_at(w, "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us);
+    assert_int_equal(sandbox_state(w), INCIDENT_GONE);
+    event_at(w, "", "e2", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us + 1);
+    assert_int_equal(sandbox_state(w), INCIDENT_FAILING);
+}
+
+static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    world_advance(w, MINUTE);
+    failed_us = w->now.wall_us;
+    event_at(w, "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us);
+    event_at(w, "", "e2", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us - SEC,
+             failed_us - SEC);
+    assert_int_equal(sandbox_state(w), INCIDENT_FAILING);
+    event_at(w, "", "e3", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us, failed_us);
+    assert_int_equal(sandbox_state(w), INCIDENT_FAILING); /* which came first is unknown */
+    world_advance(w, SEC);
+    event_at(w, "", "e4", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us + 1, failed_us + 1);
+    assert_int_equal(sandbox_state(w), INCIDENT_RECOVERED);
+}
+
+/* --- fresh pods
+ * --------------------------------------------------------------------------------------- */
+
+static bool is_fresh(struct world *w, int64_t created_us)
+{
+    struct pod_told told;
+    struct look look;
+    bool fresh;
+
+    tell_list_begin(w);
+    pod_of(w, &told, "web-0");
+    told.fact.created_us = created_us;
+    told.containers[0].waiting_reason = STR("ErrImagePull");
+    told.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    tell_pod(w, &told);
+    tell_list_end(w);
+    world_look(w, &look);
+    fresh = look_failures(&look, CAUSE_NOT_FOUND) == 1; /* its first attempt was booked */
+    world_look_done(&look);
+    return fresh;
+}
+
+static void pod_of_our_first_second_is_fresh(void **state)
+{
+    struct world *w = *state;
+
+    assert_true(is_fresh(w, w->now.wall_us - SEC + 1));
+}
+
+static void pod_of_a_second_before_us_is_not_fresh(void **state)
+{
+    struct world *w = *state;
+
+    assert_false(is_fresh(w, w->now.wall_us - SEC));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(one_count_of_an_older_event_object_is_of_now),
+        WORLD_TEST(event_that_begins_with_the_incident_is_of_now),
+        WORLD_TEST(event_that_ends_when_the_incident_begins_has_one_count_of_now),
+        WORLD_TEST(event_that_ends_before_the_incident_begins_is_older),
+        WORLD_TEST(counts_of_an_ended_incident_stay_its_own),
+        WORLD_TEST(late_event_about_an_ended_incident_counts_for_no_other),
+        WORLD_TEST(event_time_cut_to_the_second_is_of_this_incident),
+        WORLD_TEST(attempt_before_the_start_is_shown_beside_those_seen),
+        WORLD_TEST(second_container_of_a_volume_takes_no_counts_when_it_begins),
+        WORLD_TEST(second_container_of_a_volume_takes_no_counts_when_it_ends),
+        WORLD_TEST(each_report_adds_a_believable_count),
+        WORLD_TEST(recovery_takes_the_time_before_the_first_report_too),
+        WORLD_TEST(first_failure_that_was_seen_stays_exact),
+        WORLD_TEST(event_of_two_seconds_before_is_of_the_same_moment),
+        WORLD_TEST(late_event_names_the_cause_of_the_newest_ended_incident),
+        WORLD_TEST(message_without_a_cause_is_better_than_none),
+        WORLD_TEST(repeated_evidence_has_its_newest_time),
+        WORLD_TEST(ended_incident_is_kept_for_ten_minutes_exactly),
+        WORLD_TEST(failure_in_a_later_list_of_a_watched_pod_is_not_exact),
+        WORLD_TEST(sandbox_event_opens_for_ten_minutes),
+        WORLD_TEST(older_sandbox_event_of_another_reason_ends_nothing),
+        WORLD_TEST(pod_of_our_first_second_is_fresh),
+        WORLD_TEST(pod_of_a_second_before_us_is_not_fresh),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
