@@ -10,7 +10,7 @@
 #include "buf.h"
 #include "util.h"
 
-/* --- the registries' pulls in progress ------------------------------------------- */
+/* --- the registries' pulls in progress ------------------------------------- */
 
 static bool has_row(const struct snapshot *snapshot, size_t n, const char *registry)
 {
@@ -38,7 +38,7 @@ static void add_in_progress(const struct snapshot *from, struct snapshot_registr
     }
 }
 
-/* --- what waits behind a stall ------------------------------------------------------ */
+/* --- what waits behind a stall --------------------------------------------- */
 
 /* The incidents that one layer holds up. Each of them shows the first LIMIT_WAITING_BEHIND others,
  * so one more is kept. */
@@ -121,7 +121,7 @@ static int add_waiting_behind(struct snapshot *snapshot)
     return 0;
 }
 
-/* --- advice ------------------------------------------------------------------------- */
+/* --- advice ---------------------------------------------------------------- */
 
 static int advise(struct arena *arena, struct snapshot_incident *incident)
 {

@@ -199,7 +199,7 @@ bool image_may_be_fetched(const struct image_state *image)
     return image->waiting && (!image->present || image->always);
 }
 
-/* --- who waits for what ----------------------------------------------------- */
+/* --- who waits for what ---------------------------------------------------- */
 
 /*
  * Without a sandbox the kubelet does not pull, and it pulls for one container after the other:

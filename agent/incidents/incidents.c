@@ -78,7 +78,7 @@ static void incident_freep(struct incident **incident)
     incident_free(*incident);
 }
 
-/* --- finding -------------------------------------------------------------- */
+/* --- finding --------------------------------------------------------------- */
 
 static struct incident **bucket_of(struct incidents *incidents, uint64_t pod_hash)
 {
@@ -173,7 +173,7 @@ static struct incident *other_of_volume(const struct incidents *incidents,
     return NULL;
 }
 
-/* --- adding and removing -------------------------------------------------- */
+/* --- adding and removing --------------------------------------------------- */
 
 static void incident_insert(struct incidents *incidents, struct incident *incident)
 {
@@ -290,7 +290,7 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     return 0;
 }
 
-/* --- verdict -------------------------------------------------------------- */
+/* --- verdict --------------------------------------------------------------- */
 
 /*
  * The kubelet reports a missing Secret at each pull, but its spam filter lets one event through in
@@ -324,7 +324,7 @@ struct verdict incident_verdict(const struct incident *incident, const struct po
     return verdict;
 }
 
-/* --- the end -------------------------------------------------------------- */
+/* --- the end --------------------------------------------------------------- */
 
 static int64_t duration(const struct incident *incident, struct instant now)
 {

@@ -89,7 +89,7 @@ bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us)
     return mono_us <= ingest->begun_us + POLL_US;
 }
 
-/* --- whose a blob is -------------------------------------------------------- */
+/* --- whose a blob is ------------------------------------------------------- */
 
 /*
  * Whether a canonical image, "host:port/path:tag", is of a repository as containerd's labels name

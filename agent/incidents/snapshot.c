@@ -37,7 +37,7 @@ const void *snapshot_own(struct snapshot *ret, const void *shared)
     return shared;
 }
 
-/* --- incidents ---------------------------------------------------------------- */
+/* --- incidents ------------------------------------------------------------- */
 
 static int64_t next_retry(const struct incident *incident, int64_t now_us)
 {
@@ -165,7 +165,7 @@ static int take_incidents(const struct correlate *c, enum snapshot_detail detail
     return 0;
 }
 
-/* --- the rest ------------------------------------------------------------------ */
+/* --- the rest -------------------------------------------------------------- */
 
 static void fill_registry(const struct registry *from, const char *name, struct snapshot *ret,
                           struct snapshot_registry *to)

@@ -66,7 +66,7 @@ struct judgement {
     char message[LIMIT_MESSAGE_TEXT];
 };
 
-/* --- whether a blob holds up a container ------------------------------------ */
+/* --- whether a blob holds up a container ----------------------------------- */
 
 /* Another tag of the repository began to wait later, but still before the blob began. */
 static bool is_rather_of_another_tag(const struct judgement *j, const struct ingest_state *suspect)
@@ -108,7 +108,7 @@ static bool holds_up(const struct judgement *j, const struct ingest_state *suspe
     return suspect->proven || (waited && (is_its || !j->others_move));
 }
 
-/* --- what a stall changes ---------------------------------------------------- */
+/* --- what a stall changes -------------------------------------------------- */
 
 /* "sha256:... stands at 10 of 100 bytes since 2026-11-22T02:00:00Z"; written once for all the
  * containers that the blob holds up. 0 or -ENOMEM. */
@@ -219,7 +219,7 @@ void stall_failed(struct incidents *incidents, struct incident *incident)
         incident_move(incidents, incident, INCIDENT_FAILING);
 }
 
-/* --- judging ------------------------------------------------------------------ */
+/* --- judging --------------------------------------------------------------- */
 
 static int judge_container(struct judgement *j, struct pod *pod, const struct container *container)
 {

@@ -19,7 +19,7 @@ static bool events_would_help(const struct pod *pod, struct instant now)
             pod->waiting > 0);
 }
 
-/* --- the limits -------------------------------------------------------------- */
+/* --- the limits ------------------------------------------------------------ */
 
 /* A few hashes; two texts with one hash count as one, which only a limit's counter can show. */
 struct hashes {
@@ -89,7 +89,7 @@ void wanted_count_left_out(struct correlate *c, struct instant now)
     count_events_left_out(c, now);
 }
 
-/* --- what is wanted ------------------------------------------------------------ */
+/* --- what is wanted -------------------------------------------------------- */
 
 /* A question that is being put together. */
 struct question {

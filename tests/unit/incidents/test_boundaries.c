@@ -77,7 +77,7 @@ static void fails_at_the_start(struct world *w, const char *reason, const char *
     tell_list_end(w);
 }
 
-/* --- which attempts an Event object counts -------------------------------------------------- */
+/* --- which attempts an Event object counts --------------------------------- */
 
 static void one_count_of_an_older_event_object_is_of_now(void **state)
 {
@@ -259,8 +259,7 @@ static void each_report_adds_a_believable_count(void **state)
     world_look_done(&look);
 }
 
-/* --- times of an incident -----------------------------------------------------------------------
- */
+/* --- times of an incident -------------------------------------------------- */
 
 static void recovery_takes_the_time_before_the_first_report_too(void **state)
 {

@@ -92,8 +92,7 @@ struct snapshot_source fixture_source(struct fixture *fixture)
     return (struct snapshot_source){ .self = fixture, .take = take };
 }
 
-/* --- the golden node ---------------------------------------------------------------------------
- */
+/* --- the golden node ------------------------------------------------------- */
 
 static const char *const one_secret[] = { "regcred" };
 
