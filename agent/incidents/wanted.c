@@ -12,8 +12,6 @@
 /* No event watch for a pod that is only starting: think of a rollout on 5,000 nodes. */
 static bool events_would_help(const struct pod *pod, struct instant now)
 {
-    if (pod->terminal)
-        return false;
     return pod->failing > 0 ||
            (pod->no_sandbox_since_us && now.mono_us - pod->no_sandbox_since_us >= NO_SANDBOX_US &&
             pod->waiting > 0);

@@ -140,6 +140,131 @@ static void a_new_waiting_container_wakes_the_sleeper_at_once(void **state)
     assert_false(node->sink->wait(node->sink->self, far_us));
 }
 
+/* Returns whether wait() slept until its time: nothing woke it. */
+static bool sleeps(struct node *node)
+{
+    int64_t until_us = clock_now(clock_system()).mono_us + 20 * MSEC;
+
+    assert_true(node->sink->wait(node->sink->self, until_us));
+    return clock_now(clock_system()).mono_us >= until_us;
+}
+
+static void only_one_more_waiting_container_wakes_the_sleeper(void **state)
+{
+    struct node *node = *state;
+
+    say_pod(node, "web-0", "ContainerCreating");
+    say_pod(node, "web-1", "ContainerCreating");
+    assert_true(node->sink->wait(node->sink->self, INT64_MAX / 2));
+    assert_true(sleeps(node));                   /* it was told already */
+    say_pod(node, "web-0", "ContainerCreating"); /* the same again */
+    assert_true(sleeps(node));
+    say_pod(node, "web-1", "CrashLoopBackOff"); /* one less */
+    assert_true(sleeps(node));
+}
+
+static void loop_is_healthy_for_a_minute_after_its_tick(void **state)
+{
+    struct node *node = *state;
+    struct snapshot snapshot;
+
+    node->now.mono_us += MINUTE;
+    take(node, &snapshot);
+    assert_true(snapshot.healthy);
+    snapshot_done(&snapshot);
+    node->now.mono_us++;
+    node->sink->tick(node->sink->self, SOURCE_CRI);
+    take(node, &snapshot);
+    assert_false(snapshot.healthy); /* the loop of pods has never ticked */
+    snapshot_done(&snapshot);
+    node->sink->tick(node->sink->self, SOURCE_PODS);
+    take(node, &snapshot);
+    assert_true(snapshot.healthy);
+    snapshot_done(&snapshot);
+}
+
+static void node_without_kubernetes_is_ready_at_once(void **state)
+{
+    const struct hub_config config = { .node = "", .max_registries = 1, .reads_pods = false };
+    struct node *node = *state;
+    struct node other = { .hub = hub_new(&config, &node->clock) };
+    struct snapshot snapshot;
+
+    take(&other, &snapshot);
+    assert_true(snapshot.ready);
+    snapshot_done(&snapshot);
+    node->now.mono_us += 2 * MINUTE;
+    hub_sink(other.hub)->tick(hub_sink(other.hub)->self, SOURCE_CRI);
+    take(&other, &snapshot);
+    assert_true(snapshot.healthy); /* there is no loop of pods */
+    snapshot_done(&snapshot);
+    hub_free(other.hub);
+}
+
+static void what_sources_report_of_themselves_is_in_the_snapshot(void **state)
+{
+    static const struct source_status status = { .enabled = true, .up = true, .since_us = 7 };
+    static const struct runtime_calls calls = { .errors = { [METHOD_VERSION] = { [14] = 3 } } };
+    struct node *node = *state;
+    struct snapshot snapshot;
+
+    node->sink->status(node->sink->self, SOURCE_EVENTS, &status);
+    node->sink->calls(node->sink->self, &calls);
+    take(node, &snapshot);
+    assert_int_equal(snapshot.sources[SOURCE_EVENTS].since_us, 7);
+    assert_false(snapshot.sources[SOURCE_PODS].enabled);
+    assert_int_equal(snapshot.calls.errors[METHOD_VERSION][14], 3);
+    snapshot_done(&snapshot);
+}
+
+static void time_passes_with_ticks_and_with_snapshots(void **state)
+{
+    struct node *node = *state;
+    int64_t ticked_us;
+    struct snapshot snapshot;
+
+    for (int tick = 0; tick < 2; tick++) {
+        say_pod(node, tick ? "web-1" : "web-0", "ImagePullBackOff"); /* without a cause */
+        node->now.mono_us += 30 * SEC;
+        node->now.wall_us += 30 * SEC;
+        ticked_us = node->now.wall_us;
+        if (tick) {
+            node->sink->tick(node->sink->self, SOURCE_PODS);
+            node->now.mono_us += SEC;
+            node->now.wall_us += SEC;
+        }
+        take(node, &snapshot);
+        assert_int_equal(snapshot.reasons[REASON_BACK_OFF_ONLY], tick + 1);
+        assert_int_equal(snapshot.registries[0].newest[CAUSE_UNKNOWN].at_us, ticked_us);
+        snapshot_done(&snapshot);
+    }
+}
+
+static bool asks_for_blobs(struct node *node, int64_t stall_after_us)
+{
+    const struct hub_config config = { .max_registries = 1, .stall_after_us = stall_after_us };
+    struct node other = { .now = node->now, .hub = hub_new(&config, &node->clock) };
+    struct wanted wanted;
+    bool asks;
+
+    other.sink = hub_sink(other.hub);
+    say_pod(&other, "web-0", "ContainerCreating");
+    other.sink->observe(
+        other.sink->self,
+        &(struct observation){ .kind = OBSERVE_IMAGE, .image = { .image = STR(IMAGE) } });
+    other.sink->wanted(other.sink->self, &wanted);
+    asks = wanted.ingests;
+    wanted_done(&wanted);
+    hub_free(other.hub);
+    return asks;
+}
+
+static void blobs_are_asked_for_where_stalls_are_looked_for(void **state)
+{
+    assert_true(asks_for_blobs(*state, MINUTE));
+    assert_false(asks_for_blobs(*state, 0));
+}
+
 #define ROUNDS 2000
 
 static void *chatter(void *arg)
@@ -191,6 +316,12 @@ int main(void)
         HUB_TEST(it_is_healthy_while_every_loop_ticks),
         HUB_TEST(a_loop_that_hangs_before_its_first_tick_is_no_healthy_one),
         HUB_TEST(a_new_waiting_container_wakes_the_sleeper_at_once),
+        HUB_TEST(only_one_more_waiting_container_wakes_the_sleeper),
+        HUB_TEST(loop_is_healthy_for_a_minute_after_its_tick),
+        HUB_TEST(node_without_kubernetes_is_ready_at_once),
+        HUB_TEST(what_sources_report_of_themselves_is_in_the_snapshot),
+        HUB_TEST(time_passes_with_ticks_and_with_snapshots),
+        HUB_TEST(blobs_are_asked_for_where_stalls_are_looked_for),
         HUB_TEST(threads_may_talk_and_look_at_the_same_time),
     };
 

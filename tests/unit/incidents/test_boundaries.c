@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -402,7 +403,7 @@ static void failure_in_a_later_list_of_a_watched_pod_is_not_exact(void **state)
 /* --- the sandbox's image
  * -------------------------------------------------------------------------- */
 
-static enum incident_state sandbox_state(struct world *w)
+static enum incident_state state_of(struct world *w)
 {
     struct look look;
     enum incident_state state = INCIDENT_GONE;
@@ -422,9 +423,9 @@ static void sandbox_event_opens_for_ten_minutes(void **state)
     tell_waiting(w, "web-0", "ContainerCreating", "");
     world_advance(w, 10 * MINUTE + 1);
     event_at(w, "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us);
-    assert_int_equal(sandbox_state(w), INCIDENT_GONE);
+    assert_int_equal(state_of(w), INCIDENT_GONE);
     event_at(w, "", "e2", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us + 1);
-    assert_int_equal(sandbox_state(w), INCIDENT_FAILING);
+    assert_int_equal(state_of(w), INCIDENT_FAILING);
 }
 
 static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
@@ -438,12 +439,121 @@ static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
     event_at(w, "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us);
     event_at(w, "", "e2", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us - SEC,
              failed_us - SEC);
-    assert_int_equal(sandbox_state(w), INCIDENT_FAILING);
+    assert_int_equal(state_of(w), INCIDENT_FAILING);
     event_at(w, "", "e3", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us, failed_us);
-    assert_int_equal(sandbox_state(w), INCIDENT_FAILING); /* which came first is unknown */
+    assert_int_equal(state_of(w), INCIDENT_FAILING); /* which came first is unknown */
     world_advance(w, SEC);
     event_at(w, "", "e4", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us + 1, failed_us + 1);
-    assert_int_equal(sandbox_state(w), INCIDENT_RECOVERED);
+    assert_int_equal(state_of(w), INCIDENT_RECOVERED);
+}
+
+/* --- events and containers of the past ------------------------------------------------------ */
+
+/* An old pod waits in silence; an event that first happened at `first_us` counts 3 attempts. */
+static uint64_t booked_of_event(struct world *w, int64_t first_us)
+{
+    struct look look;
+    uint64_t booked;
+
+    fails_at_the_start(w, "ContainerCreating", "");
+    failed_at(w, "e1", 3, first_us, w->now.wall_us);
+    world_look(w, &look);
+    booked = look_failures(&look, CAUSE_NOT_FOUND);
+    world_look_done(&look);
+    return booked;
+}
+
+static void event_of_our_first_second_counts_in_full(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(booked_of_event(w, w->now.wall_us - SEC + 1), 3);
+}
+
+static void event_of_a_second_before_us_counts_once(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(booked_of_event(w, w->now.wall_us - SEC), 1);
+}
+
+static void event_of_a_fresh_pod_counts_in_full(void **state)
+{
+    struct world *w = *state;
+
+    tell_waiting(w, "web-0", "ContainerCreating", "");
+    failed_at(w, "e1", 3, w->now.wall_us - HOUR, w->now.wall_us);
+    expect_attempts(w, 3, 3);
+}
+
+static void created_at(struct world *w, int64_t at_us)
+{
+    const struct observation observation = {
+        .kind = OBSERVE_CREATED,
+        .created = { .pod_uid = STR("web-0"), .container = STR("app"), .created_us = at_us }
+    };
+
+    correlate_observe(w->correlate, &observation, w->now);
+}
+
+static void container_made_before_the_newest_failure_proves_nothing(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 40 * SEC);
+    failed_at(w, "e1", 2, failed_us, failed_us + 30 * SEC);
+    created_at(w, failed_us + 20 * SEC);
+    assert_int_equal(state_of(w), INCIDENT_FAILING);
+    created_at(w, failed_us + 30 * SEC + 1);
+    assert_int_equal(state_of(w), INCIDENT_RECOVERED);
+}
+
+static void container_made_in_the_future_proves_nothing(void **state)
+{
+    struct world *w = *state;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    created_at(w, w->now.wall_us + SEC + 1);
+    assert_int_equal(state_of(w), INCIDENT_FAILING);
+    created_at(w, w->now.wall_us + SEC);
+    assert_int_equal(state_of(w), INCIDENT_RECOVERED);
+}
+
+static void another_pull_error_is_another_attempt(void **state)
+{
+    struct world *w = *state;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_waiting(w, "web-0", "ImageInspectError", NOT_FOUND_TEXT);
+    expect_attempts(w, 2, 2);
+}
+
+static void event_object_that_was_seen_longest_ago_makes_room(void **state)
+{
+    struct world *w = *state;
+    char object[16];
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    for (unsigned i = 0; i <= LIMIT_EVENT_OBJECTS_PER_POD; i++) {
+        world_advance(w, SEC);
+        snprintf(object, sizeof(object), "e%u", i);
+        failed_at(w, object, 1, w->now.wall_us, w->now.wall_us);
+    }
+    failed_at(w, object, 1, w->now.wall_us, w->now.wall_us);
+    failed_at(w, "e1", 1, w->now.wall_us, w->now.wall_us);
+    expect_attempts(w, LIMIT_EVENT_OBJECTS_PER_POD, LIMIT_EVENT_OBJECTS_PER_POD);
+}
+
+static void event_objects_without_a_time_are_different_objects(void **state)
+{
+    struct world *w = *state;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    failed_at(w, "e1", 2, 0, 0);
+    failed_at(w, "e2", 3, 0, 0);
+    expect_attempts(w, 5, 5);
 }
 
 /* --- fresh pods
@@ -506,6 +616,14 @@ int main(void)
         WORLD_TEST(failure_in_a_later_list_of_a_watched_pod_is_not_exact),
         WORLD_TEST(sandbox_event_opens_for_ten_minutes),
         WORLD_TEST(older_sandbox_event_of_another_reason_ends_nothing),
+        WORLD_TEST(event_of_our_first_second_counts_in_full),
+        WORLD_TEST(event_of_a_second_before_us_counts_once),
+        WORLD_TEST(event_of_a_fresh_pod_counts_in_full),
+        WORLD_TEST(container_made_before_the_newest_failure_proves_nothing),
+        WORLD_TEST(container_made_in_the_future_proves_nothing),
+        WORLD_TEST(another_pull_error_is_another_attempt),
+        WORLD_TEST(event_object_that_was_seen_longest_ago_makes_room),
+        WORLD_TEST(event_objects_without_a_time_are_different_objects),
         WORLD_TEST(pod_of_our_first_second_is_fresh),
         WORLD_TEST(pod_of_a_second_before_us_is_not_fresh),
     };

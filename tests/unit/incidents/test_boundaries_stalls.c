@@ -247,6 +247,22 @@ static void next_try_stalls_at_what_was_left_behind(void **state)
     assert_int_equal(state_of_next_try(*state, 1, STALL_AFTER), INCIDENT_STALLED);
 }
 
+static void late_event_does_not_set_back_when_the_try_began(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    tell_image(w, IMAGE, false);
+    world_advance(w, MINUTE);
+    pulling_event(w, "web-0", w->now.wall_us);
+    pulling_event(w, "web-0", failed_us - MINUTE);
+    world_advance(w, STALL_AFTER);
+    list_layer(w, 400, failed_us - MINUTE, failed_us - SEC);
+    tell_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+}
+
 static void next_try_waits_behind_a_blob_that_holds_up_another(void **state)
 {
     struct world *w = *state;
@@ -676,6 +692,26 @@ static void container_added_to_an_old_pod_has_an_exact_pull(void **state)
     world_look_done(&look);
 }
 
+static void container_that_ran_since_our_start_has_an_exact_pull(void **state)
+{
+    struct world *w = *state;
+    struct pod_told told;
+    struct look look;
+
+    tell_list_begin(w);
+    pod_of(w, &told, "web-0");
+    told.fact.created_us = w->now.wall_us - HOUR;
+    tell_pod(w, &told);
+    tell_list_end(w);
+    tell_running(w, "web-0");
+    pulling(w, "web-0");
+    world_advance(w, 7 * SEC);
+    tell_image(w, IMAGE, true);
+    world_look(w, &look);
+    assert_int_equal(registry(&look)->pulls.sum_us, 7 * SEC);
+    world_look_done(&look);
+}
+
 static void wait_begins_again_with_another_image(void **state)
 {
     struct world *w = *state;
@@ -740,6 +776,7 @@ int main(void)
         WORLD_TEST(try_that_begins_at_the_failure_has_not_begun),
         WORLD_TEST(next_try_has_its_own_time_before_it_stalls),
         WORLD_TEST(next_try_stalls_at_what_was_left_behind),
+        WORLD_TEST(late_event_does_not_set_back_when_the_try_began),
         WORLD_TEST(next_try_waits_behind_a_blob_that_holds_up_another),
         WORLD_TEST(restarted_kubelet_waits_though_its_status_is_silent),
         WORLD_TEST(tags_that_began_together_can_both_stall),
@@ -760,6 +797,7 @@ int main(void)
         WORLD_TEST(pull_that_nobody_waits_for_is_remembered_for_ten_minutes),
         WORLD_TEST(ephemeral_containers_pull_at_the_same_time),
         WORLD_TEST(container_added_to_an_old_pod_has_an_exact_pull),
+        WORLD_TEST(container_that_ran_since_our_start_has_an_exact_pull),
         WORLD_TEST(wait_begins_again_with_another_image),
         WORLD_TEST(event_about_a_recovered_container_opens_nothing),
         WORLD_TEST(sandbox_event_of_a_pod_that_ended_opens_nothing),
