@@ -11,15 +11,14 @@
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"
 
-/* Kubernetes' images are in this namespace of containerd (its CRI plugin:
- * constants.K8sContainerdNamespace). */
+/* containerd's namespace for Kubernetes (its CRI plugin: constants.K8sContainerdNamespace). */
 #define NAMESPACE_KEY "containerd-namespace"
 #define NAMESPACE "k8s.io"
 
 #define STATUS_UNKNOWN 2u
 #define STATUS_INTERNAL 13u
 
-/* Every method there is in this program. */
+/* All methods in this program. */
 static const struct {
     const char *path;
     const int64_t *timeout_us;
@@ -41,10 +40,11 @@ static const struct {
                               true },
 };
 
-/* A request with all its fields at their defaults is no bytes at all. */
+/* A request without fields is empty. */
 static const struct str empty_request = { .at = NULL, .len = 0 };
 
-/* --- asking and counting ---------------------------------------------------------------------- */
+/* --- calling and counting ----------------------------------------------------------------------
+ */
 
 static struct channel_request request_of(enum runtime_method method, struct str message)
 {
@@ -70,7 +70,7 @@ static void count_error(struct calls *calls, enum runtime_method method, unsigne
 static void count(struct calls *calls, enum runtime_method method, int64_t begun_us, int outcome)
 {
     if (outcome == -ECANCELED)
-        return; /* by us, since the agent stops */
+        return; /* by the agent, which is stopping */
     histogram_add(&calls->counted.durations[method], &histogram_call_bounds, now(calls) - begun_us);
     if (outcome < 0)
         count_error(calls, method, channel_status(calls->channel));
@@ -87,7 +87,7 @@ static int call(struct calls *calls, enum runtime_method method, struct str mess
     return r;
 }
 
-/* An answer came and is none: gRPC calls that Internal. */
+/* The answer cannot be decoded: Internal in gRPC. */
 static int undecodable(struct calls *calls, enum runtime_method method, struct err *err)
 {
     count_error(calls, method, STATUS_INTERNAL);
@@ -131,7 +131,7 @@ static int encode_image_status(struct str image, struct arena *arena, struct str
     len = runtime__v1__image_status_request__get_packed_size(&request);
     bytes = arena_alloc(arena, len);
     if (!bytes)
-        return err_set_errno(err, -ENOMEM, "%s: encode %zu bytes",
+        return err_set_errno(err, -ENOMEM, "%s: cannot encode %zu bytes",
                              methods[METHOD_IMAGE_STATUS].path, len);
     runtime__v1__image_status_request__pack(&request, bytes);
     *ret = (struct str){ .at = (char *)bytes, .len = len };
@@ -211,10 +211,9 @@ int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_
 }
 
 /*
- * The labels by which a manifest or an index names a blob are numbered, and a filter must name
- * its label: one filter for each number; the service ORs them. Images have up to 127 layers
- * (Docker's limit; overlayfs ends near it too), indexes an entry and an attestation for each
- * platform. With all of these containerd answers as fast as with one: 2 ms.
+ * A manifest or an index names its blobs in numbered labels, and a filter matches one label. So
+ * there is one filter for each number; the service ORs them. containerd answers as fast with all of
+ * them as with one: in 2 ms.
  */
 #define OWNER_FILTERS (LIMIT_LAYERS_PER_IMAGE + LIMIT_MANIFESTS_PER_INDEX + 1u)
 #define FILTER_MAX ((size_t)256)

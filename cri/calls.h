@@ -2,12 +2,11 @@
 #pragma once
 
 /*
- * The questions this agent asks a container runtime, all of them read-only:
- * the socket is root on the node, so no other method's name may be in this
- * program. Each is one blocking call with a deadline; results live in `arena`,
- * and the thread rule is channel_call()'s.
+ * The calls of this agent to a container runtime. All of them only read: access to the socket is
+ * root on the node, so the name of no other method may be in this program. Each is one blocking
+ * call with a deadline. Results live in `arena`. One thread at a time per channel.
  *
- * Errors are channel_call()'s and decode.h's, and name the method.
+ * Errors are those of channel_call() and decode.h, and name the method.
  */
 
 #include "clock.h"
@@ -17,9 +16,9 @@
 #include "runtime_calls.h"
 
 struct calls {
-    struct channel *channel;      /* the caller's; not NULL while something is asked */
+    struct channel *channel;      /* borrowed; not NULL during a call */
     const struct clock *clock;    /* for durations */
-    struct runtime_calls counted; /* all calls so far, on all channels; not those that `stop` cut */
+    struct runtime_calls counted; /* all calls so far, on all channels, except cancelled ones */
 };
 
 int calls_version(struct calls *calls, struct arena *arena, struct runtime_fact *ret,
@@ -28,7 +27,7 @@ int calls_version(struct calls *calls, struct arena *arena, struct runtime_fact 
 int calls_status(struct calls *calls, struct arena *arena, const struct cri_condition **ret,
                  size_t *ret_n, struct err *err);
 
-/* `image` as the pod's spec has it; an absent image is an answer, no error. */
+/* `image` is the name in the pod spec. An absent image is not an error. */
 int calls_image_status(struct calls *calls, struct arena *arena, struct str image,
                        struct image_fact *ret, struct err *err);
 
@@ -41,12 +40,12 @@ int calls_list_sandboxes(struct calls *calls, struct arena *arena, const struct 
 int calls_list_containers(struct calls *calls, struct arena *arena,
                           const struct cri_container **ret, size_t *ret_n, struct err *err);
 
-/* containerd only: the blobs in flight, of all pulls (decode_ingests()). */
+/* containerd only: the blobs in flight of all pulls (decode_ingests()). */
 int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_fact *ret,
                        bool *ret_more, struct err *err);
 
 /*
- * containerd only: which repositories have an image with the blob owners->digest, which must be
- * digest_valid(). Adds to `owners`, whose arena and digest the caller has set.
+ * containerd only: adds the repositories with an image that has the blob owners->digest. The caller
+ * sets owners->arena and owners->digest; the digest must be digest_valid().
  */
 int calls_list_owners(struct calls *calls, struct owners *owners, struct err *err);

@@ -20,10 +20,10 @@
 #include "log.h"
 #include "mem.h"
 
-/* How soon a call in flight notices `stop`. */
+/* A call in progress checks `stop` this often. */
 #define STOP_SLICE_US (100 * MSEC)
 
-/* "unix:" and a path in which every byte may be escaped. */
+/* "unix:" and a path, with each byte escaped. */
 #define TARGET_MAX 512u
 
 struct channel {
@@ -34,7 +34,7 @@ struct channel {
     unsigned status; /* of the last call */
 };
 
-/* gRPC prints to stderr in a format of its own. What matters comes back as a status anyway. */
+/* gRPC would write to stderr in its own format. Errors that matter are also statuses of calls. */
 static void forward_log(gpr_log_func_args *args)
 {
     log_debug("cri", "gRPC: %s", args->message);
@@ -51,7 +51,7 @@ void channel_library_done(void)
     grpc_shutdown();
 }
 
-/* gRPC parses "unix:<path>" as a URI: what is special in one must be escaped. */
+/* gRPC parses "unix:<path>" as a URI, so special bytes must be escaped. */
 static void write_target(struct buf *buf, const char *path)
 {
     buf_add_text(buf, "unix:");
@@ -69,17 +69,17 @@ static grpc_channel *create_channel(const char *target, int64_t connect_timeout_
     { .type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number) }
     grpc_arg args[] = {
         INTEGER(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)LIMIT_CRI_MESSAGE),
-        /* A subchannel that is shared through the process would outlive us, back-off and all. */
+        /* A shared subchannel would outlive this channel, with its back-off. */
         INTEGER(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         INTEGER(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
         /* Also the timeout of one attempt to connect (20 s by default). */
         INTEGER(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, (int)(connect_timeout_us / MSEC)),
         INTEGER(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000),
-        /* Nothing of the environment or of a resolver decides where a unix socket is. */
+        /* A unix socket needs no proxy of the environment and no resolver. */
         INTEGER(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
         INTEGER(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
         INTEGER(GRPC_ARG_ENABLE_RETRIES, 0),
-        /* No pings: Go servers count them and hang up ("too_many_pings"). */
+        /* No pings: Go servers count them and close the connection ("too_many_pings"). */
         INTEGER(GRPC_ARG_HTTP2_BDP_PROBE, 0),
         INTEGER(GRPC_ARG_ENABLE_CHANNELZ, 0),
         INTEGER(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
@@ -136,14 +136,15 @@ unsigned channel_status(const struct channel *channel)
 /* --- statuses --------------------------------------------------------------------------------- */
 
 static const struct {
-    const char *name; /* as Go prints it, so that it can be compared with the runtime's own log */
+    const char *name; /* as Go prints it, to compare with the runtime's log */
     int code;
 } statuses[] = {
-    [GRPC_STATUS_CANCELLED] = { "Canceled", -EIO }, /* by the runtime; by us: stopped_error() */
+    [GRPC_STATUS_CANCELLED] = { "Canceled",
+                                -EIO }, /* by the runtime; for our own see stopped_error() */
     [GRPC_STATUS_UNKNOWN] = { "Unknown", -EIO },
     [GRPC_STATUS_INVALID_ARGUMENT] = { "InvalidArgument", -EINVAL },
     [GRPC_STATUS_DEADLINE_EXCEEDED] = { "DeadlineExceeded", -ETIMEDOUT },
-    [GRPC_STATUS_NOT_FOUND] = { "NotFound", -EIO }, /* -ENOENT would be: no socket */
+    [GRPC_STATUS_NOT_FOUND] = { "NotFound", -EIO }, /* not -ENOENT, which means: no socket */
     [GRPC_STATUS_ALREADY_EXISTS] = { "AlreadyExists", -EIO },
     [GRPC_STATUS_PERMISSION_DENIED] = { "PermissionDenied", -EACCES },
     [GRPC_STATUS_RESOURCE_EXHAUSTED] = { "ResourceExhausted", -EIO },
@@ -160,12 +161,12 @@ static const struct {
 static int status_error(const char *method, grpc_status_code status, struct str details,
                         struct err *err)
 {
-    /* A status is a number from the wire: it may be one that nobody has defined. */
+    /* The status comes from the runtime: it may be undefined. */
     bool known = (size_t)status < ARRAY_SIZE(statuses) && statuses[status].name;
     int code = known ? statuses[status].code : -EIO;
 
-    /* Both ends have a limit and say so in much the same words: gRPC core for what it received,
-     * grpc-go for what it was about to send. */
+    /* Both sides have a limit and report it in similar words: gRPC core when it receives, grpc-go
+     * when it sends. */
     if (status == GRPC_STATUS_RESOURCE_EXHAUSTED && str_find(details, STR("larger than max")))
         code = -EMSGSIZE;
 
@@ -177,12 +178,12 @@ static int status_error(const char *method, grpc_status_code status, struct str 
 
 static int stopped_error(const char *method, struct err *err)
 {
-    return err_set(err, -ECANCELED, "%s: given up, the agent stops", method);
+    return err_set(err, -ECANCELED, "%s: cancelled, the agent is stopping", method);
 }
 
 /* --- one call --------------------------------------------------------------------------------- */
 
-/* What gRPC fills in while a call runs. */
+/* The state of one call; gRPC writes to it. */
 struct exchange {
     struct channel *channel;
     const struct channel_request *request;
@@ -191,7 +192,7 @@ struct exchange {
     grpc_metadata metadata;
     grpc_metadata_array initial_metadata;
     grpc_metadata_array trailing_metadata;
-    grpc_byte_buffer *message; /* the one that is being received; NULL: the stream has ended */
+    grpc_byte_buffer *message; /* received last; NULL: the stream has ended */
     size_t received_bytes;
     grpc_status_code status;
     grpc_slice details;
@@ -207,10 +208,10 @@ static void start_batch(struct exchange *exchange, const grpc_op *ops, size_t n,
 {
     grpc_call_error error = grpc_call_start_batch(exchange->call, ops, n, tag, NULL);
 
-    GPR_ASSERT(error == GRPC_CALL_OK); /* only a wrong set of operations is refused */
+    GPR_ASSERT(error == GRPC_CALL_OK); /* fails only for a wrong set of operations */
 }
 
-/* Sends the request. This batch is complete when the whole call is; messages are read beside it. */
+/* Sends the request. This batch completes with the call; messages are read in other batches. */
 static void begin(struct exchange *exchange, struct channel *channel,
                   const struct channel_request *request)
 {
@@ -251,9 +252,8 @@ static void begin(struct exchange *exchange, struct channel *channel,
 }
 
 /*
- * Waits until the batch is complete. It always completes: gRPC's own timer ends
- * the call at its deadline, whatever the runtime does, and cancelling ends it at
- * once. The slices are there for `stop` only.
+ * Waits until the batch is complete. It always completes: gRPC ends the call at its deadline,
+ * whatever the runtime does, and at once when it is cancelled. The slices are only for `stop`.
  */
 static void await(struct exchange *exchange, void *tag)
 {
@@ -294,11 +294,11 @@ static int copy_message(const char *method, grpc_byte_buffer *message, struct ar
     }
     bytes = arena_alloc(arena, len);
     if (!bytes)
-        return err_set_errno(err, -ENOMEM, "%s: keep an answer of %zu bytes", method, len);
-    /* Fails only for a compressed message that is broken or grows over the limit; none is asked
-     * for, and the reader would only ever hand out what fits `len`. */
+        return err_set(err, -ENOMEM, "%s: no memory for an answer of %zu bytes", method, len);
+    /* Fails only for a compressed message that is broken or too large. The agent does not ask for
+     * compression, and the reader returns at most `len` bytes. */
     if (!grpc_byte_buffer_reader_init(&reader, message))
-        return err_set(err, -EPROTO, "%s: answered with bytes that cannot be unpacked", method);
+        return err_set(err, -EPROTO, "%s: the answer cannot be decompressed", method);
 
     end_of = bytes;
     while (grpc_byte_buffer_reader_next(&reader, &slice)) {
@@ -311,7 +311,7 @@ static int copy_message(const char *method, grpc_byte_buffer *message, struct ar
     return 0;
 }
 
-/* Waits for the next message. False: there is none any more, and the status says why. */
+/* Waits for the next message. Returns false at the end of the stream; the status tells why. */
 static bool receive(struct exchange *exchange)
 {
     const grpc_op next = { .op = GRPC_OP_RECV_MESSAGE,
@@ -335,7 +335,7 @@ static int read_messages(struct exchange *exchange, struct arena *arena,
 
     while (r == 0 && receive(exchange)) {
         if (exchange->received_bytes > LIMIT_CRI_MESSAGE)
-            return err_set(err, -EMSGSIZE, "%s: answered with more than %u bytes", method,
+            return err_set(err, -EMSGSIZE, "%s: the answer has more than %u bytes", method,
                            LIMIT_CRI_MESSAGE);
         r = copy_message(method, exchange->message, arena, &message, err);
         if (r == 0)
@@ -350,7 +350,7 @@ static int read_status(const struct exchange *exchange, struct err *err)
     struct str details = { .at = (const char *)GRPC_SLICE_START_PTR(exchange->details),
                            .len = GRPC_SLICE_LENGTH(exchange->details) };
 
-    /* gRPC's own words for a deadline that passed here do not say which. */
+    /* gRPC's text for our own deadline does not contain the timeout. */
     if (exchange->status == GRPC_STATUS_DEADLINE_EXCEEDED &&
         str_eq(details, STR("Deadline Exceeded")))
         return err_set(err, -ETIMEDOUT, "%s: DeadlineExceeded: no answer within %" PRId64 " ms",
@@ -360,7 +360,7 @@ static int read_status(const struct exchange *exchange, struct err *err)
     return 0;
 }
 
-/* gRPC's name for an answer that we do not take. */
+/* The gRPC status for an answer that is not accepted. */
 static grpc_status_code status_of_refusal(int code)
 {
     return code == -EMSGSIZE || code == -ENOMEM ? GRPC_STATUS_RESOURCE_EXHAUSTED
@@ -391,7 +391,8 @@ static int exchange_messages(struct channel *channel, const struct channel_reque
     return r;
 }
 
-/* --- its two kinds ---------------------------------------------------------------------------- */
+/* --- unary calls and streams
+ * ---------------------------------------------------------------------------- */
 
 struct only_message {
     const char *method;
@@ -404,7 +405,7 @@ static int take_only(void *self, struct str message, struct err *err)
     struct only_message *only = self;
 
     if (only->came)
-        return err_set(err, -EPROTO, "%s: answered with more than one message", only->method);
+        return err_set(err, -EPROTO, "%s: the answer has more than one message", only->method);
     only->came = true;
     only->message = message;
     return 0;
@@ -421,7 +422,7 @@ int channel_call(struct channel *channel, const struct channel_request *request,
         return r;
     if (!only.came) {
         channel->status = GRPC_STATUS_INTERNAL;
-        return err_set(err, -EPROTO, "%s: answered OK without a message", request->method);
+        return err_set(err, -EPROTO, "%s: status OK without a message", request->method);
     }
     *ret = only.message;
     return 0;

@@ -40,9 +40,8 @@ static bool is_text(const char *cut, size_t size, struct str whole)
     return str_eq(str_from(cut), str_head(whole, size - 1));
 }
 
-/* The core is told on every new connection: it may be somebody else's memory of an older runtime.
- */
-static void meet_runtime(struct connection *connection, const struct runtime_fact *runtime,
+/* Each new connection is reported: the runtime may have been replaced. */
+static void take_runtime(struct connection *connection, const struct runtime_fact *runtime,
                          bool new_connection)
 {
     const struct observation observation = { .kind = OBSERVE_RUNTIME, .runtime = *runtime };
@@ -50,12 +49,12 @@ static void meet_runtime(struct connection *connection, const struct runtime_fac
                  is_text(connection->version, sizeof(connection->version), runtime->version);
 
     if (!known || new_connection) {
-        connection->met++;
+        connection->runtimes++;
         connection->sink->observe(connection->sink->self, &observation);
     }
     if (!known)
-        log_info("cri", "the container runtime at '%s' is %.*s %.*s", connection->path,
-                 STR_ARG(runtime->name), STR_ARG(runtime->version));
+        log_info("cri", "connected to container runtime %.*s %.*s at '%s'", STR_ARG(runtime->name),
+                 STR_ARG(runtime->version), connection->path);
     connection->quirks = quirks_of(runtime);
     snprintf(connection->name, sizeof(connection->name), "%.*s", STR_ARG(runtime->name));
     snprintf(connection->version, sizeof(connection->version), "%.*s", STR_ARG(runtime->version));
@@ -68,7 +67,7 @@ static int ask_version(struct connection *connection, struct arena *arena, bool 
     int r = calls_version(&connection->calls, arena, &runtime, err);
 
     if (r == 0)
-        meet_runtime(connection, &runtime, new_connection);
+        take_runtime(connection, &runtime, new_connection);
     return r;
 }
 
@@ -91,7 +90,8 @@ static int open_path(struct connection *connection, const char *path, struct are
     err_wrap(err, "container runtime at '%s'", path);
     if (r ==
         -ENOSYS) /* Docker's own containerd, for one: its config says disabled_plugins = ["cri"] */
-        err_wrap(err, "no CRI v1 there (its CRI plugin is off, or it is older than CRI v1)");
+        err_wrap(err, "no CRI v1 on this socket (its CRI plugin is off, or the runtime is older "
+                      "than CRI v1)");
     return r;
 }
 
@@ -117,7 +117,7 @@ int connection_open(struct connection *connection, struct arena *arena, struct e
     if (first.code)
         return err_set(err, first.code, "%s", first.text);
     return err_set(err, -ENOENT,
-                   "no container runtime found: none of the usual sockets is there (%s, ...)",
+                   "no container runtime found: none of the well-known sockets exists (%s, ...)",
                    connection->paths[0]);
 }
 
@@ -126,8 +126,8 @@ int connection_check(struct connection *connection, struct arena *arena, struct 
     return ask_version(connection, arena, false, err);
 }
 
-/* Only the two conditions that CRI requires: what else a runtime reports may well be false
- * (containerd 2's ContainerdHasNoDeprecationWarnings often is). */
+/* Only the two conditions that CRI requires: others may be false on a healthy runtime (containerd 2
+ * has ContainerdHasNoDeprecationWarnings). */
 static bool keeps_pods_from_starting(const struct cri_condition *condition)
 {
     return !condition->status && (str_eq(condition->type, STR("RuntimeReady")) ||

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The way to the runtime: which socket, and who answers there. Knows the name
- * and version of the runtime and tells `sink` when they are new. One thread.
+ * The connection to the runtime: which socket, and which runtime answers. Reports the runtime's
+ * name and version to `sink` when they are new. One thread.
  */
 
 #include <stdatomic.h>
@@ -22,13 +22,13 @@ struct connection {
     const struct sink *sink;
     const char *const *paths; /* the sockets to try, in this order; NULL-terminated */
     const atomic_bool *stop;
-    struct calls calls;   /* its `channel` is NULL while there is no connection */
-    const char *path;     /* the socket behind the channel */
+    struct calls calls;   /* its `channel` is NULL without a connection */
+    const char *path;     /* the socket of the channel */
     struct quirks quirks; /* the runtime's */
-    unsigned met;         /* how often it was new: a new connection, or another version */
-    char name[LIMIT_RUNTIME_NAME_TEXT]; /* as last told to `sink`; cut where longer */
+    unsigned runtimes;    /* number of times that it was new: a new connection or version */
+    char name[LIMIT_RUNTIME_NAME_TEXT]; /* as last reported to `sink`; may be cut */
     char version[LIMIT_RUNTIME_NAME_TEXT];
-    uint64_t received_bytes; /* of channels that are closed */
+    uint64_t received_bytes; /* on closed channels */
 };
 
 /* All pointers are borrowed. */
@@ -41,24 +41,23 @@ static inline bool connection_is_open(const struct connection *connection)
 }
 
 /*
- * Connects to the first socket whose owner answers Version. On failure there is
- * no channel. -ENOENT: there is no such socket; else channel_call()'s errors, of
- * the first socket that is there.
+ * Connects to the first socket that answers Version. On failure there is no channel. Errors:
+ * -ENOENT (no socket exists), else those of channel_call() for the first socket that exists.
  */
 int connection_open(struct connection *connection, struct arena *arena, struct err *err);
 
-/* Asks Version again on the open channel: whoever answers may have changed. */
+/* Calls Version again: another runtime may answer now. */
 int connection_check(struct connection *connection, struct arena *arena, struct err *err);
 
 /*
- * Asks Status. `ret_trouble` gets what the runtime reports on itself that keeps
- * pods from starting, as a sentence; "" where it reports none.
+ * Calls Status. `ret_trouble` becomes a sentence about the first reported condition that keeps pods
+ * from starting; "" without one.
  */
 int connection_trouble(struct connection *connection, struct arena *arena,
                        char ret_trouble[LIMIT_RUNTIME_TROUBLE_TEXT], struct err *err);
 
-/* Fine without an open channel. */
+/* Does nothing without a channel. */
 void connection_close(struct connection *connection);
 
-/* Bytes of messages so far, on all channels. */
+/* Bytes of all messages so far, on all channels. */
 uint64_t connection_received_bytes(const struct connection *connection);

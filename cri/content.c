@@ -6,10 +6,10 @@
 
 #include "log.h"
 
-/* Owners change only when another pull begins, and asking walks through all of the content. */
+/* Owners change only when another pull starts, and the call reads all of the content store. */
 #define ASK_AGAIN (30 * SEC)
 
-/* After an answer that was of no use. */
+/* After an error. */
 #define FAILURE_PAUSE (30 * SEC)
 
 void content_init(struct content *content, const struct sink *sink, struct calls *calls,
@@ -26,35 +26,31 @@ void content_forget(struct content *content)
 /* --- failures --------------------------------------------------------------------------------- */
 
 /*
- * Returns `code` where it ends the round, else 0. A timeout does not: where the
- * runtime hangs, the next CRI call shows it, and where only this service is slow, CRI
- * still tells what it can.
+ * Returns `code` if it ends the poll, else 0. A timeout does not end it: if the runtime hangs, the
+ * next CRI call fails, too; if only this service is slow, CRI still works.
  */
-static int judge(struct content *content, int code, struct instant now, struct err *here,
-                 struct err *err)
+static int take_error(struct content *content, int code, struct instant now, struct err *here,
+                      struct err *err)
 {
-    char text[200];
-
     if (code == -ECONNREFUSED || code == -ECANCELED || code == -ENOMEM)
         return err_set(err, code, "%s", here->text);
     if (code == -ENOSYS || code == -EACCES) {
         content->refused = true;
-        log_info("cri", "%s; not asked again, so pulls that stall are not told from slow ones",
+        log_info("cri", "%s; not calling it again on this connection, so stalls are not detected",
                  here->text);
         return 0;
     }
     if (code == -EMSGSIZE)
         content->sink->limit_hit(content->sink->self, LIMIT_HIT_CRI_MESSAGE);
     content->not_until_us = now.mono_us + FAILURE_PAUSE;
-    snprintf(text, sizeof(text), "%.180s", here->text);
-    health_remark(content->health, text, now);
+    health_remark(content->health, here->text, now);
     return 0;
 }
 
 /* --- what is in flight ------------------------------------------------------------------------ */
 
-static int look_at_ingests(struct content *content, struct arena *arena, struct instant now,
-                           struct err *err)
+static int poll_ingests(struct content *content, struct arena *arena, struct instant now,
+                        struct err *err)
 {
     const struct sink *sink = content->sink;
     struct observation observation = { .kind = OBSERVE_INGESTS };
@@ -64,7 +60,7 @@ static int look_at_ingests(struct content *content, struct arena *arena, struct 
 
     sink->tick(sink->self, SOURCE_CRI);
     if (r < 0)
-        return judge(content, r, now, &here, err);
+        return take_error(content, r, now, &here, err);
     if (more && !content->cut)
         sink->limit_hit(sink->self, LIMIT_HIT_INGESTS);
     content->cut = more;
@@ -72,7 +68,8 @@ static int look_at_ingests(struct content *content, struct arena *arena, struct 
     return 0;
 }
 
-/* --- whose it is ------------------------------------------------------------------------------ */
+/* --- owners of a blob
+ * ------------------------------------------------------------------------------ */
 
 static bool is_wanted(const struct wanted *wanted, struct str digest)
 {
@@ -83,7 +80,7 @@ static bool is_wanted(const struct wanted *wanted, struct str digest)
     return false;
 }
 
-/* A blob that is not wanted any more is asked for at once when it is wanted again. */
+/* A blob that is wanted again is asked for at once. */
 static void forget_unwanted(struct content *content, const struct wanted *wanted)
 {
     size_t kept = 0;
@@ -95,8 +92,8 @@ static void forget_unwanted(struct content *content, const struct wanted *wanted
     content->n_asked = kept;
 }
 
-/* NULL: it is not time to ask. Notes that it is asked now. All that are noted are wanted, so there
- * is always room for one more that is. */
+/* The note about a blob that is due, marked as asked now; NULL if it is not due. Only wanted blobs
+ * have notes, so there is room for each wanted one. */
 static struct content_asked *due(struct content *content, struct str digest, struct instant now)
 {
     struct content_asked *asked = content->asked;
@@ -108,7 +105,7 @@ static struct content_asked *due(struct content *content, struct str digest, str
         return NULL;
     if (i == content->n_asked) {
         if (i == LIMIT_WANTED_BLOBS)
-            return NULL; /* the same one twice among those wanted */
+            return NULL; /* a digest is wanted twice */
         content->n_asked++;
         asked[i].cut = false;
         snprintf(asked[i].digest, sizeof(asked[i].digest), "%.*s", STR_ARG(digest));
@@ -117,8 +114,8 @@ static struct content_asked *due(struct content *content, struct str digest, str
     return &asked[i];
 }
 
-static int look_at_blob(struct content *content, struct content_asked *asked, struct arena *arena,
-                        struct instant now, struct err *err)
+static int poll_blob(struct content *content, struct content_asked *asked, struct arena *arena,
+                     struct instant now, struct err *err)
 {
     const struct sink *sink = content->sink;
     struct str digest = str_from(asked->digest);
@@ -129,7 +126,7 @@ static int look_at_blob(struct content *content, struct content_asked *asked, st
 
     sink->tick(sink->self, SOURCE_CRI);
     if (r < 0)
-        return judge(content, r, now, &here, err);
+        return take_error(content, r, now, &here, err);
     if (owners.more && !asked->cut)
         sink->limit_hit(sink->self, LIMIT_HIT_BLOB_REPOSITORIES);
     asked->cut = owners.more;
@@ -142,7 +139,7 @@ static int look_at_blob(struct content *content, struct content_asked *asked, st
     return 0;
 }
 
-int content_look(struct content *content, const struct wanted *wanted, struct arena *arena,
+int content_poll(struct content *content, const struct wanted *wanted, struct arena *arena,
                  struct instant now, struct err *err)
 {
     int r = 0;
@@ -151,7 +148,7 @@ int content_look(struct content *content, const struct wanted *wanted, struct ar
         return 0;
     forget_unwanted(content, wanted);
     if (wanted->ingests)
-        r = look_at_ingests(content, arena, now, err);
+        r = poll_ingests(content, arena, now, err);
     for (size_t i = 0; r == 0 && i < wanted->n_blobs; i++) {
         struct content_asked *asked;
 
@@ -159,7 +156,7 @@ int content_look(struct content *content, const struct wanted *wanted, struct ar
             break;
         asked = digest_valid(wanted->blobs[i]) ? due(content, wanted->blobs[i], now) : NULL;
         if (asked)
-            r = look_at_blob(content, asked, arena, now, err);
+            r = poll_blob(content, asked, arena, now, err);
     }
     return r;
 }

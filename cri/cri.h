@@ -2,16 +2,15 @@
 #pragma once
 
 /*
- * The container runtime as a source: which images are on this node, which pods
- * have a sandbox, which containers were made; of containerd also what is in flight. Read-only:
- * calls.c has all the methods there are.
+ * The container runtime as a source: which images are on this node, which pods have a sandbox,
+ * which containers exist, and on containerd also which blobs are in flight. It only reads; calls.c
+ * has all its methods.
  *
- * While nothing waits, it asks for the version, the conditions and the image file system every
- * 30 s. While a container waits (sink->wanted), it looks after 1 s, then ever less often down to
- * every 5 s.
+ * While no container waits for an image (sink->wanted), it asks for version, conditions and image
+ * file system every 30 s. While one waits, it polls after 1 s, then less often, down to every 5 s.
  *
- * What it expects of sink->wait: a wake-up that comes while nobody waits makes
- * the next wait return at once.
+ * sink->wait() must remember a wake-up that comes while the loop does not wait, and then return at
+ * once.
  */
 
 #include "clock.h"
@@ -19,31 +18,30 @@
 #include "sink.h"
 
 struct cri_config {
-    const char *endpoint; /* "unix:///path", "/path", or NULL: look at the well-known sockets */
+    const char *endpoint; /* "unix:///path" or "/path"; NULL: try the well-known sockets */
 };
 
 struct cri;
 
 /*
- * `config` is copied, `sink` and `clock` are borrowed until cri_free(). A socket
- * that is not there (yet) is no error: it is looked for until it is. Errors: -EINVAL
- * with a sentence that names the malformed endpoint; -ENOMEM.
+ * Copies `config`; borrows `sink` and `clock` until cri_free(). The socket need not exist yet: the
+ * loop waits for it. Errors: -EINVAL, naming the malformed endpoint; -ENOMEM.
  */
 int cri_new(const struct cri_config *config, const struct sink *sink, const struct clock *clock,
             struct cri **ret, struct err *err);
 
 /*
- * The body of the source's thread: returns after sink->wait() returned false or
- * cri_stop() was called. gRPC starts threads of its own from here, which inherit the signal
- * mask: block the signals that others wait for before.
+ * The body of the source's thread. Returns when sink->wait() returns false or after cri_stop().
+ * Starts threads of gRPC, which inherit the signal mask: block signals for other threads before the
+ * call.
  */
 void cri_run(struct cri *cri);
 
 /*
- * Makes cri_run() return within 200 ms also where a runtime hangs and a call is in
- * flight. Any thread, any number of times; for ever.
+ * Makes cri_run() return within 200 ms, even during a call to a runtime that hangs. Any thread, any
+ * number of times; cannot be undone.
  */
 void cri_stop(struct cri *cri);
 
-/* After cri_run() has returned, or where it never ran. NULL is fine. */
+/* Call it after cri_run() has returned, or without cri_run(). Accepts NULL. */
 void cri_free(struct cri *cri);

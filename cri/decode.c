@@ -53,7 +53,7 @@ int decode_status(struct str bytes, struct arena *arena, const struct cri_condit
     return 0;
 }
 
-/* "host/repository@sha256:...". Where an image has several names, the first one's. */
+/* From "host/repository@sha256:...". An image may have several names; takes the first. */
 static struct str digest_of(const Runtime__V1__Image *image)
 {
     struct str name;
@@ -75,8 +75,8 @@ int decode_image_status(struct str bytes, struct arena *arena, struct image_fact
 
     if (!answer)
         return r;
-    /* "If the image is not present, returns a response with ImageStatusResponse.Image set to nil"
-     * (api.proto). */
+    /* api.proto: "If the image is not present, returns a response with ImageStatusResponse.Image
+     * set to nil". */
     ret->present = answer->image != NULL;
     ret->size = answer->image ? answer->image->size : 0;
     ret->digest = answer->image ? digest_of(answer->image) : STR("");
@@ -94,8 +94,8 @@ int decode_image_fs(struct str bytes, struct arena *arena, struct image_fs_fact 
     if (!answer)
         return r;
     if (answer->n_image_filesystems == 0)
-        return err_set(err, -ENODATA, "names no image file system");
-    /* There may be several; the kubelet takes the first too
+        return err_set(err, -ENODATA, "the answer has no image file system");
+    /* Takes the first of several, like the kubelet
      * (pkg/kubelet/stats/cri_stats_provider.go, ImageFsStats). */
     usage = answer->image_filesystems[0];
     *ret = (struct image_fs_fact){
@@ -107,8 +107,8 @@ int decode_image_fs(struct str bytes, struct arena *arena, struct image_fs_fact 
 }
 
 /*
- * Of a list only a tenth is kept: labels and annotations are most of it, and protobuf-c copies
- * what it does not know. So lists are unpacked into memory that goes at once.
+ * Only a tenth of a list is kept: most of it are labels and annotations, and protobuf-c also keeps
+ * unknown fields. So lists are unpacked into memory that is freed at once.
  */
 int decode_sandboxes(struct str bytes, struct arena *arena, const struct cri_sandbox **ret,
                      size_t *ret_n, struct err *err)

@@ -18,7 +18,7 @@
 #include "observation.h"
 #include "str.h"
 
-/* RuntimeReady, NetworkReady and whatever else the runtime reports on itself. */
+/* RuntimeReady, NetworkReady, or another condition that the runtime reports. */
 struct cri_condition {
     struct str type;
     bool status;
@@ -28,14 +28,14 @@ struct cri_condition {
 
 struct cri_sandbox {
     struct str id;
-    struct str pod_uid; /* of a static pod: the hash of its file (kubernetes.io/config.hash) */
+    struct str pod_uid; /* a static pod has the hash of its file (kubernetes.io/config.hash) */
     bool ready;
 };
 
 struct cri_container {
     struct str sandbox_id;
     struct str name;
-    int64_t created_us; /* wall; 0 where unknown */
+    int64_t created_us; /* wall; 0: unknown */
 };
 
 int decode_version(struct str bytes, struct arena *arena, struct runtime_fact *ret,
@@ -44,11 +44,11 @@ int decode_version(struct str bytes, struct arena *arena, struct runtime_fact *r
 int decode_status(struct str bytes, struct arena *arena, const struct cri_condition **ret,
                   size_t *ret_n, struct err *err);
 
-/* Sets all of `ret` but its `image`, which is not in the answer. */
+/* Sets all of `ret` except `image`, which is not in the answer. */
 int decode_image_status(struct str bytes, struct arena *arena, struct image_fact *ret,
                         struct err *err);
 
-/* -ENODATA: an answer without any file system. */
+/* -ENODATA: the answer has no file system. */
 int decode_image_fs(struct str bytes, struct arena *arena, struct image_fs_fact *ret,
                     struct err *err);
 

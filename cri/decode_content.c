@@ -42,9 +42,9 @@ bool digest_valid(struct str digest)
 /* --- blobs in flight -------------------------------------------------------------------------- */
 
 /*
- * The digest is in the name of the ingest, "layer-sha256:...", "manifest-", "index-" or "config-"
- * (containerd: remotes/handlers.go, MakeRefKey); `expected` is empty on 1.6, 1.7 and 2.1, though
- * the API has it.
+ * The digest is part of the ingest's name: "layer-sha256:...", "manifest-", "index-" or "config-"
+ * (containerd: remotes/handlers.go, MakeRefKey). The API's field `expected` is empty in containerd
+ * 1.6, 1.7 and 2.1.
  */
 static struct str digest_of(const Containerd__Content__V1__Status *status)
 {
@@ -56,7 +56,7 @@ static struct str digest_of(const Containerd__Content__V1__Status *status)
     return digest_valid(digest) ? digest : STR("");
 }
 
-/* 0 where unknown, before 1970 or absurd. */
+/* 0 if unknown, before 1970 or out of range. */
 static int64_t wall_us(const Containerd__Content__V1__Timestamp *time)
 {
     if (!time || time->seconds < 0 || time->seconds >= INT64_MAX / SEC || time->nanos < 0 ||
@@ -113,9 +113,10 @@ int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *r
     return 0;
 }
 
-/* --- whose a blob is -------------------------------------------------------------------------- */
+/* --- owners of a blob --------------------------------------------------------------------------
+ */
 
-/* containerd: images/handlers.go, ChildGCLabels: ".l.0", ".config", ".m.0", by index. */
+/* containerd: images/handlers.go, ChildGCLabels: ".l.0", ".config", ".m.0". */
 static bool names(const Containerd__Content__V1__Info *info, struct str digest)
 {
     for (size_t i = 0; i < info->n_labels; i++) {
@@ -160,9 +161,9 @@ static bool add_owner(struct owners *owners, struct str host, struct str reposit
 }
 
 /*
- * "containerd.io/distribution.source.<host>" = "repository,repository": one registry may have the
- * same manifest in several. The host stands without its port, and without the brackets of an
- * IPv6 address: remotes/docker/handler.go, AppendDistributionSourceLabel, takes url.Hostname().
+ * "containerd.io/distribution.source.<host>" = "repository,repository": a registry may have the
+ * same manifest in several repositories. The host has no port, and an IPv6 address no brackets:
+ * remotes/docker/handler.go, AppendDistributionSourceLabel, takes url.Hostname().
  */
 static bool add_sources(struct owners *owners, struct str key, struct str value)
 {

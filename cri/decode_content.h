@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * From the bytes of containerd's content service to plain values. As decode.h: pure, any thread,
- * results live in `arena`; -EPROTO where the bytes are no such message, -ENOMEM where it does not
- * fit.
+ * Decodes answers of containerd's content service into plain values. Pure; any thread. Results live
+ * in `arena`. Errors are those of decode.h.
  */
 
 #include <stdbool.h>
@@ -16,27 +15,27 @@
 #include "observation.h"
 #include "str.h"
 
-/* "sha256:" and hexadecimal digits, or another algorithm's. Nothing else gets into a filter. */
+/* Whether a text is an algorithm, ":" and hexadecimal digits. Nothing else may be in a filter. */
 bool digest_valid(struct str digest);
 
 /*
- * Blobs in flight. Those that have no digest (what `ctr import` writes, for one) are left out.
- * `ret_more` tells that there are more than LIMIT_INGESTS.
+ * The blobs in flight. Those without a digest, as written by `ctr import`, are left out. Sets
+ * `ret_more` if there are more than LIMIT_INGESTS.
  */
 int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *ret, bool *ret_more,
                    struct err *err);
 
-/* The repositories of the manifests and indexes that name one blob, gathered over a stream. */
+/* The repositories of the manifests and indexes that name one blob, collected from a stream. */
 struct owners {
     struct arena *arena; /* where the texts live */
     struct str digest;   /* the blob's */
     struct str repositories[LIMIT_BLOB_REPOSITORIES];
     size_t n;
-    bool more; /* ... than fit */
+    bool more; /* there are more than fit */
 };
 
 /*
- * Adds what one message of the stream tells. Entries that do not name the blob add nothing. On
- * failure `owners` keeps what it has, and part of this message.
+ * Adds the owners in one message of the stream. Entries that do not name the blob are ignored. On
+ * failure `owners` may have part of the message.
  */
 int decode_owners(struct str bytes, struct owners *owners, struct err *err);

@@ -7,12 +7,12 @@
 #include <sys/un.h>
 
 _Static_assert(ENDPOINT_PATH_MAX == sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
-               "the limit that the message tells");
+               "the limit in the error message");
 
 /*
- * /var/run is a link to /run on a node, but not in a container image that has
- * neither: there it is whatever the DaemonSet mounts. dockershim's heir is last,
- * because a node with Docker has a containerd of its own whose CRI may be on.
+ * On a node, /var/run is a link to /run. In a container image without them, it is whatever the
+ * DaemonSet mounts. cri-dockerd is last: a node with Docker also has a containerd, whose CRI plugin
+ * may be on.
  */
 static const char *const well_known[] = {
     "/run/containerd/containerd.sock",
@@ -59,6 +59,6 @@ int endpoint_check(const char *path, struct err *err)
     if (stat(path, &st) < 0)
         return err_set_errno(err, -errno, "container runtime socket '%s'", path);
     if (!S_ISSOCK(st.st_mode))
-        return err_set(err, -ENOTSOCK, "container runtime socket '%s': is no socket", path);
+        return err_set(err, -ENOTSOCK, "container runtime socket '%s': is not a socket", path);
     return 0;
 }

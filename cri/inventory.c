@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A container, and the pod it was found to be in. */
+/* A container and its pod. */
 struct member {
     struct str pod_uid;
     const struct cri_container *container;
@@ -85,7 +85,7 @@ static void observe_containers(const struct member *sorted, size_t n, const stru
 
         if (i > 0 && str_eq(sorted[i].pod_uid, sorted[i - 1].pod_uid) &&
             str_eq(container->name, sorted[i - 1].container->name))
-            continue; /* an older attempt of the same */
+            continue; /* an older container of the same name */
         if (observation.created.pod_uid.len)
             sink->observe(sink->self, &observation);
     }
@@ -99,8 +99,8 @@ int inventory_observe(const struct inventory *inventory, const struct sink *sink
     struct member *members = arena_alloc(arena, n_containers * sizeof(*members));
 
     if (!sandboxes || !members)
-        return err_set_errno(err, -ENOMEM, "sort %zu sandboxes and %zu containers", n_sandboxes,
-                             n_containers);
+        return err_set_errno(err, -ENOMEM, "cannot sort %zu sandboxes and %zu containers",
+                             n_sandboxes, n_containers);
 
     for (size_t i = 0; i < n_sandboxes; i++)
         sandboxes[i] = inventory->sandboxes[i];

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The runtime's two lists, put together: which pods have a ready sandbox, and the
- * newest container of each name in each pod. Pure; any thread.
+ * Combines the runtime's two lists: which pods have a ready sandbox, and the newest container of
+ * each name in each pod. Pure; any thread.
  */
 
 #include <stddef.h>
@@ -16,15 +16,14 @@
 struct inventory {
     const struct cri_sandbox *sandboxes;
     size_t n_sandboxes;
-    const struct cri_container
-        *containers; /* listed before the sandboxes, so that theirs are there */
+    const struct cri_container *containers; /* list them first, so that their sandboxes exist */
     size_t n_containers;
 };
 
 /*
- * Hands one OBSERVE_SANDBOX per pod and one OBSERVE_CREATED per container to
- * `sink`. What belongs to no pod (made by hand, without a uid) is left out. `arena`
- * holds the work space. -ENOMEM before anything was handed out.
+ * Passes one OBSERVE_SANDBOX per pod and one OBSERVE_CREATED per container to `sink`. Sandboxes
+ * without a pod uid, made by hand, are left out, with their containers. `arena` holds the work
+ * space. -ENOMEM: nothing was passed.
  */
 int inventory_observe(const struct inventory *inventory, const struct sink *sink,
                       struct arena *arena, struct err *err);

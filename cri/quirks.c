@@ -7,25 +7,25 @@
 #include "number.h"
 #include "util.h"
 
-/* 1.6 is 1006: what a range needs, whatever follows the second number. */
+/* 1.6 is 1006: ranges need only two numbers. */
 #define VERSION(major, minor) ((major)*1000u + (minor))
 #define ANY_LATER UINT32_MAX
 
 #define QUIRK(name) offsetof(struct quirks, name)
 
 static const struct {
-    struct str runtime; /* as the runtime names itself in VersionResponse.runtime_name */
+    struct str runtime; /* VersionResponse.runtime_name */
     uint32_t since;     /* this version ... */
     uint32_t before;    /* ... and those before this one */
     size_t quirk;
 } rows[] = {
-    /* containerd serves all of its API on the one socket (cmd/containerd/server/server.go). Since
-     * 1.6, which is the first with CRI v1; the same on 1.7 and 2.1. cri-dockerd ("docker") has a
-     * containerd too, but behind another socket. */
+    /* containerd serves its whole API on one socket (cmd/containerd/server/server.go): 1.6, the
+     * first with CRI v1, as well as 1.7 and 2.1. cri-dockerd ("docker") uses a containerd on
+     * another socket. */
     { STR("containerd"), VERSION(1, 6), ANY_LATER, QUIRK(content_service) },
 
-    /* server/image_fs_info.go, getStorageFsInfo: the usage of <root>/overlay-images, where
-     * manifests and configurations are; layers are in <root>/overlay. */
+    /* server/image_fs_info.go, getStorageFsInfo, measures <root>/overlay-images, which has
+     * manifests and configurations. Layers are in <root>/overlay. */
     { STR("cri-o"), VERSION(0, 0), ANY_LATER, QUIRK(image_fs_is_metadata) },
 };
 

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * Where runtimes differ from what CRI says, by name and version: one row each in quirks.c,
- * with its reason. What an answer shows by itself (an image that is named by its ID, say) is no
- * quirk: decode.c looks at the answer. Pure; any thread.
+ * Differences between a runtime and CRI, by name and version: one row for each in quirks.c, with
+ * its reason. A difference that an answer itself shows needs no row. Pure; any thread.
  */
 
 #include <stdbool.h>
@@ -12,12 +11,12 @@
 #include "observation.h"
 
 struct quirks {
-    /* The socket also serves containerd's own content service: what is in flight. */
+    /* The socket also serves containerd's content service, which lists blobs in flight. */
     bool content_service;
 
-    /* ImageFsInfo measures the images' metadata, not the images: the bytes tell nothing. */
+    /* ImageFsInfo measures the metadata of images, not the images. */
     bool image_fs_is_metadata;
 };
 
-/* Of the runtime that calls itself so in its Version; one that nobody knows has none. */
+/* The quirks of the runtime with this name and version; an unknown one has none. */
 struct quirks quirks_of(const struct runtime_fact *runtime);

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop that asks the container runtime.
+ * The loop that polls the container runtime.
  *
- *   1. find the socket, connect, ask Version, Status, ImageFsInfo     connection.c
- *   2. nothing waits: sleep; the same three questions every 30 s
- *   3. something waits: ImageStatus of what it waits for, then the two lists, then what
- *      is in flight (content.c), after 1 s, 2 s, 4 s and from then on every 5 s; after 1 s
- *      again when another begins to wait; and if that is for an image not asked for yet,
- *      its ImageStatus, once, before that
+ *   1. Find the socket, connect, call Version, Status and ImageFsInfo (connection.c).
+ *   2. While no container waits for an image: sleep, and repeat these three calls every 30 s.
+ *   3. While one waits: ImageStatus of its image, then the two lists, then the blobs in flight
+ *      (content.c), after 1 s, 2 s, 4 s and then every 5 s. When another container starts to wait,
+ *      the delay is 1 s again. If its image is new, ImageStatus is called once before that.
  *
- * Any question that gets no answer ends the round, the connection is thrown away
- * and it begins at 1 after a back-off. One exception: a connection that had worked
- * and is closed, which is what every restart of the runtime looks like from
- * here. That is tried again at once, and only if that fails too it is a failure.
+ * A call that fails ends the poll. The connection is closed, and the loop starts at 1 after a
+ * back-off. Exception: a connection that worked and was closed, as by each restart of the runtime.
+ * Then the loop retries at once, and only if that fails, too, the source has failed.
  *
- * Why polling: CRI's GetContainerEvents would tell, but containerd 1.7 has one
- * channel for all who subscribe, so we would take the kubelet's events from it.
+ * Why it polls: CRI has GetContainerEvents, but in containerd 1.7 all subscribers share one
+ * channel, so the agent would take events away from the kubelet.
  */
 #include "cri/cri.h"
 
@@ -38,26 +36,26 @@
 #define POLL_MAX (5 * SEC)
 #define TICK_INTERVAL (10 * SEC)
 
-/* A rollout makes containers wait by the dozen. What wakes us within POLL_FIRST of the last look is
- * worth asking for images that were not asked for since, and for nothing else. */
+/* A rollout makes many containers wait at once. A wake-up within POLL_FIRST of the last full poll
+ * asks only for images that are new since then. */
 #define POLL_GAP (250 * MSEC)
 
 struct cri {
     const struct sink *sink;
     const struct clock *clock;
     atomic_bool stop;
-    char *endpoint;           /* the configured path, or NULL */
-    const char *only_this[2]; /* the same as a list of one */
+    char *endpoint;           /* the configured path; may be NULL */
+    const char *only_this[2]; /* the same, as a list */
     struct connection connection;
     struct content content;
     struct runtime_health health;
-    unsigned met;        /* connection.met, as of the last greeting */
-    bool no_image_fs;    /* ImageFsInfo was refused since */
-    struct arena arena;  /* what one round decodes */
-    int64_t answered_us; /* mono: when Version was last answered */
-    int64_t poll_us;     /* the present pause between two looks */
-    int64_t looked_us;   /* mono: when the last look ended that asked for everything */
-    struct str asked[LIMIT_WANTED_IMAGES]; /* the images it asked for, and those since */
+    unsigned runtimes;                     /* connection.runtimes at the last check */
+    bool no_image_fs;                      /* this runtime refused ImageFsInfo */
+    struct arena arena;                    /* decoded answers of one poll */
+    int64_t checked_us;                    /* mono: the last answer to Version */
+    int64_t poll_us;                       /* the present delay between two polls */
+    int64_t polled_us;                     /* mono: the end of the last full poll */
+    struct str asked[LIMIT_WANTED_IMAGES]; /* images asked for since the start of that poll */
     size_t n_asked;
     struct arena asked_texts;
 };
@@ -72,11 +70,11 @@ int cri_new(const struct cri_config *config, const struct sink *sink, const stru
         return -EINVAL;
     cri = mem_zalloc(sizeof(*cri));
     if (!cri)
-        return err_set_errno(err, -ENOMEM, "container runtime source");
+        return err_set_errno(err, -ENOMEM, "start the source of the container runtime");
     cri->endpoint = path ? mem_strdup(path) : NULL;
     if (path && !cri->endpoint) {
         mem_free(cri);
-        return err_set_errno(err, -ENOMEM, "container runtime source");
+        return err_set_errno(err, -ENOMEM, "start the source of the container runtime");
     }
     cri->sink = sink;
     cri->clock = clock;
@@ -116,7 +114,7 @@ static void count_limit(struct cri *cri, int code)
         cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
 }
 
-/* Neither the connection nor the deadline: an answer, if only to this one question. */
+/* Only this call failed, not the connection. */
 static bool is_an_answer(int code)
 {
     return code != -ECONNREFUSED && code != -ETIMEDOUT && code != -ECANCELED && code != -ENOMEM;
@@ -128,8 +126,8 @@ static void forget_asked(struct cri *cri)
     arena_reset(&cri->asked_texts);
 }
 
-/* Whether the image was not asked for since the last look; notes that it is asked for now. Where
- * that cannot be noted, the next look asks. */
+/* Whether the image was not asked for since the last full poll; notes it. If there is no room for
+ * the note, the next full poll asks for the image. */
 static bool is_new(struct cri *cri, struct str image)
 {
     char *kept;
@@ -144,11 +142,10 @@ static bool is_new(struct cri *cri, struct str image)
 }
 
 /*
- * A tenant chooses the names, so one that the runtime does not even parse must
- * not end the round. What it says about it is not kept: it holds the name, and names can hold
- * secrets.
+ * Tenants choose image names, so a name that the runtime cannot parse must not end the poll. The
+ * runtime's error text is not kept: it contains the name, and names can contain secrets.
  */
-static int look_at_images(struct cri *cri, const struct wanted *wanted, struct err *err)
+static int poll_images(struct cri *cri, const struct wanted *wanted, struct err *err)
 {
     int refused = 0;
 
@@ -181,7 +178,7 @@ static int look_at_images(struct cri *cri, const struct wanted *wanted, struct e
     return 0;
 }
 
-static int look_at_pods(struct cri *cri, struct err *err)
+static int poll_pods(struct cri *cri, struct err *err)
 {
     struct calls *calls = &cri->connection.calls;
     struct inventory inventory;
@@ -199,8 +196,8 @@ static int look_at_pods(struct cri *cri, struct err *err)
     return r;
 }
 
-/* For people only, so a runtime that cannot tell is none that fails. */
-static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err)
+/* The image file system is only shown to people, so a runtime without it does not fail. */
+static int poll_image_fs(struct cri *cri, struct instant now, struct err *err)
 {
     struct observation observation = { .kind = OBSERVE_IMAGE_FS };
     struct err here = ERR_INIT;
@@ -212,7 +209,7 @@ static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err
     tick(cri);
     if (r == -ENOSYS || r == -EACCES) {
         cri->no_image_fs = true;
-        log_info("cri", "%s; not asked again", here.text);
+        log_info("cri", "%s; not calling it again on this connection", here.text);
     } else if (r < 0 && !is_an_answer(r)) {
         return err_set(err, r, "%s", here.text);
     } else if (r < 0 && r != -ENODATA) {
@@ -226,31 +223,32 @@ static int look_at_image_fs(struct cri *cri, struct instant now, struct err *err
     return 0;
 }
 
-static int greet(struct cri *cri, struct instant now, struct err *err)
+static int check_runtime(struct cri *cri, struct instant now, struct err *err)
 {
     char trouble[LIMIT_RUNTIME_TROUBLE_TEXT] = "";
     int r;
 
     if (!connection_is_open(&cri->connection))
         r = connection_open(&cri->connection, &cri->arena, err);
-    else if (now.mono_us - cri->answered_us >= LIVENESS_INTERVAL)
+    else if (now.mono_us - cri->checked_us >= LIVENESS_INTERVAL)
         r = connection_check(&cri->connection, &cri->arena, err);
     else
         return 0;
     tick(cri);
-    if (cri->met != cri->connection.met) { /* what the one before refused, this one may answer */
-        cri->met = cri->connection.met;
+    if (cri->runtimes !=
+        cri->connection.runtimes) { /* this runtime may answer what the last one refused */
+        cri->runtimes = cri->connection.runtimes;
         cri->no_image_fs = false;
         content_forget(&cri->content);
     }
     if (r == 0)
         r = connection_trouble(&cri->connection, &cri->arena, trouble, err);
     if (r == 0)
-        r = look_at_image_fs(cri, now, err);
+        r = poll_image_fs(cri, now, err);
     if (r < 0)
         return r;
     runtime_health_complain(&cri->health, trouble[0] ? trouble : NULL, now);
-    cri->answered_us = now.mono_us;
+    cri->checked_us = now.mono_us;
     return 0;
 }
 
@@ -259,29 +257,29 @@ static bool something_waits(const struct wanted *wanted)
     return wanted->n_images > 0 || wanted->pods_wait || wanted->ingests || wanted->n_blobs > 0;
 }
 
-/* Everything that is worth asking now. Sets whether something waits, also on failure. */
-static int ask(struct cri *cri, bool *ret_waiting, struct err *err)
+/* One poll. Sets `ret_waiting` also on failure. */
+static int poll(struct cri *cri, bool *ret_waiting, struct err *err)
 {
     struct instant now = clock_now(cri->clock);
-    bool whole = now.mono_us - cri->looked_us >= POLL_FIRST;
+    bool full = now.mono_us - cri->polled_us >= POLL_FIRST;
     struct wanted wanted;
     int r;
 
     cri->sink->wanted(cri->sink->self, &wanted);
     *ret_waiting = something_waits(&wanted);
     arena_init(&cri->arena, LIMIT_DECODE_ARENA);
-    if (whole)
+    if (full)
         forget_asked(cri);
 
-    r = greet(cri, now, err);
+    r = check_runtime(cri, now, err);
     if (r == 0)
-        r = look_at_images(cri, &wanted, err);
-    if (r == 0 && whole && wanted.pods_wait)
-        r = look_at_pods(cri, err);
-    if (r == 0 && whole && cri->connection.quirks.content_service)
-        r = content_look(&cri->content, &wanted, &cri->arena, now, err);
-    if (r == 0 && whole && *ret_waiting)
-        cri->looked_us = clock_now(cri->clock).mono_us;
+        r = poll_images(cri, &wanted, err);
+    if (r == 0 && full && wanted.pods_wait)
+        r = poll_pods(cri, err);
+    if (r == 0 && full && cri->connection.quirks.content_service)
+        r = content_poll(&cri->content, &wanted, &cri->arena, now, err);
+    if (r == 0 && full && *ret_waiting)
+        cri->polled_us = clock_now(cri->clock).mono_us;
     count_limit(cri, r);
 
     arena_done(&cri->arena);
@@ -305,15 +303,15 @@ static enum reconnect reconnect_reason(int code, bool established)
     }
 }
 
-/* One round, and a second one where the first found the connection closed. */
-static int ask_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *err)
+/* One poll, and another one if the first found its connection closed. */
+static int poll_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *err)
 {
     for (;;) {
         bool established = connection_is_open(&cri->connection);
         int r;
 
         err_clear(err);
-        r = ask(cri, ret_waiting, err);
+        r = poll(cri, ret_waiting, err);
         if (r == 0 || r == -ECANCELED)
             return r;
         connection_close(&cri->connection);
@@ -324,8 +322,8 @@ static int ask_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *e
     }
 }
 
-/* A wake-up that came as a slice of sleep ended anyway looks like its end. */
-static bool slept_through(struct cri *cri)
+/* A wake-up at the very end of a slice looks like the end of the slice. */
+static bool missed_wake_up(struct cri *cri)
 {
     struct wanted wanted;
     bool waits;
@@ -337,11 +335,10 @@ static bool slept_through(struct cri *cri)
 }
 
 /*
- * Sleeps until `until`, or until something begins to wait, but then at least
- * until `earliest`. Says to the agent meanwhile that this loop lives. Returns false when it is to
- * end.
+ * Sleeps until `until`; if something starts to wait, only until `earliest`. Reports meanwhile that
+ * the loop is alive. Returns false when the loop must end.
  */
-static bool rest(struct cri *cri, int64_t until, int64_t earliest, bool *ret_woken)
+static bool sleep_until(struct cri *cri, int64_t until, int64_t earliest, bool *ret_woken)
 {
     *ret_woken = false;
     for (;;) {
@@ -353,19 +350,19 @@ static bool rest(struct cri *cri, int64_t until, int64_t earliest, bool *ret_wok
             return true;
         if (!cri->sink->wait(cri->sink->self, slice) || atomic_load(&cri->stop))
             return false;
-        if (clock_now(cri->clock).mono_us < slice || (slice < until && slept_through(cri))) {
+        if (clock_now(cri->clock).mono_us < slice || (slice < until && missed_wake_up(cri))) {
             *ret_woken = true;
             until = earliest < until ? earliest : until;
         }
     }
 }
 
-/* One turn of the loop: a round and the pause that its outcome asks for. */
+/* One turn of the loop: a poll, and the sleep that its result requires. */
 static bool turn(struct cri *cri)
 {
     struct err err = ERR_INIT;
     bool waiting, woken;
-    int r = ask_again_if_closed(cri, &waiting, &err);
+    int r = poll_again_if_closed(cri, &waiting, &err);
     struct instant now = clock_now(cri->clock);
     int64_t until;
 
@@ -374,12 +371,12 @@ static bool turn(struct cri *cri)
         return false;
     if (r < 0) {
         until = now.mono_us + runtime_health_failed(&cri->health, &err, now);
-        return rest(cri, until, until, &woken);
+        return sleep_until(cri, until, until, &woken);
     }
     runtime_health_succeeded(&cri->health, connection_received_bytes(&cri->connection), now);
 
-    until = waiting ? cri->looked_us + cri->poll_us : cri->answered_us + LIVENESS_INTERVAL;
-    if (!rest(cri, until, now.mono_us + POLL_GAP, &woken))
+    until = waiting ? cri->polled_us + cri->poll_us : cri->checked_us + LIVENESS_INTERVAL;
+    if (!sleep_until(cri, until, now.mono_us + POLL_GAP, &woken))
         return false;
     cri->poll_us = !waiting || woken ? POLL_FIRST : cri->poll_us * 2;
     if (cri->poll_us > POLL_MAX)
@@ -392,7 +389,7 @@ void cri_run(struct cri *cri)
     channel_library_init();
     runtime_health_init(&cri->health, cri->sink, clock_now(cri->clock));
     cri->poll_us = POLL_FIRST;
-    cri->looked_us = clock_now(cri->clock).mono_us - POLL_FIRST;
+    cri->polled_us = clock_now(cri->clock).mono_us - POLL_FIRST;
     while (!atomic_load(&cri->stop) && turn(cri))
         ;
     connection_close(&cri->connection);

@@ -17,7 +17,7 @@ bool unpack_adopt(struct arena *arena, struct str *text)
 
 int unpack_no_room(size_t n, struct err *err)
 {
-    return err_set(err, -ENOMEM, "%zu decoded items do not fit", n);
+    return err_set(err, -ENOMEM, "no memory for %zu decoded items", n);
 }
 
 struct str unpack_text(ProtobufCBinaryData bytes)

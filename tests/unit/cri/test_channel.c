@@ -371,7 +371,7 @@ static void stopping_ends_a_call_in_flight(void **state)
     double_set(world->runtime, "Version", &answer);
     double_on_call(world->runtime, set_flag, &world->stop);
     assert_int_equal(call(world, NEVER_REACHED), -ECANCELED);
-    assert_told(world, "the agent stops");
+    assert_told(world, "the agent is stopping");
 }
 
 static void nothing_is_called_after_the_stop(void **state)

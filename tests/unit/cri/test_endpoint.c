@@ -114,7 +114,7 @@ static void only_a_socket_is_one(void **state)
     close(fd);
     err_clear(&err);
     assert_int_equal(endpoint_check(path, &err), -ENOTSOCK);
-    assert_non_null(strstr(err.text, "is no socket"));
+    assert_non_null(strstr(err.text, "is not a socket"));
     unlink(path);
 
     rude = rude_new(path, RUDE_CLOSES);

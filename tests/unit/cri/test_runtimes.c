@@ -191,7 +191,7 @@ static void a_content_service_that_is_refused_is_not_asked_again(void **state)
         assert_int_equal(story_calls(world, "List"), 0);
         assert_true(world->status.up);
         assert_string_equal(world->status.last_error, "");
-        assert_int_equal(story_logged(world, "not asked again"), 1);
+        assert_int_equal(story_logged(world, "not calling it again"), 1);
         assert_int_equal(story_logged(world, "level=warn"), 0);
         story_free(state);
         assert_int_equal(story_new(state), 0);

@@ -252,7 +252,7 @@ static void stopping_ends_a_stream_in_flight(void **state)
     answer(world, &(struct double_answer){ .messages = three, .n_messages = 3, .hangs = true });
     double_on_call(world->runtime, set_flag, &world->stop);
     assert_int_equal(stream(world, NEVER_REACHED), -ECANCELED);
-    assert_error(world, "the agent stops");
+    assert_error(world, "the agent is stopping");
 }
 
 int main(void)
