@@ -31,7 +31,7 @@ static const char **value_of(const struct flag *flag, const void *settings)
 {
     void *field = field_of(flag, settings);
 
-    return flag->kind == FLAG_LIST ? &((struct flag_list *)field)->first : field;
+    return flag->kind == FLAG_LIST ? &((struct flag_list *)field)->last : field;
 }
 
 const char *flag_text(const struct flag *flag, const void *settings)
@@ -125,8 +125,7 @@ static int add_to_list(struct flag_list *list, const struct flag *flag, const ch
         return err_set(err, -EINVAL, "%s: the values have more than %zu bytes together", flag->name,
                        size);
     snprintf(list->text + used, size - used, "%s%s", used ? "," : "", value);
-    if (!list->first)
-        list->first = value;
+    list->last = value;
     return 0;
 }
 

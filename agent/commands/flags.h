@@ -23,8 +23,8 @@ enum flag_kind {
 };
 
 struct flag_list {
-    const char *first;
     char text[LIMIT_FLAG_LIST]; /* all values, separated by commas */
+    const char *last;           /* as it was found; NULL: no value */
 };
 
 struct flag {

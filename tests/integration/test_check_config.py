@@ -42,6 +42,7 @@ class CheckConfig(unittest.TestCase):
         self.assertEqual(printed["--log.level"].split(), ["debug", "#", "IMAGEPULL_LOG_LEVEL"])
         self.assertEqual(printed["--log.format"].split(), ["logfmt", "#", "default"])
         self.assertIn("# --kubeconfig is not set\n", out)
+        self.assertIn("--log.level=debug".ljust(50) + "# IMAGEPULL_LOG_LEVEL\n", out)
         _, usage, _ = run("--help")
         flags = {line.split("=")[0].strip() for line in usage.splitlines() if line.startswith("  --") and "=" in line}
         self.assertEqual(flags, set(printed) | {line.split()[1] for line in out.splitlines() if line.startswith("#")})

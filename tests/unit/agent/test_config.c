@@ -210,6 +210,11 @@ static void errors_name_the_flag_and_the_value(void **state)
         if (!strstr(err.text, cases[i].sentence))
             fail_msg("'%s' is not in '%s'", cases[i].sentence, err.text);
     }
+    setenv("NODE_NAME", "n", 1);
+    assert_int_equal(read_line(&config, &err, "--kube.source=kubelet",
+                               "--kube.kubelet-insecure-skip-tls-verify=true", "--kube.ca-file=a"),
+                     CONFIG_BAD);
+    assert_non_null(strstr(err.text, "--kube.ca-file cannot be combined"));
     setenv("IMAGEPULL_KUBE_SOURCE", "etcd", 1);
     assert_int_equal(read_line(&config, &err, "--node-name=n", NULL, NULL), CONFIG_BAD);
     assert_non_null(strstr(err.text, "IMAGEPULL_KUBE_SOURCE is 'etcd'"));

@@ -229,6 +229,16 @@ static void a_command_without_an_operand_takes_no_argument(void **state)
     assert_string_equal(err.text, "unexpected argument 'word'; --help shows the usage");
 }
 
+/* getopt_long remembers where it stopped in "-hf". */
+static void a_failed_reading_does_not_change_the_next_one(void **state)
+{
+    (void)state;
+    assert_int_equal(READ("-hf"), -EINVAL);
+    assert_int_equal(READ("--colour=blue"), 0);
+    assert_string_equal(got.colour, "blue");
+    assert_false(got.help);
+}
+
 static void help_stops_the_reading(void **state)
 {
     (void)state;
@@ -247,7 +257,15 @@ static void messages_are_printable_and_short(void **state)
     (void)state;
     assert_refused("unknown flag '--a?b?'; --help lists all flags", "--a\nb\xc3\xbc");
     assert_refused("--colour is '?[31m'; it must be one of red, green, blue", "--colour=\x1b[31m");
-    memset(word, 'w', sizeof(word) - 1);
+    memset(word, 'w', sizeof(word));
+    word[80] = '\0';
+    assert_int_equal(READ("--colour", word), -EINVAL);
+    assert_null(strstr(err.text, "..."));
+    word[80] = 'w';
+    word[81] = '\0';
+    assert_int_equal(READ("--colour", word), -EINVAL);
+    assert_non_null(strstr(err.text, "w...'"));
+    word[81] = 'w';
     word[sizeof(word) - 1] = '\0';
     assert_int_equal(READ("--colour", word), -EINVAL);
     assert_int_equal(strlen(err.text), strlen("--colour is '...'; it must be one of red, green, "
@@ -308,7 +326,19 @@ static void help_is_wrapped_at_the_width(void **state)
         assert_non_null(strstr(out.at, "Environment: IMAGEPULL_TEST_PORT_WITH_A_VERY_LONG_NAME."));
         buf_done(&out);
     }
-    help_of_a_width(60, &out);
+}
+
+static void default_and_environment_share_a_line_if_they_fit(void **state)
+{
+    static const char line[] =
+        "      Default: 1. Environment: IMAGEPULL_TEST_PORT_WITH_A_VERY_LONG_NAME.\n";
+    struct buf out;
+
+    (void)state;
+    help_of_a_width(strlen(line) - 1, &out);
+    assert_non_null(strstr(out.at, line));
+    buf_done(&out);
+    help_of_a_width(strlen(line) - 2, &out);
     assert_non_null(strstr(out.at, "      Default: 1.\n      Environment: IMAGEPULL_TEST_PORT"));
     buf_done(&out);
 }
@@ -330,10 +360,12 @@ int main(void)
         TEST(abbreviations_are_refused),
         TEST(bad_words_are_named),
         TEST(a_command_without_an_operand_takes_no_argument),
+        TEST(a_failed_reading_does_not_change_the_next_one),
         TEST(help_stops_the_reading),
         TEST(messages_are_printable_and_short),
         TEST(help_lists_each_flag_in_its_group),
         TEST(help_is_wrapped_at_the_width),
+        TEST(default_and_environment_share_a_line_if_they_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

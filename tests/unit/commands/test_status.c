@@ -205,6 +205,28 @@ static void a_unix_socket_is_asked(void **state)
     rmdir(folder);
 }
 
+static void an_ipv6_address_is_asked(void **state)
+{
+    static const char *const hosts[] = { "[::]", "[::1]" };
+    struct snapshot_source source = fixture_source(&node);
+    struct exporter_config config = {
+        .web_listen = "127.0.0.1:0", .debug_listen = "[::]:0", .version = "", .revision = ""
+    };
+    struct exporter *other = NULL;
+    struct err error = ERR_INIT;
+    char text[64];
+
+    (void)state;
+    if (access("/proc/net/if_inet6", F_OK) < 0)
+        skip();
+    assert_int_equal(exporter_new(&config, &source, &other, &error), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+        snprintf(text, sizeof(text), "%s:%u", hosts[i], exporter_debug_port(other));
+        assert_int_equal(RUN(DEBUG_LISTEN_FLAG, text), 1);
+    }
+    exporter_free(other);
+}
+
 static void addresses_that_cannot_be_asked_are_refused(void **state)
 {
     static const struct {
@@ -229,6 +251,7 @@ static void addresses_that_cannot_be_asked_are_refused(void **state)
         { "127.0.0.1:65536", "HOST:PORT" },
         { "127.0.0.1:0x26", "HOST:PORT" },
         { "user@127.0.0.1:1", "HOST:PORT" },
+        { "127.0.0.1/x:1", "HOST:PORT" },
         { "127.0.0.1:999999", "HOST:PORT" },
     };
 
@@ -301,6 +324,7 @@ int main(void)
         TEST(the_flag_wins_over_the_environment),
         TEST(an_address_of_all_interfaces_is_asked_at_loopback),
         TEST(a_unix_socket_is_asked),
+        TEST(an_ipv6_address_is_asked),
         TEST(addresses_that_cannot_be_asked_are_refused),
         TEST(a_server_that_is_not_the_debug_listener_is_named),
         TEST(bad_flags_are_named),

@@ -45,11 +45,25 @@ static void values_of_other_types_are_empty(void **state)
     json_decref(object);
 }
 
+static void ended_failures_are_not_blocked(void **state)
+{
+    static const struct status_options all = { .namespace = NULL };
+    struct status_answers answers = {
+        .failures = json_pack("{s:[{s:s}, {s:s}, {s:s}, {s:s}]}", "failures", "state", "failing",
+                              "state", "gone", "state", "recovered", "state", "stalled"),
+    };
+
+    (void)state;
+    assert_int_equal(status_blocked(&answers, &all), 2);
+    status_answers_done(&answers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_read),
         cmocka_unit_test(values_of_other_types_are_empty),
+        cmocka_unit_test(ended_failures_are_not_blocked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
