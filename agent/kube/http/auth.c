@@ -8,6 +8,9 @@
 #include "limits.h"
 #include "mem.h"
 
+/* A URL, and the name of its certificate in place of its host. */
+#define ROUTE_MAX (LIMIT_SERVER_URL + LIMIT_NAME_TEXT + 16u)
+
 /* --- route ------------------------------------------------------------------------------------ */
 
 /* curl verifies the certificate against the host of the URL only. So the name goes into the URL,
@@ -20,9 +23,9 @@ static int route_by_name(struct auth_route *route, const char *server, const cha
     struct buf base, connect_to, host;
 
     hostport_split(authority, &parts);
-    buf_init(&base, 2 * LIMIT_SERVER_URL);
-    buf_init(&connect_to, 2 * LIMIT_SERVER_URL);
-    buf_init(&host, 2 * LIMIT_SERVER_URL);
+    buf_init(&base, ROUTE_MAX);
+    buf_init(&connect_to, ROUTE_MAX);
+    buf_init(&host, ROUTE_MAX);
     buf_printf(&base, "https://%s%s%.*s%s", name, parts.has_port ? ":" : "", STR_ARG(parts.port),
                rest + authority.len);
     buf_printf(&connect_to, "::%.*s%s", STR_ARG(authority), parts.has_port ? "" : ":443");

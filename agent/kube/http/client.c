@@ -200,7 +200,7 @@ static int set_up(struct client_request *request, struct str target)
     CURLcode code = CURLE_OUT_OF_MEMORY;
     struct buf url;
 
-    buf_init(&url, 2 * LIMIT_SERVER_URL + LIMIT_TARGET);
+    buf_init(&url, LIMIT_SERVER_URL + LIMIT_NAME_TEXT + LIMIT_TARGET);
     buf_add_text(&url, client->route.base);
     buf_add(&url, target);
     if (!buf_error(&url))
