@@ -11,6 +11,7 @@
 
 #include "limits.h"
 #include "tests/unit/kube/kube_world.h"
+#include "tests/unit/support/fault_heap.h"
 
 /* --- failures ------------------------------------------------------------------------------- */
 
@@ -465,6 +466,67 @@ static void closed_stream_leaves_the_source_up(void **state)
     kube_world_begin(w, KUBE_PODS); /* for the teardown */
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* One request to a server without streaming lists, as stream.c makes it. Returns whether the watch
+ * has been read to its end. */
+static bool request_once(struct kube_world *w)
+{
+    const bool retry = kube_world_waits(w) > 0;
+    struct str body = { 0 };
+    int r = 0;
+
+    if (retry)
+        kube_world_advance(w, kube_world_waits(w));
+    buf_done(&w->target);
+    reflector_ask(&w->reflector, w->now, &w->target);
+    if (buf_error(&w->target)) {
+        kube_world_break_off(w, false, "no memory for a request");
+        return false;
+    }
+    if (strstr(w->target.at, "sendInitialEvents")) {
+        kube_world_refuse(w, 422);
+        return false;
+    }
+    kube_world_answer(w, 200);
+    body = strstr(w->target.at, "&watch=") ? buf_str(&w->watch) : buf_str(&w->list);
+    for (; r == 0 && body.len; body = str_skip(body, 1000))
+        r = kube_world_receive(w, str_head(body, 1000));
+    if (r == 0 && strstr(w->target.at, "&watch="))
+        return true;
+    if (r < 0)
+        kube_world_break_off(w, false, "cancelled");
+    else
+        kube_world_end(w);
+    return false;
+}
+
+/* Each allocation from the first request to the end of the watch fails once. */
+static void failed_allocations_are_retried(void **state)
+{
+    struct kube_world *w = *state;
+    bool fired = true;
+    size_t n;
+
+    for (n = 0; fired; n++) {
+        int requests = 0;
+
+        reflector_done(&w->reflector, w->now);
+        buf_done(&w->target);
+        buf_init(&w->target, 1 << 16);
+        kube_world_begin(w, KUBE_PODS);
+        w->story.text.max = 0; /* the story must not allocate */
+        fault_heap_fail_at(n);
+        while (!request_once(w))
+            assert_true(++requests < 10);
+        fired = fault_heap_fired();
+        assert_string_equal(w->reflector.intake.resource_version, "3997");
+        assert_true(w->health.status.up);
+        assert_int_equal(w->health.status.watches_open, 1);
+    }
+    assert_true(n > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -489,6 +551,7 @@ int main(void)
         KUBE_WORLD_TEST(pod_watch_that_does_not_end_in_time_is_a_failure),
         KUBE_WORLD_TEST(streaming_list_without_its_end_times_out),
         KUBE_WORLD_TEST(closed_stream_leaves_the_source_up),
+        KUBE_WORLD_TEST(failed_allocations_are_retried),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
