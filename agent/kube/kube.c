@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include <curl/curl.h>
-
 #include "agent/kube/event_streams.h"
 #include "agent/kube/http/client.h"
 #include "agent/kube/stream.h"
@@ -74,8 +72,6 @@ static int new_client(struct kube *kube, struct err *err)
                                           .user_agent = kube->user_agent,
                                           .json = kube->from_kubelet };
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return err_set(err, -EIO, "cannot initialise libcurl");
     return client_new(&config, &kube->client, err);
 }
 

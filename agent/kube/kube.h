@@ -17,7 +17,7 @@ struct kube;
  * Copies `config`, and fills in the defaults: kube_on_node() with from_kubelet, kube_in_cluster()
  * with neither server nor kubeconfig. `sink` and `clock` must outlive the result. The error names
  * a setting that cannot work: a malformed URL, a CA or token file that is missing, unreadable or
- * damaged. Makes no request. Call before other threads start (curl_global_init).
+ * damaged. Makes no request. Call before other threads start (client_new()).
  */
 int kube_new(const struct kube_config *config, const struct sink *sink, const struct clock *clock,
              struct kube **ret, struct err *err);

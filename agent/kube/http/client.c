@@ -55,9 +55,12 @@ static struct client_request *request_from(void *self)
 
 int client_new(const struct client_config *config, struct client **ret, struct err *err)
 {
-    struct client *client = mem_zalloc(sizeof(*client));
+    struct client *client;
     int r;
 
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return err_set(err, -EIO, "cannot initialise libcurl");
+    client = mem_zalloc(sizeof(*client));
     if (!client)
         return err_set(err, -ENOMEM, "no memory for the API client");
     client->config = *config;

@@ -41,7 +41,8 @@ struct client_handler {
 struct client;
 struct client_request;
 
-/* What `config` points to must outlive the client. */
+/* What `config` points to must outlive the client. Call before other threads start: libcurl is
+ * initialised here. */
 int client_new(const struct client_config *config, struct client **ret, struct err *err);
 
 /* Cancels all requests. NULL is fine. */
