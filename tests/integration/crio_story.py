@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test with CRI-O has in common: the runtime's double that speaks as CRI-O, the API server's, an agent."""
+"""The base of the tests with CRI-O: a double that speaks as CRI-O, a double of the API server, an agent."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from pods import IMAGE, Pods, pod, waiting
 VERSION = "1.34.1"
 IMAGES = "/var/lib/containers/storage/overlay-images"
 
-# Of one processor, with the tests' own questions to answer ten times a second.
+# The share of one processor that the agent may use while the tests ask it ten times a second.
 CPU_SHARE = 0.05
 
 
 def cri_server():
-    """The program that 'make check-integration' leaves beside the agent, or the one in CRI_SERVER."""
+    """The program in CRI_SERVER, or else the one that 'make check-integration' builds beside the agent."""
     path = os.environ.get("CRI_SERVER") or os.path.join(os.path.dirname(support.agent_binary()), "tests", "lab",
                                                         "cri_server")
     if not os.access(path, os.X_OK):
@@ -28,7 +28,7 @@ def cri_server():
 
 
 class CrioStory(unittest.TestCase):
-    """An API server for each class; a CRI-O and an agent for each test."""
+    """Each class has an API server, each test a CRI-O and an agent."""
 
     options = ()
 
@@ -65,7 +65,7 @@ class CrioStory(unittest.TestCase):
         self.crio.tell("version", "cri-o", VERSION)
         self.crio.tell("image-fs", IMAGES, 4096)
         for method in ("ListStatuses", "List"):
-            self.crio.tell("refuse", method, 12)  # Unimplemented, were it asked
+            self.crio.tell("refuse", method, 12)  # Unimplemented
 
     # --- pods ---
 
@@ -74,11 +74,11 @@ class CrioStory(unittest.TestCase):
         return self.pods.create(pod(name, image=image), waiting("ContainerCreating"))
 
     def one_more_waits(self):
-        """So the runtime is looked at now."""
+        """One more waiting pod: the agent polls the runtime now."""
         self.waiters += 1
         return self.create_waiting(f"waiter-{self.waiters}")
 
-    # --- what the agent tells ---
+    # --- what the agent shows ---
 
     def metric(self, name, **labels):
         return self.agent.metrics().value("imagepull_" + name, **labels)
@@ -94,7 +94,7 @@ class CrioStory(unittest.TestCase):
         return self.metric("source_up", source="cri")
 
     def said(self, *words):
-        """The log lines at info and above that have all the words and are of the runtime's source."""
+        """The log lines of the source cri, at info and above, that contain all the words."""
         return [line for line in self.agent.log().splitlines()
                 if "component=cri" in line and all(word in line for word in words)]
 
@@ -107,7 +107,7 @@ class CrioStory(unittest.TestCase):
         support.wait_for(answers_and_holds, what)
 
     def holds_for(self, seconds, check):
-        """`check` raises as soon as what must not happen has happened."""
+        """Call `check` again and again for so many seconds. It raises if something is wrong."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.answers.check()
@@ -124,7 +124,7 @@ class CrioStory(unittest.TestCase):
         self.assertLess(share, CPU_SHARE)
 
     def goes_down(self, *words):
-        """It is noticed, and the reason is told."""
+        """Wait until the source is down. Its last error contains the words."""
         self.answers_until(lambda: self.up() == 0, "the outage is noticed")
         source = self.source()
         self.assertEqual(source["state"], "down")
@@ -136,7 +136,7 @@ class CrioStory(unittest.TestCase):
         self.assertEqual(self.source()["state"], "up")
 
     def assert_said(self, outages):
-        """One warning for each reason of an outage and one line when it ends, whatever the number of attempts."""
+        """One warning for each reason of an outage and one line for its end, however many attempts failed."""
         self.assertEqual(len(self.said("answers again")), outages, self.agent.log())
         reasons = [[] for _ in range(outages)]
         for line in self.said():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test of a misbehaving API server has in common: failures are open, something happens, none is lost."""
+"""The base of the tests of a misbehaving API server: failures are open, something goes wrong, no failure is lost."""
 
 import json
 import os
@@ -14,7 +14,7 @@ OPEN = ("failing", "backing_off")
 
 
 class Watcher:
-    """An agent without a runtime, and questions about how its source `pods` does."""
+    """An agent without a runtime, and the state of its source `pods`."""
 
     def __init__(self, test, flags, events=False):
         self.agent = support.start_agent(test, ["--node-name=lab-node", NO_RUNTIME, *flags,
@@ -31,7 +31,7 @@ class Watcher:
         return self.agent.metrics().value("imagepull_source_reconnects_total", source=name, reason=reason) or 0
 
     def facts(self):
-        """What must not move while nothing happens: every failure, and every counter of pulls."""
+        """Every failure and every counter of pulls. They must not change while no pod changes."""
         failures = {(f["namespace"], f["pod"], f["pod_uid"], f["container"]):
                     {field: f[field] for field in ("state", "cause", "reason", "attempts", "first_failure")}
                     for f in json.loads(self.agent.get("/debug/failures")[1])["failures"]}
@@ -43,13 +43,13 @@ class Watcher:
         return failures, counters
 
     def log_lines(self, *words, component="pods"):
-        """The lines at info and above of a component that have all the words."""
+        """The log lines of a component, at info and above, that contain all the words."""
         return [line for line in self.agent.log().splitlines()
                 if f"component={component}" in line and all(word in line for word in words)]
 
 
 class FaultStory(unittest.TestCase):
-    """A double for each class, and for each test an agent that knows of two failures."""
+    """Each class has a double, each test an agent that knows two failures."""
 
     double_options = ()
     events = False
@@ -79,7 +79,7 @@ class FaultStory(unittest.TestCase):
         self.agent = self.watcher.agent
 
     def start(self):
-        """The agent, when it has read everything; what holds now is what must hold at the end."""
+        """Start the agent and wait until it has read everything. The facts of this moment must hold at the end."""
         self.begin()
         self.agent.wait_ready()
         self.sees("refused", "missing")
@@ -101,7 +101,7 @@ class FaultStory(unittest.TestCase):
         support.wait_for(counted, f"a reconnect because of '{reason}'")
 
     def eventually_down(self, *words):
-        """The source is down, and says why."""
+        """Wait until the source is down. Its last error contains the words."""
         def told():
             source = self.watcher.source()
             self.assertEqual((self.watcher.up(), source["state"]), (0, "down"))
@@ -121,7 +121,7 @@ class FaultStory(unittest.TestCase):
         self.assertEqual(self.watcher.facts(), self.before)
 
     def assert_goes_on(self):
-        """It is well again: nothing was lost, nothing counted twice, and a new failure is seen."""
+        """The source recovers: nothing is lost, nothing is counted twice, and a new failure is seen."""
         self.eventually_up()
         self.assert_nothing_changed()
         self.pods.create_failing("later")
@@ -131,6 +131,6 @@ class FaultStory(unittest.TestCase):
         self.assertEqual(len(failures), len(self.before[0]) + 1)
 
     def assert_said_once(self, *words):
-        """One line when it broke, one when it worked again, whatever the number of attempts."""
+        """The log has one line for the failure and one for the recovery, however many attempts failed."""
         self.assertEqual(len(self.watcher.log_lines("retrying", *words)), 1, self.agent.log())
         self.assertEqual(len(self.watcher.log_lines("works again")), 1, self.agent.log())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clocks that are wrong: the API server's, and the times in events. The agent's own decide."""
+"""Wrong clocks: that of the API server, and the times in events. The agent uses its own clock."""
 
 import datetime
 import time
@@ -24,14 +24,14 @@ class Wrong(FaultStory):
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def record(self, name, count):
-        """The kubelet's event of a pull, with wrong times."""
+        """Record the kubelet's event of a pull, with wrong times."""
         at = self.wrong_time()
         uid = self.double.client().get("pods", name)["metadata"]["uid"]
         self.pods.record(pulled_event(name, uid, f'Failed to pull image "{IMAGE}": {REFUSED}', count=count, first=at,
                                       last=at))
 
     def check_it_goes_on(self):
-        """Failures are dated by the agent's clock, the watch goes on, and what is new is seen."""
+        """Failures have the time of the agent's clock, the watch goes on, and a new failure is seen."""
         started = time.time()
         self.start()
         self.assert_dated_now(started)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections that end, move, change their certificate or die without a word, and servers that restart."""
+"""Connections that end or move, a certificate that changes, and servers that restart."""
 
 import support
 from fault_story import FaultStory
@@ -15,7 +15,7 @@ class Ends(FaultStory):
         self.eventually_counts("closed")
         self.assert_goes_on()
 
-    def test_http_2_goaway_with_streams_that_go_on(self):
+    def test_http2_goaway_lets_open_streams_finish(self):
         self.start()
         self.double.go_away()
         self.pods.create_failing("after-goaway")
@@ -29,7 +29,7 @@ class Ends(FaultStory):
         self.assert_goes_on()
         self.assertEqual([r["status"] for r in self.requests()], [200, 200])
 
-    def test_http_2_goaway_and_the_end(self):
+    def test_http2_goaway_and_a_closed_connection(self):
         self.start()
         self.double.go_away()
         self.double.cut()
@@ -50,8 +50,8 @@ class Certificates(FaultStory):
 
 
 class Outages(FaultStory):
-    def test_an_outage_and_what_vanished_meanwhile(self):
-        """As when etcd was compacted while the agent could not ask: 410, a new list, the rest is gone."""
+    def test_pods_deleted_during_an_outage_are_gone(self):
+        """etcd is compacted while the agent is disconnected: 410, a new list, and pods that are not in it are gone."""
         self.start()
         self.double.listen(False)
         self.eventually_counts("network")

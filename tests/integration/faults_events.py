@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch of a namespace's events goes wrong: attempts were counted once and stay counted once."""
+"""The watch of the events of a namespace fails: no attempt is counted twice."""
 
 import support
 from fault_story import FaultStory
@@ -16,7 +16,7 @@ class Events(FaultStory):
                                                    count=4))
 
     def count_up(self):
-        """The kubelet has tried once more."""
+        """The kubelet tries once more."""
         self.event = self.pods.record({**self.event, "count": self.event["count"] + 1})
 
     def attempts(self):
@@ -32,7 +32,7 @@ class Events(FaultStory):
         support.wait_for(lambda: self.watcher.source("events")["watches_open"] == 1, "the events are read")
 
     def spoil(self, name, reason, **options):
-        """One fault of the stream, and what comes of it: the same facts as before."""
+        """Spoil the stream once. The facts do not change."""
         before = self.watcher.facts()
         count = self.watcher.reconnects(reason, "events")
         self.double.spoil_streams(name, resource="events", **options)
@@ -41,7 +41,7 @@ class Events(FaultStory):
         support.wait_for(lambda: self.watcher.up("events") == 1, "the events are up")
         self.assertEqual(self.watcher.facts(), before)
 
-    def test_faults_of_the_events_move_no_counter_and_new_attempts_are_counted_after_each(self):
+    def test_faults_of_the_events_change_no_counter(self):
         self.start()
         self.events_open()
         self.eventually_tried(4)

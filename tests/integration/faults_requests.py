@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that are answered in ways no watch begins: refusals, delays, another format, old servers."""
+"""Answers that start no watch: refusals, delays, another format, old servers."""
 
 from fault_story import FaultStory
 
 
 class Answers(FaultStory):
     def start_and_end_the_watch(self, fault, **options):
-        """What the agent asks next, once its watch has ended, goes wrong."""
+        """End the watch. The next request of the agent fails."""
         self.start()
         self.double.fault(fault, **options)
         self.double.spoil_streams("end")
@@ -16,7 +16,7 @@ class Answers(FaultStory):
         return self.double.client().requests()
 
     def assert_waited(self, seconds):
-        """Between the refusal and the next request."""
+        """The agent waits so long between the refusal and its next request."""
         _, refused, after = self.requests()
         self.assertEqual(refused["fault"], "status")
         self.assertGreaterEqual(after["time"] - refused["time"], seconds)
@@ -65,7 +65,7 @@ class Failures(Answers):
 
 
 class Tokens(Answers):
-    def test_a_token_that_expired_before_its_file_was_renewed(self):
+    def test_a_token_that_expires_before_its_file_is_renewed(self):
         self.start()
         token = self.double.expire_token()
         self.double.spoil_streams("end")
@@ -75,7 +75,7 @@ class Tokens(Answers):
         self.assert_goes_on()
         self.assert_said_once("401")
 
-    def test_a_token_that_was_renewed_in_time(self):
+    def test_a_token_that_is_renewed_in_time(self):
         self.start()
         self.double.rotate_token()
         self.double.spoil_streams("end")
@@ -85,7 +85,7 @@ class Tokens(Answers):
 
 
 class Beginnings(FaultStory):
-    """What goes wrong with the very first request."""
+    """The very first request fails."""
 
     def test_a_byte_at_a_time(self):
         self.double.fault("slow", size=1, pause=0)
@@ -99,7 +99,7 @@ class Beginnings(FaultStory):
         self.assert_goes_on()
         refused, listed, watched = self.double.client().requests()
         self.assertEqual((refused["status"], listed["status"], watched["status"]), (422, 200, 200))
-        # From the server's cache, where a list costs little, and at once on from there.
+        # The list comes from the server's cache, where it costs little. The watch starts at its version.
         self.assertEqual(listed["query"]["resourceVersion"], "0")
         self.assertNotIn("watch", listed["query"])
         self.assertNotIn("sendInitialEvents", watched["query"])
@@ -112,11 +112,11 @@ class Beginnings(FaultStory):
         self.eventually_counts("expired")
         self.assert_goes_on()
         listed = self.double.client().requests()[-2]
-        # No more from the cache, which is what was too old, and in pages.
+        # The list no longer comes from the cache, which was too old. It comes in pages.
         self.assertNotIn("resourceVersion", listed["query"])
         self.assertGreater(int(listed["query"]["limit"]), 0)
 
-    def test_a_server_that_is_not_well_when_the_agent_starts(self):
+    def test_a_server_that_fails_when_the_agent_starts(self):
         self.double.fault("status", code=503)
         self.start()
         self.assert_goes_on()

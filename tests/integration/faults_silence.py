@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that say nothing. To notice takes its time, so each has a class, and all run side by side."""
+"""Silent servers. The agent needs up to 30 s to notice, so the tests run side by side, each in a class of its own."""
 
 import time
 
@@ -55,8 +55,8 @@ class SilentAnswer(FaultStory):
 
 
 class ServerThatNeverHeardOfStreamingLists(FaultStory):
-    def test_it_is_asked_for_a_list_after_a_while(self):
-        """It passes over sendInitialEvents, and its pods come, but no word that these were all."""
+    def test_the_agent_falls_back_to_a_list(self):
+        """The server ignores sendInitialEvents: it sends the pods, but no bookmark that ends the list."""
         self.double.fault("old-server", times=0)
         self.start()
         self.assert_goes_on()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An open watch that goes wrong: the agent keeps what it knows, says what happened and goes on."""
+"""An open watch fails: the agent keeps its state, logs what happened and goes on."""
 
 from fault_story import FaultStory
 
-# What may come and go by itself: a few buffers of TLS and HTTP/2.
+# Memory that comes and goes: a few buffers of TLS and HTTP/2.
 FLAT = 2 << 20
 
 
@@ -15,13 +15,13 @@ class Breaks(FaultStory):
         self.assert_goes_on()
         self.assertEqual(self.watcher.log_lines("level=warn"), [], "to reconnect is nothing to worry about")
 
-    def test_a_stream_that_ends_within_a_frame_as_if_it_were_whole(self):
+    def test_a_stream_that_ends_cleanly_within_a_frame(self):
         self.start()
         self.double.spoil_streams("half-end")
         self.eventually_counts("closed")
         self.assert_goes_on()
 
-    def test_a_stream_that_http_2_resets(self):
+    def test_a_stream_that_is_reset(self):
         self.start()
         self.double.spoil_streams("reset")
         self.eventually_counts("closed")
@@ -29,7 +29,7 @@ class Breaks(FaultStory):
 
 
 class Nonsense(FaultStory):
-    def test_bytes_that_are_no_frame(self):
+    def test_garbage_in_place_of_a_frame(self):
         self.start()
         self.double.spoil_streams("garbage")
         self.eventually_counts("malformed")
@@ -64,7 +64,7 @@ class ErrorEvents(FaultStory):
         self.assert_goes_on()
         self.assert_said_once("500")
 
-    def test_an_error_event_that_says_when_to_come_back(self):
+    def test_an_error_event_with_retry_after(self):
         self.start()
         self.double.spoil_streams("error-event", code=429, retry_after=3)
         self.eventually_counts("refused")
@@ -73,7 +73,7 @@ class ErrorEvents(FaultStory):
         self.assertGreaterEqual(second["time"] - first["time"], 3)
         self.assert_said_once("429")
 
-    def test_a_version_from_the_future_is_not_asked_for_again(self):
+    def test_a_version_from_the_future_leads_to_a_new_list(self):
         self.start()
         self.double.spoil_streams("error-event", code=504)
         self.eventually_counts("refused")
@@ -95,7 +95,7 @@ class Floods(FaultStory):
         self.assertLess(self.agent.anonymous_bytes() - before, FLAT)
         self.assertEqual(len(self.double.client().requests()), 1)
 
-    def test_changes_that_come_twice_and_in_the_wrong_order(self):
+    def test_changes_that_come_twice_or_out_of_order(self):
         self.start()
         received = self.received()
         self.double.spoil_streams("repeat", count=6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pods and their statuses, in the words of a kubelet, for tests that write them to the API-server double."""
+"""Pods and their statuses as a kubelet writes them, for the double of the API server."""
 
 import time
 
@@ -11,7 +11,7 @@ NOT_FOUND = (f'failed to pull and unpack image "{IMAGE}": failed to resolve refe
 
 
 def pod(name, node="lab-node", image=IMAGE, **spec):
-    """With one container, 'app', unless `spec` says otherwise."""
+    """A pod with one container 'app', if `spec` does not replace it."""
     return {"metadata": {"name": name},
             "spec": {"nodeName": node, "containers": [{"name": "app", "image": image}], **spec}}
 
@@ -22,7 +22,7 @@ def waiting(reason, message="", name="app"):
 
 
 def back_off(message=REFUSED, name="app", image=IMAGE):
-    """As kubelets since 1.32 say it: with the cause."""
+    """The message of kubelets since 1.32, which contains the cause."""
     return waiting("ImagePullBackOff", f'Back-off pulling image "{image}": ErrImagePull: {message}', name)
 
 
@@ -33,7 +33,7 @@ def running(name="app"):
 
 def pulled_event(name, uid, message, reason="Failed", count=1, node="lab-node", field_path="spec.containers{app}",
                  first=None, last=None):
-    """What the kubelet records of a pod; `first` and `last` are times, of now if not given."""
+    """An event of the kubelet about a pod. `first` and `last` are times; default: now."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     involved = {"kind": "Pod", "namespace": "default", "name": name, "uid": uid, "apiVersion": "v1"}
     if field_path:
@@ -45,13 +45,13 @@ def pulled_event(name, uid, message, reason="Failed", count=1, node="lab-node", 
 
 
 class Pods:
-    """Writes pods to the double as user and kubelet do; remembers nothing."""
+    """Writes pods to the double, as a user and the kubelet do."""
 
     def __init__(self, admin):
         self.admin = admin
 
     def create(self, value, *statuses, **more):
-        """The pod and, in a second step, what its containers are doing. Returns its uid."""
+        """Create the pod, then write the statuses of its containers. Returns its uid."""
         namespace = value["metadata"].get("namespace", "default")
         created = self.admin.create("pods", value, namespace)
         if statuses or more:
@@ -59,18 +59,18 @@ class Pods:
         return created["metadata"]["uid"]
 
     def report(self, name, *statuses, phase="Pending", **more):
-        """The kubelet's status of a pod: of its containers, or of others as initContainerStatuses=[...]."""
+        """Write the kubelet's status of a pod: its containers, or others as initContainerStatuses=[...]."""
         status = {"phase": phase, "containerStatuses": list(statuses), **more}
         self.admin.update("pods", {"metadata": {"name": name}, "status": status}, "status")
 
     def create_failing(self, name, message=REFUSED):
-        """First ErrImagePull, then the back-off."""
+        """A pod with ErrImagePull, then with the back-off."""
         uid = self.create(pod(name), waiting("ErrImagePull", message))
         self.report(name, back_off(message))
         return uid
 
     def record(self, event):
-        """An event, for the first time or, counted up, once more. Returns it."""
+        """Create an event, or update it with a higher count. Returns it."""
         if "uid" in event["metadata"]:
             return self.admin.update("events", event)
         return self.admin.create("events", event)

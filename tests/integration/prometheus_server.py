@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Prometheus as a child process that scrapes what a test names, and its query API."""
+"""Debian's Prometheus as a child process, with the targets of a test, and its query API."""
 
 import json
 import os

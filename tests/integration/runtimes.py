@@ -4,8 +4,8 @@ The same tests on several generations of containerd.
 
     load_tests = runtimes.on_each_runtime      every class of the module, once for each, side by side
 
-LAB_SUITES names the Debian suites whose containerd is used; those that this machine cannot have are
-skipped with a message.
+LAB_SUITES names the Debian suites whose containerd is used; a suite that this machine
+cannot fetch is skipped with a message.
 """
 
 import datetime
@@ -20,7 +20,7 @@ from generations import Unavailable, folder
 from lab import Lab
 
 SUITES = os.environ.get("LAB_SUITES", "bookworm trixie").split()
-SAID = set()  # suites of which was said that they are skipped
+SKIPPED = set()  # suites whose skip message is printed
 SPEED = 20  # the kubelet's back-off of 10 s to 5 min becomes 0.5 s to 15 s
 
 
@@ -35,16 +35,16 @@ def on_each_runtime(loader, tests, pattern):
 
 
 def seconds_of(text):
-    """The time of a day and hour as the agent's JSON has them."""
+    """Seconds since 1970 of a time in the agent's JSON."""
     return datetime.datetime.fromisoformat(text).timestamp()
 
 
 class OnARuntime(unittest.TestCase):
-    """A lab with the containerd of `suite` and an agent, for each class."""
+    """Each class has a lab with the containerd of `suite`, and an agent."""
 
-    suite = None  # the installed one
+    suite = None  # None: the installed containerd
     lab_options = {}
-    # More registries than a node has, so that no test's registry ends up as "other".
+    # More registries than a node has, so that no test's registry becomes "other".
     agent_options = ("--metrics.max-registries=100",)
 
     @classmethod
@@ -52,8 +52,8 @@ class OnARuntime(unittest.TestCase):
         try:
             folder(cls.suite)
         except Unavailable as error:
-            if cls.suite not in SAID:
-                SAID.add(cls.suite)
+            if cls.suite not in SKIPPED:
+                SKIPPED.add(cls.suite)
                 print(f"skipping its tests: {error}", file=sys.stderr)
             raise unittest.SkipTest(str(error)) from error
         cls.lab = cls.enterClassContext(Lab(speed=SPEED, suite=cls.suite, **cls.lab_options))
@@ -66,7 +66,7 @@ class OnARuntime(unittest.TestCase):
         return agent
 
     def create(self, name, image, **more):
-        """A pod with one container 'app' (and `more` in its spec)."""
+        """Create a pod with one container 'app' (and `more` in its spec)."""
         self.create_spec(name, {"containers": [{"name": "app", "image": image}], **more})
 
     def create_spec(self, name, spec):
@@ -92,7 +92,7 @@ class OnARuntime(unittest.TestCase):
         return support.wait_for(shown, f"{pod} is shown with {wanted}")
 
     def holds_for(self, seconds, check):
-        """`check` raises as soon as what must not happen has happened."""
+        """Call `check` again and again for so many seconds. It raises if something is wrong."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.agent.check()

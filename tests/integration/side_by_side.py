@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs the classes of a test module at the same time, for tests that wait for most of their time:
+Runs the classes of a test module at the same time. For tests that mostly wait:
 
     load_tests = side_by_side.load_tests
 """
@@ -16,7 +16,7 @@ TOLD = ("startTest", "stopTest", "addSuccess", "addError", "addFailure", "addSki
 
 
 class Recorder(unittest.TestResult):
-    """What one class's tests tell, to be told on when all of them have ended."""
+    """Records the results of one class and reports them when all of its tests have ended."""
 
     def __init__(self):
         super().__init__()
@@ -33,7 +33,7 @@ class Recorder(unittest.TestResult):
 
 
 class SideBySide(unittest.TestSuite):
-    """Each class in a thread. Its child processes end before the thread does, as procs.Process wants it."""
+    """Runs each class in a thread. Its child processes end before the thread does, as procs.Process requires."""
 
     def run(self, result, debug=False):
         groups = [list(tests) for _, tests in itertools.groupby(flat(self), type)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the integration tests share: the lab's modules, the recordings, and small HTTP clients."""
+"""What the integration tests share: the modules of the lab, the recordings, small HTTP clients, waiting."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def recorded_response(name):
 
 
 class Folder:
-    """A temporary folder for a test class; `remove` belongs into addClassCleanup."""
+    """A temporary folder for a test class. Pass `remove` to addClassCleanup."""
 
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix="imagepull-test-")
@@ -107,7 +107,7 @@ class Http2Stream:
 
 
 def agent_binary():
-    """The agent's program: AGENT from the environment, else the one that 'make' leaves in build/."""
+    """The agent's program: AGENT from the environment, or build/imagepull-exporter."""
     path = os.environ.get("AGENT") or os.path.join(ROOT, "build", "imagepull-exporter")
     if not os.access(path, os.X_OK):
         raise AssertionError(f"there is no agent at '{path}': build it with 'make', or name one in AGENT")
@@ -116,8 +116,8 @@ def agent_binary():
 
 def start_agent(test, flags, name="agent", folder=None):
     """
-    An agent that ends with `test`: a test, a test class, or the unittest module for the module
-    that runs now. Its log is in `folder`, or in one of its own. It is not waited for.
+    Start an agent that stops at the end of `test`: a test, a test class, or the unittest module for the
+    module that runs now. Its log is in `folder`, or in a folder of its own. Does not wait until it is ready.
     """
     from agent import Agent
 
@@ -160,11 +160,11 @@ class Answers:
     def check(self):
         seconds = self._slowest()
         if seconds > self._limit:
-            raise RuntimeError(f"an answer took {seconds:.1f} s, more than {self._limit:.1f} s; the runtime holds it up")
+            raise RuntimeError(f"an answer took {seconds:.1f} s, the limit is {self._limit:.1f} s")
 
 
 def _end_well(agent):
-    """Every agent must end with 0 when asked, whatever it was doing: a sanitizer's report shows here, too."""
+    """Every agent must exit with status 0 on SIGTERM. A report of a sanitizer makes it fail, too."""
     status, _ = agent.stop()
     if status != 0:
         raise AssertionError(f"the agent ended with status {status}; the end of its log:\n{agent.log()[-3000:]}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent on a real path: a real runtime pulls from registries, a kubelet reports, the agent explains."""
+"""The agent with a real runtime: it pulls from registries, a kubelet reports, the agent explains."""
 
 import json
 import unittest
@@ -11,14 +11,13 @@ from images import pause_image
 from lab import Lab
 
 SPEED = 20
-# The agent looks at a namespace's events up to 10 s after the first failure in it.
 
 
 class OnALab(unittest.TestCase):
-    """A lab and an agent for each class."""
+    """Each class has a lab and an agent."""
 
     lab_options = {}
-    # More than a node has, so that no test's registry ends up as "other".
+    # More registries than a node has, so that no test's registry becomes "other".
     agent_options = ("--metrics.max-registries=100",)
 
     @classmethod
@@ -28,7 +27,7 @@ class OnALab(unittest.TestCase):
         cls.agent.wait_ready()
 
     def create(self, name, image, secret=None, **more):
-        """A pod with one container 'app' (and `more` in its spec, or of the container as app=...)."""
+        """Create a pod with one container 'app' (`more` is for its spec; app=... for the container)."""
         app = {"name": "app", "image": image, **more.pop("app", {})}
         spec = {"nodeName": self.lab.node, "containers": [app], **more}
         if secret:
@@ -36,7 +35,7 @@ class OnALab(unittest.TestCase):
         self.lab.api.create("pods", {"metadata": {"name": name}, "spec": spec})
 
     def delete_and_wait(self, name):
-        """The pod, and what the agent says of it in metrics."""
+        """The pod's labels and values in the agent's metrics."""
         self.lab.api.delete("pods", name)
         support.wait_for(lambda: not self.agent.metrics().find("imagepull_container_blocked_info", pod=name),
                          f"{name} is gone")
@@ -95,13 +94,13 @@ class HealthyNode(OnALab):
         runtime, = metrics.find("imagepull_runtime_info")
         self.assertEqual(runtime.labels["runtime"], "containerd")
         self.assertTrue(runtime.labels["version"].startswith("1."))
-        # One watch of pods, and nothing else: no list where the server streams it, and no events.
+        # One watch of pods and nothing else: no list, because the server streams it, and no events.
         request, = self.assert_only_allowed_requests()
         self.assertEqual(request["query"]["watch"] in ("1", "true"), True)
 
 
 class Failures(OnALab):
-    """Each failing pod is of a kind the runtime notices at once."""
+    """Pods that fail in ways that the runtime notices at once."""
 
     @classmethod
     def setUpClass(cls):
@@ -139,7 +138,7 @@ class Failures(OnALab):
         self.eventually_fails_with("no-such-host", cause="network", reason="dns_not_found")
         self.eventually_fails_with("dns-broken", cause="network", reason="dns_failure")
 
-    def test_what_the_pod_asks_for_cannot_be(self):
+    def test_invalid_image_names_and_missing_platforms(self):
         self.create("never", self.lab.open.image("lab/never", "1"), app={"imagePullPolicy": "Never"})
         self.create("invalid", "registry.example.com/Team/App:::1")
         self.eventually_fails_with("never", cause="config", reason="never_pull", attempts=1)
@@ -171,7 +170,7 @@ class Failures(OnALab):
         self.assertNotIn("sent none", failure["advice"])
 
     def test_attempts_are_counted_once(self):
-        """Status and events tell of the same pulls: together they must not make more of them."""
+        """Status and events report the same pulls. Together they must not count more."""
         self.create("counted", self.image_at("down"))
 
         def agreed():
@@ -183,7 +182,7 @@ class Failures(OnALab):
 
         support.wait_for(agreed, "attempts are what the events count")
 
-    def test_one_pod_can_be_asked_for(self):
+    def test_failures_of_one_pod(self):
         self.create("asked-for", self.image_at("forbidden"))
         self.eventually_fails_with("asked-for", cause="unauthorized")
         status, body = self.agent.get("/debug/failures/default/asked-for")
@@ -221,7 +220,7 @@ class Failures(OnALab):
 
         support.wait_for(capped_well, "two registries have names, all others are one")
 
-    def test_the_agent_asks_the_api_server_no_more_than_it_may(self):
+    def test_the_agent_only_sends_allowed_requests(self):
         self.create("asks", self.image_at("down"))
         self.eventually_fails_with("asks", cause="registry_error")
         support.wait_for(lambda: any("/events" in e["path"] for e in self.assert_only_allowed_requests()),
@@ -253,10 +252,10 @@ class Recovery(OnALab):
             self.assertEqual(metrics.find("imagepull_container_blocked_info", pod=pod), [])
             self.assertEqual(metrics.find("imagepull_container_blocked_since_timestamp_seconds", pod=pod), [])
             self.assertFalse(metrics.value("imagepull_blocked_containers", cause=cause))
-        # What was counted stays counted.
+        # Counters do not go back.
         self.assertGreaterEqual(metrics.value("imagepull_failures_total", cause="rate_limited"), 1)
 
-    def test_another_image_is_another_story(self):
+    def test_a_new_image_is_a_new_incident(self):
         self.create("changed", self.lab.endpoints["forbidden"] + "/team/app:v1")
         self.eventually_fails_with("changed", cause="unauthorized")
         pod = self.lab.api.get("pods", "changed")
@@ -274,14 +273,14 @@ class Recovery(OnALab):
 
 
 class OldKubelet(OnALab):
-    """Before 1.32 the back-off's message has no cause."""
+    """Before 1.32 the message of the back-off has no cause."""
 
     lab_options = {"old_messages": True}
 
-    def test_the_cause_is_not_forgotten_during_back_off(self):
+    def test_the_cause_is_kept_during_back_off(self):
         self.create("old", self.lab.endpoints["busy"] + "/team/app:v1")
         self.eventually_fails_with("old", state="backing_off", cause="rate_limited", reason="too_many_requests")
-        # An agent that starts during the back-off has only the events to learn it from.
+        # An agent that starts during the back-off can learn the cause from events only.
         later = support.start_agent(self, self.lab.agent_flags(), "later")
         later.wait_ready()
 

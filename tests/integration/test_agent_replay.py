@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's program against recorded bytes: what a real API server sent must give what was true."""
+"""The agent reads recorded bytes of a real API server and must show what was true."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from api_double import ApiDouble
 
 
 class Player:
-    """An API server that plays a recording, and an agent that watches it."""
+    """An API server that replays a recording, and an agent that watches it."""
 
     def __init__(self, folder, arguments):
         temporary = support.Folder()
@@ -28,7 +28,7 @@ class Player:
                                                     "--cri.endpoint=unix:///nonexistent/containerd.sock"])
 
 
-# The first 100 s are everything that is broken; then three pods are repaired and one is deleted.
+# In the first 100 s everything is broken. Then three pods are repaired and one is deleted.
 UNTIL_REPAIRS = ("--replay-until", "3185")
 RECORDINGS = {
     "containerd": ("", (*UNTIL_REPAIRS, "--replay-interval", "0.001")),
@@ -40,7 +40,7 @@ players = {}
 
 
 def setUpModule():
-    """All of them at once: most of their time is the agents' waiting before they look at events."""
+    """Start all of them at once: they mostly wait until the agents read events."""
     players.update({name: Player(*recording) for name, recording in RECORDINGS.items()})
     for player in players.values():
         player.agent.wait_ready()
@@ -100,7 +100,7 @@ class Replay(unittest.TestCase):
         self.use("CRI-O")
         self.check_every_expected_line()
 
-    def test_what_was_repaired_recovers_and_what_was_deleted_is_gone(self):
+    def test_repaired_pods_recover_and_deleted_pods_are_gone(self):
         self.use("to the end")
         ends = {"unauth-wrong": "recovered", "unauth-other-registry": "recovered", "notfound-tag": "recovered",
                 "ratelimit": "gone"}

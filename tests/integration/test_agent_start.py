@@ -34,7 +34,7 @@ class BadInput(unittest.TestCase):
         cls.folder = folder.path
 
     def flags(self, **changes):
-        """Flags that are all right, but for those changed."""
+        """Valid flags, except those that are changed."""
         given = {"node-name": "lab-node", "web.listen-address": "127.0.0.1:0", "debug.listen-address": "off",
                  "kube.server": self.double.url, "kube.ca-file": self.double.ca_file,
                  "kube.token-file": self.double.token_file, "cri.endpoint": "unix:///nonexistent/containerd.sock"}
@@ -107,7 +107,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
     def up(agent):
         return {s.labels["source"]: s.value for s in agent.metrics().find("imagepull_source_up")}
 
-    def test_the_agent_says_so_once_and_picks_them_up_when_they_come(self):
+    def test_missing_sources_are_logged_once_and_used_when_they_appear(self):
         self.double.stop()
         agent = self.start()
         agent.wait_listening()
@@ -130,7 +130,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
             self.assertEqual(len(said), 1, agent.log())
             self.assertIn("level=warn", said[0])
 
-    def test_it_survives_that_they_go_and_come_back(self):
+    def test_sources_that_disappear_and_return(self):
         self.containerd.start()
         self.containerd.wait_ready()
         agent = self.start()
@@ -142,7 +142,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
         self.double.wait_ready()
         support.wait_for(lambda: self.assertEqual(self.up(agent)["pods"], 1), "it is back")
 
-    def test_sigterm_ends_it_at_once_whatever_it_waits_for(self):
+    def test_sigterm_stops_the_agent_at_once(self):
         agent = self.start()
         agent.wait_ready()
         self.assert_ends_at_once(agent)
@@ -151,14 +151,14 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
         agent.wait_listening()
         self.assert_ends_at_once(agent)
 
-    def test_sigterm_ends_it_at_once_when_the_api_server_is_silent(self):
+    def test_sigterm_stops_the_agent_while_the_api_server_is_silent(self):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             self.double.url = f"https://127.0.0.1:{silent.getsockname()[1]}"
             agent = self.start()
             agent.wait_listening()
-            accepted, _ = silent.accept()  # the agent waits for an answer to its TLS hello
+            accepted, _ = silent.accept()  # the agent waits for the answer to its TLS hello
             with accepted:
                 self.assert_ends_at_once(agent)
 

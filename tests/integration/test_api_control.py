@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API-server double's control port: commands that make no sense are refused, and no fault touches it."""
+"""The control port of the API server's double: it refuses invalid commands, and no fault affects it."""
 
 import os
 import unittest
@@ -39,7 +39,7 @@ class Control(unittest.TestCase):
         self.assertEqual(raised.exception.status, 400)
         self.assertIn(word, str(raised.exception))
 
-    def test_commands_that_make_no_sense_are_refused(self):
+    def test_invalid_commands_are_refused(self):
         self.assert_refused("nonsense", "faults", fault="nonsense")
         self.assert_refused("colour", "faults", fault="status", code=500, colour="red")
         self.assert_refused("code", "faults", fault="status")
@@ -52,7 +52,7 @@ class Control(unittest.TestCase):
             self.double.control("nothing")
         self.assertEqual(raised.exception.status, 404)
 
-    def test_a_fault_spoils_the_requests_it_fits_and_as_many_as_it_says(self):
+    def test_a_fault_affects_the_requests_that_match(self):
         self.double.fault("status", verb="watch", code=500)
         self.double.fault("status", verb="list", code=429, times=2)
         self.assertEqual([self.get(PODS)[0].status for _ in range(3)], [429, 429, 200])
@@ -60,7 +60,7 @@ class Control(unittest.TestCase):
         self.assertEqual([r["fault"] for r in self.double.client().requests()[-4:]],
                          ["status", "status", None, "status"])
 
-    def test_the_admin_is_never_spoiled_and_an_outage_leaves_what_is_known(self):
+    def test_faults_do_not_affect_the_admin(self):
         admin = self.double.client()
         self.double.fault("status", code=500, times=0)
         admin.create("pods", pod("kept"))

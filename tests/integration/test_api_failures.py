@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All the ways a pull fails, as the kubelet writes them to the API server, and what /debug/failures makes of them."""
+"""All the ways in which a pull fails, as the kubelet reports them, and what /debug/failures shows."""
 
 import json
 import unittest
@@ -20,7 +20,7 @@ def of(image, message=NOT_FOUND):
 
 
 class Ways(FaultStory):
-    """One agent for all; each test has pods of its own."""
+    """All tests share one agent; each has pods of its own."""
 
     events = True
 
@@ -35,14 +35,14 @@ class Ways(FaultStory):
         pass
 
     def of_pod(self, name, container="app"):
-        """Every failure of that container, whatever its pod's uid and its image."""
+        """All failures of that container: of any pod uid and any image."""
         status, body = self.agent.get(f"/debug/failures/default/{name}")
-        if status == 404:  # there is none
+        if status == 404:  # no such failure
             return []
         return [f for f in json.loads(body)["failures"] if f["container"] == container]
 
     def eventually_is(self, name, container="app", **wanted):
-        """Exactly one failure of the container has these values; returns it."""
+        """Wait until exactly one failure of the container has these values. Returns it."""
         def shown():
             found = self.of_pod(name, container)
             fitting = [f for f in found if {field: f[field] for field in wanted} == wanted]
@@ -88,7 +88,7 @@ class Ways(FaultStory):
         self.eventually_is("sandbox", "", state="recovered")
 
     def test_a_static_pod(self):
-        """Its events are of the uid that the kubelet gave it, which the mirror pod has as an annotation."""
+        """Its events have the uid that the kubelet gave it; the mirror pod has that uid in an annotation."""
         static_uid = "3b2a0d7ec5ad41d4b6ad9a4e6c8f0123"
         value = pod("static-lab-node")
         value["metadata"]["annotations"] = {"kubernetes.io/config.hash": static_uid,
@@ -118,7 +118,7 @@ class Ways(FaultStory):
         for reason, (_, cause) in reasons.items():
             self.eventually_is(f"reason-{reason.lower()}", cause=cause, kind="container", attempts=1)
 
-    def test_what_is_no_failure_to_pull(self):
+    def test_other_waiting_reasons_are_not_failures(self):
         for reason in ("ContainerCreating", "PodInitializing", "CreateContainerConfigError", "CrashLoopBackOff"):
             self.pods.create(pod(f"no-{reason.lower()}"), waiting(reason, "image"))
         self.pods.create_failing("after-these")
@@ -126,7 +126,7 @@ class Ways(FaultStory):
         for reason in ("ContainerCreating", "PodInitializing", "CreateContainerConfigError", "CrashLoopBackOff"):
             self.assertEqual(self.of_pod(f"no-{reason.lower()}"), [])
 
-    # --- what becomes of it ---
+    # --- how a failure goes on ---
 
     def test_another_image_for_a_container_that_runs(self):
         uid = self.pods.create(pod("changed"), running(), phase="Running")
@@ -157,7 +157,7 @@ class Ways(FaultStory):
         self.pods.delete("deleted")
         self.eventually_is("deleted", state="gone")
 
-    def test_a_pod_that_takes_the_name_of_one_that_failed(self):
+    def test_a_new_pod_with_the_name_of_a_failed_one(self):
         first = self.pods.create_failing("replaced")
         self.eventually_is("replaced", pod_uid=first, state="backing_off")
         self.pods.delete("replaced")
@@ -166,7 +166,7 @@ class Ways(FaultStory):
         ended_and_new = self.eventually_is("replaced", pod_uid=second, state="backing_off", cause="not_found")
         self.assertEqual(ended_and_new["attempts"], 1)
 
-    def test_a_cause_that_moves(self):
+    def test_a_cause_that_changes(self):
         unauthorized, not_found = self.failures_of("unauthorized"), self.failures_of("not_found")
         self.pods.create_failing("moves")
         first = self.eventually_is("moves", cause="unauthorized", attempts=1)
@@ -179,7 +179,7 @@ class Ways(FaultStory):
         self.assertEqual(blocked.labels["cause"], "not_found")
         self.assertIn(second["state"], OPEN)
 
-    def test_a_back_off_without_a_cause_keeps_the_cause_before_it(self):
+    def test_a_back_off_without_a_cause_keeps_the_last_cause(self):
         self.pods.create(pod("old-kubelet"), waiting("ErrImagePull", REFUSED))
         self.eventually_is("old-kubelet", cause="unauthorized", state="failing")
         self.pods.report("old-kubelet", waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"'))

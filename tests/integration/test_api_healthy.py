@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node where all is well costs the API server one watch, also while pods start."""
+"""A healthy node costs the API server one watch, also while pods start."""
 
 import time
 import unittest
@@ -12,8 +12,8 @@ from pods import pod, running, waiting
 load_tests = side_by_side.load_tests
 
 PODS = 30
-# Seconds that a pod takes to start: all together longer than the moment of chance, up to 10 s, after
-# which a namespace's events would be opened.
+# Seconds that a pod takes to start. All of them together take longer than 10 s: by then the agent would have opened the
+# events of the namespace.
 ONE_BY_ONE = 0.4
 
 
@@ -38,7 +38,7 @@ class Quiet(FaultStory):
         self.assertEqual(self.watcher.source("events")["watches_open"], 0)
 
     def roll_out(self, number):
-        """One pod in the place of another: Pending, ContainerCreating, Running."""
+        """A new pod replaces an old one: Pending, ContainerCreating, Running."""
         name = f"new-{number}"
         self.pods.create(pod(name))
         self.pods.report(name, waiting("ContainerCreating"))
@@ -47,13 +47,13 @@ class Quiet(FaultStory):
         self.pods.delete(f"old-{number}")
 
     def all_read(self):
-        """The last change has come through."""
+        """Wait until the agent has seen the last change."""
         self.pods.create_failing("last")
         self.sees("last")
 
 
 class Rollout(Quiet):
-    def test_a_rollout_of_pods_that_start_well_opens_no_watch_of_events(self):
+    def test_a_healthy_rollout_opens_no_watch_of_events(self):
         self.start()
         self.assert_one_watch_of_pods()
         for number in range(PODS):
@@ -64,7 +64,7 @@ class Rollout(Quiet):
 
 
 class Failure(Quiet):
-    def test_the_first_failure_opens_the_events_of_its_namespace_alone(self):
+    def test_the_first_failure_opens_only_the_events_of_its_namespace(self):
         self.start()
         self.all_read()
         support.wait_for(lambda: self.watcher.source("events")["watches_open"] == 1, "the events are read")

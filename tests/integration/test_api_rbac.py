@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roles of deploy/rbac: each is enough for its mode, and without any verb of it one line says what is missing."""
+"""The roles of deploy/rbac: each is enough for its mode. If a verb is missing, one log line names it."""
 
 import os
 import unittest
@@ -17,7 +17,7 @@ load_tests = side_by_side.load_tests
 
 
 class Role(unittest.TestCase):
-    """A double that grants what `file` does, and a pod that cannot pull."""
+    """A double that grants the rights of `file`, and a pod that cannot pull."""
 
     file, events = "api.yaml", False
 
@@ -33,7 +33,7 @@ class Role(unittest.TestCase):
         Pods(self.double.client()).create_failing("broken")
 
     def without(self, resource, verb):
-        """The role as it is, but for one verb."""
+        """The role without one verb."""
         with open(os.path.join(RBAC, self.file)) as source:
             objects = list(yaml.safe_load_all(source))
         role = next(each for each in objects if each["kind"] == "ClusterRole")
@@ -72,10 +72,10 @@ class Role(unittest.TestCase):
         self.assertEqual({r["status"] for r in self.requests()}, {200})
 
     def assert_says(self, *words, component="pods", refusals=2):
-        """One line that has the words, after any number of refusals."""
+        """The log has one line with these words, however many requests were refused."""
         support.wait_for(lambda: [r["status"] for r in self.requests()].count(403) >= refusals,
                          f"{refusals} refusals")
-        support.wait_for(lambda: self.watcher.up(component) == 0, f"{component} down")  # it is told a moment later
+        support.wait_for(lambda: self.watcher.up(component) == 0, f"{component} down")
         lines = self.watcher.log_lines("level=warn", component=component)
         self.assertEqual(len(lines), 1, self.agent.log())
         for word in words:
@@ -85,7 +85,7 @@ class Role(unittest.TestCase):
 class Api(Role):
     events = True
 
-    def test_it_is_enough_and_nothing_is_asked_beyond_it(self):
+    def test_the_role_is_enough_and_all_of_it_is_used(self):
         self.assertEqual(self.granted(), {(r, v) for r in ("pods", "events") for v in ("list", "watch")})
         self.start()
         self.sees_the_failure()
@@ -102,7 +102,7 @@ class Api(Role):
 class ApiWithoutListingEvents(Role):
     events = True
 
-    def test_it_says_so(self):
+    def test_the_missing_right_is_logged(self):
         self.without("events", "list")
         self.start()
         self.sees_the_failure()
@@ -113,7 +113,7 @@ class ApiWithoutListingEvents(Role):
 class ApiWithoutWatchingEvents(Role):
     events = True
 
-    def test_it_says_so(self):
+    def test_the_missing_right_is_logged(self):
         self.without("events", "watch")
         self.start()
         self.sees_the_failure()
@@ -124,13 +124,13 @@ class ApiWithoutWatchingEvents(Role):
 class ApiWithoutEvents(Role):
     file = "api-no-events.yaml"
 
-    def test_it_is_enough_and_nothing_is_asked_beyond_it(self):
+    def test_the_role_is_enough_and_all_of_it_is_used(self):
         self.assertEqual(self.granted(), {("pods", "list"), ("pods", "watch")})
         self.start()
         self.sees_the_failure()
         self.assert_nothing_was_refused()
 
-    def test_it_is_enough_for_a_server_without_streaming_lists(self):
+    def test_the_role_is_enough_for_a_server_without_streaming_lists(self):
         self.double.fault("no-streaming", times=0)
         self.start()
         self.sees_the_failure()
@@ -143,14 +143,14 @@ class ApiWithoutEvents(Role):
         self.sees_the_failure()
         self.assert_nothing_was_refused()
 
-    def test_without_list_and_without_streaming_lists_it_says_so(self):
+    def test_without_list_and_streaming_lists_the_missing_right_is_logged(self):
         self.double.fault("no-streaming", times=0)
         self.without("pods", "list")
         self.start()
         self.assert_says('cannot list resource "pods"', "at the cluster scope")
         self.assertFalse(self.agent.ready())
 
-    def test_without_watch_it_says_so(self):
+    def test_without_watch_the_missing_right_is_logged(self):
         self.without("pods", "watch")
         self.start()
         self.sees_the_failure()
@@ -164,14 +164,14 @@ class Kubelet(Role):
         return ["--kube.source=kubelet", f"--kube.kubelet-url={self.double.url}",
                 f"--kube.ca-file={self.double.ca_file}", f"--kube.token-file={self.double.token_file}"]
 
-    def test_it_is_enough_and_the_api_server_is_not_asked(self):
+    def test_the_role_is_enough_without_the_api_server(self):
         self.assertEqual(self.granted(), {("nodes/pods", "get")})
         self.start()
         self.sees_the_failure()
         self.assert_nothing_was_refused()
         self.assertEqual({r["path"] for r in self.requests()}, {"/pods"})
 
-    def test_without_get_it_says_so(self):
+    def test_without_get_the_missing_right_is_logged(self):
         self.without("nodes/pods", "get")
         self.start()
         self.assert_says("403", "verb=get, resource=nodes", "nodes/pods")
@@ -179,9 +179,9 @@ class Kubelet(Role):
 
 
 class WhatRbacCannotSay(Role):
-    """The role grants pods and events, and still this is refused: no agent may do it to a large cluster."""
+    """Requests that would be too expensive in a large cluster, although the role grants them."""
 
-    def test_what_would_hurt_a_large_cluster_is_refused(self):
+    def test_requests_that_are_too_expensive_are_refused(self):
         with open(self.double.token_file) as source:
             token = source.read()
         for path in ("/api/v1/events?watch=1", "/api/v1/events", "/api/v1/pods", "/api/v1/pods?watch=1",

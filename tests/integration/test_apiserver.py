@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API-server double over HTTP: answers, permissions, lists, watches and the replay of recordings."""
+"""The double of the API server over HTTP: answers, permissions, lists, watches, replay of recordings."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ class Double(unittest.TestCase):
             return token.read()
 
     def get(self, path, token=None, accept="application/json", method="GET"):
-        """(status, headers, body) of one request over HTTP/1.1, as the agent unless said otherwise."""
+        """(status, headers, body) of one request over HTTP/1.1, by default with the agent's token."""
         context = ssl.create_default_context(cafile=self.double.ca_file)
         request = urllib.request.Request(self.double.url + path, method=method, headers={"Accept": accept})
         token = self.agent_token() if token is None else token
@@ -57,7 +57,7 @@ class Double(unittest.TestCase):
             return response.code, response.headers, response.read()
 
     def watch(self, path):
-        """The frames of a watch that ends by itself, over HTTP/2 in protobuf."""
+        """The frames of a watch that the server ends, over HTTP/2 in protobuf."""
         stream = support.Http2Stream(self.double.url + path, self.double.ca_file, self.agent_token(),
                                      codec.PROTOBUF + ";stream=watch")
         self.addCleanup(stream.close)
@@ -89,7 +89,7 @@ class Refusals(Double):
         self.assertEqual((status, headers["content-type"]), (401, codec.PROTOBUF))
         self.assertEqual(message(body).code, 401)
 
-    def test_the_agent_may_do_no_more_than_its_role_and_is_found_out(self):
+    def test_requests_beyond_the_role_are_refused_and_recorded(self):
         self.admin.forget_requests()
         refused = ["/api/v1/pods", "/api/v1/pods?watch=1", "/api/v1/events", "/api/v1/secrets",
                    "/api/v1/namespaces/default/secrets/x", "/api/v1/namespaces/default/pods?" + NODE]
@@ -131,14 +131,14 @@ class ListsAndWatches(Double):
         self.assertEqual((status, headers["content-type"]), (200, accept))
         return codec.pb.PodList.FromString(codec.unwrap(body)[1]) if accept == codec.PROTOBUF else json.loads(body)
 
-    def test_a_list_says_the_same_in_both_formats(self):
+    def test_a_list_is_the_same_in_both_formats(self):
         as_json, as_protobuf = self.list(accept=codec.JSON), self.list()
         self.assertEqual([i["metadata"]["name"] for i in as_json["items"]], self.names)
         self.assertEqual([codec.plain(i) for i in as_protobuf.items],
                          [codec.plain(codec.to_message("Pod", i)) for i in as_json["items"]])
         self.assertEqual(as_protobuf.metadata.resourceVersion, as_json["metadata"]["resourceVersion"])
 
-    def test_pages_follow_each_other_and_are_of_one_moment(self):
+    def test_all_pages_of_a_list_have_one_version(self):
         page = self.list("&limit=2")
         self.admin.create("pods", pod("zzz-later"))
         self.addCleanup(self.admin.delete, "pods", "zzz-later", grace=0)
@@ -162,9 +162,9 @@ class ListsAndWatches(Double):
     def test_the_limit_is_ignored_where_the_watch_cache_answers(self):
         self.assertEqual(len(self.list("&limit=2&resourceVersion=0").items), 5)
 
-    def test_a_streaming_list_ends_with_its_bookmark_and_goes_on_as_a_watch(self):
+    def test_a_streaming_list_ends_with_a_bookmark_and_becomes_a_watch(self):
         frames = self.watch(WATCH_LIST + "&timeoutSeconds=0.3")
-        # The second bookmark is for the watch's end, as the real one sends it.
+        # The second bookmark ends the watch, as with the real server.
         self.assertEqual([t for t, _ in frames], ["ADDED"] * 5 + ["BOOKMARK"] * 2)
         bookmark = message(frames[5][1]).metadata
         self.assertEqual(dict(bookmark.annotations), {"k8s.io/initial-events-end": "true"})
@@ -183,7 +183,7 @@ class ListsAndWatches(Double):
         self.assertEqual(message(frames[0][1]).status.phase, "Running")
         self.assertTrue(message(frames[1][1]).metadata.HasField("deletionTimestamp"))
 
-    def test_another_nodes_pods_are_not_seen(self):
+    def test_pods_of_other_nodes_are_not_seen(self):
         other = pod("elsewhere")
         other["spec"]["nodeName"] = "another-node"
         self.admin.create("pods", other)
@@ -210,7 +210,7 @@ class ListsAndWatches(Double):
         self.assertEqual([e["type"] for e in events], ["ADDED"] * 5 + ["BOOKMARK"] * 2)
         self.assertEqual(events[0]["object"]["kind"], "Pod")
 
-    def test_writing_what_is_there_or_is_not(self):
+    def test_writing_existing_and_missing_objects(self):
         with self.assertRaises(ApiError) as raised:
             self.admin.create("pods", pod(self.names[0]))
         self.assertEqual(raised.exception.status, 409)
@@ -222,7 +222,7 @@ class ListsAndWatches(Double):
 class Bookmarks(Double):
     arguments = ("--bookmark-seconds", "0.2")
 
-    def test_they_come_to_those_who_ask(self):
+    def test_bookmarks_are_sent_only_if_requested(self):
         types = [t for t, _ in self.watch(PODS + "&watch=1&allowWatchBookmarks=true&timeoutSeconds=0.7")]
         self.assertGreaterEqual(len(types), 3)
         self.assertEqual(set(types), {"BOOKMARK"})
@@ -245,7 +245,7 @@ class Replay(Double):
         self.assertEqual(received[:len(recorded_stream)], recorded_stream)
         self.assertEqual([t for t, _ in codec.frames(received[len(recorded_stream):])], ["BOOKMARK"])
         self.assertLessEqual(max(map(len, pieces)), 700)
-        # Whoever comes later gets the state first; the objects' bytes are the recorded ones, too.
+        # A later watch gets the state first. The bytes of its objects are the recorded ones, too.
         recorded = {codec.unwrap(body)[1] for _, body in codec.frames(support.recording("events.watch.pb"))}
         frames = self.watch(events)
         self.assertGreater(len(frames), 100)

@@ -12,7 +12,7 @@ import support
 
 
 def run(*flags, **environment):
-    """(status, standard output, standard error) of the agent."""
+    """Run the agent to its end: (status, standard output, standard error)."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEPULL_") and k != "NODE_NAME"}
     done = subprocess.run([support.agent_binary(), *flags], capture_output=True, text=True, timeout=120,
                           env={**env, **environment}, stdin=subprocess.DEVNULL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API-server double's formats against what a real API server sent."""
+"""The formats of the API server's double, compared with what a real API server sent."""
 
 import json
 import unittest
@@ -24,7 +24,7 @@ class WatchStreams(unittest.TestCase):
                                for event_type, body in codec.frames(data))
             self.assertEqual(rebuilt, data, name)
 
-    def test_every_recorded_object_survives_the_way_through_json(self):
+    def test_every_recorded_object_survives_a_round_trip_through_json(self):
         for name, resource in STREAMS.items():
             seen = 0
             for _, body in codec.frames(support.recording(name)):
@@ -47,7 +47,7 @@ class WatchStreams(unittest.TestCase):
 
 class Lists(unittest.TestCase):
     def both_forms(self, name):
-        """(kind, protobuf message, JSON) of every item that both recordings have in the same version."""
+        """(kind, protobuf message, JSON) of every item that both recordings contain in the same version."""
         kind, list_message = LISTS[name]
         as_json = json.loads(support.recording(name + ".json"))
         listed, raw = codec.unwrap(support.recording(name + ".pb"))
@@ -55,7 +55,7 @@ class Lists(unittest.TestCase):
         by_version = {item["metadata"]["resourceVersion"]: item for item in as_json["items"]}
         pairs = [(kind, item, by_version[item.metadata.resourceVersion])
                  for item in list_message.FromString(raw).items if item.metadata.resourceVersion in by_version]
-        # The two requests were not made at the same moment: a few items changed in between.
+        # A few items changed between the two recordings.
         self.assertGreater(len(pairs), 0.8 * len(as_json["items"]))
         return pairs
 
@@ -65,7 +65,7 @@ class Lists(unittest.TestCase):
                 self.assertEqual(codec.plain(codec.to_message(kind, as_json)), codec.plain(message))
 
     def test_protobuf_has_every_field_the_json_has(self):
-        """For the status and the event: nothing the agent could read is missing in the double's messages."""
+        """Every field of a status and an event that the agent reads is in the double's messages."""
         for _, message, as_json in self.both_forms("pods.list"):
             for group in ("containerStatuses", "initContainerStatuses"):
                 for made, wanted in zip(codec.plain(message)["status"].get(group, []),

@@ -37,7 +37,7 @@ def ask(path, method="GET", target="/debug/failures", body=None, host="localhost
 
 
 class OwnAgent:
-    """An agent that reads nothing, with its debug listener where it is told. The caller ends it."""
+    """An agent without sources, with this debug listener. The caller stops it."""
 
     def __init__(self, debug, folder):
         self.log_path = os.path.join(folder, "agent.log")
@@ -82,7 +82,7 @@ class DebugSocket(unittest.TestCase):
         agent.wait_answering(self.path)
         return agent
 
-    def test_it_is_private_and_its_folder_is_made(self):
+    def test_the_socket_is_private_and_its_folder_is_created(self):
         agent = self.start()
         mode = os.stat(self.path).st_mode
         self.assertTrue(stat.S_ISSOCK(mode))
@@ -91,14 +91,14 @@ class DebugSocket(unittest.TestCase):
         self.assertEqual(agent.stop(), 0)
         self.assertFalse(os.path.exists(self.path))
 
-    def test_what_a_killed_agent_left_is_replaced(self):
+    def test_the_socket_of_a_killed_agent_is_replaced(self):
         self.start().kill()
         self.assertTrue(os.path.exists(self.path))
         with self.assertRaises(ConnectionRefusedError):
             ask(self.path)
         self.start()
 
-    def test_two_agents_do_not_share_it(self):
+    def test_two_agents_cannot_share_the_socket(self):
         self.start()
         second = OwnAgent("unix:" + self.path, self.folder)
         self.assertEqual(second.process.wait(timeout=120), 2)
@@ -107,15 +107,15 @@ class DebugSocket(unittest.TestCase):
         self.assertEqual(ask(self.path)[0], 200)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
-    def test_other_users_are_kept_out(self):
+    def test_other_users_cannot_connect(self):
         self.start()
-        os.chmod(os.path.dirname(self.path), 0o755)  # not its folder, the socket itself
+        os.chmod(os.path.dirname(self.path), 0o755)  # the mode of the socket itself protects it, not that of the folder
         done = subprocess.run(["curl", "-sS", "--unix-socket", self.path, "http://localhost/debug/failures"],
                               user=NOBODY, capture_output=True, text=True, timeout=120)
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(done.stdout, "")
 
-    def test_other_names_are_refused(self):
+    def test_other_host_names_are_refused(self):
         self.start()
         for host in ("rebound.example", "rebound.example:9918", "10.0.0.1", ""):
             for target in ("/", "/debug/failures"):
@@ -124,7 +124,7 @@ class DebugSocket(unittest.TestCase):
                 self.assertIn("error", json.loads(body))
             self.assertEqual(ask(self.path, "POST", "/debug/classify", b"x", host)[0], 403)
 
-    def test_nothing_may_be_kept_in_a_cache(self):
+    def test_answers_must_not_be_cached(self):
         self.start()
         for target in ("/", "/debug/failures", "/debug/sources", "/debug/images", "/debug/events", "/nowhere"):
             headers = ask(self.path, target=target)[1]
@@ -146,8 +146,8 @@ class Classify(unittest.TestCase):
     def classify(self, body):
         return ask(self.path, "POST", "/debug/classify", body)
 
-    def test_it_says_what_the_command_says(self):
-        """For every message of a real runtime that the corpus has."""
+    def test_the_answer_is_that_of_the_command(self):
+        """For every message of the corpus that a real runtime wrote."""
         with open(os.path.join(support.ROOT, "tests", "corpus", "lab.jsonl")) as corpus:
             messages = [json.loads(line)["message"] for line in corpus]
         done = subprocess.run([support.agent_binary(), "classify", "--null", "--output=json"],
@@ -172,20 +172,20 @@ class Classify(unittest.TestCase):
         self.addCleanup(connection.close)
         connection.putrequest("POST", "/debug/classify")
         connection.putheader("Content-Length", str((1 << 20) + 1))
-        connection.endheaders()  # answered without a byte of the body
+        connection.endheaders()  # the answer comes before the body
         response = connection.getresponse()
         self.assertEqual((response.status, response.headers["Cache-Control"]), (413, "no-store"))
         self.assertIn(b"the maximum is 1048576", response.read())
 
-    def test_no_page_of_a_browser_may_send_a_message(self):
-        """A page of any site can POST plain text to this machine; a browser then says where it is from."""
+    def test_web_pages_cannot_send_messages(self):
+        """A page of any site can POST plain text to this machine; the browser then sends an Origin header."""
         for origin in ("http://rebound.example", "null", "http://localhost"):
             status, _, body = ask(self.path, "POST", "/debug/classify", b"EOF", Origin=origin)
             self.assertEqual((origin, status), (origin, 403))
             self.assertIn("web pages", json.loads(body)["error"])
         self.assertEqual(ask(self.path, "GET", "/debug/failures", Origin="http://localhost")[0], 200)
 
-    def test_what_is_no_message_is_refused(self):
+    def test_invalid_messages_are_refused(self):
         status, _, body = self.classify(b"\n")
         self.assertEqual(status, 400)
         self.assertIn("the body has no message", json.loads(body)["error"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a real agent says on its debug listener is of the types that are promised: no key missing, no other one."""
+"""The JSON of the debug listener has exactly the keys and types that the documentation promises."""
 
 import json
 import re
@@ -17,7 +17,7 @@ INVALID = ('Failed to apply default image tag "No Name": couldn\'t parse image n
 
 
 class Either:
-    """A value that may also be null, or one of some words."""
+    """A value that may be null, or one of some words."""
 
     def __init__(self, *kinds):
         self.kinds = kinds
@@ -65,14 +65,14 @@ ANSWERS = {
 
 
 def once(pairs):
-    """An object's keys stand in it once each."""
+    """Refuse an object that contains a key twice."""
     if len({key for key, _ in pairs}) != len(pairs):
         raise ValueError(f"a key twice in {pairs}")
     return dict(pairs)
 
 
 def wrong(value, kind, where):
-    """Where `value` is not of `kind`: a list of sentences."""
+    """A list of sentences: where `value` is not of `kind`."""
     if isinstance(kind, Either):
         return [] if any(not wrong(value, one, where) for one in kind.kinds) else [f"{where} is {value!r}"]
     if isinstance(kind, dict):
@@ -117,7 +117,7 @@ class Answers(FaultStory):
 
         support.wait_for(all_there, "all six are told")
 
-    def test_it_says_what_is_promised(self):
+    def test_every_answer_has_the_documented_types(self):
         for check in (self.every_answer_has_its_keys_and_types, self.the_special_ones, self.one_pod):
             with self.subTest(check.__name__):
                 check()

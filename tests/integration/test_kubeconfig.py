@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's program with --kubeconfig, against the API-server double, and what it refuses to start with."""
+"""The agent with --kubeconfig and the double of the API server, and what it refuses at the start."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ class Kubeconfig(unittest.TestCase):
         cls.admin.update("pods", failing_pod("web-0"), "status")
 
     def write(self, name, cluster, user, **more):
-        """A kubeconfig with one context, 'lab', and one that leads nowhere, which is current."""
+        """A kubeconfig with a context 'lab'. The current context is another one that leads nowhere."""
         path = os.path.join(self.folder, name)
         config = {"apiVersion": "v1", "kind": "Config", "current-context": "elsewhere",
                   "contexts": [{"name": "elsewhere", "context": {"cluster": "nowhere", "user": "nobody"}},
@@ -68,7 +68,7 @@ class Kubeconfig(unittest.TestCase):
                                           *(flags or ("--kube.context=lab",))])
 
     def assert_warns_once(self, agent):
-        """Returns the line."""
+        """Wait for one log line with these words. Returns it."""
         agent.wait_listening()
         support.wait_for(lambda: self.assertIn("level=warn component=pods", agent.log()), "the failure is told")
         lines = [line for line in agent.log().splitlines() if "level=warn component=pods" in line]
@@ -83,18 +83,18 @@ class Kubeconfig(unittest.TestCase):
     def ca_data(self):
         return {"server": self.double.url, "certificate-authority-data": data_of(self.double.ca_file)}
 
-    def test_data_and_the_context_that_is_named(self):
+    def test_inline_data_and_a_named_context(self):
         path = self.write("data", self.ca_data(), {"token": text_of(self.double.token_file)})
         agent = self.start(path)
         self.assert_reads_pods(agent)
         self.assertNotIn("level=warn component=pods", agent.log())
 
-    def test_the_current_context_and_files_beside_the_kubeconfig(self):
+    def test_the_current_context_and_relative_files(self):
         path = self.write("files", {"server": self.double.url + "/", "certificate-authority": "api/ca.crt"},
                           {"tokenFile": "api/token"}, **{"current-context": "lab"})
         self.assert_reads_pods(self.start(path, "--log.level=info"))
 
-    def test_a_client_certificate_below_a_path_as_rancher_has_it(self):
+    def test_a_client_certificate_and_a_server_with_a_path(self):
         front = KubeFront(self.double.url, self.double.ca_file, os.path.join(PKI, "server-old.crt"),
                           os.path.join(PKI, "server-old.key"), RANCHER_PATH, os.path.join(PKI, "ca-old.crt"))
         self.addCleanup(front.stop)
@@ -106,18 +106,18 @@ class Kubeconfig(unittest.TestCase):
         self.assert_reads_pods(agent)
         self.assertEqual(set(front.clients), {"client-one"})
 
-        # The name in the certificate may be another than the server's: Host, path and route stay.
+        # tls-server-name only changes the name that the certificate must have, not the Host header or the path.
         self.admin.forget_requests()
         agent = self.start(self.write("named", {**cluster, "tls-server-name": "api.test"}, user))
         self.assert_reads_pods(agent)
         asked = self.admin.requests()
         self.assertEqual({request["path"] for request in asked if request["path"].endswith("/pods")}, {"/api/v1/pods"})
 
-        # Without its certificate nobody gets through, and the log says so once.
+        # Without a client certificate nobody gets through. The log says it once.
         agent = self.start(self.write("certless", cluster, {"token": user["token"]}))
         self.assertIn("watch pods of node lab-node", self.assert_warns_once(agent))
 
-    def test_skipping_the_check_is_warned_of(self):
+    def test_skipping_verification_logs_a_warning(self):
         path = self.write("insecure", {"server": self.double.url, "insecure-skip-tls-verify": True},
                           {"token": text_of(self.double.token_file)})
         agent = self.start(path)
@@ -148,7 +148,7 @@ class Kubeconfig(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (2, "", 1), done.stderr)
         return done.stderr
 
-    def test_what_cannot_work_is_refused_at_the_start(self):
+    def test_invalid_files_are_refused_at_the_start(self):
         good = self.write("good", self.ca_data(), {"token": "t"})
         node = "--node-name=lab-node"
         self.assertIn("'Lab_Node'", self.refused(f"--kubeconfig={good}", "--kube.context=lab", "--node-name=Lab_Node"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the mini kubelet reports against what a real kubelet reported of the same pods."""
+"""The reports of the lab's kubelet, compared with those of a real kubelet about the same pods."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from lab import Lab
 
 SPEED = 12
 
-# The runtime's own words differ from version to version; the kubelet's around them do not.
+# The runtime's part of a message differs from version to version; the kubelet's part does not.
 _RUNTIME_WORDS = re.compile(r"failed to pull and unpack image .*")
 _TOOK = re.compile(r"\d+(\.\d+)?m?s")
 
 
 def masked(text):
-    """A message without what may differ: the registry's host, the runtime's words, times and sizes."""
+    """A message without the parts that may differ: the host of the registry, the runtime's text, times and sizes."""
     text = re.sub(r'"[^"]*/([^"/]+/[^"/]+)"', r'"HOST/\1"', text)
     text = _RUNTIME_WORDS.sub("RUNTIME-ERROR", text)
     return re.sub(r"\d+ bytes", "N bytes", _TOOK.sub("TIME", text))
@@ -32,7 +32,7 @@ def state_of(status):
 
 
 class Story:
-    """What one pod's watch and events tell: each different status once, in order; the same for events."""
+    """The story of one pod: its statuses and events in order, each different one once."""
 
     def __init__(self):
         self.states, self.events, self.fields = [], [], set()
@@ -44,7 +44,7 @@ class Story:
             self.states.append(shown)
 
     def of_container(self, name):
-        """The container's own part: what others do meanwhile depends on how long a pull takes here."""
+        """The part of one container. When the others change depends on how long a pull takes here."""
         states = [next(state for state in shown if state[0] == name) for shown in self.states]
         own = [state for state, before in zip(states, [None, *states]) if state != before]
         return own, [event for event in self.events if event[2] == f"spec.containers{{{name}}}"]
@@ -70,7 +70,7 @@ def recorded_stories():
 
 
 class Follower:
-    """Watches a lab's pods and events from the beginning and tells their stories."""
+    """Watches the pods and events of a lab from the beginning and collects their stories."""
 
     def __init__(self, api):
         self.stories = {}
@@ -100,7 +100,7 @@ def pull_secret(name, registry, password):
 
 
 def create_recorded_pods(lab):
-    """The recorded pods that fail the same way on any runtime, with this lab's registries."""
+    """The recorded pods that fail in the same way on any runtime, with the registries of this lab."""
     hosts = {"ok": lab.open.host, "private": lab.private.host, "missing": lab.endpoints["no-such-tag"]}
     lab.api.create("secrets", pull_secret("wrong-cred", hosts["private"], "wrong"))
 
@@ -142,7 +142,7 @@ class AgainstTheRecording(unittest.TestCase):
         create_recorded_pods(cls.lab)
 
     def assert_same(self, pod, states):
-        """The pod's first statuses and all its kinds of events are the recorded ones, in the same order."""
+        """The pod's first statuses and all kinds of its events are the recorded ones, in the same order."""
         recorded = self.recorded[pod]
 
         def same():
@@ -152,8 +152,8 @@ class AgainstTheRecording(unittest.TestCase):
 
         support.wait_for(same, f"{pod} tells the recorded story")
 
-    def test_failing_pods_tell_the_recorded_story(self):
-        # creating, ErrImagePull, ImagePullBackOff with the cause, and both once more
+    def test_failing_pods_match_the_recording(self):
+        # ContainerCreating, ErrImagePull, ImagePullBackOff with the cause, and the last two again
         for pod in FAILING:
             with self.subTest(pod=pod):
                 self.assertGreaterEqual(len(self.recorded[pod].states), 5)
@@ -166,15 +166,15 @@ class AgainstTheRecording(unittest.TestCase):
         recorded.events = recorded.events[:cut]
         self.assert_same(pod, states)
 
-    def test_pods_that_can_never_pull_tell_the_recorded_story(self):
+    def test_pods_that_can_never_pull_match_the_recording(self):
         for pod in ("invalidname", "neverpull"):
             with self.subTest(pod=pod):
                 self.assert_same(pod, 2)
 
-    def test_a_pod_that_works_tells_the_recorded_story(self):
+    def test_a_healthy_pod_matches_the_recording(self):
         self.assert_same("ok-pause", 2)
 
-    def test_containers_of_one_pod_fail_on_their_own(self):
+    def test_containers_of_one_pod_fail_independently(self):
         for name in "abc":
             recorded_states, recorded_events = self.recorded["two-causes"].of_container(name)
 
@@ -196,7 +196,7 @@ class AgainstTheRecording(unittest.TestCase):
         source = {"component": "kubelet", "host": "lab-node"}
         self.assertTrue(all(e["source"] == source for e in self.lab.api.list("events")))
 
-    def test_a_repaired_secret_lets_the_pod_start_and_a_deleted_pod_goes(self):
+    def test_a_repaired_secret_starts_the_pod(self):
         lab = self.lab
         lab.api.create("secrets", pull_secret("repair", lab.private.host, "wrong"))
         lab.api.create("pods", {"metadata": {"name": "repaired"}, "spec": {
@@ -216,7 +216,7 @@ class OldMessages(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = cls.enterClassContext(Lab(speed=SPEED, old_messages=True))
 
-    def test_back_off_forgets_the_cause_and_the_code_stays(self):
+    def test_back_off_of_old_kubelets_keeps_the_code_only(self):
         image = self.lab.endpoints["forbidden"] + "/team/app:v1"
         self.lab.api.create("pods", {"metadata": {"name": "old"}, "spec": {
             "nodeName": self.lab.node, "containers": [{"name": "app", "image": image}]}})
@@ -250,7 +250,7 @@ class OneByOne(unittest.TestCase):
         create("first", lab.endpoints["stalls"] + "/team/app:v1")
         support.wait_for(lambda: "layer-" in lab.containerd.ctr("content", "active"), "the first pull stands still")
         create("second", lab.open.image("lab/big", "1"))
-        # As a kubelet does, it says so before the pull's turn comes.
+        # As a real kubelet does, it records the event before the pull starts.
         support.wait_for(lambda: messages("second", "Pulling") != [], "the second pod wants its image")
         self.assertNotIn("lab/big", lab.containerd.ctr("images", "ls", "-q"))
         lab.set_pace("stalls")
@@ -262,7 +262,7 @@ class OneByOne(unittest.TestCase):
 
 
 class FakeApi:
-    """Takes events and keeps them."""
+    """Keeps the events that it gets."""
 
     def __init__(self):
         self.events = {}
@@ -276,8 +276,8 @@ class FakeApi:
 
 
 class SpamFilter(unittest.TestCase):
-    def test_a_pod_that_talks_too_much_is_cut_off_as_in_the_recording(self):
-        """In 435 s the recorded pod 'neverpull' got 26 events through: a burst, and one after 300 s."""
+    def test_events_of_one_pod_are_limited_as_in_the_recording(self):
+        """In 435 s the kubelet recorded 26 events of the pod 'neverpull': a burst of 25, and one after 300 s."""
         recorded = sum(codec.MESSAGES["Event"].FromString(codec.unwrap(body)[1]).involvedObject.name == "neverpull"
                        for _, body in codec.frames(support.recording("events.watch.pb")))
         self.assertEqual(recorded, BURST + 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's program with --kube.source=kubelet, against recorded pods of a real kubelet."""
+"""The agent with --kube.source=kubelet and recorded pods of a real kubelet."""
 
 import copy
 import json
@@ -12,12 +12,12 @@ from kubelet_api import KubeletApi
 with open(os.path.join(support.RECORDINGS, "kubelet.pods.json")) as _recorded:
     PODS = json.load(_recorded)["items"]
 with open(os.path.join(support.RECORDINGS, "expected.json")) as _expected:
-    # The kubelet was asked a moment after the API server: only what it had reported itself is in it.
+    # The kubelet was recorded a moment after the API server, so it contains only its own statuses.
     FAILING = [w for w in json.load(_expected) if "state" not in w]
 
 
 def healed(pods, name):
-    """The pods, with all containers of one of them running."""
+    """The pods; all containers of the named one run."""
     pods = copy.deepcopy(pods)
     status = next(p for p in pods if p["metadata"]["name"] == name)["status"]
     status["phase"] = "Running"
@@ -55,7 +55,7 @@ class KubeletSource(unittest.TestCase):
         for wanted in FAILING:
             failure = shown[(wanted["pod"], wanted["container"])]
             self.assertEqual(failure["cause"], wanted["cause"], wanted)
-            # That the Secret is not there is told by an event alone, and a kubelet serves none.
+            # Only an event reports a missing Secret, and a kubelet serves no events.
             if wanted.get("reason") not in (None, "pull_secret_missing"):
                 self.assertEqual(failure["reason"], wanted["reason"], wanted)
         self.assertEqual(self.up(agent), 1)
@@ -63,7 +63,7 @@ class KubeletSource(unittest.TestCase):
         self.assertEqual({(path, accept) for path, accept, _ in self.kubelet.requests},
                          {("/pods", "application/json")})
 
-    def test_changes_are_seen_while_something_waits(self):
+    def test_changes_are_seen_while_a_container_waits(self):
         agent = self.start()
         self.kubelet.pods = [p for p in healed(PODS, "err503") if p["metadata"]["name"] != "ratelimit"]
 
@@ -75,7 +75,7 @@ class KubeletSource(unittest.TestCase):
         support.wait_for(seen, "one recovers, one is gone")
         self.assertIn(agent.failures()[("net-dns", "app")]["state"], ("failing", "backing_off"))
 
-    def test_a_refusal_is_said_once_with_what_to_do_and_state_is_kept(self):
+    def test_a_refusal_is_logged_once_and_the_state_is_kept(self):
         agent = self.start()
         before = set(agent.failures())
         for status, word in ((401, "webhook authentication"), (403, "nodes/pods")):
@@ -104,7 +104,7 @@ class KubeletSource(unittest.TestCase):
         self.assertEqual({s for _, _, s in self.kubelet.requests[answered:]}, {200})
         self.assertEqual(self.warnings(agent), [])
 
-    def test_a_certificate_nobody_vouches_for_is_refused_unless_told_otherwise(self):
+    def test_an_untrusted_certificate_is_refused_by_default(self):
         url, token = f"--kube.kubelet-url={self.kubelet.url}", f"--kube.token-file={self.kubelet.token_file}"
         agent = self.start("--kube.source=kubelet", url, token, ready=False)
         support.wait_for(lambda: self.assertEqual(len(self.warnings(agent)), 1), "a warning")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab itself: what its registries make a runtime say, and that it leaves nothing behind."""
+"""The lab itself: what a runtime reports about its registries, and that it leaves nothing behind."""
 
 import glob
 import http.client
@@ -26,7 +26,7 @@ from procs import PYTHON, LabError, clean_environment
 
 LAB = os.path.join(support.ROOT, "tests", "lab", "lab.py")
 
-# What containerd 1.6 says of each endpoint (code, the end of the message). HOST is the registry's.
+# What containerd 1.6 reports for each endpoint: (code, end of the message). HOST is the host of the registry.
 SAYS = {
     "no-challenge": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 401 Unauthorized"),
     "forbidden": ("UNKNOWN", "pulling from host HOST failed with status code [manifests v1]: 403 Forbidden"),
@@ -59,7 +59,7 @@ class Registries(unittest.TestCase):
             self.runtime.pull(image, credentials)
         return raised.exception.code().name, raised.exception.details()
 
-    def test_each_endpoint_makes_the_runtime_say_what_it_should(self):
+    def test_each_endpoint_causes_its_message(self):
         for name, (code, ending) in SAYS.items():
             with self.subTest(endpoint=name):
                 host = self.lab.endpoints[name]
@@ -67,7 +67,7 @@ class Registries(unittest.TestCase):
                 self.assertEqual(said_code, code)
                 self.assertRegex(said, re.escape(ending.replace("HOST", host)) + "$")
 
-    def test_names_without_an_address_fail_as_such(self):
+    def test_names_that_do_not_resolve_fail(self):
         self.assertIn("no such host", self.pull_error("registry.nope.invalid/team/app:v1")[1])
         self.assertIn("server misbehaving", self.pull_error("servfail.invalid/team/app:v1")[1])
         self.assertIn("no such host", self.pull_error("nginx:1.25")[1])
@@ -92,7 +92,7 @@ class Registries(unittest.TestCase):
         self.lab.set_pace("stalls")
         self.assertTrue(done.wait(120))
 
-    def test_a_layer_flows_as_fast_as_it_is_told_to(self):
+    def test_the_pace_of_a_layer_can_be_set(self):
         host = self.lab.endpoints["slow"]
         manifest = json.loads(self.fetch(host, "/v2/team/app/manifests/v1"))
         layer = manifest["layers"][0]
@@ -115,7 +115,7 @@ class Registries(unittest.TestCase):
         return connection.getresponse().read()
 
     def test_two_endpoints_never_answer(self):
-        """The runtime would find out after 10 and 30 s; here it is enough that a shorter wait is in vain."""
+        """The runtime gives up after 10 and 30 s. This test only checks that a short wait gets no answer."""
         def connect(name):
             port = int(self.lab.endpoints[name].rpartition(":")[2])
             return socket.create_connection((self.lab.address, port), timeout=0.4)
@@ -141,7 +141,7 @@ def processes_that_name(text):
 
 class Life(unittest.TestCase):
     def up(self):
-        """A new lab as a process of its own: (process, its description)."""
+        """Start a lab as a process: (process, its description)."""
         folder = support.Folder()
         self.addCleanup(folder.remove)
         process = subprocess.Popen([PYTHON, LAB, "up", "--dir", os.path.join(folder.path, "lab")],
@@ -162,7 +162,7 @@ class Life(unittest.TestCase):
 
         support.wait_for(gone, "nothing is left of the lab")
 
-    def test_two_side_by_side_and_nothing_is_left_of_either(self):
+    def test_two_labs_side_by_side_leave_nothing_behind(self):
         (killed, first), (ended, second) = self.up(), self.up()
         self.assertNotEqual(first["api"]["url"], second["api"]["url"])
         self.assertTrue(processes_that_name(first["directory"]))
@@ -172,7 +172,7 @@ class Life(unittest.TestCase):
         self.assert_gone(first)
         self.assert_gone(second)
 
-    def test_a_folder_that_was_there_before_stays(self):
+    def test_an_existing_folder_is_kept(self):
         folder = support.Folder()
         self.addCleanup(folder.remove)
         with Lab(folder.path, kubelet=False):
@@ -181,7 +181,7 @@ class Life(unittest.TestCase):
 
 
 class Generations(unittest.TestCase):
-    """Of containerd. Nothing here reaches the network."""
+    """Which generation of containerd is used. Nothing here uses the network."""
 
     def setUp(self):
         folder = support.Folder()
@@ -194,13 +194,13 @@ class Generations(unittest.TestCase):
         self.assertIsNone(generations.folder(generations.installed_suite()))
         self.assertEqual(os.listdir(self.cache), [])
 
-    def test_what_is_there_is_not_fetched_again(self):
+    def test_a_fetched_suite_is_not_fetched_again(self):
         os.makedirs(os.path.join(self.cache, "containerd-earlier"))
         with unittest.mock.patch("suites._download", side_effect=AssertionError("it was fetched")):
             self.assertEqual(generations.folder("earlier"),
                              os.path.join(self.cache, "containerd-earlier", "usr", "bin"))
 
-    def test_what_cannot_be_had_is_said_and_asked_for_once(self):
+    def test_a_suite_that_cannot_be_fetched_is_tried_once(self):
         error = LabError("no such mirror")
         with unittest.mock.patch("suites._download", side_effect=error) as download:
             for _ in range(2):
@@ -209,7 +209,7 @@ class Generations(unittest.TestCase):
         download.assert_called_once()
         self.assertFalse(os.path.exists(os.path.join(self.cache, "containerd-nowhere")))
 
-    def test_a_name_that_would_leave_the_folder_is_refused(self):
+    def test_a_name_outside_of_the_folder_is_refused(self):
         with self.assertRaisesRegex(generations.Unavailable, "no name of a Debian suite"):
             generations.folder("../sid")
 
@@ -222,7 +222,7 @@ class Dns(unittest.TestCase):
         self.assertEqual(answer[:4], b"\x12\x34\x81\x80")
         self.assertTrue(answer.endswith(bytes([127, 1, 2, 3])))
 
-    def test_what_is_no_query_gets_no_answer(self):
+    def test_invalid_queries_get_no_answer(self):
         for length in range(len(self.QUERY)):
             self.assertIsNone(dns.answer(self.QUERY[:length], "127.1.2.3"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Prometheus scrapes the agent in both formats, and its query API gives back what the agent holds."""
+"""Debian's Prometheus scrapes the agent in both formats, and its query API returns what the agent exposes."""
 
 import gzip
 import http.client
@@ -22,7 +22,7 @@ from prometheus_server import Prometheus
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-# What changes from one scrape to the next on a node where nothing happens.
+# Metrics that change from one scrape to the next although nothing happens on the node.
 RESTLESS = re.compile(r"^(imagepull_source_(received|last|reconnects)|imagepull_cri_request|imagepull_attempts)")
 SERIES_AT_WORST = 1500
 
@@ -39,7 +39,7 @@ def fetch(address, path="/metrics", method="GET", **headers):
 
 
 class Relay:
-    """Answers each GET with what `answer(path)` returns: (Content-Type, body). For scrapers that cannot be told."""
+    """A server that answers each GET with `answer(path)`: (Content-Type, body)."""
 
     def __init__(self, answer):
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -66,14 +66,14 @@ class Relay:
 
 
 def golden(path):
-    """The documents of tests/data/exporter, which have a sample of everything."""
+    """The pages of tests/data/exporter, which contain a sample of every metric."""
     name = "metrics-openmetrics.txt" if path == "/openmetrics" else "metrics.txt"
     with open(os.path.join(support.ROOT, "tests", "data", "exporter", name), "rb") as source:
         return (OPENMETRICS if path == "/openmetrics" else TEXT), source.read()
 
 
 def series(metrics):
-    """As Prometheus tells it: {labels with the name: value}."""
+    """The samples as Prometheus returns them: {labels with the name: value}."""
     return {frozenset({**sample.labels, "__name__": sample.name}.items()): sample.value for sample in metrics.samples}
 
 
@@ -119,7 +119,7 @@ class Scraped(unittest.TestCase):
         support.wait_for(up, "all targets are up")
 
     def held(self, accept):
-        """What the agent says now, without what changes all the time."""
+        """The samples of the agent now, without those that change all the time."""
         body = fetch(self.agent.web, Accept=accept)[2].decode()
         metrics = Metrics("\n".join(line.partition(" # {")[0] for line in body.splitlines()))
         return {labels: value for labels, value in series(metrics).items()
@@ -136,15 +136,15 @@ class Scraped(unittest.TestCase):
 
         support.wait_for(same, f"job {job} holds what the agent holds")
 
-    def test_openmetrics_comes_back(self):
+    def test_prometheus_stores_openmetrics(self):
         self.assert_up()
         self.assert_given_back("openmetrics", "application/openmetrics-text")
 
-    def test_text_comes_back(self):
+    def test_prometheus_stores_text(self):
         self.assert_up()
         self.assert_given_back("text", "text/plain")
 
-    def test_what_blocks_a_container_can_be_asked_for(self):
+    def test_a_query_finds_what_blocks_a_container(self):
         def told():
             found = self.prometheus.query('imagepull_container_blocked_info{job="openmetrics"}')
             told = {(dict(labels)["pod"], dict(labels)["cause"]) for labels in found}
@@ -170,10 +170,10 @@ class Scraped(unittest.TestCase):
 
 
 class Exemplars(unittest.TestCase):
-    """Whom a failure struck, from the pod's status to Prometheus' API."""
+    """Exemplars: which pod failed, from the pod's status to the API of Prometheus."""
 
     SHORT = ("default", "web-0", "short.example.com")
-    # With its namespace over the 128 characters that OpenMetrics allows; and over them by itself.
+    # OpenMetrics allows 128 characters: LONG exceeds them with its namespace, LONGER without it.
     LONG = ("a-namespace-" + "n" * 40, "long-" + "p" * 95, "long.example.com")
     LONGER = ("default", "longer-" + "p" * 240, "longer.example.com")
 
@@ -200,7 +200,7 @@ class Exemplars(unittest.TestCase):
         admin.update("pods", {"metadata": metadata, "status": {"phase": "Pending", "containerStatuses": [status]}}, "status")
 
     def counted(self):
-        """Of the failures that were counted: {registry: exemplar or None}."""
+        """The exemplars of the failures counter: {registry: exemplar or None}."""
         body = fetch(self.agent.web, Accept="application/openmetrics-text")[2].decode()
         families = {family.name: family for family in text_string_to_metric_families(body)}
         with_exemplar = [s for family in families.values() for s in family.samples if s.exemplar]
@@ -222,11 +222,11 @@ class Exemplars(unittest.TestCase):
         for exemplar in shown.values():
             self.assertTrue(self.began - 0.01 <= float(exemplar.timestamp) <= time.time() + 0.01, exemplar.timestamp)
 
-    def test_text_has_none(self):
+    def test_text_has_no_exemplars(self):
         self.shown()
         self.assertNotIn(b" # ", b"".join(line for line in fetch(self.agent.web)[2].splitlines() if line[:1] != b"#"))
 
-    def test_prometheus_gives_them_back(self):
+    def test_prometheus_returns_the_exemplars(self):
         shown = self.shown()
         prometheus = Prometheus(self.folder.path, {"agent": (at(self.agent.web), [])})
         self.addCleanup(prometheus.stop)
@@ -244,7 +244,7 @@ class Exemplars(unittest.TestCase):
 
 
 class Formats(unittest.TestCase):
-    """What is negotiated, asked with the headers of real clients. No source is read: it starts at once."""
+    """Content negotiation with the headers of real clients. The agent has no sources, so it starts at once."""
 
     @classmethod
     def setUpClass(cls):
@@ -252,7 +252,7 @@ class Formats(unittest.TestCase):
                                               "--cri.endpoint=unix:///nonexistent/containerd.sock"])
         cls.agent.wait_listening()
 
-    def test_text_without_a_wish(self):
+    def test_text_is_the_default(self):
         status, headers, body = fetch(self.agent.web)
         self.assertEqual((status, headers["Content-Type"]), (200, TEXT))
         self.assertEqual(headers["Vary"], "Accept, Accept-Encoding")
@@ -278,14 +278,14 @@ class Formats(unittest.TestCase):
             self.assertGreater(int(head["Content-Length"]), 100)
             self.assertEqual(head.get("Content-Encoding"), headers.get("Accept_Encoding"))
 
-    def test_curl_understands_both(self):
+    def test_curl_can_read_both(self):
         for flags in ([], ["--compressed"], ["--head"]):
             subprocess.run(["curl", "--silent", "--fail", "--noproxy", "*", *flags, f"http://{at(self.agent.web)}/metrics"],
                            check=True, capture_output=True)
 
 
 class Hostile(unittest.TestCase):
-    """Names and messages as bad as an API server lets through: every format stays valid and under its cap."""
+    """The worst names and messages that an API server accepts: every format stays valid and within its limit."""
 
     NAMES = ('quote"and\\backslash', "two\nlines", "<script>alert(1)</script>", "x\"} 1\nforged_total{a=\"",
              "ünïcode-\u202e-\U0001f4a3", "# EOF", "not-found/unauthorized-401")
@@ -307,7 +307,7 @@ class Hostile(unittest.TestCase):
 
     @classmethod
     def create(cls, pods, number):
-        """A pod with a hundred containers; half of the images are no legal references, each other has its registry."""
+        """A pod with 100 containers. Half of the images are invalid, each other one has its own registry."""
         images = [f"evil-{number}-{i}.example.com/{cls.NAMES[i // 2 % len(cls.NAMES) if i % 2 else -1]}:v1"
                   for i in range(100)]
         pods.create({"metadata": {"name": f"evil-{number}"},
@@ -333,7 +333,7 @@ class Hostile(unittest.TestCase):
         self.assertLess(len(samples), SERIES_AT_WORST)
         self.assertEqual(len({s.labels["registry"] for s in samples if "registry" in s.labels}), 17)
 
-    def test_prometheus_takes_it(self):
+    def test_prometheus_accepts_it(self):
         folder = support.Folder()
         self.addCleanup(folder.remove)
         prometheus = Prometheus(folder.path, {"hostile": (at(self.agent.web), [])})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The agent beside CRI-O, which has no content service, and beside one that misbehaves. The runtime is
-a double; the tests of a class share an API server, the classes run side by side.
+The agent with CRI-O, which has no content service, and with a CRI-O that misbehaves. The runtime is a
+double. The tests of a class share an API server; the classes run side by side.
 """
 
 import json
@@ -11,20 +11,20 @@ import time
 import unittest
 
 import side_by_side
-import support  # finds the lab's modules, for all that follow
+import support  # must come first: it makes the modules of the lab importable
 from crio_story import IMAGES, VERSION, CrioStory
 from pods import REFUSED, REGISTRY, back_off, pod, running, waiting
 
 load_tests = side_by_side.load_tests
 
 SIZE = 123456789
-LOOK = 5  # s; how often the runtime is asked at the least while a container waits
-LIVENESS = 30  # s; and while none does
+POLL = 5  # s; the longest time between two polls of the runtime while a container waits
+LIVENESS = 30  # s; and while no container waits
 LIST_SECONDS = 5  # the deadline of a list
 EVERY_METHOD = ("Version", "Status", "ImageStatus", "ImageFsInfo", "ListPodSandbox", "ListContainers", "ListStatuses",
                 "List", "unknown")
 CONTENT_SERVICE = ("ListStatuses", "List", "unknown")
-# gRPC's, but OK.
+# The status codes of gRPC, except OK.
 CODES = {1: "Canceled", 2: "Unknown", 3: "InvalidArgument", 4: "DeadlineExceeded", 5: "NotFound", 6: "AlreadyExists",
          7: "PermissionDenied", 8: "ResourceExhausted", 9: "FailedPrecondition", 10: "Aborted", 11: "OutOfRange",
          12: "Unimplemented", 13: "Internal", 14: "Unavailable", 15: "DataLoss", 16: "Unauthenticated"}
@@ -42,7 +42,7 @@ class Healthy(CrioStory):
         self.assertEqual((source["state"], source["last_error"]), ("up", None))
         self.assertEqual(metrics.find("imagepull_cri_request_errors_total"), [])
 
-    def test_a_good_pull_from_its_beginning_to_its_end(self):
+    def test_a_good_pull_from_begin_to_end(self):
         self.assertEqual(json.loads(self.agent.get("/debug/failures")[1])["runtime"],
                          {"name": "cri-o", "version": VERSION})
         self.assertEqual(self.metric("runtime_info", runtime="cri-o", version=VERSION), 1)
@@ -52,7 +52,7 @@ class Healthy(CrioStory):
         support.wait_for(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "it is pulled")
         oldest = self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY)
         self.assertTrue(began - 0.01 <= oldest <= time.time(), (began, oldest))
-        self.holds_for(LOOK + 2, self.assert_no_word_of_what_is_in_flight)
+        self.holds_for(POLL + 2, self.assert_no_word_of_what_is_in_flight)
         self.assertEqual(self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY), oldest)
         image, = json.loads(self.agent.get("/debug/images")[1])["images"]
         self.assertEqual((image["present"], image["containers_pulling"]), (False, 1))
@@ -62,26 +62,26 @@ class Healthy(CrioStory):
         took = time.time() - began
         self.assertEqual(self.metric("attempts_total", registry=REGISTRY), 1)
         self.assertEqual(self.metric("duration_seconds_count", registry=REGISTRY), 1)
-        self.assertGreater(self.metric("duration_seconds_sum", registry=REGISTRY), LOOK)
+        self.assertGreater(self.metric("duration_seconds_sum", registry=REGISTRY), POLL)
         self.assertLessEqual(self.metric("duration_seconds_sum", registry=REGISTRY), took)
         self.assertEqual(self.metric("in_progress", registry=REGISTRY), 0)
         self.assertIsNone(self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY))
         self.assert_no_word_of_what_is_in_flight()
         self.assertEqual([self.crio.calls(method) for method in CONTENT_SERVICE], [0, 0, 0])
 
-    def test_how_full_its_disk_is_nobody_believes(self):
-        """CRI-O measures where manifests are, and not the layers."""
+    def test_the_image_filesystem_of_crio_is_not_shown(self):
+        """CRI-O measures the folder of the manifests, not that of the layers."""
         fs = json.loads(self.agent.get("/debug/images")[1])["image_filesystem"]
         self.assertEqual(fs, {"mountpoint": IMAGES, "used_bytes": None, "used_inodes": None})
 
 
 class Recovery(CrioStory):
-    def test_a_container_that_is_made_is_seen_before_its_status_says_so(self):
+    def test_a_created_container_recovers_before_its_status_changes(self):
         uid = self.pods.create(pod("web"), waiting("ErrImagePull", REFUSED))
         self.pods.report("web", back_off())
         self.crio.tell("sandbox", uid)
         support.wait_for(lambda: self.agent.failures()[("web", "app")]["state"] == "backing_off", "it fails")
-        self.holds_for(LOOK, lambda: self.assertEqual(self.agent.failures()[("web", "app")]["state"], "backing_off"))
+        self.holds_for(POLL, lambda: self.assertEqual(self.agent.failures()[("web", "app")]["state"], "backing_off"))
         self.assertGreater(self.crio.calls("ListContainers"), 1)
 
         self.crio.tell("image", "present", SIZE)
@@ -102,7 +102,7 @@ class Idle(CrioStory):
     def before_the_agent(self):
         self.pods.create(pod("old"), running(), phase="Running")
 
-    def test_only_whether_it_lives_is_asked(self):
+    def test_an_idle_runtime_is_only_checked_for_liveness(self):
         self.begin_watching_the_cost()
         support.wait_for(lambda: self.crio.calls("Version") == 2, "the second question")
         self.assertGreater(time.monotonic() - self.started, LIVENESS - 5)
@@ -118,11 +118,11 @@ class Idle(CrioStory):
 
 
 class EachStatus:
-    """Four classes, so that the sixteen do not have to queue."""
+    """The sixteen statuses are in four classes, which run side by side."""
 
     codes = ()
 
-    def test_each_status_takes_it_down_and_is_counted(self):
+    def test_each_status_takes_the_source_down_and_is_counted(self):
         self.begin_watching_the_cost()
         for number, (code, name) in enumerate((code, CODES[code]) for code in self.codes):
             with self.subTest(code=name):
@@ -183,7 +183,7 @@ class Silence(CrioStory):
 
 
 class Stop(CrioStory):
-    def test_the_agent_stops_in_time_though_nothing_is_answered(self):
+    def test_the_agent_stops_while_a_call_is_open(self):
         self.crio.tell("hang", "ListContainers")
         self.one_more_waits()
         support.wait_for(lambda: self.crio.calls("ListContainers") == 1, "a question is open")
@@ -193,13 +193,13 @@ class Stop(CrioStory):
 
 
 class Floods(CrioStory):
-    """A message over 16 MiB: of a list it ends the round, as does what tells whether the runtime lives."""
+    """An answer over 16 MiB ends the poll if it is a list or the answer to Version."""
 
     def limit_hits(self):
         return self.metric("limit_hits_total", limit="cri_message") or 0
 
     def each_is_counted(self, method, before):
-        """In one look, since it goes on meanwhile. Returns how many there were since the beginning."""
+        """Compare the counters within one scrape, because polls go on. Returns the number since the start."""
         metrics = self.agent.metrics()
         hits = metrics.value("imagepull_limit_hits_total", limit="cri_message")
         self.assertGreater(hits, before)
@@ -221,7 +221,7 @@ class Floods(CrioStory):
             self.assert_said(number)
         self.assertLess(self.agent.anonymous_bytes() - memory, 1 << 20)
 
-    def test_an_image_that_is_too_long_is_none_and_the_others_are_looked_at(self):
+    def test_an_image_answer_that_is_too_long_skips_that_image(self):
         self.crio.tell("flood", "ImageStatus")
         self.one_more_waits()
         self.answers_until(lambda: self.limit_hits() > 0, "it is counted")
@@ -229,9 +229,9 @@ class Floods(CrioStory):
         support.wait_for(lambda: "ImageStatus" in (self.source()["last_error"] or ""), "the round is told of")
         self.assertGreater(self.crio.calls("ListPodSandbox"), 0)
 
-    def test_a_greeting_that_is_too_long(self):
+    def test_a_version_answer_that_is_too_long(self):
         self.crio.tell("flood", "Version")
-        self.crio.tell("refuse", "ListContainers", 13)  # so that it is greeted again
+        self.crio.tell("refuse", "ListContainers", 13)  # so that the agent connects again
         self.one_more_waits()
         self.answers_until(lambda: self.errors("Version", "ResourceExhausted") == 1, "it is greeted")
         support.wait_for(lambda: self.limit_hits() == 1, "it is counted")
@@ -241,7 +241,7 @@ class Floods(CrioStory):
 
 
 class Sockets(CrioStory):
-    """What happens to the socket, while a container waits; what was known of it stays known."""
+    """Something happens to the socket while a container waits. The agent keeps what it knows about the container."""
 
     def start(self):
         self.crio.tell("sandbox", self.one_more_waits())
@@ -259,12 +259,12 @@ class Sockets(CrioStory):
         self.assert_cheap()
 
     def bring_up(self):
-        """Once more the same node."""
+        """Start the double again for the same node."""
         self.speak_as_crio()
         self.crio.tell("sandbox", self.double.client().get("pods", "waiter-1")["metadata"]["uid"])
 
     def take_the_place(self):
-        """Somebody else's socket at the same path: it takes connections and says nothing."""
+        """Bind another socket at the same path. It accepts connections and sends nothing."""
         other = socket.socket(socket.AF_UNIX)
         self.addCleanup(other.close)
         other.bind(self.crio.socket + ".new")
@@ -274,7 +274,7 @@ class Sockets(CrioStory):
 
 
 class Replaced(Sockets):
-    def test_a_socket_that_accepts_and_says_nothing(self):
+    def test_a_socket_that_accepts_and_sends_nothing(self):
         self.start()
         self.crio.tell("gone")
         other = self.take_the_place()
@@ -293,8 +293,8 @@ class Replaced(Sockets):
 
 
 class Upgraded(Sockets):
-    def test_a_new_runtime_behind_the_same_path_is_no_outage(self):
-        """gRPC may connect again before anybody asks; then who answers is known with the next greeting."""
+    def test_an_upgraded_runtime_is_not_an_outage(self):
+        """gRPC may reconnect before the next poll. Then the agent learns the new version with its next Version call."""
         self.start()
         self.crio.tell("gone")
         self.crio.tell("version", "cri-o", "1.35.0")
@@ -319,11 +319,11 @@ class Killed(Sockets):
         self.crio.start()
         self.bring_up()
 
-    def test_before_it_answers(self):
+    def test_a_runtime_killed_before_it_answers(self):
         self.kill_during("ListContainers", "hang")
         self.end_well()
 
-    def test_in_the_middle_of_its_answer(self):
+    def test_a_runtime_killed_while_it_answers(self):
         self.kill_during("ListPodSandbox", "half")
         self.end_well()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way to fail that the lab knows, through real pulls of each generation of containerd."""
+"""Every kind of failure of the lab, with real pulls of each generation of containerd."""
 
 import unittest
 
@@ -10,9 +10,8 @@ from endpoints import BEHAVIOURS
 
 load_tests = runtimes.on_each_runtime
 
-# A registry behind a firewall takes the runtime 30 s to notice, a TLS handshake 10 s.
 VERSIONS = {"bookworm": "1.6.", "trixie": "1.7.", "sid": "2."}
-# These work, each in its way.
+# Endpoints whose pulls succeed.
 WORKING_ENDPOINTS = {"slow", "shares-layer", "stalls"}
 
 
@@ -41,19 +40,19 @@ class Failures(runtimes.OnARuntime):
                 info, = self.agent.metrics().find("imagepull_container_blocked_info", pod=case.pod)
                 self.assertEqual(info.labels["cause"], case.cause)
 
-    def test_each_working_pod_runs_and_has_none(self):
+    def test_each_working_pod_runs_without_an_incident(self):
         working = [case.pod for case in self.cases if case.cause is None]
         self.eventually_runs(*working)
         shown = {pod for pod, _ in self.agent.failures()}
         self.assertEqual(shown & set(working), set())
 
     def test_each_endpoint_has_a_pod(self):
-        """So that a new endpoint cannot be forgotten here."""
+        """A new endpoint needs a pod here."""
         images = str([case.spec for case in self.cases])
         used = {name for name in BEHAVIOURS if self.lab.endpoints[name] in images}
         self.assertEqual(used | WORKING_ENDPOINTS, set(BEHAVIOURS))
 
-    def test_the_runtime_is_the_one_that_was_asked_for(self):
+    def test_the_runtime_has_the_wanted_version(self):
         info, = self.agent.metrics().find("imagepull_runtime_info")
         self.assertEqual((info.labels["runtime"], info.labels["version"]),
                          ("containerd", self.lab.containerd.version()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long good pulls take and how big they are: the agent beside the registry, the runtime and the kubelet."""
+"""Duration and size of successful pulls: the agent, compared with the registry, the runtime and the kubelet."""
 
 import re
 import time
@@ -13,9 +13,9 @@ from images import marked_image
 
 load_tests = runtimes.on_each_runtime
 
-# While a container waits the runtime is asked after 1 s at first, every 5 s at the latest. What comes and is
-# gone between two looks cannot be seen, so every pull here lasts longer, or queues behind one that does.
-LOOK = 5
+# While a container waits, the agent polls the runtime after 1 s at first, then at least every 5 s. It cannot see a pull
+# that begins and ends between two polls, so every pull here takes longer or queues behind one that does.
+POLL = 5
 SLOW_BYTES_A_SECOND = 1 << 20
 _TOOK = re.compile(r'^Successfully pulled image "[^"]*" in [\d.]+m?s \(([\d.]+)(m?s) including waiting\)')
 
@@ -27,7 +27,7 @@ class GoodPulls(runtimes.OnARuntime):
         return self.agent.metrics().value("imagepull_" + name, registry=registry) or 0
 
     def kubelet_seconds(self, pod):
-        """How long the pull took, queueing included, as the kubelet's event tells it."""
+        """The duration of the pull in the kubelet's event, including the time in the queue."""
         events = (e["message"] for e in self.lab.api.list("events") if e["involvedObject"]["name"] == pod)
         number, unit = next(match.groups() for match in map(_TOOK.match, events) if match)
         return float(number) / (1000 if unit == "ms" else 1)
@@ -42,7 +42,7 @@ class GoodPulls(runtimes.OnARuntime):
     def eventually_told(self, name, registry, number):
         support.wait_for(lambda: self.told(name, registry) == number, f"{name} of {registry} is {number}")
 
-    def test_durations_and_sizes_are_what_the_others_say(self):
+    def test_durations_and_sizes_match_kubelet_runtime_and_registry(self):
         began = time.monotonic()
         slow, works = self.lab.endpoints["slow"], self.lab.open
         self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
@@ -58,8 +58,8 @@ class GoodPulls(runtimes.OnARuntime):
         self.eventually_told("duration_seconds_count", works.host, 2)
         for registry, pods in ((slow, ["slow"]), (works.host, list(queued))):
             kubelet = sum(map(self.kubelet_seconds, pods))
-            # The agent sees begin and end only when it asks. The whole test is the longest that a pull can have taken.
-            self.assertGreater(self.told("duration_seconds_sum", registry), kubelet - len(pods) * 2 * LOOK)
+            # The agent sees begin and end only when it polls. No pull can take longer than this test.
+            self.assertGreater(self.told("duration_seconds_sum", registry), kubelet - len(pods) * 2 * POLL)
             self.assertLess(self.told("duration_seconds_sum", registry), len(pods) * (time.monotonic() - began))
             self.assertEqual(self.told("in_progress", registry), 0)
         self.assertGreaterEqual(self.kubelet_seconds("slow"), SLOW_LAYER_BYTES / SLOW_BYTES_A_SECOND - 1)
@@ -67,23 +67,23 @@ class GoodPulls(runtimes.OnARuntime):
         self.assertEqual(self.told("bytes_total", slow), self.runtime_bytes(slow + "/team/app:v1"))
         counted = self.told("bytes_total", works.host)
         self.assertEqual(counted, self.runtime_bytes(*queued.values()))
-        # Manifests, configs and layers. The layer that both images begin with is in both sizes, and was sent once,
-        # or never where the sandbox image had brought it.
+        # The registry sent manifests, configs and layers. Both images share a layer: it is in both sizes, but was sent
+        # once, or not at all if the sandbox image contains it.
         sent = {**works.bytes_sent("lab/big"), **works.bytes_sent("lab/pause")}
         self.assertGreater(sum(sent.values()), 8 << 20)
         self.assertLess(abs(counted - sum(sent.values())), 2 << 20)
 
-        # What is there already is not pulled, and not counted.
+        # An image that is present is not pulled and not counted.
         self.create("again", queued["big"])
         self.eventually_runs("again")
-        self.holds_for(LOOK + 2, lambda: self.assertEqual(
+        self.holds_for(POLL + 2, lambda: self.assertEqual(
             [self.told(name, works.host) for name in ("duration_seconds_count", "bytes_total", "attempts_total")],
             [2, counted, 2]))
         self.assertEqual(self.agent.failures(), {})
 
 
 class LateTag(runtimes.OnARuntime):
-    def test_the_time_in_back_off_is_the_incidents(self):
+    def test_time_in_back_off_is_recovery_time_not_pull_duration(self):
         self.create("late", self.lab.open.image("lab/late", "1"))
         self.eventually_shown("late", cause="not_found")
         with open(self.lab.path("pause"), "rb") as program:
@@ -92,7 +92,7 @@ class LateTag(runtimes.OnARuntime):
         self.eventually_shown("late", state="recovered")
         metrics = self.agent.metrics()
         self.assertEqual(metrics.value("imagepull_recovery_seconds_count", cause="not_found"), 1)
-        # When the last of several tries began, nobody tells.
+        # Nothing reports when the last of several attempts began.
         self.assertFalse(metrics.value("imagepull_duration_seconds_count", registry=self.lab.open.host))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A runtime that goes away or hangs while it pulls: noticed, not asked in a busy loop, read again when it is back."""
+"""A runtime that stops or hangs while it pulls: the agent notices, does not retry in a busy loop, and recovers."""
 
 import json
 import os
@@ -14,13 +14,13 @@ import support
 load_tests = runtimes.on_each_runtime
 
 OUTAGE_SECONDS = 4
-# So slow that the layer is still being pulled when the outage ends, on a slow machine too.
+# So slow that the pull outlasts the outage, on a slow machine too.
 SLOW_BYTES_A_SECOND = 128 << 10
-CPU_SHARE = 0.05  # of one processor, with ten requests a second to answer
+CPU_SHARE = 0.05  # of one processor, while the tests ask ten times a second
 
 
 class Outage:
-    """What is the same for each kind. Two pods pull meanwhile: one in silence, one with moving bytes."""
+    """The test for each kind of outage. Two pods pull during it: one gets no bytes, the other does."""
 
     def begin_outage(self):
         raise NotImplementedError
@@ -28,7 +28,7 @@ class Outage:
     def end_outage(self):
         raise NotImplementedError
 
-    def test_noticed_survived_and_read_again(self):
+    def test_an_outage_is_noticed_and_ends(self):
         self.create("running", self.lab.open.image("lab/pause", "1"))
         self.eventually_runs("running")
         self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
@@ -73,7 +73,7 @@ class Outage:
         source, = (each for each in json.loads(body)["sources"] if each["source"] == "cri")
         self.assertEqual((status, source["state"]), (200, "down"), body)
         self.assertTrue(source["last_error"])
-        # What was known of the pods' images is not forgotten, nor made a failure of the registry.
+        # The agent keeps what it knows about the images and blames no registry.
         blocked = self.agent.metrics().find("imagepull_blocked_containers")
         self.assertEqual({s.labels["cause"] for s in blocked if s.value} - {"node"}, set())
 
@@ -93,14 +93,14 @@ class Restarted(Outage, runtimes.OnARuntime):
 
 
 class Killed(Restarted):
-    """Its socket stays behind, and nobody listens on it."""
+    """The socket file remains, but nobody listens."""
 
     def begin_outage(self):
         self.lab.containerd.take_down(signal.SIGKILL)
 
 
 class Replaced(Restarted):
-    """Somebody else's socket is there for a while: it takes connections and says nothing."""
+    """Another program's socket replaces it for a while: it accepts connections and sends nothing."""
 
     def begin_outage(self):
         super().begin_outage()

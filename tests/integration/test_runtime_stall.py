@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pulls that stand still without a word, and pulls that only look as if they did."""
+"""Pulls that stall, and slow pulls that do not."""
 
 import time
 import unittest
@@ -12,11 +12,11 @@ from images import Image, digest_of, marked_layer
 load_tests = runtimes.on_each_runtime
 
 STALL_AFTER = 10
-# The runtime is asked every 5 s at the latest while a container waits.
-LOOK = 5
-# Long enough for a false alarm to be raised, had one been due.
-NO_ALARM = STALL_AFTER + LOOK + 2
-# The runtime writes a layer down a MiB at a time, so slower than this would stand still for STALL_AFTER.
+# The longest time between two polls of the runtime while a container waits.
+POLL = 5
+# A false alarm would come within this time.
+NO_ALARM = STALL_AFTER + POLL + 2
+# The runtime writes a layer in pieces of 1 MiB. At this rate a piece comes well within STALL_AFTER.
 SLOW_BYTES_A_SECOND = 256 << 10
 MEBIBYTE = 1 << 20
 IN_FLIGHT = PACES["stalls"][0] // MEBIBYTE * MEBIBYTE
@@ -38,7 +38,7 @@ class OnARuntimeThatStalls(runtimes.OnARuntime):
 
 
 class Stalls(OnARuntimeThatStalls):
-    """Three pods in one silence: whose layer stopped, the same image by another name, and another that shares it."""
+    """Three pods wait for one layer: two names of one image, and another image that shares the layer."""
 
     @classmethod
     def setUpClass(cls):
@@ -55,8 +55,8 @@ class Stalls(OnARuntimeThatStalls):
         return {pod: self.failure(pod) for pod in self.images
                 if self.assertEqual(self.failure(pod)["state"], "stalled") is None}
 
-    def test_found_named_and_recovered(self):
-        # An image that nothing is wrong with, before and during the stall.
+    def test_a_stall_is_found_and_recovers(self):
+        # A healthy image, before and during the stall.
         self.create("healthy", self.lab.open.image("lab/pause", "1"))
         begun = time.time()
         self.create("owner", self.images["owner"])
@@ -103,12 +103,12 @@ class Stalls(OnARuntimeThatStalls):
         blocked = metrics.find("imagepull_blocked_containers", reason="pull_stalled", cause="network")
         self.assertEqual({s.labels["registry"]: s.value for s in blocked if s.value},
                          {self.lab.endpoints["stalls"]: 2, self.lab.endpoints["shares-layer"]: 1})
-        # One layer is in flight there, however many images wait for it.
+        # One layer is in flight, however many images wait for it.
         self.assertEqual(metrics.value("imagepull_in_progress_bytes", registry=self.lab.endpoints["stalls"]),
                          IN_FLIGHT)
 
     def check_agent_without(self):
-        """It asks for no bytes, calls nothing stalled, and still tells what is in progress."""
+        """The agent with --stall-after=off does not ask for bytes and reports no stall, but shows pulls in progress."""
         self.assertEqual(self.without.failures(), {})
         metrics = self.without.metrics()
         self.assertEqual(metrics.value("imagepull_in_progress"), len(self.images))
@@ -127,11 +127,11 @@ class Stalls(OnARuntimeThatStalls):
 
 
 class OneByOne(OnARuntimeThatStalls):
-    """serializeImagePulls, a kubelet's default."""
+    """serializeImagePulls, the default of the kubelet."""
 
     lab_options = {"kubelet_arguments": ["--serialize-image-pulls"]}
 
-    def test_slow_queued_and_not_yet_its_turn(self):
+    def test_slow_and_queued_pulls_are_not_stalls(self):
         works = self.lab.open.image("lab/pause", "1")
         self.create("runs-for-long", self.lab.open.image("lab/big", "1"),
                     initContainers=[{"name": "migrate", "image": works}])
@@ -148,7 +148,7 @@ class OneByOne(OnARuntimeThatStalls):
 
         self.holds_for(NO_ALARM, self.assert_no_incident)
         self.assertEqual([self.phase(pod) for pod in ("slow", "queued", "runs-for-long")], ["Pending"] * 3)
-        # It is the init container's turn, whose image is there: nothing is pulled for this pod.
+        # The init container runs and its image is present: nothing is pulled for this pod.
         self.assertEqual(self.in_progress(self.lab.open.host), 0)
         support.wait_for(lambda: (self.agent.metrics().value("imagepull_in_progress_bytes") or 0) > 4 * MEBIBYTE,
                          "bytes come in")
@@ -165,8 +165,8 @@ class OneByOne(OnARuntimeThatStalls):
 class QueuedBehindAStall(OnARuntimeThatStalls):
     lab_options = OneByOne.lab_options
 
-    def test_only_the_stalled_one_is_shown(self):
-        """The other's layers are all to be had: it waits for the kubelet, not for the registry."""
+    def test_a_pull_queued_behind_a_stall_is_not_shown(self):
+        """The queued pod waits for the kubelet, not for the registry."""
         self.create("stalled", self.lab.endpoints["stalls"] + "/team/app:v1")
         self.eventually_in_progress(self.lab.endpoints["stalls"], 1)
         self.create("queued", self.lab.open.image("lab/big", "1"))
@@ -175,7 +175,7 @@ class QueuedBehindAStall(OnARuntimeThatStalls):
         def alone():
             self.assertEqual({pod for pod, _ in self.agent.failures()}, {"stalled"})
 
-        self.holds_for(LOOK + 2, alone)
+        self.holds_for(POLL + 2, alone)
         self.lab.set_pace("stalls")
         self.eventually_runs("stalled", "queued")
         self.eventually_shown("stalled", state="recovered")
@@ -183,9 +183,9 @@ class QueuedBehindAStall(OnARuntimeThatStalls):
 
 
 class AnOlderImageIsThere(OnARuntimeThatStalls):
-    """imagePullPolicy Always, and the tag was moved: the runtime says that the image is present."""
+    """imagePullPolicy Always, and the tag moved: the runtime reports the old image as present."""
 
-    def test_it_is_in_progress_and_stalls_all_the_same(self):
+    def test_a_pull_of_a_newer_image_can_stall(self):
         older, image = self.lab.open.image("lab/pause", "1"), self.lab.endpoints["stalls"] + "/team/app:v1"
         self.create("healthy", older)
         self.eventually_runs("healthy")
@@ -201,12 +201,12 @@ class AnOlderImageIsThere(OnARuntimeThatStalls):
 
 
 class Unpacking(OnARuntimeThatStalls):
-    def test_a_layer_that_takes_long_to_unpack_is_no_stall(self):
+    def test_slow_unpacking_is_not_a_stall(self):
         registry = self.lab.endpoints["slow"]
         self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("big", registry + "/team/app:v1")
         self.eventually_in_progress(registry, 1)
-        # Not earlier: 2.x unpacks something for the sandbox, too.
+        # Not earlier, because containerd 2.x also unpacks the image of the sandbox.
         self.lab.containerd.hold_unpacking()
         self.lab.set_pace("slow")
         support.wait_for(lambda: not self.lab.containerd.ctr("content", "active").splitlines()[1:],

@@ -24,7 +24,7 @@ CLEAR = "\x1b[H\x1b[2J"
 
 
 class Terminal:
-    """A command on a pseudo-terminal of a size; `read` is what it has shown so far."""
+    """A command on a pseudo-terminal. `read` returns what it has printed so far."""
 
     def __init__(self, test, argv, columns, rows=50, **environment):
         self._master, slave = pty.openpty()
@@ -72,7 +72,7 @@ class Status(FaultStory):
                               stdin=subprocess.DEVNULL)
         return done.returncode, done.stdout, done.stderr
 
-    def test_a_script_learns_what_is_blocked(self):
+    def test_exit_status_1_if_something_is_blocked(self):
         code, out, err = self.status()
         self.assertEqual((code, err), (1, ""))
         for words in ("lab-node", "2 containers blocked", "default/refused", "default/missing", "not_found",
@@ -84,14 +84,14 @@ class Status(FaultStory):
         self.assertEqual(self.status("--cause=rate_limited")[0], 0)
         self.assertEqual(self.status("--namespace=elsewhere")[0], 0)
 
-    def test_json_is_what_the_agent_says(self):
+    def test_json_is_the_answer_of_the_agent(self):
         code, out, _ = self.status("--output=json")
         self.assertEqual((code, out.count("\n")), (1, 1))
         told = json.loads(out)
         self.assertEqual(told["failures"], json.loads(self.agent.get("/debug/failures")[1])["failures"])
         self.assertEqual({s["source"] for s in told["sources"]}, {"pods", "events", "cri"})
 
-    def test_the_debug_listener_tells_what_was_heard_and_what_it_did(self):
+    def test_recent_observations_and_their_effect(self):
         def heard(pod):
             events = json.loads(self.agent.get("/debug/events")[1])["events"]
             numbers = [event["number"] for event in events]
@@ -104,7 +104,7 @@ class Status(FaultStory):
         support.wait_for(lambda: self.assertIn("ended", [e["effect"] for e in heard("missing")]), "its end is heard")
         self.assertNotIn("ended", [event["effect"] for event in heard("refused")])
 
-    def test_it_is_0_when_all_is_repaired(self):
+    def test_exit_status_0_when_everything_is_repaired(self):
         for name in ("refused", "missing"):
             self.pods.report(name, running(), phase="Running")
         support.wait_for(lambda: self.assertEqual(self.status()[0], 0), "nothing is blocked")
@@ -135,12 +135,12 @@ class Status(FaultStory):
         terminal.process.send_signal(signal.SIGINT)
         self.assertEqual(terminal.wait(), -signal.SIGINT)
 
-    def test_colours_and_the_screen_are_two_things(self):
+    def test_no_color_does_not_change_the_screen_handling(self):
         plain = Terminal(self, self.argv("--watch"), 80, NO_COLOR="1")
         support.wait_for(lambda: CLEAR in plain.read() and "2 containers blocked" in plain.shown,
                          "a table on an empty screen")
         self.assertNotRegex(plain.shown, COLOUR)
-        unset = Terminal(self, self.argv(), 80, NO_COLOR="")  # no-color.org: not an empty string
+        unset = Terminal(self, self.argv(), 80, NO_COLOR="")  # no-color.org: an empty value does not count
         unset.wait()
         self.assertRegex(unset.shown, COLOUR)
 
@@ -151,7 +151,7 @@ class Status(FaultStory):
         support.wait_for(lambda: "cannot connect to the agent at" in terminal.read(), "it says that the agent is gone")
         self.assertIsNone(terminal.process.poll())
 
-    def test_no_agent_is_2(self):
+    def test_exit_status_2_without_an_agent(self):
         self.agent.stop()
         code, out, err = self.status()
         self.assertEqual((code, out), (2, ""))
@@ -161,7 +161,7 @@ class Status(FaultStory):
 class NotYet(FaultStory):
     double_options = ()
 
-    def test_before_the_first_list_it_is_not_known(self):
+    def test_exit_status_before_the_first_list(self):
         self.double.stop()
         self.addCleanup(self.double.start)
         self.begin()

@@ -11,12 +11,12 @@ import unittest
 import support
 
 IDLE = 10_000
-# What the agent keeps open: 64 connections, a few to spare, and its own files.
+# The agent keeps open: 64 connections, a few more, and its own files.
 DESCRIPTORS = 120
 
 
 def connect(address, receive_buffer=None):
-    """A connection; with `receive_buffer` one that takes as little as the kernel allows before it is read."""
+    """A connection. A small `receive_buffer` makes the kernel accept little before the client reads."""
     connection = socket.socket()
     if receive_buffer:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -32,7 +32,7 @@ class Load(unittest.TestCase):
         agent.wait_listening()
         return agent
 
-    def test_ten_thousand_idle_connections_keep_nobody_out(self):
+    def test_ten_thousand_idle_connections_lock_nobody_out(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard < IDLE + 200:
             self.skipTest(f"this machine allows {hard} open files")
@@ -58,7 +58,7 @@ class Load(unittest.TestCase):
         half.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
         silent = connect(agent.web)
         for connection in (half, silent):
-            with contextlib.suppress(ConnectionError):  # a reset is a cut, too
+            with contextlib.suppress(ConnectionError):  # a reset closes it, too
                 connection.recv(100)
             connection.close()
         self.assertEqual(agent.get("/-/healthy", agent.web)[0], 200)
@@ -70,7 +70,7 @@ class Load(unittest.TestCase):
         with contextlib.ExitStack() as open_connections:
             for connection in slow:
                 open_connections.enter_context(connection)
-                connection.sendall(ask * 2000)  # more answers than a socket holds, and not one is read
+                connection.sendall(ask * 2000)  # more answers than a socket buffers; none is read
             support.wait_for(lambda: agent.get("/metrics", agent.web)[0] == 503, "the limit is reached")
             status, body = agent.get("/metrics", agent.web)
             self.assertEqual(status, 503)
@@ -80,7 +80,7 @@ class Load(unittest.TestCase):
 
 
 class Rude(unittest.TestCase):
-    """What no scraper sends, byte by byte: one answer or a closed connection each, and the next client is served."""
+    """Requests that no scraper sends: each gets one answer or a closed connection, and the next client is served."""
 
     @classmethod
     def setUpClass(cls):
@@ -88,7 +88,7 @@ class Rude(unittest.TestCase):
         cls.agent.wait_listening()
 
     def exchange(self, sent):
-        """All that comes back until the agent closes."""
+        """What the agent sends until it closes the connection."""
         received = b""
         with connect(self.agent.web) as connection, contextlib.suppress(ConnectionError):  # a reset ends it, too
             connection.sendall(sent)
@@ -118,9 +118,9 @@ class Rude(unittest.TestCase):
                        "/metrics%00", "/metrics;x", "*", "metrics", "http:/metrics", "/x?u=http://y/metrics"):
             self.assertEqual(self.ask(f"GET {target} HTTP/1.1")[0], 404, target)
 
-    def test_heads_that_are_too_much(self):
+    def test_request_heads_that_are_too_large(self):
         for headers in (["X: " + "x" * 65536], [f"X-{n}: x" for n in range(1000)], ["X: x"] * 10_000):
-            self.assertIn(self.ask("GET /metrics HTTP/1.1", *headers)[0], (431, 0))  # 0: reset before all was sent
+            self.assertIn(self.ask("GET /metrics HTTP/1.1", *headers)[0], (431, 0))  # 0: the agent reset the connection first
         self.assertEqual(self.ask("GET /" + "x" * 65536 + " HTTP/1.1")[0], 414)
         self.assertEqual(self.ask("GET /metrics HTTP/1.1", "Accept: " + "," * 8000, "Accept-Encoding: " + ";" * 4000)[0], 200)
 
@@ -130,7 +130,7 @@ class Rude(unittest.TestCase):
             self.assertEqual(self.ask("GET /metrics HTTP/1.1", more)[0], 413, more)
         self.assertEqual(self.ask("POST /metrics HTTP/1.1", "Content-Length: -5")[0], 400)
 
-    def test_many_at_once_and_the_old_way(self):
+    def test_pipelined_and_http_1_0_requests(self):
         one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         last = b"GET /metrics HTTP/1.0\r\n\r\n"
         answers = self.exchange(one * 50 + last)
@@ -138,7 +138,7 @@ class Rude(unittest.TestCase):
         self.assertTrue(answers.endswith(b"\n"))
         self.assertIn(b"imagepull_exporter_build_info", answers)
 
-    def test_no_http(self):
+    def test_bytes_that_are_not_http(self):
         for sent in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /metrics\r\n\r\n",
                      b"GET /metrics HTTP/9.9\r\n\r\n", b"GET /metrics HTTP/1.1\r\nX\0Y: z\r\n\r\n"):
             self.assertNotIn(b"imagepull_exporter_build_info", self.exchange(sent), sent[:20])
@@ -163,8 +163,8 @@ class Addresses(unittest.TestCase):
 
     @staticmethod
     def port_on_ipv6(agent):
-        """Which port the agent's socket on [::1] has: of its own sockets the one that listens there."""
-        folder = f"/proc/{agent.pid}/fd"  # realpath() does not mind that a file may be closed meanwhile
+        """The port on which the agent listens on [::1]."""
+        folder = f"/proc/{agent.pid}/fd"  # realpath() does not fail if a file is closed meanwhile
         own = {os.path.basename(os.path.realpath(os.path.join(folder, fd))) for fd in os.listdir(folder)}
         with open(f"/proc/{agent.pid}/net/tcp6") as table:
             for line in table.readlines()[1:]:

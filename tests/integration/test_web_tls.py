@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--web.config.file: who is let in over TLS, with a client certificate, with a password; and that it is read again."""
+"""--web.config.file: TLS, client certificates, passwords, and reading the file again when it changes."""
 
 import concurrent.futures
 import contextlib
@@ -59,7 +59,7 @@ class Guarded(unittest.TestCase):
 
     def start(self, text):
         agent = support.start_agent(self, ["--kube.source=none", NOBODY, f"--web.config.file={self.write(text)}"])
-        support.wait_for(lambda: self.answers(agent), "it listens")  # the debug listener is the last to come
+        support.wait_for(lambda: self.answers(agent), "it listens")  # the debug listener starts last
         return agent
 
     @staticmethod
@@ -93,7 +93,7 @@ class Guarded(unittest.TestCase):
         self.assert_refused(self.curl(agent, scheme="http"))
         self.assert_refused(self.curl(agent, "--cacert", self.other_ca[0]))
 
-    def test_who_never_ends_the_handshake_is_cut(self):
+    def test_unfinished_handshakes_are_closed(self):
         agent = self.start(self.tls())
         before = agent.cpu_seconds()
         with contextlib.ExitStack() as clients:
@@ -102,7 +102,7 @@ class Guarded(unittest.TestCase):
                 client.sendall(words)
             self.assertEqual(self.curl(agent), (0, 200), "others are served meanwhile")
             for client in stuck:
-                with contextlib.suppress(ConnectionError):  # a reset is a cut, too
+                with contextlib.suppress(ConnectionError):  # a reset closes it, too
                     while client.recv(100):
                         pass
         self.assertLess(agent.cpu_seconds() - before, 1, "it waits for the rest, and does not ask for it all the time")
@@ -117,8 +117,8 @@ class Guarded(unittest.TestCase):
         self.assertEqual(self.curl(agent, "--cert", self.client[0], "--key", self.client[1]), (0, 200))
         self.assert_refused(self.curl(agent))
         self.assert_refused(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]))
-        self.assert_refused(self.curl(agent, "--cert", self.server[0], "--key", self.server[1]))  # no client's
-        plain = make_client_certificate(self.folder, "plain", self.ca, "basicConstraints=CA:FALSE")  # anybody's
+        self.assert_refused(self.curl(agent, "--cert", self.server[0], "--key", self.server[1]))
+        plain = make_client_certificate(self.folder, "plain", self.ca, "basicConstraints=CA:FALSE")
         self.assertEqual(self.curl(agent, "--cert", plain[0], "--key", plain[1]), (0, 200))
         self.assertEqual(self.curl(agent, "--cert", self.client[0], "--key", self.client[1]), (0, 200))
 
@@ -133,8 +133,8 @@ class Guarded(unittest.TestCase):
         self.assert_refused(self.curl(agent))
         self.assertEqual(self.curl(agent, "--cert", self.stranger[0], "--key", self.stranger[1]), (0, 200))
 
-    def test_a_client_certificate_nobody_looks_at(self):
-        """Asked for or not: who has one is let in like who has none."""
+    def test_an_unverified_client_certificate(self):
+        """Clients with and without a certificate are let in."""
         for kind in ("NoClientCert", "RequestClientCert"):
             agent = self.start(self.tls(f"  client_auth_type: {kind}\n"))
             self.assertEqual(self.curl(agent), (0, 200), kind)
@@ -160,7 +160,7 @@ class Guarded(unittest.TestCase):
             self.assertEqual(self.curl(agent, scheme="http", path=probe), (0, 200))
         self.assertEqual(self.curl(agent, scheme="http", path="/"), (0, 401))
 
-    def test_hashes_as_the_usual_tools_make_them(self):
+    def test_hashes_of_common_tools(self):
         long = "72 bytes, which is all that bcrypt looks at: " + "x" * 27
         users = {user: hashed(password, cost=4).replace("$2b$", mark) for user, mark, password in (
             ("htpasswd", "$2y$", "ü" + PASSWORD), ("python", "$2b$", PASSWORD), ("old", "$2a$", PASSWORD),
@@ -179,7 +179,7 @@ class Guarded(unittest.TestCase):
                                            "Expect: 100-continue", scheme="http"), (0, status))
         self.assertEqual(self.curl(agent, "--user", f"prom:{PASSWORD}", scheme="http"), (0, 200))
 
-    def test_who_was_let_in_does_not_wait_for_others_checks(self):
+    def test_a_known_password_does_not_wait_for_other_checks(self):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
         right = ("--user", f"prom:{PASSWORD}")
         self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
@@ -189,10 +189,10 @@ class Guarded(unittest.TestCase):
             waiting = sum(not w.done() for w in wrong)
             self.assertEqual(self.curl(agent, *right, scheme="http"), (0, 200))
             self.assertGreater(waiting, 1)
-            # A full queue says so; nobody gets in.
+            # 503: the queue is full. Nobody gets in.
             self.assertLessEqual({w.result()[1] for w in wrong}, {401, 503, 0})
 
-    def test_it_ends_at_once_while_passwords_wait(self):
+    def test_the_agent_stops_while_passwords_wait(self):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
         with concurrent.futures.ThreadPoolExecutor(20) as pool:
             wrong = [pool.submit(self.curl, agent, "--user", f"prom:{n}", scheme="http") for n in range(20)]
@@ -201,7 +201,7 @@ class Guarded(unittest.TestCase):
             self.assertEqual(status, 0, agent.log())
             answers = [each.result()[1] for each in wrong]
             self.assertNotIn(200, answers)
-            self.assertLess(answers.count(401), len(answers), "it checks the waiting passwords before it ends")
+            self.assertLess(answers.count(401), len(answers), "it checks all waiting passwords before it exits")
 
     def test_headers(self):
         agent = self.start("http_server_config:\n  headers:\n    Strict-Transport-Security: max-age=3600\n"
@@ -242,7 +242,7 @@ class Guarded(unittest.TestCase):
             self.assertEqual(self.served_certificate(agent).strip(), wanted.read().strip())
         self.assertEqual(self.curl(agent), (0, 200))
 
-    def test_changed_users_count_at_once_and_nonsense_changes_nothing(self):
+    def test_changed_users_count_at_once_and_an_invalid_file_changes_nothing(self):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n")
         self.assertEqual(self.curl(agent, "--user", f"prom:{PASSWORD}", scheme="http"), (0, 200))
         self.write(f"basic_auth_users:\n  prom: {hashed('new')}\n")
@@ -283,7 +283,7 @@ class Guarded(unittest.TestCase):
             self.assertEqual({name: health for name, (health, _) in targets.items()},
                              {"right": "up", "wrong-password": "down", "wrong-certificate": "down"})
             self.assertIn("401", targets["wrong-password"][1])
-            self.assertNotIn("HTTP status", targets["wrong-certificate"][1])  # it does not come so far
+            self.assertNotIn("HTTP status", targets["wrong-certificate"][1])  # the TLS handshake fails first
             self.assertEqual(prometheus.query('count(imagepull_exporter_build_info{job="right"})'), {frozenset(): 1})
 
         support.wait_for(told, "only the right one is up")
@@ -305,7 +305,7 @@ class Guarded(unittest.TestCase):
 
 
 class BadFiles(unittest.TestCase):
-    """Refused at the start, with the file, the line and the key."""
+    """The agent does not start and names the file, the line and the key."""
 
     def refuse(self, text, *words):
         folder = support.Folder()
@@ -322,7 +322,7 @@ class BadFiles(unittest.TestCase):
         for word in ("--web.config.file", path, *words):
             self.assertIn(word, done.stderr)
 
-    def test_each_is_refused_with_a_sentence(self):
+    def test_invalid_files_are_refused(self):
         self.refuse(None, "No such file")
         self.refuse("tls_server_configs:\n  cert_file: x\n", "line 1", "tls_server_configs")
         self.refuse("tls_server_config:\n  cert_file: x\n  key: y\n", "line 3", "'key'")
