@@ -158,7 +158,7 @@ static int check_address(const char *address, struct err *err)
 static int open_address(const char *address, struct listener *ret, struct err *err)
 {
     char host[HOST_SIZE] = "";
-    uint16_t port;
+    uint16_t port = 0;
     int r = parse_address(address, host, &port, err);
 
     if (r < 0)

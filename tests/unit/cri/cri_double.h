@@ -77,8 +77,8 @@ enum rude_manner {
 struct rude_socket;
 
 struct rude_socket *rude_new(const char *path, enum rude_manner manner);
-void rude_free(struct rude_socket *socket);
+void rude_free(struct rude_socket *rude);
 
 /* For RUDE_LATE: waits for the first client, and until each client has closed or has stayed too
  * long. Returns how many stayed. */
-size_t rude_clients_stayed(struct rude_socket *socket);
+size_t rude_clients_stayed(struct rude_socket *rude);

@@ -146,7 +146,7 @@ static void add_ambiguous_init(struct fixture *fixture)
         "pull access denied, repository does not exist or may require authorization";
 }
 
-/* All that can be unknown is. */
+/* All values that can be unknown are unknown. */
 static void add_unknown_sandbox(struct fixture *fixture)
 {
     struct snapshot_incident *incident =

@@ -96,7 +96,7 @@ static void golden_images(void **state)
 
 static void a_stalled_image_is_marked(void **state)
 {
-    struct snapshot_image images[] = {
+    static const struct snapshot_image images[] = {
         { .image = "quay.io/team/big:1", .registry = "", .digest = "", .stalled = true },
         { .image = "quay.io/team/big:2", .registry = "", .digest = "" },
     };
