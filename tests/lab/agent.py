@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent as a child process, and what it tells: metrics, failures, sources."""
+"""The agent as a child process, and its answers: metrics, failures."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ class Metrics:
         return [s for s in self.samples if s.name == name and labels.items() <= s.labels.items()]
 
     def value(self, name, **labels):
-        """The sum of what find() finds; None when there is nothing."""
+        """The sum of the values that find() finds; None if it finds nothing."""
         found = self.find(name, **labels)
         return sum(s.value for s in found) if found else None
 
@@ -57,7 +57,7 @@ class Agent:
         return self._process.pid
 
     def get(self, path, address=None, method="GET", body=None):
-        """(status, body) of one request to the listener for people, or to `address`."""
+        """(status, body) of one request to the debug listener, or to `address`."""
         connection = http.client.HTTPConnection(*(address or self.debug), timeout=120)
         try:
             connection.request(method, path, body)
@@ -67,7 +67,7 @@ class Agent:
             connection.close()
 
     def ready(self):
-        """Whether the first list of pods is done."""
+        """Whether the agent has read the first list of pods."""
         try:
             return self.get("/-/ready", self.web)[0] == 200
         except OSError:
@@ -92,16 +92,16 @@ class Agent:
         return Metrics(text)
 
     def failures(self):
-        """{(pod, container): failure} of all that /debug/failures tells."""
+        """{(pod, container): failure} of /debug/failures."""
         return {(f["pod"], f["container"]): f for f in json.loads(self.get("/debug/failures")[1])["failures"]}
 
     def anonymous_bytes(self):
-        """Its resident memory but for what the kernel keeps of files, which comes and goes."""
+        """Its resident memory without file pages, which the kernel may drop at any time."""
         with open(f"/proc/{self._process.pid}/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
 
     def cpu_seconds(self):
-        """What it has used of the processors so far, in user and kernel mode."""
+        """Its processor time so far, in user and kernel mode."""
         with open(f"/proc/{self._process.pid}/stat") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -114,7 +114,7 @@ class Agent:
         self._process.check()
 
     def stop(self):
-        """SIGTERM; returns (exit status, seconds it took). Kills it after a minute."""
+        """Send SIGTERM, after a minute SIGKILL. Returns (exit status, seconds until it exits)."""
         started = time.monotonic()
         status = self._process.stop(seconds=60)
         return status, time.monotonic() - started

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what at the API-server double: the admin everything, others what RBAC files grant."""
+"""Permissions at the double of the API server: the admin may do everything, others what RBAC files grant."""
 
 import json
 import os
@@ -18,7 +18,7 @@ class Tokens:
         self._path, self._stamp, self._users = path, None, {}
 
     def user(self, authorization):
-        """The user a request's Authorization header stands for, or None when the token is not known."""
+        """The user of an Authorization header; None if the token is unknown."""
         if not authorization:
             return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
@@ -34,8 +34,8 @@ class Tokens:
 
 class Rights:
     """
-    What the ClusterRoles in some YAML files grant to the service accounts they are bound to there,
-    and less: what no RBAC rule can say, but a cluster of 5,000 nodes cannot bear.
+    The rights that ClusterRoles in YAML files grant to the service accounts of their bindings. Also refuses
+    requests that RBAC allows but that would overload a cluster of 5,000 nodes.
     """
 
     def __init__(self, paths):
@@ -69,16 +69,16 @@ class Rights:
             return False
         if target.resource == "pods":
             return "spec.nodeName" in selectors and not target.namespace
-        # A watch of all events of a cluster: on every node one of etcd's.
+        # A watch of all events of a cluster, from every node, would overload the API server.
         return target.resource != "events" or bool(target.namespace)
 
     def may_get_kubelet_pods(self, user):
-        """The kubelet asks for nodes/pods first and then, as older ones do, for nodes/proxy."""
+        """The kubelet checks nodes/pods first, then nodes/proxy as older kubelets do."""
         return any(self._granted(user, "get", resource) for resource in ("nodes/pods", "nodes/proxy"))
 
 
 def forbidden_message(user, verb, target):
-    """In the words of the API server."""
+    """The text is that of the API server."""
     scope = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
     return (f'{target.resource} is forbidden: User "{user}" cannot {verb} resource "{target.resource}" '
             f'in API group "" {scope}')

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API-server double's clock, which can be wrong."""
+"""The clock of the API server's double. It can be wrong."""
 
 import datetime
 
 
 class Clock:
-    """This machine's time plus `offset` seconds, as objects and HTTP headers have it."""
+    """This machine's time plus `offset` seconds, in the formats of objects and HTTP headers."""
 
     def __init__(self):
         self.offset = 0
@@ -20,4 +20,4 @@ class Clock:
         return self._now().strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
-CLOCK = Clock()  # one process is one server
+CLOCK = Clock()  # each server is a process of its own

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The API-server double's own API, for the admin on the control port, which no fault touches:
+The control API of the API server's double, for the admin on the control port, which faults do not affect:
 
-    GET, DELETE /lab/requests     what everybody but the admin asked; DELETE forgets it
-    POST        /lab/compact      every resourceVersion but the newest is too old to watch from
+    GET, DELETE /lab/requests     all requests except the admin's; DELETE forgets them
+    POST        /lab/compact      a watch can only start at the newest resourceVersion
     GET         /lab/state        the newest resourceVersion, and how many watches are open
-    POST,DELETE /lab/faults       spoils the next requests, or no more: see api_faults.py
-    POST        /lab/streams      spoils the streams that are open: see api_faults.py
-    POST        /lab/connections  {"do": "go-away"} or {"do": "cut"}: to all that are open
-    POST        /lab/listener     {"up": false}: cut all, refuse new ones; {"up": true}: serve again
+    POST,DELETE /lab/faults       faults of the next requests: see api_faults.py
+    POST        /lab/streams      faults of the open streams: see api_faults.py
+    POST        /lab/connections  {"do": "go-away"} or {"do": "cut"}: all open connections
+    POST        /lab/listener     {"up": false}: close all, refuse new ones; {"up": true}: serve again
     POST        /lab/certificate  read the server's certificate and key again
-    POST        /lab/rights       {"files": [...]}: what the agent may do from now on
-    POST        /lab/clock        {"offset": seconds}: how wrong the server's clock is
+    POST        /lab/rights       {"files": [...]}: the rights of the agent from now on
+    POST        /lab/clock        {"offset": seconds}: the error of the server's clock
 """
 
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the API-server double with certificates and tokens of its own, and knows how to reach it."""
+"""Starts the double of the API server with certificates and tokens of its own."""
 
 import json
 import os
@@ -17,10 +17,10 @@ RBAC = os.path.join(os.path.dirname(os.path.dirname(HERE)), "deploy", "rbac")
 
 
 class ApiDouble:
-    """Its files are in `folder`. After stop(), start() brings up a new, empty one at the same address."""
+    """Its files are in `folder`. After stop(), start() starts a new, empty one at the same address."""
 
     def __init__(self, folder, arguments=(), generated=None):
-        """`generated`: where the protobuf classes are, if somebody made them already."""
+        """`generated`: the folder of the protobuf classes, if they exist already."""
         self.folder, self._arguments, self._generated = folder, list(arguments), generated
         self.ca_file = os.path.join(folder, "ca.crt")
         self.token_file, self.admin_token_file = os.path.join(folder, "token"), os.path.join(folder, "admin-token")
@@ -29,7 +29,7 @@ class ApiDouble:
         self._client = None
 
     def prepare(self):
-        """Make the certificates and tokens. start() does it when nobody did before."""
+        """Make the certificates and tokens, if it was not done before."""
         os.makedirs(self.folder)
         self._generated = self._generated or protos.generate(os.path.join(self.folder, "generated"))
         cert, key = self._make_certificate("ca", "api")
@@ -48,11 +48,11 @@ class ApiDouble:
         return certs.make_server_certificate(self.folder, name, ca, ["IP:127.0.0.1", "DNS:localhost"])
 
     def rotate_token(self):
-        """A new token for the agent, in the same file; the old one is refused from now on."""
+        """Write a new token for the agent to its file and refuse the old one."""
         self.write_token(self.expire_token())
 
     def expire_token(self):
-        """The agent's token is refused from now on. Returns the new one, for write_token()."""
+        """Refuse the agent's token. Returns the new one, for write_token()."""
         token = secrets.token_hex(16)
         with open(self.admin_token_file) as admin:
             users = {token: AGENT_USER, admin.read(): ADMIN_USER}
@@ -63,7 +63,7 @@ class ApiDouble:
         self._write(self.token_file, token)
 
     def change_certificate(self):
-        """A certificate of another CA, for new connections. Returns the CA's, for write_ca()."""
+        """Use a certificate of another CA for new connections. Returns that CA, for write_ca()."""
         cert, key = self._make_certificate("new-ca", "new-api")
         for file in (cert, key):
             os.rename(file, file.replace("new-api", "api"))
@@ -81,7 +81,7 @@ class ApiDouble:
         os.rename(path + ".part", path)
 
     def start(self):
-        """Returns at once; wait_ready() waits."""
+        """Start it without waiting; see wait_ready()."""
         if self._files is None:
             self.prepare()
         port = [] if self.url is None else ["--port", str(urllib.parse.urlsplit(self.url).port)]
@@ -98,7 +98,7 @@ class ApiDouble:
         os.unlink(ready)
 
     def client(self):
-        """A client with all rights, on the port that no fault touches."""
+        """A client with all rights, on the port without faults."""
         if self._client is None:
             self._client = KubeClient(self.control_url, self.control_ca_file, self.admin_token_file)
         return self._client
@@ -126,7 +126,7 @@ class ApiDouble:
         self.control("connections", do="go-away")
 
     def listen(self, up):
-        """Away, as a server that restarts is, and there again; what it knows stays."""
+        """Stop or start listening, like a server that restarts. Its objects stay."""
         self.control("listener", up=up)
 
     def agent_flags(self):

@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How the API-server double misbehaves on command.
+Faults of the API server's double, on command.
 
-A rule of POST /lab/faults spoils the next requests it fits:
+A rule of POST /lab/faults applies to the next requests that match:
 
     {"fault": NAME, "resource": "pods", "verb": "watch", "times": 1, ...}
 
-`resource` and `verb` (list or watch) may be left out; `times` 0 is until DELETE /lab/faults.
+`resource` and `verb` (list or watch) may be left out; `times` 0 means until DELETE /lab/faults.
 
     status           answers with `code`, and with Retry-After if `retry_after` is given
     silent           never answers
-    slow             answers byte by byte, a piece of `size` bytes every `pause` seconds
-    json             answers in JSON, whatever was asked for
-    no-streaming     refuses sendInitialEvents, as servers without streaming lists do
-    old-server       passes over sendInitialEvents, as servers do that never heard of it
-    any of a stream  answers 200 and then does what it says below
+    slow             answers in pieces of `size` bytes, one every `pause` seconds
+    json             answers in JSON, whatever the client accepts
+    no-streaming     refuses sendInitialEvents, like servers with streaming lists off
+    old-server       ignores sendInitialEvents, like servers before streaming lists
+    any stream fault answers 200, then does what is said below
 
-POST /lab/streams does it to the streams of `resource` that are open now:
+POST /lab/streams applies to the open streams of `resource`:
 
-    garbage          bytes that are no frame, then the stream stays open
-    huge-frame       a frame that says it has `length` bytes (2 GB), and the first `sent` of them
-    half-frame       the first half of a frame, then the connection breaks off
-    half-end         the first half of a frame, then the stream ends as if it were whole
+    garbage          bytes that are not a frame; the stream stays open
+    huge-frame       the head of a frame of `length` bytes (2 GB), and its first `sent` bytes
+    half-frame       the first half of a frame, then the connection closes
+    half-end         the first half of a frame, then the stream ends normally
     reset            HTTP/2 resets the stream
     end              the stream ends
-    error-event      an ERROR event with `code` and, if given, `retry_after`, then the end
-    bookmarks        `count` bookmarks in one go
-    repeat           the last `count` changes once more, newest first
+    error-event      an ERROR event with `code` and, if given, `retry_after`; then the stream ends
+    bookmarks        `count` bookmarks at once
+    repeat           the last `count` changes again, newest first
 """
 
 import asyncio
@@ -45,15 +45,15 @@ PIECE = 65536
 
 
 def status(code, retry_after=None):
-    """A metav1.Status with this code, as the API server words it."""
+    """A metav1.Status with this code and the text of the API server."""
     details = {"retryAfterSeconds": retry_after} if retry_after else {}
     return codec.status(code, REASONS.get(code, "Unknown"), f"the lab was told to answer {code}", details)
 
 
-# --- what a stream does; `watch` is the api_watch.Watch behind it -------------------------------------
+# --- faults of a stream; `watch` is its api_watch.Watch ------------------------------------------------
 
 async def garbage(watch):
-    # A length that a frame may have, and then nothing that protobuf could be.
+    # A valid length of a frame, then bytes that are not protobuf.
     yield struct.pack("!I", 64) + b"\xff" * 64
     await asyncio.Event().wait()
 
@@ -106,7 +106,7 @@ STREAM_FAULTS = {
     "garbage": garbage, "huge-frame": huge_frame, "half-frame": half_frame, "half-end": half_end, "reset": reset,
     "end": end, "error-event": error_event, "bookmarks": bookmarks, "repeat": repeat,
 }
-GO_ON = {"bookmarks", "repeat"}  # the stream continues after these
+GO_ON = {"bookmarks", "repeat"}  # the stream goes on after these
 
 
 def bad_command(message):
@@ -114,7 +114,7 @@ def bad_command(message):
 
 
 def check_options(name, fault, known, options):
-    """Whether `fault` can be called with these, besides its `known` first arguments."""
+    """Whether these are valid arguments of `fault`, after its first `known` ones."""
     try:
         inspect.signature(fault).bind(*known, **options)
     except TypeError as error:
@@ -122,7 +122,7 @@ def check_options(name, fault, known, options):
 
 
 class StreamFault:
-    """One of STREAM_FAULTS on its way to the watches of a resource; INJECTED changes carry it."""
+    """A fault for the open watches of a resource, sent to them as an INJECTED change."""
 
     def __init__(self, name, resource, options):
         if name not in STREAM_FAULTS:
@@ -135,7 +135,7 @@ class StreamFault:
         return self._play(watch, **self._options)
 
 
-# --- what a request gets ------------------------------------------------------------------------------
+# --- faults of a request -------------------------------------------------------------------------------
 
 async def slowly(body, size, pause):
     async def whole():
@@ -148,7 +148,7 @@ async def slowly(body, size, pause):
 
 
 class Rule:
-    """Which requests are spoiled, how, and how many more of them."""
+    """Which requests get which fault, and how many are left."""
 
     def __init__(self, command):
         options = dict(command)
@@ -169,7 +169,7 @@ class Rule:
 
 
 class Faults:
-    """Plugs into api_routes.Api: called with each request of the agent, answers in the Api's place or not."""
+    """Plugs into api_routes.Api: gets each request of the agent and may answer in place of the Api."""
 
     def __init__(self, api):
         self._api, self._rules = api, []
@@ -181,7 +181,7 @@ class Faults:
         self._rules = []
 
     def inject(self, command):
-        """Into the streams that are open now."""
+        """Send the fault to the streams that are open now."""
         options = dict(command)
         fault = StreamFault(options.pop("fault", None), options.pop("resource", "pods"), options)
         self._api.store.tell(Change(INJECTED, fault))
@@ -232,7 +232,7 @@ def answer_in_json(api, request, user):
 
 def answer_without_streaming(api, request, user):
     if "sendInitialEvents" in request.query:
-        # As servers say it whose feature gate WatchList is off.
+        # The text of a server whose feature gate WatchList is off.
         raise Refused(422, "Invalid", 'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: '
                                       "sendInitialEvents is forbidden for watch unless the WatchList feature gate "
                                       "is enabled")

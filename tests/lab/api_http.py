@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/1.1 and HTTP/2 over TLS for the API-server double; which of them, the client's ALPN says."""
+"""HTTP/1.1 and HTTP/2 over TLS for the double of the API server; the client chooses with ALPN."""
 
 import asyncio
 import http.client
@@ -17,15 +17,15 @@ MAX_BODY = 8 << 20
 
 
 class Cut(Exception):
-    """Raised by a body: the connection breaks off in the middle of it."""
+    """Raised by a body: close the connection in the middle of it."""
 
 
 class Reset(Exception):
-    """Raised by a body: HTTP/2 resets its stream, the connection stays."""
+    """Raised by a body: reset its HTTP/2 stream, keep the connection."""
 
 
 class Server:
-    """`handle` makes a Response of a Request; streams are cut into pieces of `chunk` bytes if that is set."""
+    """`handle` returns the Response to a Request. With `chunk`, streams are sent in pieces of that many bytes."""
 
     def __init__(self, handle, chunk=0):
         self._handle, self._chunk = handle, chunk
@@ -39,18 +39,18 @@ class Server:
         try:
             await connection.run()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, h2.exceptions.ProtocolError, Cut):
-            pass  # the client went away or speaks nonsense: this connection ends, the others go on
+            pass  # the client disconnected or sent garbage: only this connection ends
         finally:
             self._connections.discard(connection)
             writer.close()
 
     def cut_connections(self):
-        """Every connection ends at once, whatever is under way."""
+        """Close every connection at once."""
         for connection in self._connections:
             connection.writer.transport.abort()
 
     def go_away(self):
-        """Ask every client to use a new connection, as a server does that is about to end; streams go on."""
+        """Ask every client to use a new connection, as a server does before it stops. Open streams go on."""
         for connection in self._connections:
             connection.go_away()
 
@@ -65,7 +65,7 @@ class Http1:
         self.reader, self.writer, self.handle, self.chunk = reader, writer, handle, chunk
 
     def go_away(self):
-        pass  # HTTP/1.1 has no such word
+        pass  # HTTP/1.1 has no such message
 
     async def run(self):
         while True:
@@ -97,7 +97,7 @@ class Http1:
         await self._stream(response.body)
 
     async def _stream(self, body):
-        """Send until the stream ends or the client hangs up, whichever is first."""
+        """Send until the stream ends or the client disconnects."""
         sending = asyncio.ensure_future(self._send_chunks(body))
         hung_up = asyncio.ensure_future(self.reader.read(1))
         await asyncio.wait({sending, hung_up}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +143,7 @@ class Http2:
                 task.cancel()
 
     def go_away(self):
-        # By hand: H2Connection.close_connection() would let no stream go on.
+        # Not with H2Connection.close_connection(), which would end all streams.
         self.writer.write(hyperframe.frame.GoAwayFrame(0, last_stream_id=2**31 - 1).serialize())
 
     def _flush(self):
@@ -193,13 +193,13 @@ class Http2:
             self.connection.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
             self._flush()
         except (OSError, h2.exceptions.ProtocolError):
-            pass  # the stream or the connection is gone; run() sees to the rest
+            pass  # the stream or the connection is closed; run() does the rest
         finally:
             if not isinstance(response.body, bytes):
                 await response.body.aclose()
 
     async def _send(self, stream, data):
-        """Within the flow-control window, waiting for it to open when it is used up."""
+        """Send within the flow-control window; wait if it is full."""
         while data:
             room = min(self.connection.local_flow_control_window(stream), self.connection.max_outbound_frame_size)
             if room <= 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP proxy on loopback whose connections can die without a word, as a cable that is pulled makes them."""
+"""A TCP proxy on loopback. Its connections can die silently, as when a cable is unplugged."""
 
 import ctypes
 import fcntl
@@ -17,20 +17,20 @@ BPF_RET_K = 0x06
 
 def drop_everything(sock):
     """
-    A filter that takes no packet: the kernel answers nothing any more on this connection, not
-    even to a keepalive, and sends no FIN. A proxy that merely stopped reading would still do that.
+    Attach a socket filter that drops every packet: the kernel no longer answers on this connection, not
+    even to a keepalive, and sends no FIN. It would still do so if the proxy only stopped reading.
     """
     program = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RET_K, 0, 0, 0))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxP", 1, ctypes.addressof(program)))
 
 
 def all_is_acknowledged(sock):
-    """Whether the other side has all that was sent; what it has not would be sent again and again."""
+    """Whether the other side has acknowledged everything. The kernel would retransmit the rest."""
     return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0] == 0
 
 
 class Proxy:
-    """Between a client and the server at `url`. In a thread for each direction of a connection."""
+    """Sits between a client and the server at `url`, with a thread for each direction of a connection."""
 
     def __init__(self, url):
         self._target = urllib.parse.urlsplit(url)
@@ -48,7 +48,7 @@ class Proxy:
                 return
             if self._deaf:
                 with self._lock:
-                    self._dead.append(client)  # accepted, and that is all
+                    self._dead.append(client)  # accepted; nothing is forwarded
                 continue
             server = socket.create_connection((self._target.hostname, self._target.port))
             with self._lock:
@@ -70,7 +70,7 @@ class Proxy:
                 pass
 
     def pull_the_cable(self):
-        """The connections that are open now are dead from here on; new ones work. They must be idle."""
+        """Let the open connections die, which must be idle. New ones work."""
         with self._lock:
             for client, _ in self._pairs:
                 wait_for(lambda: all_is_acknowledged(client), "an idle connection through the proxy")
@@ -79,7 +79,7 @@ class Proxy:
             self._pairs = []
 
     def accept_and_be_silent(self, deaf):
-        """Whether new connections are accepted and get no byte."""
+        """Whether new connections are accepted and then get no byte."""
         self._deaf = deaf
 
     def stop(self):

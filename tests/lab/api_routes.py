@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each request to the API-server double means: parsing, permission, reading. Writing is in api_write.py."""
+"""The requests of the API server's double: parsing, permissions, reading. Writing is in api_write.py."""
 
 import asyncio
 import base64
@@ -27,11 +27,11 @@ class Refused(Exception):
 
 
 class Request:
-    """One request, whichever HTTP it came in by. Header names are lower case."""
+    """One request over HTTP/1.1 or HTTP/2. Header names are lower case."""
 
     def __init__(self, method, target, headers, body, protocol):
         self.method, self.headers, self.body, self.protocol = method, headers, body, protocol
-        self.fault = None  # the name of the fault that spoiled it
+        self.fault = None  # the name of its fault
         self.path, _, query = target.partition("?")
         self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
 
@@ -46,18 +46,18 @@ class Request:
 
 
 class Response:
-    """`body` is bytes, or an asynchronous iterator of bytes for a stream (of `watch`, if it is one)."""
+    """`body` is bytes, or for a stream an asynchronous iterator of bytes. `watch`: the Watch of the stream."""
 
     def __init__(self, status, content_type, body, watch=None):
         self.status, self.content_type, self.body, self.watch = status, content_type, body, watch
-        self.held = False  # never to be sent
+        self.held = False  # it is never sent
         self.headers = [("audit-id", str(uuid.uuid4())), ("cache-control", "no-cache, private"),
                         ("content-type", content_type), ("date", CLOCK.http_date())]
         if isinstance(body, bytes):
             self.headers.append(("content-length", str(len(body))))
 
     async def unheld(self):
-        """Returns when it may be sent."""
+        """Wait until it may be sent."""
         if self.held:
             await asyncio.Event().wait()
 
@@ -86,7 +86,7 @@ def not_found():
 
 
 def reply_status(request, status):
-    """A Status in the format the client asked for."""
+    """A Status in the format that the client accepts."""
     if request.wants_protobuf:
         body = codec.wrap("Status", codec.to_message("Status", status).SerializeToString())
         return Response(status["code"], codec.PROTOBUF, body)
@@ -110,9 +110,8 @@ def parse_selectors(resource, text):
 
 class Api:
     """
-    The whole service behind HTTP. Two things plug in: `faults`, called with every request of
-    others than the admin and its user, whose response, if it has one, is sent; and `control`,
-    called with the admin's requests for /lab/.
+    The service behind HTTP. `faults` gets each request and its user, except the admin's; if it returns a
+    response, that is sent. `control` gets the admin's requests for /lab/.
     """
 
     def __init__(self, store, tokens, rights, bookmark_seconds=60.0, on_watch=None):
@@ -143,7 +142,7 @@ class Api:
         return entry
 
     def answer(self, request, user):
-        """The right response; raises Refused or Expired."""
+        """The response without faults. Raises Refused or Expired."""
         if user is None:
             raise Refused(401, "Unauthorized", "Unauthorized")
         if request.path.startswith("/lab/") and user == api_auth.ADMIN_USER and self.control:
@@ -188,14 +187,14 @@ class Api:
         else:
             items = self.store.list(target.resource, target.namespace, selectors)
             version = self.store.version
-        # From the watch cache (resourceVersion=0) the whole list comes, whatever the limit says.
+        # The watch cache (resourceVersion=0) returns the whole list and ignores the limit.
         limit = 0 if query.get("resourceVersion") == "0" else int(query.get("limit", 0))
         meta = {"resourceVersion": str(version)}
         if limit and len(items) > limit:
             if "continue" not in query:
                 self.store.remember_page(items)
             meta["continue"] = self._encode_continue(version, items[limit - 1].key)
-            if not selectors:  # with a selector the real one does not know either
+            if not selectors:  # with a selector, the real server does not know the number
                 meta["remainingItemCount"] = len(items) - limit
             items = items[:limit]
         return self._reply_list(request, target.kind + "List", meta, items)
@@ -217,7 +216,7 @@ class Api:
 
     @staticmethod
     def _encode_continue(version, last):
-        """`last` is the key of the last item sent; what follows begins with the next possible key."""
+        """`last` is the key of the last item that was sent; the next page starts after it."""
         token = {"v": "meta.k8s.io/v1", "rv": version, "start": "/" + "/".join(last) + "\0"}
         return base64.urlsafe_b64encode(codec.encode_json(token)).decode().rstrip("=")
 
@@ -242,7 +241,7 @@ class Api:
         content_type = codec.PROTOBUF + ";stream=watch" if request.wants_protobuf else codec.JSON
         return Response(200, content_type, watch.stream(), watch)
 
-    # --- a kubelet's own API, on the same port ---
+    # --- the API of a kubelet, on the same port ---
 
     def _kubelet_pods(self, user):
         if not self.rights.may_get_kubelet_pods(user):

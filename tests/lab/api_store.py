@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the API-server double knows: objects by resource and name, one counter of versions, and a
-bounded history from which a watch may start. One thread (the event loop) uses it.
+The state of the API server's double: objects by resource and name, one version counter, and a bounded
+history from which a watch can start. Only one thread (the event loop) uses it.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ PAGED_LISTS = 8
 
 
 class Expired(Exception):
-    """The resourceVersion asked for is not in the history any more (410)."""
+    """The resourceVersion is too old: it is no longer in the history (410)."""
 
 
 class Stored:
-    """One version of one object, kept in the form it came in and translated when asked."""
+    """One version of one object. It is kept in the format of its writer and converted on demand."""
 
     def __init__(self, resource, value=None, raw=None):
         self.resource, self.kind = resource, KINDS[resource]
@@ -52,7 +52,7 @@ class Stored:
         return all(self._selected(name) == wanted for name, wanted in selectors.items())
 
     def _selected(self, name):
-        if name == "source":  # of an event: the component alone
+        if name == "source":  # of an event: only the component
             return self.value.get("source", {}).get("component", "")
         at = self.value
         for part in name.split("."):
@@ -75,7 +75,7 @@ class Store:
         self.version = version
         self._objects = {resource: {} for resource in KINDS}
         self._history = collections.deque()
-        self._oldest = version  # a watch may start here or later
+        self._oldest = version  # the oldest version from which a watch may start
         self._watchers = set()
         self._pages = collections.OrderedDict()
 
@@ -89,7 +89,7 @@ class Store:
         return [objects[key] for key in sorted(objects) if objects[key].matches(namespace, selectors or {})]
 
     def remember_page(self, items):
-        """Keep a whole list, so that later pages of it are of the same moment. Returns its version."""
+        """Keep a whole list, so that all of its pages have the same version. Returns that version."""
         self._pages[self.version] = items
         while len(self._pages) > PAGED_LISTS:
             self._pages.popitem(last=False)
@@ -108,7 +108,7 @@ class Store:
         return self.version
 
     def apply(self, change_type, stored):
-        """Take over an object that already has its version, and tell everybody who watches."""
+        """Store an object that has a version already, and notify the watches."""
         self.version = max(self.version, stored.version)
         objects = self._objects[stored.resource]
         if change_type == "DELETED":
@@ -121,7 +121,7 @@ class Store:
         self.tell(change)
 
     def put(self, change_type, resource, value):
-        """Give the object the next version and apply it. Returns what was stored."""
+        """Give the object the next version and store it. Returns the stored object."""
         metadata = {**value.get("metadata", {}), "resourceVersion": str(self.next_version())}
         stored = Stored(resource, {**value, "metadata": metadata})
         self.apply(change_type, stored)
@@ -133,7 +133,7 @@ class Store:
             self._oldest = self._history.popleft().stored.version
 
     def compact(self):
-        """Forget all history, as etcd does every five minutes. Returns the oldest version left."""
+        """Forget the history, as etcd does every five minutes. Returns the oldest version that remains."""
         self._history.clear()
         self._pages.clear()
         self._oldest = self.version
@@ -142,22 +142,22 @@ class Store:
     # --- watching ---
 
     def since(self, version):
-        """Every change after `version`, for a watch that starts there."""
+        """All changes after `version`, for a watch that starts there."""
         if version < self._oldest:
             raise Expired(f"too old resource version: {version} ({self._oldest})")
         return [change for change in self._history if change.stored.version > version]
 
     def history(self):
-        """Every change that is remembered."""
+        """All changes in the history."""
         return list(self._history)
 
     def tell(self, change):
-        """Hand something to everybody who watches that is no change of an object."""
+        """Send something to all watches that is not a change of an object."""
         for watcher in self._watchers:
             watcher.put_nowait(change)
 
     def subscribe(self):
-        """A queue that gets every change from now on; give it back with unsubscribe()."""
+        """A queue that gets every change from now on. Return it with unsubscribe()."""
         queue = asyncio.Queue()
         self._watchers.add(queue)
         return queue

@@ -9,7 +9,7 @@ import kube_codec as codec
 from api_store import Expired
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-INJECTED = "INJECTED"  # a change that is a fault: see api_faults.StreamFault
+INJECTED = "INJECTED"  # not a change, but a fault: see api_faults.StreamFault
 
 
 class Watch:
@@ -37,7 +37,7 @@ class Watch:
         return [data for change in self._store.since(int(version)) for data in self._selected(change)]
 
     async def stream(self):
-        # Nothing is awaited between the two, so no change falls in between.
+        # There is no await between the two, so no change can be lost.
         queue = self._store.subscribe()
         try:
             for data in self._initial():
@@ -50,7 +50,7 @@ class Watch:
             self._store.unsubscribe(queue)
 
     async def _changes(self, queue):
-        """What happens from now on; a bookmark now and then, and one at the end, as the real one does."""
+        """Changes from now on, with a bookmark from time to time and one at the end, like the real server."""
         next_bookmark = time.monotonic() + self._bookmark_seconds
         while time.monotonic() < self._end:
             until = min(self._end, next_bookmark)
@@ -72,7 +72,7 @@ class Watch:
                 yield data
 
     def _selected(self, change):
-        """The change's bytes if this watch selects it: a list of one or none."""
+        """[the bytes of the change], or [] if this watch does not select it."""
         stored = change.stored
         if stored.resource != self._target.resource:
             return []
@@ -81,7 +81,7 @@ class Watch:
         return [self._encode(change.type, stored)] if stored.matches(self._target.namespace, self._selectors) else []
 
     def recent(self, count):
-        """The last `count` changes this watch selects, as it sent them."""
+        """The last `count` changes that this watch selects, as it sent them."""
         sent = [data for change in self._store.history() for data in self._selected(change)]
         return sent[-count:]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the admin may change at the API-server double: the defaults a real one fills in included."""
+"""Writes to the double of the API server, with the defaults that a real server sets."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ def now_text():
 
 
 def refused(*args):
-    # Imported late: api_routes hands its requests to this module.
+    # Imported here because api_routes imports this module.
     from api_routes import Refused
     return Refused(*args)
 
@@ -26,7 +26,7 @@ def existing(store, target):
 
 
 def write(store, verb, request, target):
-    """Do a create, update or delete. Returns (object, HTTP status)."""
+    """Create, update or delete an object. Returns (object, HTTP status)."""
     if verb == "delete":
         return _delete(store, request, existing(store, target))
     value = _parse(request)
@@ -85,7 +85,7 @@ def _default_policy(image):
 
 
 def _update(store, target, stored, value):
-    """Of the object or of its status; what belongs to the server stays as it is."""
+    """Update the object or its status. The fields of the server stay as they are."""
     old = stored.value
     if target.subresource == "status":
         new = {**old, "status": value.get("status", {})}
@@ -100,7 +100,7 @@ def _update(store, target, stored, value):
 
 
 def _delete(store, request, stored):
-    """A pod that runs on a node is first only marked; the kubelet deletes it with a grace period of 0."""
+    """A pod on a node is only marked at first. The kubelet then deletes it with a grace period of 0."""
     value = stored.value
     metadata = dict(value["metadata"])
     grace = request.query.get("gracePeriodSeconds")

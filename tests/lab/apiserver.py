@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The API-server double: pods, events and secrets over HTTPS, as a Kubernetes API server speaks.
+The double of the API server: pods, events and secrets over HTTPS, like a Kubernetes API server.
 
     apiserver.py --cert FILE --key FILE --control-cert FILE --control-key FILE --tokens FILE --rbac FILE...
                  --ready FILE [--port N] [--bookmark-seconds S] [--chunk N]
                  [--replay-pods FILE] [--replay-events FILE] [--replay-interval S] [--replay-until VERSION]
 
-With --replay-..., recorded watch streams are played to whoever watches: see replay.py.
+With --replay-... it replays recorded watch streams to its watches: see replay.py.
 
-It listens on two ports: one for the agent, which can be made to misbehave, and one for everybody
-else, where that is commanded: see api_control.py and api_faults.py.
+It listens on two ports: one for the agent, where faults apply, and one for all others, which also controls the
+faults: see api_control.py and api_faults.py.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Listener:
         self._port, self._socket, self._accepting = port, None, None
 
     def load_certificate(self):
-        """New connections get it; those that are open keep the old one."""
+        """Use it for new connections; open ones keep the old one."""
         self._tls.load_cert_chain(*self._files)
 
     @property
@@ -69,7 +69,7 @@ class Listener:
                 asyncio.start_server(self.server.serve, sock=self._socket, ssl=self._tls))
 
     def down(self):
-        """No connection is left, and none is accepted."""
+        """Close all connections and accept no new one."""
         if self._socket is not None:
             self._accepting.add_done_callback(lambda started: started.result().close())
             self._socket = None

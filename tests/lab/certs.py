@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys and certificates made with openssl: a CA, and a server certificate it signed."""
+"""Keys and certificates made with openssl: a CA, and a server certificate of it."""
 
 import os
 

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Does cri/ read from a real containerd what is there? Run by hand, as root:
+Checks that cri/ reads the state of a real containerd. Needs root:
 
     check_cri.py BUILD/tests/lab/cri_look [--suite SUITE] [--record DIR]
 
-Starts a containerd of its own (Debian's of SUITE, see generations.py), makes pods in it, lets a
-layer stall, compares what cri_look prints; then lets containerd hang, and end. --record writes the
-answers' bytes (tests/data/cri/).
+Starts a containerd (that of the Debian SUITE, see generations.py), creates pods, lets a layer stall and compares the
+output of cri_look. Then containerd hangs, and stops. --record writes the bytes of the answers (tests/data/cri/).
 """
 
 import argparse
@@ -33,7 +32,7 @@ pb = cri.pb
 
 
 class StallingRegistry:
-    """Two images that share a layer, of which only the first half is sent until release()."""
+    """Two images that share a layer. Until release() only the first half of the layer is sent."""
 
     def __init__(self):
         numbers = random.Random(7)
@@ -48,7 +47,7 @@ class StallingRegistry:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def answer(self, path):
-        """The type and the bytes of what is at `path`: "/v2/NAME/manifests|blobs/REFERENCE"."""
+        """(content type, bytes) at `path`: "/v2/NAME/manifests|blobs/REFERENCE"."""
         name, kind, reference = path.split("?")[0].removeprefix("/v2/").rsplit("/", 2)
         image = self._images[name]
         if kind == "manifests":
@@ -80,7 +79,7 @@ class StallingRegistry:
 
 
 class Node:
-    """Pods, made the way a kubelet makes them, in the host's namespaces (no CNI needed)."""
+    """Creates pods like a kubelet, in the host's namespaces (no CNI needed)."""
 
     def __init__(self, folder, cgroup, client):
         self._folder, self._cgroup, self._client = folder, cgroup, client
@@ -155,7 +154,7 @@ def write(folder, name, answer):
 
 
 def record_content(client, folder, digest, reference):
-    """What the content service says of a blob in flight, and CRI of an image that was pulled."""
+    """Record the content service's answers about a blob in flight, and CRI's about a pulled image."""
     space = (("containerd-namespace", "k8s.io"),)
     ingests = client.channel.unary_unary(CONTENT + "ListStatuses", request_serializer=bytes,
                                          response_deserializer=bytes)(b"", timeout=120, metadata=space)
@@ -213,10 +212,10 @@ def check_stall(args, client, runtime):
     for pull in pulls:
         pull.start()
     try:
-        # Hosts stand without their port.
+        # Host names come without their port.
         owners = f"blob {registry.digest} 127.0.0.1/team/big 127.0.0.1/team/shared"
         wait_for(lambda: owners in look(args.program, 2, runtime.socket, big), "both owners of the layer")
-        # Written in whole MiB.
+        # The runtime writes whole MiB.
         look_until(args.program, 2, runtime.socket,
                    f"ingest {registry.digest} {registry.half >> 20 << 20} of {registry.whole} ",
                    f"image {big} absent 0", images=(big,))
@@ -252,7 +251,7 @@ def check(args, node, client, runtime):
         lines = look_until(args.program, 3, runtime.socket, "up 0 container runtime at")
     finally:
         os.kill(pid, signal.SIGCONT)
-    # No answer to a call, or none to the next connection.
+    # Either a call or the next connection gets no answer.
     if not any("DeadlineExceeded" in line or "connection att" in line for line in lines):
         sys.exit("check_cri: a runtime that hangs:\n" + "\n".join(lines))
     look_until(args.program, 1, runtime.socket, "up 1", "runtime containerd ")
@@ -288,7 +287,7 @@ def main():
         runtime.stop()
         keeper.stdin.close()
         keeper.wait(150)
-    print(f"check_cri: all as it is, with containerd of {args.suite or 'this machine'}")
+    print(f"check_cri: all right, with containerd of {args.suite or 'this machine'}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A containerd of the lab's own: own root, state, socket and configuration in one folder.
+The lab's containerd: root, state, socket and configuration are in one folder.
 
-It runs in its own PID and mount namespaces. So the end of its first process is the end of
-every shim and container, and every mount goes with the namespace: nothing has to be undone,
-not even after a SIGKILL. /run and /etc/resolv.conf inside are the lab's, so that shims keep
-their sockets to themselves and no name is ever looked up outside of loopback.
+It runs in PID and mount namespaces of its own. When the first process ends, the kernel ends every shim and container
+and removes every mount, so nothing must be cleaned up, even after SIGKILL. /run and /etc/resolv.conf inside are the
+lab's: shims do not share sockets with others, and names are only looked up on loopback.
 """
 
 import os
@@ -36,20 +35,20 @@ disabled_plugins = [
   path = "{root}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{sandbox_image}"
-  # Without CAP_SYS_RESOURCE nobody may lower an OOM score, and sandboxes ask for it.
+  # Sandboxes lower their OOM score, which needs CAP_SYS_RESOURCE.
   restrict_oom_score_adj = true
   disable_apparmor = true
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    # Works wherever the folder is, also on an overlay file system.
+    # This snapshotter works in any folder, also on an overlay file system.
     snapshotter = "native"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{root}/certs.d"
 """
 
-# $1 resolv.conf, $2 containerd, $3 its configuration, $4 a file that says that it is down on purpose. The shell
-# stays: it is the first process of the namespace, and shims whose parent is gone become its children to bury.
+# $1 resolv.conf, $2 containerd, $3 its configuration, $4 a file that exists while containerd is down on purpose. The
+# shell stays: it is the first process of the namespace and reaps the shims whose parent has ended.
 _ENTER = """\
 mount -t tmpfs tmpfs /run && mount --bind "$1" /etc/resolv.conf || exit
 while :; do
@@ -62,7 +61,7 @@ while :; do
 done
 """
 
-# What containerd runs to decompress a layer, where it finds it: gzip, once nobody holds it back.
+# containerd runs this to decompress a layer. It waits while the gate file exists.
 _UNPIGZ = """\
 #!/bin/sh
 while [ -e "{gate}" ]; do sleep 0.05; done
@@ -82,7 +81,7 @@ class Containerd:
         self.root = root
         self.socket = os.path.join(root, "containerd.sock")
         self._nameserver, self._suite = nameserver, suite
-        self._programs = []  # folders searched before the machine's
+        self._programs = []  # folders that are searched before $PATH
         self._process = None
         self._gate = os.path.join(root, "unpacking-is-held")
         self._down = os.path.join(root, "is-down")
@@ -117,7 +116,7 @@ class Containerd:
         return clean_environment(PATH=self._path())
 
     def wait_ready(self):
-        # Not with CRI at once: a client that is refused waits before it tries again.
+        # Check the socket before CRI: a client whose connection is refused waits before it retries.
         self._process.wait_until(self._accepts, "its socket")
         client = cri.Cri(self.socket)
         try:
@@ -137,7 +136,7 @@ class Containerd:
             return None
 
     def version(self):
-        """As CRI tells it."""
+        """The version that CRI reports."""
         client = cri.Cri(self.socket)
         try:
             return client.version().runtime_version
@@ -147,27 +146,27 @@ class Containerd:
     def import_sandbox_image(self, pause_program):
         archive = os.path.join(self.root, "pause.tar")
         pause_image(pause_program).write_archive(archive, SANDBOX_IMAGE)
-        # From 2.0 on ctr leaves it to the daemon, unless told otherwise.
+        # Since 2.0 ctr lets the daemon do it by default.
         local = [] if self.version().startswith("1.") else ["--local"]
         self.ctr("images", "import", *local, "--snapshotter", "native", archive)
 
     def ctr(self, *arguments):
-        """Run its own ctr in the kubelet's namespace; returns what it prints."""
+        """Run ctr of the same version in the kubelet's namespace. Returns its output."""
         return run([self._program("ctr"), "-a", self.socket, "-n", "k8s.io", *arguments],
                    f"ctr {' '.join(arguments[:2])}")
 
     def use_plain_http(self, host):
-        """Tell the runtime that this registry (host:port) speaks HTTP. Read at the next pull."""
+        """Configure this registry (host:port) for plain HTTP. It applies from the next pull on."""
         folder = os.path.join(self.root, "certs.d", host)
         os.makedirs(folder)
         with open(os.path.join(folder, "hosts.toml"), "w") as hosts:
-            # Without the empty table 1.6 does not read the file at all.
+            # containerd 1.6 ignores the file without the empty table.
             hosts.write(f'server = "http://{host}"\n[host]\n')
 
-    # --- what may happen to a runtime ---
+    # --- outages ---
 
     def take_down(self, number=signal.SIGTERM):
-        """End the daemon, until bring_up(). Its shims and containers live on, and its socket stays behind."""
+        """Stop the daemon until bring_up(). Its shims and containers go on; the socket file remains."""
         self._write(os.path.basename(self._down), "")
         os.kill(self.pid(), number)
         self._process.wait_until(lambda: os.path.exists(self._down + ".now"), "its end")
@@ -181,23 +180,23 @@ class Containerd:
         self.bring_up()
 
     def pid(self):
-        """The daemon's own process: a grandchild of what we started, below unshare and the shell."""
+        """The process of the daemon: a child of the shell, which is a child of unshare."""
         shell = _children(self._process.pid)[0]
         for pid in _children(shell):
             with open(f"/proc/{pid}/comm") as name:
                 if name.read().strip() == "containerd":
                     return pid
-        raise LabError("containerd: it is not running")
+        raise LabError("containerd is not running")
 
     def hang(self):
-        """It keeps its socket and answers nothing, until resume()."""
+        """Stop it with SIGSTOP until resume(): it keeps its socket and does not answer."""
         os.kill(self.pid(), signal.SIGSTOP)
 
     def resume(self):
         os.kill(self.pid(), signal.SIGCONT)
 
     def hold_unpacking(self):
-        """Layers that have arrived are not unpacked, until let_unpack()."""
+        """Do not unpack complete layers until let_unpack()."""
         self._write(os.path.basename(self._gate), "")
 
     def let_unpack(self):
@@ -210,7 +209,7 @@ class Containerd:
 
     def stop(self):
         if self._process:
-            # Its state is thrown away, so there is nothing to wait for.
+            # Its state is deleted anyway, so there is nothing to wait for.
             self._process.stop(seconds=0)
 
     def _write(self, name, text):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small CRI client: what the mini kubelet and the tests ask a runtime."""
+"""A small CRI client for the lab's kubelet and the tests."""
 
 import grpc
 
@@ -13,7 +13,7 @@ class Cri:
     """One channel to a runtime's socket. Every method may raise grpc.RpcError."""
 
     def __init__(self, socket_path):
-        # A runtime that comes back is seen soon: the kubelet's own client waits 3 s at most.
+        # Reconnect soon, like the kubelet's client, which waits 3 s at most.
         options = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 1000)]
         self.channel = grpc.insecure_channel("unix://" + socket_path, options)
 
@@ -29,15 +29,14 @@ class Cri:
         return self._call(_RUNTIME + "Version", pb.VersionRequest(), pb.VersionResponse, timeout)
 
     def image(self, reference):
-        """The image's record, or None when the node does not have it."""
+        """The image's record, or None if the node does not have it."""
         request = pb.ImageStatusRequest(image=pb.ImageSpec(image=reference))
         response = self._call(_IMAGE + "ImageStatus", request, pb.ImageStatusResponse, 10)
         return response.image if response.HasField("image") else None
 
     def pull(self, reference, credentials=None, sandbox_config=None, started=None):
         """
-        Blocks for as long as the runtime does: the kubelet sets no deadline either. `started` gets
-        the call, whose cancel() ends it.
+        Pull without a deadline, like the kubelet. `started` gets the call; its cancel() ends the pull.
         """
         request = pb.PullImageRequest(image=pb.ImageSpec(image=reference), sandbox_config=sandbox_config)
         if credentials:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container runtime that behaves as it is told: cri_server, whose commands are in the head of cri_server.c."""
+"""A container runtime that tests control: cri_server. Its commands are at the top of cri_server.c."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ ANSWER_MAX = 200
 
 
 class CriDouble:
-    """Serves CRI at `socket` when it is made. The kernel kills it with the thread that made it."""
+    """Serves CRI at `socket` at once. The kernel kills it when the thread that created it ends."""
 
     def __init__(self, program, socket):
         self.program, self.socket, self._child = program, socket, None
@@ -22,14 +22,14 @@ class CriDouble:
         return "unix://" + self.socket
 
     def start(self):
-        """Also again, after kill(): a new one at the same path, a containerd in good health."""
+        """Start a healthy containerd; after kill() a new one at the same path."""
         self._child = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", self.program, self.socket], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, env=clean_environment(), text=True, bufsize=1, start_new_session=True)
         self._expect("ready")
 
     def tell(self, *words):
-        """One command; returns what follows "ok"."""
+        """Send one command. Returns the text after "ok"."""
         self._child.stdin.write(" ".join(map(str, words)) + "\n")
         return self._expect("ok", words)
 
@@ -39,16 +39,16 @@ class CriDouble:
     def _expect(self, word, command=()):
         answer = self._child.stdout.readline(ANSWER_MAX).strip()
         if not answer.startswith(word):
-            raise LabError(f"the runtime's double answered {answer!r} to {' '.join(map(str, command))!r}")
+            raise LabError(f"cri_server answered {answer!r} to {' '.join(map(str, command))!r}")
         return answer.removeprefix(word).strip()
 
     def kill(self):
-        """As a runtime dies that crashes: its socket stays behind, and nobody listens on it."""
+        """Kill it, like a crash: the socket file remains, and nobody listens."""
         os.kill(self._child.pid, signal.SIGKILL)
         self._end()
 
     def stop(self):
-        """Its input ends; fine when it has ended already."""
+        """Close its input, so that it ends. It may have ended already."""
         if self._child:
             self._child.stdin.close()
             self._end()

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Shows the whole path on this machine: a small cluster of our own with pods that cannot pull for
-eighteen different reasons, and what the agent says about each. See lab.py for the cluster.
+Shows the whole path on this machine: a small cluster with pods that cannot pull for eighteen different reasons,
+and what the agent shows about each. The cluster is lab.py.
 
     demo.py --agent build/imagepull-exporter       KEEP=1 leaves it running afterwards
 
-Ends with 1 and a list when the agent is wrong about any pod.
+Exits with 1 and a list if the agent is wrong about a pod.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def say(text=""):
 
 
 def wait(condition, seconds):
-    """Whether `condition` came true in time."""
+    """Wait for `condition`. False if the time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -49,7 +49,7 @@ class Demo:
         self.failing = [case for case in self.cases if case.cause]
         self.agent = None
         self.problems = []
-        self.status = 130  # ended before there was a verdict
+        self.status = 130  # until there is a result: interrupted
 
     def run(self):
         self.start()
@@ -69,7 +69,7 @@ class Demo:
         say(f"{len(self.cases)} pods on node {self.lab.node}, of which {len(self.failing)} cannot pull their image.")
         say("One of them meets a firewall, which takes the runtime 30 s to notice.")
 
-    # --- what the agent says ---
+    # --- what the agent shows ---
 
     def unexplained(self):
         """{pod: what is wrong} of the failing pods, and of working ones that are shown as failing."""
@@ -205,7 +205,7 @@ def main():
     lab = None
     try:
         if not os.access(args.agent, os.X_OK):
-            raise LabError(f"'{args.agent}' is no program; 'make' builds it")
+            raise LabError(f"cannot execute '{args.agent}': build it with 'make'")
         with Lab(speed=SPEED) as lab:
             return show(lab, os.path.abspath(args.agent))
     except Ended:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's pods: what is wrong with each, and what the agent should say about it."""
+"""The pods of the demo: what is wrong with each, and what the agent should show."""
 
 import json
 
@@ -7,7 +7,7 @@ import registries
 
 
 class Case:
-    """One pod. `cause` None: it works. `reason` None: several reasons would be right."""
+    """One pod. `cause` None: it works. `reason` None: more than one reason is right."""
 
     def __init__(self, pod, story, spec, cause=None, reason=None, kind="container", container="app"):
         self.pod, self.story, self.spec = pod, story, spec
@@ -93,7 +93,7 @@ def cases(lab):
 
 
 def further_cases(lab):
-    """What the demo leaves out, for tests: each way to fail that the lab's registries know is in one of the lists."""
+    """Pods that only tests use. Every kind of failure of the lab's registries is in one of the two lists."""
     ends = lab.endpoints
     rows = [("no-challenge", "unauthorized", None), ("no-such-tag", "not_found", None),
             ("broken", "registry_error", "server_error"), ("bad-gateway", "registry_error", "bad_gateway"),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The lab's DNS: names ending in ".lab" are the lab's own loopback address, "servfail.invalid" fails,
-nothing else exists.
+The lab's DNS server: names that end in ".lab" have the lab's loopback address, "servfail.invalid" fails, all other
+names do not exist.
 
-Enough of RFC 1035 for Go's and glibc's resolvers: one question, no compression needed.
+Implements what the resolvers of Go and glibc need of RFC 1035: one question, no compression.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _POINTER_TO_QUESTION = 0xC00C
 
 
 def _question(query):
-    """(name, type, the question's bytes) of a query, or None when it is not one."""
+    """(name, type, bytes of the question) of a query; None if it is invalid."""
     labels, at = [], 12
     while at < len(query) and query[at]:
         labels.append(query[at + 1:at + 1 + query[at]])
@@ -29,7 +29,7 @@ def _question(query):
 
 
 def answer(query, address):
-    """The response to one query's bytes, or None for what is not a query."""
+    """The response to the bytes of a query; None if it is invalid."""
     parsed = _question(query)
     if parsed is None:
         return None
@@ -57,6 +57,6 @@ class Responder(asyncio.DatagramProtocol):
 
 
 async def serve(address, port=53):
-    """Answer queries at address:port, with this address for the lab's names, until the loop ends."""
+    """Answer queries at address:port until the loop ends. The lab's names get this address."""
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(lambda: Responder(address), local_addr=(address, port))

@@ -4,8 +4,8 @@ Registries that misbehave, one port each, and the lab's DNS, in one process.
 
     endpoints.py --pause FILE --address IP --cert FILE --key FILE --ready FILE
 
-Writes {"name": {"host": "name.lab:port", "scheme": "http" or "https"}} to the ready file once all
-of them listen, and runs until it is killed. What each one does is the table BEHAVIOURS.
+Writes {"name": {"host": "name.lab:port", "scheme": "http" or "https"}} to the ready file when all of them listen, and
+runs until it is killed. The table BEHAVIOURS says what each one does.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from pacing import Pace
 from procs import write_ready_file
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
-# The runtime writes a layer down a MiB at a time: these are some steps long.
+# The runtime writes a layer in pieces of 1 MiB, so these layers have several pieces.
 STALLING_LAYER_BYTES, SLOW_LAYER_BYTES = 7 << 19, 24 << 20
-# What an endpoint sends at once of its layer, and how many bytes a second after that.
+# (bytes of the layer that an endpoint sends at once, bytes a second after that)
 PACES = {"stalls": (STALLING_LAYER_BYTES // 2, 0), "slow": (0, 2 << 20)}
 
 
@@ -41,7 +41,7 @@ def refuse(status, code, message, headers=()):
 
 
 async def close_at_once(endpoint, request, writer):
-    """The connection ends where the response should begin."""
+    """Close the connection in place of a response."""
 
 
 async def token_server_fails(endpoint, request, writer):
@@ -54,7 +54,7 @@ async def token_server_fails(endpoint, request, writer):
 
 
 async def serve_image(endpoint, request, writer):
-    """A well-behaved read-only registry: every name is the endpoint's one image."""
+    """A read-only registry: every name is the one image of the endpoint."""
     kind, _, reference = request.path.rpartition("/")
     if kind.endswith("/manifests"):
         await reply_manifest(writer, request, endpoint.image.manifest, MANIFEST_TYPE)
@@ -65,7 +65,7 @@ async def serve_image(endpoint, request, writer):
 
 
 async def wrong_layer(endpoint, request, writer):
-    """The layer has the promised length and other bytes."""
+    """The layer has the right length but wrong bytes."""
     if request.path.endswith(endpoint.layer_digest):
         await reply(writer, request, 200, bytes(len(endpoint.image.layers[0])))
     else:
@@ -73,7 +73,7 @@ async def wrong_layer(endpoint, request, writer):
 
 
 async def paced_layer(endpoint, request, writer):
-    """The layer as fast as PACES says, until somebody asks for /lab/pace (see pacing.py)."""
+    """Send the layer at the rate in PACES, until /lab/pace changes it (see pacing.py)."""
     if request.path.startswith("/lab/pace"):
         endpoint.pace.change(request.path)
         await reply(writer, request, 200, b"{}")
@@ -86,7 +86,7 @@ async def paced_layer(endpoint, request, writer):
 
 
 async def other_platform_only(endpoint, request, writer):
-    """An index that offers nothing for this machine."""
+    """An image index without this machine's platform."""
     manifest = endpoint.image.manifest
     if request.path.endswith(digest_of(manifest)):
         await reply_manifest(writer, request, manifest, MANIFEST_TYPE)
@@ -99,8 +99,8 @@ async def other_platform_only(endpoint, request, writer):
         await serve_image(endpoint, request, writer)
 
 
-# name: (transport, behaviour). Transports: http; https with a certificate nobody trusts; "http-as-https"
-# answers in HTTP where the client speaks TLS; the others never get as far as a request.
+# name: (transport, behaviour). Transports: http; https with an untrusted certificate; "http-as-https" answers in HTTP
+# to a TLS client; with the others no request is possible.
 BEHAVIOURS = {
     "no-challenge": ("http", refuse(401, "UNAUTHORIZED", "authentication required")),
     "forbidden": ("http", refuse(403, "DENIED", "requested access to the resource is denied")),
@@ -151,7 +151,7 @@ async def reply_manifest(writer, request, manifest, media_type):
 
 
 def image_of(name, pause_program):
-    """The endpoint's one image. All differ in all layers but for two: one stalls, the other shares its layer."""
+    """The image of the endpoint. No two share a layer, except the one that stalls and "shares-layer"."""
     stalling = marked_layer(pause_program, "stalls", STALLING_LAYER_BYTES)
     if name == "stalls":
         return Image([stalling])
@@ -161,7 +161,7 @@ def image_of(name, pause_program):
 
 
 class Endpoint:
-    """One port. Keeps what its behaviour needs; never forgets a socket, so that ports stay taken."""
+    """One port. It keeps all sockets, so that the ports stay in use."""
 
     def __init__(self, name, transport, behave, address, pause_program, tls):
         self.name, self.transport, self._behave, self._tls = name, transport, behave, tls
@@ -179,7 +179,7 @@ class Endpoint:
 
     async def start(self):
         if self.transport == "refused":
-            return  # bound and not listening: connections are refused, and nobody else gets the port
+            return  # bound without listening: connections are refused, and no other program gets the port
         if self.transport == "full":
             self._fill_backlog()
             return
@@ -188,8 +188,8 @@ class Endpoint:
 
     def _fill_backlog(self):
         """
-        A queue for one, taken, and nobody to empty it: the kernel drops every further SYN,
-        which looks to a client like a firewall that drops packets.
+        Fill the backlog of the socket, which nobody empties: the kernel drops every further SYN, like a firewall
+        that drops packets.
         """
         self._socket.listen(0)
         for _ in range(4):
@@ -203,7 +203,7 @@ class Endpoint:
             if self.transport == "silent":
                 await asyncio.Event().wait()
             elif self.transport == "http-as-https":
-                await reader.read(1)  # the beginning of a TLS hello, whatever follows
+                await reader.read(1)  # the first byte of the TLS hello
                 writer.write(head(400, 0))
             else:
                 request = Request(await reader.readuntil(b"\r\n\r\n"))

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The containerd of other Debian suites, beside the one that is installed: only unpacked, never installed.
+The containerd of other Debian suites. They are only unpacked, not installed.
 
-    generations.py fetch SUITE...      fetch what is not there yet and say where it is
+    generations.py fetch SUITE...      download them if they are missing, and print their folders
 
-What was fetched (see suites.py) is kept in build/lab (or $LAB_CACHE). runc is always the installed one, since newer
-ones want a newer C library.
+Downloads are kept in build/lab (or $LAB_CACHE); see suites.py. runc is always the installed one, because a newer one
+needs a newer C library.
 """
 
 import argparse
@@ -17,15 +17,15 @@ import sys
 from procs import HERE, LabError
 from suites import installed_suite, programs
 
-_unavailable = {}  # suite: the error, so that a process asks for it only once
+_unavailable = {}  # suite: the error, so that a process tries only once
 
 
 class Unavailable(LabError):
-    """This machine cannot have the suite's containerd; the text says why."""
+    """This machine cannot use the suite's containerd. The text says why."""
 
 
 def folder(suite):
-    """The folder with the suite's programs; None for the installed ones. Fetches them when they are missing."""
+    """The folder with the suite's programs; None for the installed ones. Downloads them if they are missing."""
     if suite is None or suite == installed_suite():
         return None
     cache = os.environ.get("LAB_CACHE") or os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "lab")

@@ -11,7 +11,7 @@ _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a
 
 
 class InvalidName(ValueError):
-    """The text is the library's own."""
+    """The text is that of the library."""
 
 
 def _split_domain(image):
@@ -22,7 +22,7 @@ def _split_domain(image):
 
 
 def domain(image):
-    """The registry's host[:port] of a valid image name. Raises InvalidName for any other."""
+    """host[:port] of the registry of an image name. Raises InvalidName if the name is invalid."""
     host, rest = _split_domain(image)
     remote = rest.partition(":")[0]
     if remote.lower() != remote:

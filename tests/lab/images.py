@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Container images made from nothing, pushed over the registry's own HTTP API."""
+"""Makes container images and pushes them over the HTTP API of a registry."""
 
 import base64
 import gzip
@@ -32,11 +32,11 @@ def _tar(files):
 
 
 class Image:
-    """One image in memory: `layers` is a list of {file name: bytes}, one dict a layer."""
+    """One image in memory. `layers`: for each layer a dict {file name: bytes}."""
 
     def __init__(self, layers, architecture=ARCHITECTURE):
         tars = [_tar(files) for files in layers]
-        # Level 0: random bytes do not shrink, and a layer must keep the size it was given.
+        # Level 0, so that a layer has the size that was asked for.
         self.layers = [gzip.compress(tar, compresslevel=0, mtime=0) for tar in tars]
         self.config = json.dumps({
             "architecture": architecture,
@@ -79,8 +79,8 @@ def pause_image(pause_program, **kwargs):
 
 def marked_layer(pause_program, mark, ballast_bytes=0):
     """
-    The pause program in a layer that is no other mark's: the runtime fetches a layer it has
-    seen only once. The same mark and size always give the same bytes.
+    An image of the pause program whose layer depends on `mark`, because the runtime fetches each layer only
+    once. The same mark and size always give the same bytes.
     """
     layer = {"pause": pause_program, "mark": mark.encode()}
     if ballast_bytes:
@@ -93,7 +93,7 @@ def marked_image(pause_program, mark, ballast_bytes=0, **kwargs):
 
 
 class Pusher:
-    """Pushes images to one registry at `address` (host:port, plain HTTP)."""
+    """Pushes images to the registry at `address` (host:port, plain HTTP)."""
 
     def __init__(self, address, username=None, password=None):
         self.address = address

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Cleans up behind a lab, however that ended: the kernel closes the lab's end of our standard input.
+Cleans up after a lab, however it ended. It notices the end because the kernel closes its standard input.
 
     keeper.py CGROUP DIRECTORY REMOVE(yes or no)
 
-Then every process of the lab is dying already (see procs.py); left are empty control groups and
-the lab's folder. "keep" on standard input says that the folder is still wanted.
+By then every process of the lab is ending (see procs.py). Empty control groups and the folder of the lab remain.
+With "keep" on standard input the folder is kept.
 """
 
 import glob
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 120
 
 
 def remove_cgroups(name):
-    """Whether none is left. A group can be removed once its last process is gone."""
+    """Whether all are removed. A group can be removed when its last process has ended."""
     for top in glob.glob(f"/sys/fs/cgroup/*/{name}") + glob.glob(f"/sys/fs/cgroup/{name}"):
         for folder, _, _ in os.walk(top, topdown=False):
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of the API-server double, in JSON over HTTP/1.1, for the mini kubelet, the demo and the tests."""
+"""A client of the API server's double, in JSON over HTTP/1.1, for the lab's kubelet, the demo and the tests."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ class ApiError(Exception):
 
 
 class KubeClient:
-    """Any number of threads may use it: each has a connection of its own."""
+    """Any number of threads may use it; each has its own connection."""
 
     def __init__(self, url, ca_file, token_file):
         parts = urllib.parse.urlsplit(url)
@@ -24,10 +24,10 @@ class KubeClient:
         with open(token_file) as token:
             self._headers = {"Authorization": "Bearer " + token.read().strip(), "User-Agent": "lab"}
         self._local = threading.local()
-        self._open = []  # every thread's connection
+        self._open = []  # the connections of all threads
 
     def close(self):
-        """End all threads' connections; the next call of each makes a new one."""
+        """Close the connections of all threads. The next call opens a new one."""
         while self._open:
             self._open.pop().close()
 
@@ -64,7 +64,7 @@ class KubeClient:
         finally:
             connection.close()
 
-    # --- in words ---
+    # --- objects ---
 
     @staticmethod
     def path(resource, namespace, name="", subresource=""):
@@ -74,7 +74,7 @@ class KubeClient:
         return self.call("POST", self.path(resource, namespace), value)
 
     def get(self, resource, name, namespace="default"):
-        """The object, or None when there is none."""
+        """The object, or None if it does not exist."""
         try:
             return self.call("GET", self.path(resource, namespace, name))
         except ApiError as error:
@@ -95,15 +95,15 @@ class KubeClient:
         path = f"/api/v1/{resource}" if namespace is None else self.path(resource, namespace)
         return self.call("GET", path)["items"]
 
-    # --- the lab's own ---
+    # --- the lab's API ---
 
     def requests(self):
-        """What everybody but the admin has asked so far."""
+        """All requests so far, except those of the admin."""
         return self.call("GET", "/lab/requests")
 
     def forget_requests(self):
         self.call("DELETE", "/lab/requests")
 
     def compact(self):
-        """Make every resourceVersion but the newest too old to watch from."""
+        """Compact: a watch can only start at the newest resourceVersion."""
         self.call("POST", "/lab/compact")

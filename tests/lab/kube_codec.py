@@ -17,13 +17,13 @@ MAGIC = b"k8s\0"
 PROTOBUF, JSON = "application/vnd.kubernetes.protobuf", "application/json"
 
 MESSAGES = {"Pod": pb.Pod, "Event": pb.Event, "Status": pb.Status}
-_INLINED = {"volumeSource", "ephemeralContainerCommon"}  # a message of its own in protobuf only
+_INLINED = {"volumeSource", "ephemeralContainerCommon"}  # a nested message in protobuf only
 _TIMES = {"Time", "MicroTime"}
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 def fill(message, value):
-    """Set the fields of `message` from an object's JSON; what the message does not know is left out."""
+    """Set the fields of `message` from an object's JSON. Unknown fields are left out."""
     for field in message.DESCRIPTOR.fields:
         if field.name in _INLINED:
             fill(getattr(message, field.name), value)
@@ -44,7 +44,7 @@ def _fill_field(message, field, value):
         _fill_time(getattr(message, field.name), value)
     else:
         child = getattr(message, field.name)
-        child.SetInParent()  # "running": {} is a fact, even with nothing in it
+        child.SetInParent()  # "running": {} means something although it is empty
         fill(child, value)
 
 
@@ -55,7 +55,7 @@ def _fill_time(message, text):
 
 
 def plain(message):
-    """The message as JSON has it, without empty values (Go writes those or not, as it likes)."""
+    """The message as JSON without empty values (Go sometimes writes them and sometimes not)."""
     out = {}
     for field, value in message.ListFields():
         if field.name in _INLINED:
@@ -121,7 +121,7 @@ def frames(data):
 
 
 def encode_list(kind, meta, items):
-    """A PodList or EventList whose items stay the bytes they are."""
+    """A PodList or EventList of items that are already bytes."""
     raw = _field(1, fill(pb.ListMeta(), meta).SerializeToString())
     return wrap(kind, raw + b"".join(_field(2, item) for item in items))
 
@@ -140,7 +140,7 @@ def encode_json(value):
 
 
 def status(code, reason, message, details=None):
-    """A metav1.Status that says no, as JSON."""
+    """A metav1.Status of a failure, as JSON."""
     value = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
              "reason": reason}
     if details is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands before an API server in some clusters: asks for a client certificate, serves below a path."""
+"""A proxy in front of an API server, as some clusters have: it wants a client certificate and serves below a path."""
 
 import asyncio
 import ssl
@@ -9,9 +9,9 @@ import urllib.parse
 
 class KubeFront:
     """
-    Passes GET requests for PREFIX/... on to the server at `url` as /..., over HTTP/1.1 both ways. With
-    `client_ca` only for clients whose certificate that CA has signed; `clients` is who they were.
-    Listens at once on a free port of 127.0.0.1, in a thread of this process.
+    Forwards GET requests for PREFIX/... to the server at `url` as /..., over HTTP/1.1. With `client_ca` the
+    client must have a certificate of that CA; `clients` lists their names. Listens at once on a free port of
+    127.0.0.1, in a thread of this process.
     """
 
     def __init__(self, url, ca_file, cert, key, prefix="", client_ca=None):
@@ -35,7 +35,7 @@ class KubeFront:
 
     async def _run(self, prefix):
         self._stopping = asyncio.Event()
-        # What goes wrong on one connection, such as a handshake without a certificate, ends that one.
+        # An error, such as a handshake without a certificate, only ends its connection.
         self._loop.set_exception_handler(lambda loop, context: None)
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}{prefix}"
@@ -64,7 +64,7 @@ class KubeFront:
             writer.close()
 
     async def _ask(self, reader, upstream):
-        """Requests have no bodies here: what comes is one head after the other."""
+        """Requests have no body, so the stream is one head after the other."""
         while True:
             method, target, rest = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)
             if not target.startswith(self._prefix + b"/"):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A mini kubelet: takes the pods of its node from the API-server double, runs them on a real runtime
-and reports as a kubelet 1.36 does (with --old-messages as one before 1.32).
+The lab's kubelet: gets the pods of its node from the double of the API server, runs them on a real runtime and
+reports like a kubelet 1.36 (with --old-messages like one before 1.32).
 
     kubelet.py --api URL --ca FILE --token-file FILE --runtime SOCKET --node NAME --logs DIR --cgroup NAME
                [--speed N] [--old-messages] [--serialize-image-pulls]
@@ -30,7 +30,7 @@ class Kubelet:
         self._workers = {}
 
     def run(self):
-        """Follow the node's pods for ever."""
+        """Follow the pods of the node until the process ends."""
         path = f"/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3D{self.node}"
         while True:
             try:
@@ -51,11 +51,11 @@ class Kubelet:
                 worker = self._workers[uid] = PodWorker(self, pod)
                 worker.start()
 
-    # --- what a runtime needs to know about a pod ---
+    # --- the runtime's configuration of a pod ---
 
     @staticmethod
     def _namespaces(options):
-        """The node's network: no CNI here, and everything is on loopback anyway."""
+        """Use the network of the node: there is no CNI, and everything is on loopback."""
         options.network, options.ipc, options.pid = pb.NODE, pb.NODE, pb.CONTAINER
 
     def sandbox_config(self, pod):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kubelet's own HTTPS port, GET /pods of it, for agents that read the kubelet instead of the API server."""
+"""The HTTPS port of a kubelet with GET /pods, for agents that read the kubelet instead of the API server."""
 
 import http.server
 import json
@@ -10,7 +10,7 @@ import threading
 
 import certs
 
-# In the words of pkg/kubelet/server/auth.go and server.go.
+# The texts of pkg/kubelet/server/auth.go and server.go.
 _UNAUTHORIZED = "Unauthorized"
 _FORBIDDEN = "Forbidden (user=system:serviceaccount:imagepull-exporter:imagepull-exporter, verb=get, resource=nodes, " \
              "subresource(s)=[pods proxy])\n"
@@ -20,14 +20,14 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        pass  # a client that went away or trusts another CA: its connection ends, the others go on
+        pass  # the client disconnected or trusts another CA: only its connection ends
 
 
 class KubeletApi:
     """
-    Listens at once on a free port of 127.0.0.1, in threads of this process. `pods` is what it
-    answers and may be changed at any time; so may `refusal`, an HTTP status that it answers
-    instead (401, 403, 404, 503). Its certificate is its own CA's, as kubelets often have it.
+    Listens at once on a free port of 127.0.0.1, in threads of this process. It answers with `pods`, or with the
+    HTTP status `refusal` (401, 403, 404, 503). Both may be changed at any time. Its certificate is from a CA of its
+    own, as with many kubelets.
     """
 
     def __init__(self, folder, pods=()):
@@ -40,14 +40,14 @@ class KubeletApi:
         self._server = _Server(("127.0.0.1", 0), self._handler())
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(cert, key)
-        # The handshake is done in the connection's thread: the first read does it.
+        # The first read does the handshake, in the thread of the connection.
         self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def rotate_token(self):
-        """A new token in the file; the old one is refused from now on."""
+        """Write a new token to the file and refuse the old one."""
         self._token = secrets.token_hex(16)
         with open(self.token_file + ".part", "w") as part:
             part.write(self._token)
@@ -90,6 +90,6 @@ class KubeletApi:
                 self.wfile.write(data)
 
             def log_message(self, *arguments):
-                pass  # requests are kept in the list instead
+                pass  # `requests` keeps them
 
         return Handler

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events as the kubelet's recorder writes them: equal ones share an object and count, too many are dropped."""
+"""Events like those of the kubelet's recorder: equal events are counted in one object, too many are dropped."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ class Recorder:
     def __init__(self, api, node, speed=1.0):
         self._api, self._node, self._speed = api, node, speed
         self._lock = threading.Lock()
-        self._events = {}  # what makes events equal: the event as it was last written
-        self._buckets = {}  # (pod uid, type): (tokens left, when that was)
+        self._events = {}  # key of equal events: the event as it was last written
+        self._buckets = {}  # (pod uid, type): (tokens left, time)
 
     def record(self, pod, event_type, reason, message, field_path=None):
-        """One event about `pod`, or about its container at `field_path`."""
+        """Record an event about `pod`, or about its container at `field_path`."""
         metadata = pod["metadata"]
         key = (metadata["uid"], field_path, event_type, reason, message)
         with self._lock:
@@ -54,7 +54,7 @@ class Recorder:
         except ApiError as error:
             if error.status != 404:
                 raise
-            # Its time to live is over: what happened so far is forgotten with it.
+            # The API server has deleted the event after its time to live, so the count starts again.
             self._create(key, {**event, "count": 1, "firstTimestamp": event["lastTimestamp"]})
 
     def _take_token(self, key):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How the kubelet gets an image: pull policy, credentials from Secrets, back-off, and its wording.
+How the kubelet gets an image: pull policy, credentials from Secrets, back-off, messages.
 
 kubelet: pkg/kubelet/images/image_manager.go and pkg/kubelet/kuberuntime/kuberuntime_image.go,
 as of 1.36; with old_messages as they were before 1.32.
@@ -28,7 +28,7 @@ class ImageFailure(Exception):
         self.reason, self.message = reason, message
 
 
-# What gRPC's C core says of a runtime that is not there.
+# The message of gRPC's C core if there is no runtime.
 _NOT_CONNECTED = re.compile(r"failed to connect to all addresses.* unix:(/[^ :]+): (.+)$")
 
 
@@ -39,7 +39,7 @@ def rpc_error_text(error):
 
 
 def _details(error):
-    """Go's client has words of its own for a connection that broke or cannot be made."""
+    """The text of Go's client for a connection that breaks or fails."""
     if error.code() != grpc.StatusCode.UNAVAILABLE:
         return error.details()
     refused = _NOT_CONNECTED.match(error.details())
@@ -55,7 +55,7 @@ def _took(seconds):
 
 
 class Want:
-    """One image somebody in a pod needs. `record(type, reason, message)` writes an event about it."""
+    """One image that a pod needs. `record(type, reason, message)` writes an event about it."""
 
     def __init__(self, image, policy, record):
         self.image, self.policy, self.record = image, policy, record
@@ -75,7 +75,7 @@ class BackOff:
             self._entries[key] = (seconds, time.monotonic(), error)
 
     def error(self, key):
-        """The error to wait for, or None when it is time to try again."""
+        """The error of the back-off, or None when it is time to try again."""
         with self._lock:
             seconds, since, error = self._entries.get(key, (0, 0, None))
             return error if (time.monotonic() - since) * self._speed < seconds else None
@@ -86,7 +86,7 @@ class BackOff:
 
 
 class ImageManager:
-    """`serial`: one pull after the other on the whole node, as serializeImagePulls says, a kubelet's default."""
+    """`serial`: one pull after the other on the node (serializeImagePulls, the default of the kubelet)."""
 
     def __init__(self, runtime, speed=1.0, old_messages=False, serial=False):
         self._runtime, self._old = runtime, old_messages
@@ -95,8 +95,8 @@ class ImageManager:
 
     def ensure(self, pod_uid, want, keyring, sandbox_config, pulling):
         """
-        The image's id once it is on the node, or ImageFailure. `pulling` is called with each
-        pull while it runs, so that somebody else can cancel it.
+        Pull the image if needed. Returns its id or raises ImageFailure. `pulling` gets each pull when it starts,
+        so that another thread can cancel it.
         """
         present = self._present(want)
         if want.policy == "Never" and present is None:
@@ -147,7 +147,7 @@ class ImageManager:
                                         f"({_took(seconds)} including waiting). Image size: {size} bytes.")
 
     def _pull(self, image, keyring, sandbox_config, pulling):
-        """With every credential that matches, until one works; without any, anonymously."""
+        """Pull with each matching credential until one works; without credentials, anonymously."""
         errors = []
         for credentials in keyring.matching(image_names.domain(image)) or [None]:
             try:
@@ -162,14 +162,14 @@ class ImageManager:
         raise ImageFailure("ErrImagePull", errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
 
     def _error_text(self, error):
-        """The code Unknown says nothing, so that kubelets since 2023 leave it out."""
+        """The code Unknown tells nothing, so kubelets since 2023 leave it out."""
         if error.code() == grpc.StatusCode.UNKNOWN and not self._old:
             return error.details()
         return rpc_error_text(error)
 
 
 class Keyring:
-    """The credentials in a pod's image pull Secrets, in their order."""
+    """The credentials of a pod's image pull Secrets, in order."""
 
     def __init__(self):
         self._entries = []  # (registry, (username, password))

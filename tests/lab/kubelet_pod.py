@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One pod on the mini kubelet: a thread that brings the pod to life step by step.
+One pod of the lab's kubelet: a thread that starts the pod step by step.
 
-The order is the kubelet's, since it is what one sees from outside: a sync first reports what
-the sync before it found out, then works. So a failed pull is in the status one sync later.
+The order is the kubelet's, because it can be seen from outside: a sync first reports the results of the sync before
+it, then works. So a failed pull is in the status one sync later.
 
     sync: status -> pull secrets -> sandbox -> image volumes -> init containers -> containers
-    next: at once when the runtime shows something new; 10-15 s after an error; else when it changes
+    next: at once when the runtime shows a change; 10-15 s after an error; else when the pod changes
 """
 
 import logging
@@ -36,14 +36,14 @@ class PodWorker(threading.Thread):
         self._sandbox = None
         self._running = {}  # container name: its id in the runtime
         self._waiting = {}  # container name: {"reason": ..., "message": ...}
-        self._seen = None  # what the runtime showed last
+        self._seen = None  # the state in the runtime at the last check
         self._published = None
         self._volume_failures = {}
 
-    # --- what the kubelet's main thread calls ---
+    # --- called by the main thread ---
 
     def update(self, pod):
-        """A new version of the pod. Our own status comes back this way, too: that is no news."""
+        """Take a new version of the pod. A change of its status only is our own."""
         news = pod["metadata"]["generation"] != self._pod["metadata"]["generation"]
         self._pod = pod
         if news:
@@ -66,7 +66,7 @@ class PodWorker(threading.Thread):
         self._terminate()
 
     def _wait(self, retry_seconds):
-        """Until the pod changes, the runtime shows something new, or it is time to try again."""
+        """Wait until the pod changes, the runtime shows a change, or it is time to try again."""
         deadline = time.monotonic() + retry_seconds if retry_seconds is not None else None
         while not self._changed.wait(PLEG_SECONDS / self._kubelet.speed):
             seen = self._look()
@@ -77,7 +77,7 @@ class PodWorker(threading.Thread):
                 return
 
     def _look(self):
-        """What the kubelet's event generator would notice: the sandbox and the containers' states."""
+        """The state that the kubelet's event generator compares: the sandbox and the containers."""
         return self._sandbox, {name: self._kubelet.runtime.container(cid).state for name, cid in self._running.items()}
 
     def _sync(self):
@@ -97,7 +97,7 @@ class PodWorker(threading.Thread):
         return any(results)
 
     def _lets_others_start(self, container):
-        """A sidecar once it runs, any other init container once it has ended."""
+        """Whether it is done: a sidecar when it runs, any other init container when it has ended."""
         status = self._container_status(container)
         return status is not None and (is_sidecar(container) or status.finished_at > 0)
 
@@ -138,7 +138,7 @@ class PodWorker(threading.Thread):
                 self._volume_failures[volume["name"]] = failure
 
     def _ensure(self, container, group, keyring):
-        """Start the container unless it was started before. Returns whether that failed."""
+        """Start the container if it was not started before. Returns whether that failed."""
         name, field_path = container["name"], f"spec.{group}{{{container['name']}}}"
         if name in self._running:
             return False
@@ -176,7 +176,7 @@ class PodWorker(threading.Thread):
         self._running[name] = container_id
         self._waiting.pop(name, None)
 
-    # --- a pull that lasts must not keep a deleted pod alive ---
+    # --- a long pull must not delay the deletion of its pod ---
 
     def _remember_pull(self, call):
         with self._pull_lock:
@@ -189,7 +189,7 @@ class PodWorker(threading.Thread):
             if self._pull is not None:
                 self._pull.cancel()
 
-    # --- telling the API server ---
+    # --- reports to the API server ---
 
     def _record(self, event_type, reason, message, field_path=None):
         self._kubelet.events.record(self._pod, event_type, reason, message, field_path)
@@ -199,7 +199,7 @@ class PodWorker(threading.Thread):
         return self._kubelet.runtime.container(container_id) if container_id else None
 
     def _publish(self):
-        """Send the status if it says something new."""
+        """Send the status if it has changed."""
         pod = self._pod
         containers = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
         found = {c["name"]: self._container_status(c) for c in containers}
@@ -209,7 +209,7 @@ class PodWorker(threading.Thread):
             self._published = status
 
     def _terminate(self):
-        """The pod goes: first everything on the node, then, when nothing is left, the object."""
+        """Delete the pod: first everything on the node, then the object."""
         if self._sandbox is not None:
             try:
                 self._kubelet.runtime.remove_sandbox(self._sandbox)

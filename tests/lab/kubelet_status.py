@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod's status as the kubelet puts it, made of what the runtime shows and why containers wait."""
+"""A pod's status like the kubelet's, made of the state in the runtime and the reasons why containers wait."""
 
 import datetime
 
@@ -60,8 +60,8 @@ def _phase(pod, statuses):
 
 def pod_status(pod, has_sandbox, found, waiting, old):
     """
-    The status of `pod`. `found`: container name -> CRI's status or None; `waiting`: container
-    name -> why it waits; `old`: the status before, for the times in it.
+    The status of `pod`. `found`: container name -> CRI's status or None. `waiting`: container name -> reason. `old`:
+    the last status, for the times in it.
     """
     spec = pod["spec"]
     init = spec.get("initContainers", [])

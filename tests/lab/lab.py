@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The project's own small cluster on this machine: a containerd, registries that work and registries
-that do not, an API-server double and a mini kubelet. Everything is on loopback and in one folder.
+The lab: a small cluster on this machine. A containerd, registries that work and registries that do not, a double of
+the API server, and a small kubelet. Everything is on loopback and in one folder.
 
     lab.py up --dir DIR [--speed N] [--old-messages] [--no-kubelet] [--no-sandbox-image]
 
-Writes DIR/lab.json (where everything is) once it is ready, and runs until SIGTERM or Ctrl-C.
-Needs root. Nothing outlives it, not even a SIGKILL.
+Writes DIR/lab.json (addresses and paths) when it is ready, and runs until SIGTERM or Ctrl-C. Needs root. Nothing
+outlives it, even after SIGKILL.
 """
 
 import argparse
@@ -37,21 +37,21 @@ BIG_IMAGE_BYTES = 8 << 20
 
 class Lab:
     """
-    A lab in `directory`, or in a new temporary one. Use it as a context manager, from the main
-    thread. It removes the directory at the end if it made it, unless keep_directory() was called.
+    A lab in `directory`, or in a new temporary one. Use it as a context manager, in the main thread. At the end it
+    removes the directory if it created it and keep_directory() was not called.
     """
 
     def __init__(self, directory=None, speed=1.0, kubelet=True, old_messages=False, sandbox_image=True,
                  node="lab-node", api_arguments=(), suite=None, kubelet_arguments=()):
         if os.geteuid() != 0:
-            raise LabError("the lab needs root: it makes namespaces and listens on port 53 of a loopback address")
+            raise LabError("the lab needs root, to create namespaces and to listen on port 53 of a loopback address")
         self._remove = directory is None or not os.path.exists(directory)
         self.directory = os.path.abspath(directory or tempfile.mkdtemp(prefix="imagepull-lab-"))
         os.makedirs(self.directory, exist_ok=True)
         self.node, self.speed = node, speed
         self._with_kubelet, self._with_sandbox_image = kubelet, sandbox_image
         self._kubelet_arguments = [*(["--old-messages"] if old_messages else []), *kubelet_arguments]
-        # An address of its own: names and ports of labs side by side never meet.
+        # Each lab has its own address, so labs side by side do not share names or ports.
         self.address = "127." + ".".join(str(random.randint(64, 250)) for _ in range(3))
         self._cgroup = "imagepull-lab-" + self.address.replace(".", "-")
         self._parts, self._keeper, self.endpoints = [], None, {}
@@ -64,7 +64,7 @@ class Lab:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    # --- life ---
+    # --- start and stop ---
 
     def __enter__(self):
         try:
@@ -113,12 +113,12 @@ class Lab:
             self._keeper = None
 
     def keep_directory(self):
-        """Leave the folder with the logs behind at the end."""
+        """Do not delete the folder with the logs at the end."""
         self._keeper.stdin.write(b"keep")
         self._keeper.stdin.flush()
 
     def check(self):
-        """Raise if a part of the lab has ended by itself."""
+        """Raise an error if a part of the lab has ended."""
         for part in self._parts:
             part.check()
 
@@ -157,20 +157,20 @@ class Lab:
             clean_environment(**{protos.GENERATED: self._generated})))
 
     def set_pace(self, endpoint, rate=None):
-        """How fast it sends its layer from now on: bytes a second, 0 for silence, None for no limit."""
+        """Set the rate at which it sends its layer: bytes a second, 0 for silence, None for no limit."""
         query = "" if rate is None else f"?rate={rate}"
         connection = http.client.HTTPConnection(self.address, self.endpoints[endpoint].rpartition(":")[2], timeout=120)
         try:
             connection.request("GET", "/lab/pace" + query)
             if connection.getresponse().status != 200:
-                raise LabError(f"'{endpoint}' takes no orders about its pace")
+                raise LabError(f"the endpoint '{endpoint}' has no pace that can be set")
         finally:
             connection.close()
 
-    # --- what others need to know ---
+    # --- how to reach it ---
 
     def agent_flags(self):
-        """The flags that point the agent at this lab."""
+        """The flags with which the agent uses this lab."""
         return [f"--node-name={self.node}", *self.api_double.agent_flags(),
                 f"--cri.endpoint={self.containerd.endpoint}"]
 
@@ -193,11 +193,11 @@ class Lab:
 
 
 class Ended(KeyboardInterrupt):
-    """A signal asked for the end."""
+    """A signal asked the program to stop."""
 
 
 def end_on_signals():
-    """SIGTERM and SIGHUP end the program like Ctrl-C does: with everything cleaned up, once."""
+    """SIGTERM and SIGHUP stop the program like Ctrl-C: it cleans up, once."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def end(*_):

@@ -10,8 +10,8 @@ _PIECES_A_SECOND = 10
 
 class Pace:
     """
-    `at_once` bytes without delay, then `rate` bytes a second: 0 for silence, None for no limit. On a busy machine a piece
-    that comes late is longer, so that the rate holds.
+    `at_once` bytes without delay, then `rate` bytes a second: 0 for silence, None for no limit. On a busy machine a
+    late piece is longer, so that the rate holds.
     """
 
     def __init__(self, at_once=0, rate=None):
@@ -19,7 +19,7 @@ class Pace:
         self._changed = asyncio.Event()
 
     def change(self, path):
-        """For GET /lab/pace?rate=N; without a rate there is no limit."""
+        """Handle GET /lab/pace?rate=N. Without a rate there is no limit."""
         rate = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query).get("rate")
         self._rate = int(rate[0]) if rate else None
         self._changed.set()

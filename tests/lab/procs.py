@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that cannot outlive the lab, and the waiting that goes with them."""
+"""Child processes that cannot outlive the lab, and waiting."""
 
 import os
 import shutil
@@ -12,16 +12,16 @@ import time
 PYTHON = sys.executable
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Proxy settings of the machine must not reach the lab: everything in it is on loopback.
+# The lab ignores the proxy settings of the machine, because everything in it is on loopback.
 _PROXY = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 class LabError(Exception):
-    """Something the lab needs is missing or did not start; the text says what to do."""
+    """Something that the lab needs is missing or did not start. The text says what to do."""
 
 
 def require(program, package, path=None):
-    """The path of `program` (in `path`, or $PATH), or an error that names the Debian package that has it."""
+    """The path of `program` in `path` or $PATH. If it is missing, the error names its Debian package."""
     path = shutil.which(program, path=path)
     if path is None:
         raise LabError(f"the lab needs '{program}' (Debian package {package}), which is not installed")
@@ -36,12 +36,12 @@ def wait_for(condition, what, seconds=120, interval=0.02):
         if result:
             return result
         if time.monotonic() > deadline:
-            raise LabError(f"gave up after {seconds:g} s: {what}")
+            raise LabError(f"waited {seconds:g} s in vain: {what}")
         time.sleep(interval)
 
 
 def free_port(address="127.0.0.1"):
-    """A TCP port nobody listens on now. For servers that cannot say which port they got."""
+    """A free TCP port, for servers that cannot report the port that they get."""
     with socket.socket() as probe:
         probe.bind((address, 0))
         return probe.getsockname()[1]
@@ -88,21 +88,21 @@ class Process:
         return self._child.pid
 
     def ended(self):
-        """The exit status, or None while it runs."""
+        """The exit status; None while it runs."""
         return self._child.poll()
 
     def check(self):
-        """Raise when it has ended, with the last lines it wrote."""
+        """Raise an error with the end of its log if it has ended."""
         status = self.ended()
         if status is not None:
-            raise LabError(f"{self.name} ended with status {status}; the end of {self.log_path}:\n{self.tail()}")
+            raise LabError(f"{self.name} exited with status {status}; the end of {self.log_path}:\n{self.tail()}")
 
     def tail(self, lines=15):
         with open(self.log_path, errors="replace") as log:
             return "".join(log.readlines()[-lines:])
 
     def wait_until(self, condition, what, seconds=120):
-        """Wait for `condition` and for the child's life at once."""
+        """Wait for `condition`. Raise an error if the child ends before."""
 
         def alive_and_ready():
             self.check()
@@ -111,7 +111,7 @@ class Process:
         return wait_for(alive_and_ready, f"{self.name}: {what} (its log is {self.log_path})", seconds)
 
     def wait(self, seconds):
-        """The exit status once it ends by itself; raises after `seconds`."""
+        """Wait until it ends by itself. Returns the exit status; raises after `seconds`."""
         return self._child.wait(seconds)
 
     def signal(self, number):
@@ -119,7 +119,7 @@ class Process:
             os.kill(self._child.pid, number)
 
     def stop(self, seconds=10.0):
-        """Ask it to end, then insist. Its process group goes with it. Returns the exit status."""
+        """Send SIGTERM, after `seconds` SIGKILL, also to its process group. Returns the exit status."""
         self.signal(signal.SIGTERM)
         try:
             self._child.wait(seconds)
@@ -137,16 +137,16 @@ class Process:
 
 
 def run(argv, what, **kwargs):
-    """Run a short command to its end; its output becomes the error's text."""
+    """Run a short command to its end. If it fails, the error contains its output."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, env=clean_environment(), **kwargs)
     if done.returncode != 0:
-        raise LabError(f"{what}: '{argv[0]}' ended with status {done.returncode}:\n{done.stdout.strip()}")
+        raise LabError(f"{what}: '{argv[0]}' exited with status {done.returncode}:\n{done.stdout.strip()}")
     return done.stdout
 
 
 def write_ready_file(path, text):
-    """Say 'ready' with one rename, so that a reader never sees half of it."""
+    """Write the file with one rename, so that a reader never sees half of it."""
     with open(path + ".part", "w") as part:
         part.write(text)
     os.rename(path + ".part", path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's protobuf classes: made by protoc at run time, never kept in the source tree."""
+"""The lab's protobuf classes. protoc makes them at run time, outside of the source tree."""
 
 import importlib
 import os
@@ -8,7 +8,7 @@ import tempfile
 
 from procs import HERE, require, run
 
-GENERATED = "LAB_GENERATED"  # environment: a folder where whoever started us put the classes
+GENERATED = "LAB_GENERATED"  # environment variable: the folder with the classes, set by the parent process
 _SOURCES = ("lab_kube", "lab_cri")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's docker-registry, once open to everybody and once with a password, with images in them."""
+"""Debian's docker-registry, once without and once with a password, with images in it."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _HTPASSWD = "auth: {{htpasswd: {{realm: lab, path: {path}}}}}\n"
 
 
 class Registry:
-    """One registry at `host` (NAME.lab:port). The runtime reaches it by that name, we by its address."""
+    """One registry at `host` (NAME.lab:port). The runtime uses that name, this process its address."""
 
     def __init__(self, folder, name, address, password=None):
         self.folder, self.name, self.password = os.path.join(folder, name), name, password
@@ -43,7 +43,7 @@ class Registry:
 
     def _write_htpasswd(self):
         path = os.path.join(self.folder, "htpasswd")
-        # Rounds as low as bcrypt allows: the registry computes it for every request.
+        # The lowest cost of bcrypt, because the registry computes it for every request.
         with open(path, "wb") as out:
             out.write(USERNAME.encode() + b":" + bcrypt.hashpw(self.password.encode(), bcrypt.gensalt(4)) + b"\n")
         return path
@@ -59,7 +59,7 @@ class Registry:
         return f"{self.host}/{repository}:{tag}"
 
     def bytes_sent(self, repository, client="containerd/"):
-        """{digest or tag: bytes} of the repository's blobs and manifests that `client` got, as the registry logs it."""
+        """{digest or tag: bytes} of the blobs and manifests that `client` got, from the log of the registry."""
         asked = re.compile(rf'"GET /v2/{re.escape(repository)}/(?:blobs|manifests)/(\S+) \S+" 200 (\d+) "[^"]*" '
                            rf'"{re.escape(client)}')
         with open(self._log, errors="replace") as log:
@@ -74,7 +74,7 @@ class Registry:
 
 
 def fill(open_registry, private_registry, pause_program, big_bytes):
-    """The images every lab has: lab/pause:1 in both, lab/big:1 in the open one."""
+    """The images of every lab: lab/pause:1 in both registries, lab/big:1 in the open one."""
     pause = pause_image(pause_program)
     open_registry.push(pause, "lab/pause", "1")
     private_registry.push(pause, "lab/pause", "1")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Plays recorded watch streams into the API-server double's store, change by change.
+Replays recorded watch streams into the store of the API server's double, change by change.
 
-Pods and events share one counter of versions, so their order is the order in which they
-happened. The objects' bytes stay as recorded, in lists and in watches.
+Pods and events share one version counter, so their order is known. The bytes of the objects stay as recorded, in
+lists and in watches.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from api_store import Change, Stored
 
 class Replay:
     def __init__(self, recordings, interval_seconds, last_version=None):
-        """`recordings`: {resource: file of a protobuf watch stream}. Without any it does nothing."""
+        """`recordings`: {resource: file of a protobuf watch stream}. If empty, it does nothing."""
         self._interval, self._task = interval_seconds, None
         changes = [change for resource, path in recordings.items() for change in self._read(resource, path)]
         changes.sort(key=lambda change: change.stored.version)
@@ -30,11 +30,11 @@ class Replay:
 
     @property
     def first_version(self):
-        """The version just before the recording begins."""
+        """The version before the first one of the recording."""
         return self._changes[0].stored.version - 1 if self._changes else 100
 
     def begin_with(self, store):
-        """A callback for the API: the first watch of pods starts the replay."""
+        """Called by the API. The first watch of pods starts the replay."""
 
         def on_watch(resource):
             if resource == "pods" and self._task is None and self._changes:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Packages of other Debian suites, beside those that are installed: only unpacked, never installed.
+Packages of other Debian suites. They are only unpacked, not installed.
 
-apt does it, with the machine's own settings, mirror and keys but with lists and folders of its own, so that the
-machine's packages stay what they are. What was fetched is kept: the second time nothing is downloaded.
+apt downloads them with the settings, mirror and keys of this machine, but with lists and folders of its own, so that
+nothing changes for the packages of this machine. Downloads are kept and used again.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def installed_suite():
-    """The code name of this machine's Debian, or None."""
+    """The code name of the Debian of this machine, or None."""
     try:
         with open("/etc/os-release") as release:
             fields = dict(line.strip().partition("=")[::2] for line in release if "=" in line)
@@ -29,26 +29,26 @@ def installed_suite():
 
 
 def mirror():
-    """Where this machine gets its Debian from, as its own sources say."""
+    """The Debian archive in the apt sources of this machine."""
     targets = _run([require("apt-get", "apt"), "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)",
                     "Created-By: Packages"], "asking apt for this machine's sources")
     for line in targets.splitlines():
         release, component, address = line.split(" ", 2)
         if component == "main" and release in (installed_suite(), "stable", "oldstable", "testing", "unstable"):
             return address
-    raise LabError("none of this machine's apt sources is a Debian archive")
+    raise LabError("no apt source of this machine is a Debian archive")
 
 
 def programs(package, suite, cache, first_run):
     """
-    The folder with the package's programs, fetched into `cache` when it is not there. `first_run` is a program of it
-    with arguments: whether it runs on this machine at all, since a newer C library may be needed.
+    The folder with the package's programs, downloaded into `cache` if it is missing. `first_run` is a program of it
+    with arguments. It is run once, because it may need a newer C library than this machine has.
     """
     if not suite.isalnum():
-        raise LabError(f"'{suite}' is no name of a Debian suite")
+        raise LabError(f"'{suite}' is not the name of a Debian suite")
     os.makedirs(cache, exist_ok=True)
     place = os.path.join(cache, f"{package}-{suite}")
-    with open(place + ".lock", "w") as lock:  # one fetches, the others wait; the lock ends with its process
+    with open(place + ".lock", "w") as lock:  # one process downloads, the others wait; the lock ends with its process
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(place):
             with tempfile.TemporaryDirectory(prefix=f".{suite}-", dir=cache) as scratch:
@@ -57,7 +57,7 @@ def programs(package, suite, cache, first_run):
 
 
 def _download(package, suite, scratch):
-    """The path of the suite's package. Everything apt writes is below `scratch`."""
+    """Download the suite's package. apt writes only below `scratch`. Returns the path."""
     for name in ("state/lists/partial", "cache/archives/partial", "package"):
         os.makedirs(os.path.join(scratch, name))
     sources = os.path.join(scratch, "sources.list")
@@ -68,7 +68,7 @@ def _download(package, suite, scratch):
         "Dir::State": scratch + "/state", "Dir::State::status": "/dev/null", "Dir::Cache": scratch + "/cache",
         "Acquire::Languages": "none", "Acquire::Retries": "1",
         "Acquire::http::Timeout": "20", "Acquire::https::Timeout": "20",
-        # apt's own user could not reach the folder.
+        # The user _apt cannot reach the folder.
         "APT::Sandbox::User": "root",
     }
     command = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
@@ -88,11 +88,11 @@ def _unpack(package, scratch, first_run):
 
 
 def _run(argv, what, cwd=None):
-    # The proxies of the machine, unlike everywhere else: apt may need them to reach the mirror.
+    # With the proxy settings of the machine: apt may need them to reach the mirror.
     proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
     done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, timeout=TIMEOUT_SECONDS, env=clean_environment(LC_ALL="C", **proxies))
-    # apt-get update ends with 0 when it could not reach the mirror, and says so.
+    # apt-get update exits with 0 even if it cannot reach the mirror, so its output is checked.
     failed = done.returncode != 0 or any(line.startswith("W: Failed to fetch") for line in done.stdout.splitlines())
     if failed:
         raise LabError(f"{what}: {_reason(done.stdout) or f'status {done.returncode}'}")
@@ -100,6 +100,6 @@ def _run(argv, what, cwd=None):
 
 
 def _reason(output):
-    """What apt calls an error, else the end of what was printed, on one line."""
+    """apt's error, or else the last line of its output."""
     lines = output.strip().splitlines()
     return " ".join([line[3:] for line in lines if line.startswith(("E: ", "W: Failed"))] or lines[-3:])
