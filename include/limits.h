@@ -11,6 +11,7 @@
  * in etcd has at most 1.5 MiB, a page of 500 pods about 5 MiB. */
 #define LIMIT_WATCH_FRAME (8u << 20)
 #define LIMIT_LIST_BODY (64u << 20)
+#define LIMIT_LIST_PAGES 1000u        /* of 500 items; over it the list fails */
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
 /* Memory of one decoded message or poll; over it: error. */
@@ -131,6 +132,7 @@
     X(WAITING_BEHIND, "waiting_behind")                                                            \
     X(WATCH_FRAME, "watch_frame")                                                                  \
     X(LIST_BODY, "list_body")                                                                      \
+    X(LIST_PAGES, "list_pages")                                                                    \
     X(CRI_MESSAGE, "cri_message")                                                                  \
     X(HTTP_CONNECTIONS, "http_connections")                                                        \
     X(SCRAPES, "scrapes")           /* --web.max-requests */                                       \

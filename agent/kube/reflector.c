@@ -93,6 +93,7 @@ void reflector_list_anew(struct reflector *reflector, enum target_list list, str
     if (reflector->config.resource == KUBE_EVENTS && list == TARGET_LIST_CACHED)
         reflector->list = TARGET_LIST_PAGED;
     buf_reset(&reflector->continue_token);
+    reflector->pages = 0;
     if (reflector->intake.resource_version[0])
         memcpy(reflector->seen_version, reflector->intake.resource_version, LIMIT_RESOURCE_VERSION);
     /* A watch cannot go on from here until the list is complete. */

@@ -98,6 +98,7 @@ struct reflector {
     enum reflector_mode mode;
     enum target_list list;
     struct buf continue_token;                 /* of the list's next page; empty for the first */
+    unsigned pages;                            /* of the list so far */
     char seen_version[LIMIT_RESOURCE_VERSION]; /* a list must not be older; "": any */
     bool streaming;                            /* try STREAM */
     int64_t streaming_off_us;                  /* mono: when STREAM was found not to work */

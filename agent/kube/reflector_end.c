@@ -70,6 +70,11 @@ static enum outcome judge_list(struct reflector *reflector)
                 token.len);
         return fail(reflector, RECONNECT_MALFORMED);
     }
+    if (++reflector->pages >= LIMIT_LIST_PAGES && token.len) {
+        reflector->config.sink->limit_hit(reflector->config.sink->self, LIMIT_HIT_LIST_PAGES);
+        err_set(&reflector->err, -EMSGSIZE, "a list of over %u pages", LIMIT_LIST_PAGES);
+        return fail(reflector, RECONNECT_MALFORMED);
+    }
     return OUTCOME_LISTED;
 }
 

@@ -329,6 +329,31 @@ static void list_over_the_limit_is_cancelled(void **state)
     assert_int_equal(w->reflector.body.size, 0);
 }
 
+/* A server, or a proxy that caches, whose pages never come to an end. */
+static void endless_pages_are_a_failure(void **state)
+{
+    struct kube_world *w = *state;
+    unsigned pages = 0;
+
+    kube_world_list_and_watch(w);
+    assert_int_equal(kube_world_receive(w, recording_body(&w->expired)), -EREMOTEIO);
+    kube_world_end(w);
+    do {
+        kube_world_ask(w);
+        kube_world_answer(w, 200);
+        assert_int_equal(kube_world_receive(w, buf_str(&w->page)), 0);
+        kube_world_end(w);
+        story_reset(&w->story);
+        pages++;
+    } while (kube_world_waits(w) == 0 && pages < 2 * LIMIT_LIST_PAGES);
+    assert_int_equal(pages, LIMIT_LIST_PAGES);
+    kube_world_assert_change(w, CHANGE_FAILED, "a list of over 1000 pages");
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_PAGES], 1);
+    assert_false(w->health.status.up);
+    kube_world_ask(w);
+    assert_null(strstr(w->target.at, "&continue="));
+}
+
 static void silence_times_out_in_each_state(void **state)
 {
     struct kube_world *w = *state;
@@ -546,6 +571,7 @@ int main(void)
         KUBE_WORLD_TEST(list_bypasses_a_cache_that_lags_behind),
         KUBE_WORLD_TEST(html_page_is_not_a_list),
         KUBE_WORLD_TEST(list_over_the_limit_is_cancelled),
+        KUBE_WORLD_TEST(endless_pages_are_a_failure),
         KUBE_WORLD_TEST(silence_times_out_in_each_state),
         KUBE_WORLD_TEST(event_watch_that_does_not_end_in_time_is_a_failure),
         KUBE_WORLD_TEST(pod_watch_that_does_not_end_in_time_is_a_failure),
