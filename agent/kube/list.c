@@ -20,7 +20,7 @@ static int open_list(enum kube_resource resource, struct str body, struct kube_l
     if (r < 0)
         return r;
     if (!str_eq(object.kind, kind))
-        return err_set(err, -EPROTO, "a '%.*s' instead of a %.*s",
+        return err_set(err, -EPROTO, "received '%.*s' instead of '%.*s'",
                        STR_ARG(str_head(object.kind, 40)), STR_ARG(kind));
     return kube_list_open(object.raw, ret, err);
 }
@@ -81,7 +81,7 @@ static int parse(struct str body, struct str item, json_t **ret, struct err *err
     return 0;
 }
 
-/* Members of the outermost object. */
+/* Finds the members of the outermost object. */
 static int scan_list(struct str body, struct str *ret_kind, struct str *ret_items, struct err *err)
 {
     struct str rest = body, key, value;
@@ -90,7 +90,7 @@ static int scan_list(struct str body, struct str *ret_kind, struct str *ret_item
 
     if (!json_scan_byte(&rest, '{')) {
         if (!json_scan_value(&rest, &value) || !json_scan_is_over(rest))
-            return refuse_json(body, rest, "no value", err);
+            return refuse_json(body, rest, "value expected", err);
         return 0;
     }
     while ((r = json_scan_next(&rest, &first, &key, &value)) > 0) {
@@ -113,7 +113,7 @@ static int find_items(struct str body, struct str *ret, struct err *err)
     if (r < 0)
         return r;
     if (!str_eq(kind, STR("\"PodList\"")))
-        return err_set(err, -EPROTO, "a '%.*s' instead of a PodList",
+        return err_set(err, -EPROTO, "received '%.*s' instead of 'PodList'",
                        kind.len > 1 && kind.at[0] == '"' ? (int)str_head(kind, 42).len - 2 : 0,
                        kind.at ? kind.at + 1 : "");
     if (!json_scan_byte(&items, '[') && !str_eq(items, STR("null")))
@@ -162,7 +162,7 @@ int list_take_json(struct intake *intake, struct str body, struct err *err)
 
     r = find_items(body, &items, err);
     if (r == 0)
-        r = take_pods(intake, body, items, false, err); /* checks all before the first is shown */
+        r = take_pods(intake, body, items, false, err); /* check all of them first */
     if (r == 0) {
         intake_list_begin(intake);
         r = take_pods(intake, body, items, true, err);

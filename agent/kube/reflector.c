@@ -235,9 +235,9 @@ static int receive_list(struct reflector *reflector, struct str bytes)
     buf_add(&reflector->body, bytes);
     if (buf_error(&reflector->body) == -E2BIG) {
         reflector->config.sink->limit_hit(reflector->config.sink->self, LIMIT_HIT_LIST_BODY);
-        err_set(&reflector->err, -EMSGSIZE, "a list of over %u bytes", LIMIT_LIST_BODY);
+        err_set(&reflector->err, -EMSGSIZE, "the list is over %u bytes", LIMIT_LIST_BODY);
     } else if (buf_error(&reflector->body)) {
-        err_set(&reflector->err, -ENOMEM, "no memory for a list of over %zu bytes",
+        err_set(&reflector->err, -ENOMEM, "no memory for more than %zu bytes of a list",
                 reflector->body.len);
     }
     return reflector->err.code ? reflector_fail(reflector, RECONNECT_MALFORMED) : 0;

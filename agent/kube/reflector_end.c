@@ -72,7 +72,7 @@ static enum outcome judge_list(struct reflector *reflector)
     }
     if (++reflector->pages >= LIMIT_LIST_PAGES && token.len) {
         reflector->config.sink->limit_hit(reflector->config.sink->self, LIMIT_HIT_LIST_PAGES);
-        err_set(&reflector->err, -EMSGSIZE, "a list of over %u pages", LIMIT_LIST_PAGES);
+        err_set(&reflector->err, -EMSGSIZE, "the list has over %u pages", LIMIT_LIST_PAGES);
         return fail(reflector, RECONNECT_MALFORMED);
     }
     return OUTCOME_LISTED;
@@ -119,7 +119,7 @@ static enum outcome judge(struct reflector *reflector, struct instant now,
     if (reflector->state == REFLECTOR_OPEN && reflector_asks_watch(reflector))
         return judge_watch_end(reflector, now, end);
     if (!end->complete || reflector->state == REFLECTOR_ASKED) {
-        err_set(&reflector->err, -EIO, "%s", end->complete ? "an empty answer" : end->text);
+        err_set(&reflector->err, -EIO, "%s", end->complete ? "the answer is empty" : end->text);
         return fail(reflector, poll && end->by_peer ? RECONNECT_CLOSED : RECONNECT_NETWORK);
     }
     return poll ? judge_poll(reflector) : judge_list(reflector);

@@ -56,7 +56,7 @@ static int take_error(struct watch *watch, const struct kube_object *object, str
     int r;
 
     if (!str_eq(object->kind, STR("Status")))
-        return err_set(err, -EPROTO, "an ERROR event has a '%.*s' instead of a Status",
+        return err_set(err, -EPROTO, "an ERROR event has '%.*s' instead of 'Status'",
                        STR_ARG(str_head(object->kind, 40)));
     r = kube_decode_status(arena, object->raw, &status, err);
     if (r == 0) {
@@ -85,7 +85,7 @@ static int take_frame(struct watch *watch, struct str frame, struct err *err)
     if (str_eq(change.type, STR("ERROR")))
         return take_error(watch, &change.object, err);
     if (!str_eq(change.object.kind, kind))
-        return err_set(err, -EPROTO, "a watch event '%.*s' has a '%.*s' instead of a %.*s",
+        return err_set(err, -EPROTO, "a watch event '%.*s' has '%.*s' instead of '%.*s'",
                        STR_ARG(str_head(change.type, 40)),
                        STR_ARG(str_head(change.object.kind, 40)), STR_ARG(kind));
     watch->changes++;

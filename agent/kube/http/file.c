@@ -15,11 +15,11 @@ static int open_regular(const char *path, const char *what, struct err *err)
     int r;
 
     if (fd < 0)
-        return err_set_errno(err, -errno, "open %s '%s'", what, path);
+        return err_set_errno(err, -errno, "cannot open %s '%s'", what, path);
     if (fstat(fd, &file) < 0)
-        r = err_set_errno(err, -errno, "stat %s '%s'", what, path);
+        r = err_set_errno(err, -errno, "cannot stat %s '%s'", what, path);
     else if (S_ISDIR(file.st_mode))
-        r = err_set_errno(err, -EISDIR, "read %s '%s'", what, path);
+        r = err_set_errno(err, -EISDIR, "cannot read %s '%s'", what, path);
     else if (!S_ISREG(file.st_mode))
         r = err_set(err, -EINVAL, "%s '%s' is not a regular file", what, path);
     else
@@ -40,7 +40,7 @@ int file_read(const char *path, const char *what, struct buf *content, struct er
     while (!buf_error(content) && (n = read(fd, block, sizeof(block))) > 0)
         buf_add(content, (struct str){ .at = block, .len = (size_t)n });
     if (n < 0)
-        r = err_set_errno(err, -errno, "read %s '%s'", what, path);
+        r = err_set_errno(err, -errno, "cannot read %s '%s'", what, path);
     else if (buf_error(content) == -E2BIG)
         r = err_set(err, -E2BIG, "%s '%s' is over %zu bytes", what, path, content->max);
     else if (buf_error(content))

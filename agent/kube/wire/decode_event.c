@@ -49,7 +49,7 @@ int kube_decode_event(struct arena *arena, struct str raw, struct kube_event *re
         result.resource_version = DECODE_TEXT(event->metadata, resourceversion);
     }
     if (fact->event_uid.len == 0)
-        return err_set(err, -EPROTO, "an event without a uid");
+        return err_set(err, -EPROTO, "an event has no uid");
     if (event->involvedobject) {
         fact->pod_name = DECODE_TEXT(event->involvedobject, name);
         fact->pod_uid = DECODE_TEXT(event->involvedobject, uid);

@@ -253,7 +253,7 @@ int kube_decode_pod_json(struct arena *arena, const json_t *json, struct kube_po
         return err_set(err, -EPROTO, "a pod is not a JSON object");
     read_meta(&reader, object(&reader, json, "metadata"));
     if (!reader.err.code && reader.pod.fact.uid.len == 0)
-        err_set(&reader.err, -EPROTO, "a pod without a uid: '%.*s'",
+        err_set(&reader.err, -EPROTO, "pod '%.*s' has no uid",
                 STR_ARG(str_head(reader.pod.fact.name, LIMIT_NAME_TEXT)));
     spec = object(&reader, json, "spec");
     status = object(&reader, json, "status");

@@ -197,7 +197,7 @@ int kube_decode_pod(struct arena *arena, struct str raw, struct kube_pod *ret, s
     if (pod->metadata)
         read_meta(pod->metadata, &builder.pod);
     if (builder.pod.fact.uid.len == 0)
-        return err_set(err, -EPROTO, "a pod without a uid: '%.*s'",
+        return err_set(err, -EPROTO, "pod '%.*s' has no uid",
                        STR_ARG(str_head(builder.pod.fact.name, LIMIT_NAME_TEXT)));
     builder.pod.fact.phase = DECODE_TEXT(status, phase);
     if (read_containers(&builder, spec, status) < 0 || read_pull_secrets(&builder, spec) < 0 ||

@@ -53,7 +53,7 @@ static int not_an_object(struct str bytes, struct err *err)
     while (n < bytes.len && n < 40 && isprint((unsigned char)bytes.at[n]))
         n++;
     if (bytes.len == 0)
-        return err_set(err, -EPROTO, "an empty object instead of one in protobuf");
+        return err_set(err, -EPROTO, "received an empty object");
     return err_set(err, -EPROTO, "%zu bytes are not a Kubernetes object in protobuf%s%.*s%s",
                    bytes.len, n ? ": '" : "", (int)n, bytes.at, n ? "'" : "");
 }
@@ -75,7 +75,7 @@ int kube_object_open(struct str bytes, struct kube_object *ret, struct err *err)
     if (r < 0)
         return err_set(err, r, "the wrapper of an object is " NOT_PROTOBUF);
     if (encoding.len)
-        return err_set(err, -EPROTO, "an object in the unknown encoding '%.*s'",
+        return err_set(err, -EPROTO, "an object has the unknown encoding '%.*s'",
                        STR_ARG(str_head(encoding, 40)));
     *ret = object;
     return 0;

@@ -236,7 +236,7 @@ static void list_over_the_limit_is_cancelled_and_counted(void **state)
     assert_int_equal(r, -EMSGSIZE);
     assert_true(reflector_late(&w->reflector, w->now));
     kube_world_break_off(w, false, "cancelled");
-    kube_world_assert_change(w, CHANGE_FAILED, "a list of over 67108864 bytes");
+    kube_world_assert_change(w, CHANGE_FAILED, "the list is over 67108864 bytes");
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
 }
 

@@ -138,7 +138,7 @@ static void error_names_what_came_instead_of_a_list(void **state)
                    "11 bytes are not a Kubernetes object in protobuf: '<html>hello'");
     assert_refused(KUBE_PODS, recording_body(&response),
                    "not a Kubernetes object in protobuf: '{'");
-    assert_refused(KUBE_EVENTS, buf_str(&body), "a 'PodList' instead of a EventList");
+    assert_refused(KUBE_EVENTS, buf_str(&body), "received 'PodList' instead of 'EventList'");
     assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x02\x0a\x09"),
                    "a list is not valid protobuf");
     assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x00"),

@@ -325,7 +325,7 @@ static void list_over_the_limit_is_cancelled(void **state)
     assert_int_equal(read, LIMIT_LIST_BODY);
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
     kube_world_break_off(w, false, "cancelled");
-    kube_world_assert_change(w, CHANGE_FAILED, "a list of over 67108864 bytes");
+    kube_world_assert_change(w, CHANGE_FAILED, "the list is over 67108864 bytes");
     assert_int_equal(w->reflector.body.size, 0);
 }
 
@@ -347,7 +347,7 @@ static void endless_pages_are_a_failure(void **state)
         pages++;
     } while (kube_world_waits(w) == 0 && pages < 2 * LIMIT_LIST_PAGES);
     assert_int_equal(pages, LIMIT_LIST_PAGES);
-    kube_world_assert_change(w, CHANGE_FAILED, "a list of over 1000 pages");
+    kube_world_assert_change(w, CHANGE_FAILED, "the list has over 1000 pages");
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_PAGES], 1);
     assert_false(w->health.status.up);
     kube_world_ask(w);

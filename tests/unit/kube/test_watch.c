@@ -282,13 +282,13 @@ static void error_names_what_is_wrong_with_the_stream(void **state)
         FRAME("\x0f", "\5", "ADDED", "\6", "\4", "{\"a\""), -EPROTO,
         "watch event 'ADDED': 4 bytes are not a Kubernetes object in protobuf: '{\"a\"'");
     assert_refused(FRAME("\x0f", "\5", "ADDED", "\6", "\4", "k8s\0"), -EPROTO,
-                   "has a '' instead of a Pod");
+                   "has '' instead of 'Pod'");
     assert_refused(FRAME("\x16", "\5", "ADDED", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
-                   "a pod without a uid");
+                   "pod '' has no uid");
     assert_refused(FRAME("\x16", "\5", "BADLY", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
                    "unknown type 'BADLY'");
     assert_refused(FRAME("\x16", "\5", "ERROR", "\x0d", "\x0b", "k8s\0\x0a\5\x12\3Pod"), -EPROTO,
-                   "an ERROR event has a 'Pod'");
+                   "an ERROR event has 'Pod'");
     assert_refused(
         FRAME("\x1b", "\5", "ADDED", "\x12", "\x10", "k8s\0\x0a\5\x12\3Pod\x12\3\x0a\x7f!"),
         -EPROTO, "are not a valid Pod");
