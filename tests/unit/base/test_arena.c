@@ -31,7 +31,7 @@ static void memory_is_zeroed_aligned_and_freed_as_a_whole(void **state)
     assert_int_equal(fault_heap_live(), 0);
 }
 
-static void the_limit_holds(void **state)
+static void allocations_over_the_limit_fail(void **state)
 {
     struct arena arena;
 
@@ -45,7 +45,7 @@ static void the_limit_holds(void **state)
     arena_done(&arena);
 }
 
-static void a_reset_arena_serves_again_without_asking_the_heap(void **state)
+static void a_reset_arena_reuses_its_block(void **state)
 {
     struct arena arena;
     char *at;
@@ -65,7 +65,7 @@ static void a_reset_arena_serves_again_without_asking_the_heap(void **state)
     assert_int_equal(fault_heap_live(), 0);
 }
 
-static void no_memory_is_told(void **state)
+static void a_failed_allocation_returns_null(void **state)
 {
     struct arena arena;
 
@@ -82,9 +82,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_aligned_and_freed_as_a_whole),
-        cmocka_unit_test(the_limit_holds),
-        cmocka_unit_test(a_reset_arena_serves_again_without_asking_the_heap),
-        cmocka_unit_test(no_memory_is_told),
+        cmocka_unit_test(allocations_over_the_limit_fail),
+        cmocka_unit_test(a_reset_arena_reuses_its_block),
+        cmocka_unit_test(a_failed_allocation_returns_null),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

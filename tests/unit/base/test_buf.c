@@ -31,7 +31,7 @@ static void text_is_appended_and_terminated(void **state)
     buf_done(&buf);
 }
 
-static void it_grows_to_its_maximum_and_not_beyond(void **state)
+static void a_buffer_grows_up_to_its_maximum(void **state)
 {
     struct buf buf;
 
@@ -54,7 +54,7 @@ static void it_grows_to_its_maximum_and_not_beyond(void **state)
     buf_done(&buf);
 }
 
-static void no_memory_sticks_and_keeps_what_is_there(void **state)
+static void a_failed_allocation_keeps_the_text_and_the_error(void **state)
 {
     struct buf buf;
 
@@ -74,8 +74,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_appended_and_terminated),
-        cmocka_unit_test(it_grows_to_its_maximum_and_not_beyond),
-        cmocka_unit_test(no_memory_sticks_and_keeps_what_is_there),
+        cmocka_unit_test(a_buffer_grows_up_to_its_maximum),
+        cmocka_unit_test(a_failed_allocation_keeps_the_text_and_the_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

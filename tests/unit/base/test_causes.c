@@ -15,7 +15,7 @@ static bool is_label(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
 }
 
-static void every_cause_has_a_name_of_its_own(void **state)
+static void cause_names_are_unique(void **state)
 {
     (void)state;
     assert_int_equal(CAUSE_MAX, 9);
@@ -26,7 +26,7 @@ static void every_cause_has_a_name_of_its_own(void **state)
     }
 }
 
-static void every_reason_has_a_name_of_its_own_and_a_cause(void **state)
+static void reason_names_are_unique_and_have_a_cause(void **state)
 {
     unsigned seen = 0;
 
@@ -41,7 +41,7 @@ static void every_reason_has_a_name_of_its_own_and_a_cause(void **state)
     assert_int_equal(seen, (1u << CAUSE_MAX) - 1);
 }
 
-static void the_words_are_those_of_the_metrics(void **state)
+static void names_are_the_label_values(void **state)
 {
     (void)state;
     assert_string_equal(cause_name(CAUSE_RATE_LIMITED), "rate_limited");
@@ -50,7 +50,7 @@ static void the_words_are_those_of_the_metrics(void **state)
     assert_int_equal(reason_cause(REASON_PULL_STALLED), CAUSE_NETWORK);
 }
 
-static void stages_have_names_and_unknown_has_none(void **state)
+static void stages_have_names_except_unknown(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < STAGE_MAX; i++)
@@ -61,10 +61,10 @@ static void stages_have_names_and_unknown_has_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_cause_has_a_name_of_its_own),
-        cmocka_unit_test(every_reason_has_a_name_of_its_own_and_a_cause),
-        cmocka_unit_test(the_words_are_those_of_the_metrics),
-        cmocka_unit_test(stages_have_names_and_unknown_has_none),
+        cmocka_unit_test(cause_names_are_unique),
+        cmocka_unit_test(reason_names_are_unique_and_have_a_cause),
+        cmocka_unit_test(names_are_the_label_values),
+        cmocka_unit_test(stages_have_names_except_unknown),
     };
 
     return cmocka_run_group_tests_name("causes", tests, NULL, NULL);

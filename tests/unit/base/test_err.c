@@ -24,7 +24,7 @@ static void the_first_error_is_kept(void **state)
     assert_string_equal(err.text, "frame of 7 bytes");
 }
 
-static void layers_add_their_words_in_front(void **state)
+static void wrapping_adds_text_in_front(void **state)
 {
     struct err err = ERR_INIT;
 
@@ -49,7 +49,7 @@ static void long_texts_are_cut_and_terminated(void **state)
     assert_int_equal(strlen(err.text), ERR_TEXT_MAX - 1);
 }
 
-static void nobody_has_to_ask_for_the_text(void **state)
+static void err_may_be_null(void **state)
 {
     (void)state;
     assert_int_equal(err_set(NULL, -EIO, "x"), -EIO);
@@ -73,9 +73,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_error_is_kept),
-        cmocka_unit_test(layers_add_their_words_in_front),
+        cmocka_unit_test(wrapping_adds_text_in_front),
         cmocka_unit_test(long_texts_are_cut_and_terminated),
-        cmocka_unit_test(nobody_has_to_ask_for_the_text),
+        cmocka_unit_test(err_may_be_null),
         cmocka_unit_test(a_cleared_error_can_be_set_again),
     };
 

@@ -11,7 +11,7 @@
 
 static const struct histogram_bounds bounds = { .n = 2, .us = { SEC, MINUTE } };
 
-static void a_duration_falls_into_the_first_bucket_that_holds_it(void **state)
+static void a_duration_is_counted_in_the_first_bucket_that_fits(void **state)
 {
     struct histogram histogram = { .count = 0 };
 
@@ -27,7 +27,7 @@ static void a_duration_falls_into_the_first_bucket_that_holds_it(void **state)
     assert_int_equal(histogram.sum_us, 2 * SEC + 1 + HOUR);
 }
 
-static void a_clock_that_went_back_makes_no_negative_sum(void **state)
+static void a_negative_duration_counts_as_zero(void **state)
 {
     struct histogram histogram = { .count = 0 };
 
@@ -54,8 +54,8 @@ static void bounds_ascend(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_duration_falls_into_the_first_bucket_that_holds_it),
-        cmocka_unit_test(a_clock_that_went_back_makes_no_negative_sum),
+        cmocka_unit_test(a_duration_is_counted_in_the_first_bucket_that_fits),
+        cmocka_unit_test(a_negative_duration_counts_as_zero),
         cmocka_unit_test(bounds_ascend),
     };
 

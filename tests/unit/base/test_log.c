@@ -53,7 +53,7 @@ static void a_line_is_logfmt(void **state)
         text, "Z level=warn component=pods msg=\"watch failed: \\\"EOF\\\", retrying in 4s\"\n"));
 }
 
-static void a_clusters_text_cannot_forge_a_line(void **state)
+static void text_from_outside_cannot_forge_a_log_line(void **state)
 {
     char text[4096];
 
@@ -65,7 +65,7 @@ static void a_clusters_text_cannot_forge_a_line(void **state)
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
-static void what_is_below_the_level_is_dropped(void **state)
+static void lines_below_the_level_are_dropped(void **state)
 {
     char text[4096];
 
@@ -128,7 +128,7 @@ static void a_line_is_json(void **state)
 }
 
 /* Bytes that are no UTF-8 would make the whole line no JSON. */
-static void only_utf8_is_logged(void **state)
+static void log_lines_are_valid_utf8(void **state)
 {
     (void)state;
     assert_json_line("gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3 \xe2\x82\xac",
@@ -161,7 +161,7 @@ static void a_long_line_of_json_is_cut_between_characters(void **state)
     }
 }
 
-static void formats_are_known_by_name(void **state)
+static void formats_are_parsed_by_name(void **state)
 {
     enum log_format format = LOG_LOGFMT;
 
@@ -174,7 +174,7 @@ static void formats_are_known_by_name(void **state)
     assert_int_equal(format, LOG_LOGFMT);
 }
 
-static void levels_are_known_by_name(void **state)
+static void levels_are_parsed_by_name(void **state)
 {
     enum log_level level = LOG_ERROR;
 
@@ -189,14 +189,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_logfmt),
-        cmocka_unit_test(a_clusters_text_cannot_forge_a_line),
-        cmocka_unit_test(what_is_below_the_level_is_dropped),
+        cmocka_unit_test(text_from_outside_cannot_forge_a_log_line),
+        cmocka_unit_test(lines_below_the_level_are_dropped),
         cmocka_unit_test(a_long_line_is_cut),
         cmocka_unit_test(a_line_is_json),
-        cmocka_unit_test(only_utf8_is_logged),
+        cmocka_unit_test(log_lines_are_valid_utf8),
         cmocka_unit_test(a_long_line_of_json_is_cut_between_characters),
-        cmocka_unit_test(levels_are_known_by_name),
-        cmocka_unit_test(formats_are_known_by_name),
+        cmocka_unit_test(levels_are_parsed_by_name),
+        cmocka_unit_test(formats_are_parsed_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void every_reason_has_one_sentence(void **state)
     }
 }
 
-static void the_registry_is_named_wherever_the_sentence_speaks_of_it(void **state)
+static void advice_names_the_registry(void **state)
 {
     const struct advice_facts facts = { .registry = STR("r.example.com:5000") };
 
@@ -59,7 +59,7 @@ static void the_registry_is_named_wherever_the_sentence_speaks_of_it(void **stat
                       "The registry requires credentials");
 }
 
-static void what_is_known_of_the_pods_secrets_is_said(void **state)
+static void advice_names_the_pods_pull_secrets(void **state)
 {
     const struct advice_facts missing = { .missing_secret = STR("regcred"),
                                           .pull_secrets_known = true,
@@ -90,8 +90,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason_has_one_sentence),
-        cmocka_unit_test(the_registry_is_named_wherever_the_sentence_speaks_of_it),
-        cmocka_unit_test(what_is_known_of_the_pods_secrets_is_said),
+        cmocka_unit_test(advice_names_the_registry),
+        cmocka_unit_test(advice_names_the_pods_pull_secrets),
     };
 
     return cmocka_run_group_tests_name("advice", tests, NULL, NULL);

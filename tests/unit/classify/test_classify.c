@@ -48,7 +48,7 @@ static void says(const char *text, enum reason reason, enum stage stage)
     says_with("", text, reason, stage);
 }
 
-static void numbers_and_words_in_names_decide_nothing(void **state)
+static void words_and_numbers_in_names_are_ignored(void **state)
 {
     (void)state;
     says("failed to pull and unpack image \"docker.io/library/webserver:404\": failed to resolve "
@@ -74,7 +74,7 @@ static void numbers_and_words_in_names_decide_nothing(void **state)
          REASON_MANIFEST_UNKNOWN, STAGE_MANIFEST);
 }
 
-static void an_image_that_is_no_reference_decides_nothing(void **state)
+static void an_invalid_image_name_is_ignored(void **state)
 {
     (void)state;
     says("Failed to pull image \"no space left on device\": " RESOLVE IMAGE ": not found",
@@ -84,7 +84,7 @@ static void an_image_that_is_no_reference_decides_nothing(void **state)
          REASON_INVALID_REFERENCE, STAGE_LOCAL);
 }
 
-static void log_prefixes_decide_nothing(void **state)
+static void log_prefixes_are_ignored(void **state)
 {
     (void)state;
     says("E0429 17:39:31.404404   429 remote_image.go:403] \"PullImage from image service failed\" "
@@ -95,7 +95,7 @@ static void log_prefixes_decide_nothing(void **state)
          REASON_PULL_QPS_EXCEEDED, STAGE_LOCAL);
 }
 
-static void no_match_for_platform_is_not_not_found(void **state)
+static void missing_platform_is_bad_image_not_not_found(void **state)
 {
     (void)state;
     says("rpc error: code = NotFound desc = " CONTAINERD
@@ -103,7 +103,7 @@ static void no_match_for_platform_is_not_not_found(void **state)
          REASON_PLATFORM_MISMATCH, STAGE_MANIFEST);
 }
 
-static void not_found_behind_something_else_is_not_the_registrys(void **state)
+static void not_found_of_other_components_is_not_the_registrys(void **state)
 {
     (void)state;
     says("rpc error: code = NotFound desc = " CONTAINERD
@@ -117,7 +117,7 @@ static void not_found_behind_something_else_is_not_the_registrys(void **state)
          REASON_RUNTIME_ERROR, STAGE_MAX);
 }
 
-static void a_page_decides_only_where_nothing_else_does(void **state)
+static void a_page_decides_only_without_other_evidence(void **state)
 {
     (void)state;
     says(SOURCE "pinging container registry registry.example.com: StatusCode: 404, "
@@ -140,7 +140,7 @@ static void a_rate_limit_inside_access_denied_is_a_rate_limit(void **state)
          REASON_TOO_MANY_REQUESTS, STAGE_RESOLVE);
 }
 
-static void denied_for_a_quota_is_the_registrys_fault(void **state)
+static void denied_for_a_quota_is_a_registry_error(void **state)
 {
     (void)state;
     says(DAEMON "denied: Quota exceeded.", REASON_STORAGE_QUOTA, STAGE_MAX);
@@ -148,7 +148,7 @@ static void denied_for_a_quota_is_the_registrys_fault(void **state)
          REASON_TOO_MANY_REQUESTS, STAGE_MAX);
 }
 
-static void a_token_server_that_fails_is_not_a_refusal(void **state)
+static void a_token_server_failure_is_not_unauthorized(void **state)
 {
     (void)state;
     says(RESOLVE "failed to authorize: failed to fetch anonymous token: Get "
@@ -169,7 +169,7 @@ static void a_token_server_that_fails_is_not_a_refusal(void **state)
          REASON_BAD_CREDENTIALS, STAGE_AUTH);
 }
 
-static void the_kubelets_guess_about_credentials_is_a_guess(void **state)
+static void the_kubelets_guess_about_credentials_is_weak(void **state)
 {
     (void)state;
     says("image pull failed for gcr.io/a/b:1, this may be because there are no credentials on this "
@@ -182,7 +182,7 @@ static void the_kubelets_guess_about_credentials_is_a_guess(void **state)
          REASON_NO_CREDENTIALS, STAGE_AUTH);
 }
 
-static void whose_connection_was_refused(void **state)
+static void a_refused_connection_is_attributed_to_its_peer(void **state)
 {
     (void)state;
     says(RESOLVE HEAD "proxyconnect tcp: dial tcp 192.0.2.3:3128: connect: connection refused",
@@ -198,7 +198,7 @@ static void whose_connection_was_refused(void **state)
          REASON_DNS_FAILURE, STAGE_RESOLVE);
 }
 
-static void canceled_alone_is_a_stalled_pull(void **state)
+static void canceled_without_details_is_a_stalled_pull(void **state)
 {
     (void)state;
     says("rpc error: code = Canceled desc = " CONTAINERD "context canceled", REASON_PULL_STALLED,
@@ -212,7 +212,7 @@ static void canceled_alone_is_a_stalled_pull(void **state)
          REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
 }
 
-static void the_nodes_own_failures(void **state)
+static void node_failures_are_recognised(void **state)
 {
     (void)state;
     says(CONTAINERD
@@ -227,7 +227,7 @@ static void the_nodes_own_failures(void **state)
          REASON_CORRUPT_LAYER, STAGE_UNPACK);
 }
 
-static void what_is_cut_off_leaves_the_grpc_code_and_the_wrappers(void **state)
+static void a_cut_message_is_classified_by_its_grpc_code_and_wrappers(void **state)
 {
     (void)state;
     says("Failed to pull image \"nginx:gone\": rpc error: code = NotFound desc = failed to pull "
@@ -242,7 +242,7 @@ static void what_is_cut_off_leaves_the_grpc_code_and_the_wrappers(void **state)
          STAGE_RESOLVE);
 }
 
-static void back_off_without_a_cause_says_so(void **state)
+static void a_back_off_without_a_cause_is_back_off_only(void **state)
 {
     (void)state;
     says("Back-off pulling image \"" IMAGE "\"", REASON_BACK_OFF_ONLY, STAGE_MAX);
@@ -252,7 +252,7 @@ static void back_off_without_a_cause_says_so(void **state)
          REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
 }
 
-static void a_waiting_reason_speaks_where_the_message_is_silent(void **state)
+static void the_waiting_reason_decides_when_the_message_names_no_cause(void **state)
 {
     (void)state;
     says_with("ErrImageNeverPull", "", REASON_NEVER_PULL, STAGE_LOCAL);
@@ -262,7 +262,7 @@ static void a_waiting_reason_speaks_where_the_message_is_silent(void **state)
     says_with("ErrImageNeverPull", "connection refused", REASON_CONNECT_REFUSED, STAGE_RESOLVE);
 }
 
-static void of_several_errors_the_one_that_got_further_counts(void **state)
+static void the_part_that_got_further_wins(void **state)
 {
     (void)state;
     says("[writing blob: storing blob to file \"/var/tmp/1\": happened during read: unexpected "
@@ -275,7 +275,7 @@ static void of_several_errors_the_one_that_got_further_counts(void **state)
          REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
 }
 
-static void of_several_errors_a_definite_answer_counts(void **state)
+static void a_definite_answer_wins(void **state)
 {
     (void)state;
     says("[" RESOLVE "unexpected status from HEAD request to "
@@ -288,7 +288,7 @@ static void of_several_errors_a_definite_answer_counts(void **state)
          REASON_BAD_GATEWAY, STAGE_MANIFEST);
 }
 
-static void a_mirror_without_the_image_is_no_news(void **state)
+static void a_mirrors_404_loses_to_the_registrys_answer(void **state)
 {
     (void)state;
     says(
@@ -307,7 +307,7 @@ static void a_mirror_without_the_image_is_no_news(void **state)
         REASON_MANIFEST_UNKNOWN, STAGE_MANIFEST);
 }
 
-static void denied_or_missing_cannot_be_told_apart(void **state)
+static void denied_or_missing_is_ambiguous(void **state)
 {
     struct verdict v;
 
@@ -324,7 +324,7 @@ static void denied_or_missing_cannot_be_told_apart(void **state)
     assert_int_equal(v.ambiguous_with, 0);
 }
 
-static void a_missing_digest_is_no_missing_tag(void **state)
+static void a_missing_digest_is_not_a_missing_tag(void **state)
 {
     (void)state;
     says("failed to pull and unpack image \"r.example.com/a@sha256:12\": failed to resolve image: "
@@ -336,7 +336,7 @@ static void a_missing_digest_is_no_missing_tag(void **state)
          REASON_BLOB_UNKNOWN, STAGE_BLOB);
 }
 
-static void the_status_is_told(void **state)
+static void the_http_status_is_returned(void **state)
 {
     (void)state;
     assert_int_equal(
@@ -347,7 +347,7 @@ static void the_status_is_told(void **state)
     assert_int_equal(judge("", RESOLVE IMAGE ": not found").http_status, 0);
 }
 
-static void what_nobody_knows_is_unclassified(void **state)
+static void an_unknown_message_is_unclassified(void **state)
 {
     (void)state;
     says("the quick brown fox", REASON_UNCLASSIFIED, STAGE_MAX);
@@ -365,7 +365,7 @@ static void a_status_in_json_is_a_status(void **state)
     says("Failed to pull image \"webserver\":404", REASON_UNCLASSIFIED, STAGE_MAX);
 }
 
-static void the_tail_of_a_longer_wording_is_not_another_one(void **state)
+static void the_tail_of_a_longer_phrase_does_not_match_again(void **state)
 {
     (void)state;
     says(RESOLVE HEAD "read tcp 192.0.2.7:40000->192.0.2.1:443: i/o timeout",
@@ -373,7 +373,7 @@ static void the_tail_of_a_longer_wording_is_not_another_one(void **state)
     says(RESOLVE HEAD "dial tcp 192.0.2.1:443: i/o timeout", REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
 }
 
-static void a_page_without_any_known_word_is_no_answer(void **state)
+static void a_page_without_a_known_phrase_is_a_malformed_response(void **state)
 {
     (void)state;
     says("error pulling image configuration: download failed after attempts=6: unknown: <?xml "
@@ -381,7 +381,7 @@ static void a_page_without_any_known_word_is_no_answer(void **state)
          REASON_MALFORMED_RESPONSE, STAGE_BLOB);
 }
 
-static void tls_through_a_proxy_is_the_proxys(void **state)
+static void a_tls_error_through_a_proxy_is_the_proxys(void **state)
 {
     (void)state;
     says(RESOLVE HEAD "proxyconnect tcp: tls: first record does not look like a TLS handshake",
@@ -393,7 +393,7 @@ static void tls_through_a_proxy_is_the_proxys(void **state)
          REASON_PROXY_FAILED, STAGE_RESOLVE);
 }
 
-static void what_tls_says_in_detail_counts_more_than_that_it_failed(void **state)
+static void a_detailed_tls_error_wins_over_a_vague_one(void **state)
 {
     (void)state;
     says(RESOLVE HEAD "x509: certificate signed by unknown authority (possibly because of \"x509: "
@@ -407,7 +407,7 @@ static void what_tls_says_in_detail_counts_more_than_that_it_failed(void **state
          REASON_BAD_GATEWAY, STAGE_MAX);
 }
 
-static void a_windows_node_has_its_own_words(void **state)
+static void windows_errors_are_recognised(void **state)
 {
     (void)state;
     says(CONTAINERD "failed to extract layer sha256:12: hcsshim::ImportLayer failed in Win32: The "
@@ -418,7 +418,7 @@ static void a_windows_node_has_its_own_words(void **state)
          REASON_RUNTIME_UNAVAILABLE, STAGE_LOCAL);
 }
 
-static void a_token_server_may_refuse_with_400(void **state)
+static void a_400_of_the_token_server_means_bad_credentials(void **state)
 {
     (void)state;
     says(RESOLVE "failed to authorize: failed to fetch oauth token: unexpected status: 400 Bad "
@@ -427,7 +427,7 @@ static void a_token_server_may_refuse_with_400(void **state)
     says(CONTAINERD "unexpected status: 400 Bad Request", REASON_UNEXPECTED_STATUS, STAGE_MAX);
 }
 
-static void to_inspect_asks_no_registry(void **state)
+static void inspecting_an_image_is_local(void **state)
 {
     (void)state;
     says("Failed to inspect image \"" IMAGE "\": rpc error: code = Unknown desc = readlink "
@@ -438,37 +438,37 @@ static void to_inspect_asks_no_registry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_and_words_in_names_decide_nothing),
-        cmocka_unit_test(an_image_that_is_no_reference_decides_nothing),
-        cmocka_unit_test(log_prefixes_decide_nothing),
-        cmocka_unit_test(no_match_for_platform_is_not_not_found),
-        cmocka_unit_test(not_found_behind_something_else_is_not_the_registrys),
-        cmocka_unit_test(a_page_decides_only_where_nothing_else_does),
+        cmocka_unit_test(words_and_numbers_in_names_are_ignored),
+        cmocka_unit_test(an_invalid_image_name_is_ignored),
+        cmocka_unit_test(log_prefixes_are_ignored),
+        cmocka_unit_test(missing_platform_is_bad_image_not_not_found),
+        cmocka_unit_test(not_found_of_other_components_is_not_the_registrys),
+        cmocka_unit_test(a_page_decides_only_without_other_evidence),
         cmocka_unit_test(a_rate_limit_inside_access_denied_is_a_rate_limit),
-        cmocka_unit_test(denied_for_a_quota_is_the_registrys_fault),
-        cmocka_unit_test(a_token_server_that_fails_is_not_a_refusal),
-        cmocka_unit_test(the_kubelets_guess_about_credentials_is_a_guess),
-        cmocka_unit_test(whose_connection_was_refused),
-        cmocka_unit_test(canceled_alone_is_a_stalled_pull),
-        cmocka_unit_test(the_nodes_own_failures),
-        cmocka_unit_test(what_is_cut_off_leaves_the_grpc_code_and_the_wrappers),
-        cmocka_unit_test(back_off_without_a_cause_says_so),
-        cmocka_unit_test(a_waiting_reason_speaks_where_the_message_is_silent),
-        cmocka_unit_test(of_several_errors_the_one_that_got_further_counts),
-        cmocka_unit_test(of_several_errors_a_definite_answer_counts),
-        cmocka_unit_test(a_mirror_without_the_image_is_no_news),
-        cmocka_unit_test(denied_or_missing_cannot_be_told_apart),
-        cmocka_unit_test(a_missing_digest_is_no_missing_tag),
-        cmocka_unit_test(the_status_is_told),
-        cmocka_unit_test(what_nobody_knows_is_unclassified),
+        cmocka_unit_test(denied_for_a_quota_is_a_registry_error),
+        cmocka_unit_test(a_token_server_failure_is_not_unauthorized),
+        cmocka_unit_test(the_kubelets_guess_about_credentials_is_weak),
+        cmocka_unit_test(a_refused_connection_is_attributed_to_its_peer),
+        cmocka_unit_test(canceled_without_details_is_a_stalled_pull),
+        cmocka_unit_test(node_failures_are_recognised),
+        cmocka_unit_test(a_cut_message_is_classified_by_its_grpc_code_and_wrappers),
+        cmocka_unit_test(a_back_off_without_a_cause_is_back_off_only),
+        cmocka_unit_test(the_waiting_reason_decides_when_the_message_names_no_cause),
+        cmocka_unit_test(the_part_that_got_further_wins),
+        cmocka_unit_test(a_definite_answer_wins),
+        cmocka_unit_test(a_mirrors_404_loses_to_the_registrys_answer),
+        cmocka_unit_test(denied_or_missing_is_ambiguous),
+        cmocka_unit_test(a_missing_digest_is_not_a_missing_tag),
+        cmocka_unit_test(the_http_status_is_returned),
+        cmocka_unit_test(an_unknown_message_is_unclassified),
         cmocka_unit_test(a_status_in_json_is_a_status),
-        cmocka_unit_test(the_tail_of_a_longer_wording_is_not_another_one),
-        cmocka_unit_test(a_page_without_any_known_word_is_no_answer),
-        cmocka_unit_test(tls_through_a_proxy_is_the_proxys),
-        cmocka_unit_test(what_tls_says_in_detail_counts_more_than_that_it_failed),
-        cmocka_unit_test(a_windows_node_has_its_own_words),
-        cmocka_unit_test(a_token_server_may_refuse_with_400),
-        cmocka_unit_test(to_inspect_asks_no_registry),
+        cmocka_unit_test(the_tail_of_a_longer_phrase_does_not_match_again),
+        cmocka_unit_test(a_page_without_a_known_phrase_is_a_malformed_response),
+        cmocka_unit_test(a_tls_error_through_a_proxy_is_the_proxys),
+        cmocka_unit_test(a_detailed_tls_error_wins_over_a_vague_one),
+        cmocka_unit_test(windows_errors_are_recognised),
+        cmocka_unit_test(a_400_of_the_token_server_means_bad_credentials),
+        cmocka_unit_test(inspecting_an_image_is_local),
     };
 
     return cmocka_run_group_tests_name("classify", tests, NULL, NULL);

@@ -35,7 +35,7 @@ static void assert_runner_up(size_t i, unsigned part, const char *name, enum rea
     assert_int_equal(why.runners_up[i].part, part);
 }
 
-static void the_chain_is_told_from_the_outside(void **state)
+static void wrappers_are_listed_from_the_outside(void **state)
 {
     struct verdict v = ask(
         "Failed to pull image \"r.example.com/a:1\": rpc error: code = Unknown desc = failed to "
@@ -57,7 +57,7 @@ static void the_chain_is_told_from_the_outside(void **state)
     assert_int_equal(why.n_runners_up, 1);
 }
 
-static void what_lost_is_told_with_its_attempt(void **state)
+static void runners_up_name_their_part(void **state)
 {
     struct verdict v = ask(
         "Failed to pull image \"r.example.com/a:1\": [rpc error: code = Unknown desc = received "
@@ -73,7 +73,7 @@ static void what_lost_is_told_with_its_attempt(void **state)
     assert_step(why.n_steps - 1, 1, "rpc error: code = Unknown desc");
 }
 
-static void what_is_not_known_has_no_chain(void **state)
+static void an_unknown_message_has_no_steps(void **state)
 {
     struct verdict v = ask("");
 
@@ -89,7 +89,7 @@ static void what_is_not_known_has_no_chain(void **state)
 }
 
 /* More wrappers and more explanations than there is room for: the lists end, the verdict stays. */
-static void the_lists_have_an_end(void **state)
+static void the_lists_of_an_explanation_are_limited(void **state)
 {
     static char text[8192];
     size_t len = 0;
@@ -109,7 +109,7 @@ static void the_lists_have_an_end(void **state)
         assert_string_not_equal(why.runners_up[i].name, why.runners_up[i - 1].name);
 }
 
-static void the_answers_are_those_of_classify(void **state)
+static void explain_and_classify_agree(void **state)
 {
     static const char *const messages[] = {
         "x",
@@ -132,11 +132,11 @@ static void the_answers_are_those_of_classify(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_chain_is_told_from_the_outside),
-        cmocka_unit_test(what_lost_is_told_with_its_attempt),
-        cmocka_unit_test(what_is_not_known_has_no_chain),
-        cmocka_unit_test(the_lists_have_an_end),
-        cmocka_unit_test(the_answers_are_those_of_classify),
+        cmocka_unit_test(wrappers_are_listed_from_the_outside),
+        cmocka_unit_test(runners_up_name_their_part),
+        cmocka_unit_test(an_unknown_message_has_no_steps),
+        cmocka_unit_test(the_lists_of_an_explanation_are_limited),
+        cmocka_unit_test(explain_and_classify_agree),
     };
 
     return cmocka_run_group_tests_name("explain", tests, NULL, NULL);

@@ -110,7 +110,7 @@ static const char *const parts[] = {
     "--password \"",
 };
 
-static void eight_times_the_text_takes_no_more_than_its_share(void **state)
+static void time_is_linear_in_the_length_of_the_text(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -125,7 +125,7 @@ static void eight_times_the_text_takes_no_more_than_its_share(void **state)
 }
 
 /* Only a head and a tail of it are read. */
-static void a_megabyte_ends_like_the_limit(void **state)
+static void text_over_the_limit_costs_no_more_than_the_limit(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -145,8 +145,8 @@ static void a_megabyte_ends_like_the_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(eight_times_the_text_takes_no_more_than_its_share),
-        cmocka_unit_test(a_megabyte_ends_like_the_limit),
+        cmocka_unit_test(time_is_linear_in_the_length_of_the_text),
+        cmocka_unit_test(text_over_the_limit_costs_no_more_than_the_limit),
     };
 
     return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);

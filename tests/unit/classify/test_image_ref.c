@@ -40,7 +40,7 @@ static void short_names_get_docker_io_and_library(void **state)
     assert_canonical("localhost/library", "localhost/library:latest");
 }
 
-static void a_digest_counts_more_than_a_tag(void **state)
+static void a_digest_replaces_the_tag(void **state)
 {
     (void)state;
     assert_canonical("busybox:1.36@sha256:" HEX64, "docker.io/library/busybox@sha256:" HEX64);
@@ -61,7 +61,7 @@ static void hosts_are_lower_case_and_keep_their_port(void **state)
     assert_canonical("Mirror/app", "Mirror/app:latest");
 }
 
-static void what_is_no_reference_is_kept_and_its_registry_invalid(void **state)
+static void an_invalid_reference_is_kept_and_its_registry_is_invalid(void **state)
 {
     static const char *const bad[] = {
         "",
@@ -103,7 +103,7 @@ static void what_is_no_reference_is_kept_and_its_registry_invalid(void **state)
     }
 }
 
-static void a_nul_byte_is_no_part_of_a_reference(void **state)
+static void a_nul_byte_makes_a_reference_invalid(void **state)
 {
     char got[LIMIT_IMAGE_TEXT];
 
@@ -113,7 +113,7 @@ static void a_nul_byte_is_no_part_of_a_reference(void **state)
     assert_false(image_canonical(STR("h\0.example.com/a"), got));
 }
 
-static void lengths_have_limits(void **state)
+static void too_long_references_are_invalid(void **state)
 {
     char text[2 * LIMIT_IMAGE_TEXT];
     char got[LIMIT_IMAGE_TEXT];
@@ -131,7 +131,7 @@ static void lengths_have_limits(void **state)
     assert_false(image_canonical((struct str){ .at = text, .len = 2 + 129 }, got));
 }
 
-static void the_same_image_however_spelled(void **state)
+static void spellings_of_one_image_are_equal(void **state)
 {
     (void)state;
     assert_true(image_same(STR("busybox"), STR("docker.io/library/busybox:latest")));
@@ -147,12 +147,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(short_names_get_docker_io_and_library),
-        cmocka_unit_test(a_digest_counts_more_than_a_tag),
+        cmocka_unit_test(a_digest_replaces_the_tag),
         cmocka_unit_test(hosts_are_lower_case_and_keep_their_port),
-        cmocka_unit_test(what_is_no_reference_is_kept_and_its_registry_invalid),
-        cmocka_unit_test(a_nul_byte_is_no_part_of_a_reference),
-        cmocka_unit_test(lengths_have_limits),
-        cmocka_unit_test(the_same_image_however_spelled),
+        cmocka_unit_test(an_invalid_reference_is_kept_and_its_registry_is_invalid),
+        cmocka_unit_test(a_nul_byte_makes_a_reference_invalid),
+        cmocka_unit_test(too_long_references_are_invalid),
+        cmocka_unit_test(spellings_of_one_image_are_equal),
     };
 
     return cmocka_run_group_tests_name("image_ref", tests, NULL, NULL);

@@ -49,7 +49,7 @@ static void assert_terminal(const char *text, const char *want)
     assert_str(m->parts[0].terminal, want);
 }
 
-static void quotes_are_undone_however_deep(void **state)
+static void nested_quoting_is_removed(void **state)
 {
     (void)state;
     assert_message("a \\\"b\\\" c", "a \"b\" c");
@@ -61,7 +61,7 @@ static void quotes_are_undone_however_deep(void **state)
                    "mkdir C:\\ProgramData\\containerd\\root\\new: busy");
 }
 
-static void the_message_is_one_line_of_valid_utf8(void **state)
+static void the_text_is_one_line_of_valid_utf8(void **state)
 {
     (void)state;
     assert_message("a\tb\r\nc\x01\x7f", "a b  c");
@@ -74,7 +74,7 @@ static void the_message_is_one_line_of_valid_utf8(void **state)
     assert_str(read_text(STR("a\0b"))->text, "a b");
 }
 
-static void secrets_are_redacted_everywhere(void **state)
+static void secrets_are_redacted_in_text_and_terminal(void **state)
 {
     const struct message *m =
         read_message("Failed to pull image \"https://user:hunter2hunter2@r.example.com/a:1\": "
@@ -88,7 +88,7 @@ static void secrets_are_redacted_everywhere(void **state)
     assert_str(m->parts[0].terminal, "EOF");
 }
 
-static void a_long_message_is_cut_with_a_mark(void **state)
+static void a_long_text_is_cut_and_marked(void **state)
 {
     char text[3000];
     const struct message *m;
@@ -107,7 +107,7 @@ static void a_long_message_is_cut_with_a_mark(void **state)
     assert_memory_equal(m->text.at + m->text.len - 5, "\xc3\xbc...", 5);
 }
 
-static void of_a_huge_message_head_and_tail_are_read(void **state)
+static void head_and_tail_of_a_huge_message_are_read(void **state)
 {
     const size_t size = 1u << 20;
     char *text = mem_alloc(size);
@@ -127,7 +127,7 @@ static void of_a_huge_message_head_and_tail_are_read(void **state)
     mem_free(text);
 }
 
-static void the_image_is_the_kubelets_word_for_it(void **state)
+static void the_kubelets_image_name_is_preferred(void **state)
 {
     (void)state;
     assert_image("Failed to pull image \"busybox\": failed to pull and unpack image "
@@ -141,7 +141,7 @@ static void the_image_is_the_kubelets_word_for_it(void **state)
         "Failed to apply default image tag \"a b\": couldn't parse image name \"a b\": bad", "a b");
 }
 
-static void without_it_the_runtimes_word(void **state)
+static void the_runtimes_image_name_is_the_second_choice(void **state)
 {
     (void)state;
     assert_image("rpc error: code = NotFound desc = failed to pull and unpack image "
@@ -156,7 +156,7 @@ static void without_it_the_runtimes_word(void **state)
     assert_image("dial tcp 192.0.2.1:443: i/o timeout", "");
 }
 
-static void wrappers_are_peeled_down_to_the_error(void **state)
+static void wrappers_are_removed_down_to_the_error(void **state)
 {
     (void)state;
     assert_terminal("Failed to pull image \"a\": rpc error: code = Unknown desc = failed to pull "
@@ -167,7 +167,7 @@ static void wrappers_are_peeled_down_to_the_error(void **state)
                     "EOF");
 }
 
-static void the_grpc_code_and_the_status_are_lifted_out(void **state)
+static void grpc_code_and_http_status_are_extracted(void **state)
 {
     const struct message *m;
 
@@ -186,7 +186,7 @@ static void the_grpc_code_and_the_status_are_lifted_out(void **state)
     assert_int_equal(m->parts[0].grpc_code, -1);
 }
 
-static void the_place_in_the_pull_is_kept(void **state)
+static void wrappers_tell_how_far_the_pull_got(void **state)
 {
     const struct message *m;
 
@@ -200,7 +200,7 @@ static void the_place_in_the_pull_is_kept(void **state)
     assert_int_equal(m->parts[0].wrappers, W_MANIFEST | W_REQUEST);
 }
 
-static void each_error_of_a_list_is_an_attempt(void **state)
+static void each_error_of_a_list_is_a_part(void **state)
 {
     const struct message *m;
 
@@ -221,7 +221,7 @@ static void each_error_of_a_list_is_an_attempt(void **state)
     assert_int_equal(m->parts[2].wrappers, 0);
 }
 
-static void of_too_many_attempts_the_last_is_kept(void **state)
+static void the_last_of_too_many_parts_is_kept(void **state)
 {
     char text[2048] = "";
     const struct message *m;
@@ -236,7 +236,7 @@ static void of_too_many_attempts_the_last_is_kept(void **state)
     assert_int_equal(m->parts[0].n_hits, 1);
 }
 
-static void a_back_off_without_a_cause_has_no_attempt(void **state)
+static void a_back_off_without_a_cause_has_no_part(void **state)
 {
     const struct message *m = read_message("Back-off pulling image \"a\"");
 
@@ -255,7 +255,7 @@ static void a_back_off_without_a_cause_has_no_attempt(void **state)
 }
 
 /* normalise() looks for secrets only where the tokens hint at one: no shape may slip by. */
-static void no_shape_of_a_secret_is_shown(void **state)
+static void every_kind_of_secret_is_redacted(void **state)
 {
     static const char *const shapes[] = {
         "Get \"https://user:SECRETsecret0123456789@r.example.com/v2/\": EOF",
@@ -297,20 +297,20 @@ static void no_shape_of_a_secret_is_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_shape_of_a_secret_is_shown),
-        cmocka_unit_test(quotes_are_undone_however_deep),
-        cmocka_unit_test(the_message_is_one_line_of_valid_utf8),
-        cmocka_unit_test(secrets_are_redacted_everywhere),
-        cmocka_unit_test(a_long_message_is_cut_with_a_mark),
-        cmocka_unit_test(of_a_huge_message_head_and_tail_are_read),
-        cmocka_unit_test(the_image_is_the_kubelets_word_for_it),
-        cmocka_unit_test(without_it_the_runtimes_word),
-        cmocka_unit_test(wrappers_are_peeled_down_to_the_error),
-        cmocka_unit_test(the_grpc_code_and_the_status_are_lifted_out),
-        cmocka_unit_test(the_place_in_the_pull_is_kept),
-        cmocka_unit_test(each_error_of_a_list_is_an_attempt),
-        cmocka_unit_test(of_too_many_attempts_the_last_is_kept),
-        cmocka_unit_test(a_back_off_without_a_cause_has_no_attempt),
+        cmocka_unit_test(every_kind_of_secret_is_redacted),
+        cmocka_unit_test(nested_quoting_is_removed),
+        cmocka_unit_test(the_text_is_one_line_of_valid_utf8),
+        cmocka_unit_test(secrets_are_redacted_in_text_and_terminal),
+        cmocka_unit_test(a_long_text_is_cut_and_marked),
+        cmocka_unit_test(head_and_tail_of_a_huge_message_are_read),
+        cmocka_unit_test(the_kubelets_image_name_is_preferred),
+        cmocka_unit_test(the_runtimes_image_name_is_the_second_choice),
+        cmocka_unit_test(wrappers_are_removed_down_to_the_error),
+        cmocka_unit_test(grpc_code_and_http_status_are_extracted),
+        cmocka_unit_test(wrappers_tell_how_far_the_pull_got),
+        cmocka_unit_test(each_error_of_a_list_is_a_part),
+        cmocka_unit_test(the_last_of_too_many_parts_is_kept),
+        cmocka_unit_test(a_back_off_without_a_cause_has_no_part),
     };
 
     return cmocka_run_group_tests_name("normalise", tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void the_longest_phrase_wins(void **state)
     assert_string_equal(phrase_at("request canceled", 0, &n), "request canceled");
 }
 
-static void a_phrase_ends_where_the_text_does(void **state)
+static void a_phrase_cut_by_the_end_of_the_text_does_not_match(void **state)
 {
     size_t n = 0;
 
@@ -55,7 +55,7 @@ static void a_phrase_ends_where_the_text_does(void **state)
     assert_string_equal(phrase_at("certificate signed by unknown", 0, &n), "");
 }
 
-static void a_gap_spans_some_words_but_no_break(void **state)
+static void a_gap_spans_a_few_words_but_no_break(void **state)
 {
     size_t n = 0;
 
@@ -84,8 +84,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_phrase_wins),
-        cmocka_unit_test(a_phrase_ends_where_the_text_does),
-        cmocka_unit_test(a_gap_spans_some_words_but_no_break),
+        cmocka_unit_test(a_phrase_cut_by_the_end_of_the_text_does_not_match),
+        cmocka_unit_test(a_gap_spans_a_few_words_but_no_break),
         cmocka_unit_test(values_fill_slots),
     };
 

@@ -21,7 +21,7 @@ static void assert_plain(const char *text, const char *want)
     assert_false(cut);
 }
 
-static void quoting_is_undone_however_deep(void **state)
+static void nested_quoting_is_removed(void **state)
 {
     (void)state;
     assert_plain("image \\\"a:b\\\"", "image \"a:b\"");
@@ -31,14 +31,14 @@ static void quoting_is_undone_however_deep(void **state)
     assert_plain("ends with a backslash\\", "ends with a backslash");
 }
 
-static void paths_of_windows_keep_their_backslashes(void **state)
+static void windows_paths_keep_their_backslashes(void **state)
 {
     (void)state;
     assert_plain("C:\\root\\new: gone", "C:\\root\\new: gone");
     assert_plain("D:\\\\temp\\\\x", "D:\\temp\\x");
 }
 
-static void what_cannot_be_shown_becomes_a_space_or_a_mark(void **state)
+static void unprintable_bytes_become_spaces_or_question_marks(void **state)
 {
     (void)state;
     assert_plain("a\tb\x7f\x01", "a b  ");
@@ -67,7 +67,7 @@ static void the_place_of_a_special_byte_does_not_matter(void **state)
     }
 }
 
-static void of_a_long_text_head_and_tail_stay(void **state)
+static void a_long_text_keeps_head_and_tail(void **state)
 {
     char text[101];
     char out[64];
@@ -86,7 +86,7 @@ static void of_a_long_text_head_and_tail_stay(void **state)
     assert_non_null(memmem(out, n, " ... ", 5));
 }
 
-static void no_character_is_cut_in_two(void **state)
+static void characters_are_not_cut(void **state)
 {
     static const char text[] = "a\xe2\x82\xac"
                                "b";
@@ -102,12 +102,12 @@ static void no_character_is_cut_in_two(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(quoting_is_undone_however_deep),
-        cmocka_unit_test(paths_of_windows_keep_their_backslashes),
-        cmocka_unit_test(what_cannot_be_shown_becomes_a_space_or_a_mark),
+        cmocka_unit_test(nested_quoting_is_removed),
+        cmocka_unit_test(windows_paths_keep_their_backslashes),
+        cmocka_unit_test(unprintable_bytes_become_spaces_or_question_marks),
         cmocka_unit_test(the_place_of_a_special_byte_does_not_matter),
-        cmocka_unit_test(of_a_long_text_head_and_tail_stay),
-        cmocka_unit_test(no_character_is_cut_in_two),
+        cmocka_unit_test(a_long_text_keeps_head_and_tail),
+        cmocka_unit_test(characters_are_not_cut),
     };
 
     return cmocka_run_group_tests_name("normalise_text", tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void assert_tokens(const char *text, const char *want)
     assert_string_equal(n > 0 ? got + 1 : got, want);
 }
 
-static void what_others_chose_is_a_value(void **state)
+static void names_urls_and_paths_are_values(void **state)
 {
     (void)state;
     assert_tokens("dial tcp 10.0.0.1:443: i/o timeout", "dial tcp $ i/o timeout");
@@ -59,13 +59,13 @@ static void what_others_chose_is_a_value(void **state)
     assert_tokens("open /etc/timeout: denied", "open $ denied");
 }
 
-static void numbers_of_three_digits_may_be_a_status(void **state)
+static void three_digit_numbers_may_be_a_status(void **state)
 {
     (void)state;
     assert_tokens("status 404, 99, 600, 1500, 503.", "status # 99 600 1500 #");
 }
 
-static void text_of_other_scripts_parts_words(void **state)
+static void other_scripts_separate_words(void **state)
 {
     (void)state;
     assert_tokens("\xe6\x8f\x90\xe7\xa4\xba"
@@ -80,7 +80,7 @@ static void keys_and_messages_of_json_are_words(void **state)
     assert_tokens("{\"code\":\"DENIED\",\"message\":\"no\"}", "code DENIED message no");
 }
 
-static void brackets_are_remembered(void **state)
+static void brackets_are_flagged_on_the_next_token(void **state)
 {
     (void)state;
     split("[one two] three (x [four])five");
@@ -91,7 +91,7 @@ static void brackets_are_remembered(void **state)
     assert_true(tokens.at[5].flags & TOKEN_MIRRORS_END);
 }
 
-static void what_may_be_secret_is_told(void **state)
+static void possible_secrets_are_reported(void **state)
 {
     (void)state;
     assert_false(split("failed to resolve reference \"r.example.com/a:v1\": not found"));
@@ -105,7 +105,7 @@ static void what_may_be_secret_is_told(void **state)
                       "IAIOSFODNN7EXAMPLE"));
 }
 
-static void more_tokens_than_fit_are_not_read(void **state)
+static void tokens_over_the_limit_are_ignored(void **state)
 {
     static char many[3 * TOKENS_MAX + TEXT_PADDING];
 
@@ -122,13 +122,13 @@ static void more_tokens_than_fit_are_not_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_others_chose_is_a_value),
-        cmocka_unit_test(numbers_of_three_digits_may_be_a_status),
-        cmocka_unit_test(text_of_other_scripts_parts_words),
+        cmocka_unit_test(names_urls_and_paths_are_values),
+        cmocka_unit_test(three_digit_numbers_may_be_a_status),
+        cmocka_unit_test(other_scripts_separate_words),
         cmocka_unit_test(keys_and_messages_of_json_are_words),
-        cmocka_unit_test(brackets_are_remembered),
-        cmocka_unit_test(what_may_be_secret_is_told),
-        cmocka_unit_test(more_tokens_than_fit_are_not_read),
+        cmocka_unit_test(brackets_are_flagged_on_the_next_token),
+        cmocka_unit_test(possible_secrets_are_reported),
+        cmocka_unit_test(tokens_over_the_limit_are_ignored),
     };
 
     return cmocka_run_group_tests_name("normalise_tokens", tests, NULL, NULL);

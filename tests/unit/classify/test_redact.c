@@ -23,7 +23,7 @@ static void assert_redacted(const char *text, const char *want)
     assert_string_equal(copy, want);
 }
 
-static void user_and_password_of_a_url_go(void **state)
+static void user_and_password_of_a_url_are_redacted(void **state)
 {
     (void)state;
     assert_redacted("Get \"https://user:s3cr3t-pass@r.example.com/v2/\": EOF",
@@ -34,7 +34,7 @@ static void user_and_password_of_a_url_go(void **state)
                     "login REDACTED@r.example.com/a failed");
 }
 
-static void a_digest_is_no_password(void **state)
+static void a_digest_is_not_redacted(void **state)
 {
     (void)state;
     assert_redacted("docker://r.example.com/a:v1@sha256:0123 not found",
@@ -43,7 +43,7 @@ static void a_digest_is_no_password(void **state)
     assert_redacted("mail ops@example.com about it", "mail ops@example.com about it");
 }
 
-static void the_query_of_a_presigned_url_goes(void **state)
+static void the_query_of_a_presigned_url_is_redacted(void **state)
 {
     (void)state;
     assert_redacted(
@@ -55,7 +55,7 @@ static void the_query_of_a_presigned_url_goes(void **state)
                     "https://a.blob.example.com/x?se=****&sig=REDACTED: 403 Forbidden");
 }
 
-static void the_token_requests_public_part_stays(void **state)
+static void public_parameters_of_a_token_request_are_kept(void **state)
 {
     (void)state;
     assert_redacted("https://auth.example.com/token?scope=repository%3Aa%3Apull&service=r: 401",
@@ -66,7 +66,7 @@ static void the_token_requests_public_part_stays(void **state)
                     "https://auth.example.com/token?account=*****&offline_token=****");
 }
 
-static void values_of_secret_keys_go(void **state)
+static void values_of_secret_keys_are_redacted(void **state)
 {
     (void)state;
     assert_redacted("level=error token=abcdefghijkl msg=x", "level=error token=REDACTED msg=x");
@@ -78,7 +78,7 @@ static void values_of_secret_keys_go(void **state)
                     "rpc error: code = Unknown desc = failed to fetch oauth token: 401");
 }
 
-static void bearer_and_basic_tokens_go(void **state)
+static void bearer_and_basic_tokens_are_redacted(void **state)
 {
     (void)state;
     assert_redacted("Authorization: Bearer eyJhbGciOiJSUzI1NiIsInR5cCI6.x.y, next",
@@ -90,7 +90,7 @@ static void bearer_and_basic_tokens_go(void **state)
     assert_redacted("Basic", "Basic");
 }
 
-static void it_never_grows(void **state)
+static void text_never_grows(void **state)
 {
     static const char *const texts[] = {
         "",       "?",   "@",       "=",    "://",    "a://@",        "x?a=b",
@@ -107,7 +107,7 @@ static void it_never_grows(void **state)
     }
 }
 
-static void headers_with_tokens_go_prose_with_such_words_stays(void **state)
+static void tokens_in_headers_are_redacted_but_prose_is_kept(void **state)
 {
     (void)state;
     assert_redacted("X-Registry-Auth: eyJ1c2VybmFtZSI6ImEifQ==", "X-Registry-Auth: REDACTED");
@@ -121,7 +121,7 @@ static void headers_with_tokens_go_prose_with_such_words_stays(void **state)
                     "failed to authorize: registry1.example.com/team/app1 refused");
 }
 
-static void json_may_be_written_for_people(void **state)
+static void formatted_json_is_redacted_too(void **state)
 {
     (void)state;
     assert_redacted("{ \"refresh_token\" : \"abcdefgh1234\" }",
@@ -134,7 +134,7 @@ static void json_may_be_written_for_people(void **state)
     assert_redacted("{\"token\":\"never closed 123", "{\"token\":\"REDACTED");
 }
 
-static void only_what_json_quotes_is_a_value_there(void **state)
+static void in_json_only_quoted_values_are_redacted(void **state)
 {
     (void)state;
     assert_redacted("exec: \"docker-credential-desktop\": executable file not found in $PATH",
@@ -148,16 +148,16 @@ static void only_what_json_quotes_is_a_value_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers_with_tokens_go_prose_with_such_words_stays),
-        cmocka_unit_test(json_may_be_written_for_people),
-        cmocka_unit_test(only_what_json_quotes_is_a_value_there),
-        cmocka_unit_test(user_and_password_of_a_url_go),
-        cmocka_unit_test(a_digest_is_no_password),
-        cmocka_unit_test(the_query_of_a_presigned_url_goes),
-        cmocka_unit_test(the_token_requests_public_part_stays),
-        cmocka_unit_test(values_of_secret_keys_go),
-        cmocka_unit_test(bearer_and_basic_tokens_go),
-        cmocka_unit_test(it_never_grows),
+        cmocka_unit_test(tokens_in_headers_are_redacted_but_prose_is_kept),
+        cmocka_unit_test(formatted_json_is_redacted_too),
+        cmocka_unit_test(in_json_only_quoted_values_are_redacted),
+        cmocka_unit_test(user_and_password_of_a_url_are_redacted),
+        cmocka_unit_test(a_digest_is_not_redacted),
+        cmocka_unit_test(the_query_of_a_presigned_url_is_redacted),
+        cmocka_unit_test(public_parameters_of_a_token_request_are_kept),
+        cmocka_unit_test(values_of_secret_keys_are_redacted),
+        cmocka_unit_test(bearer_and_basic_tokens_are_redacted),
+        cmocka_unit_test(text_never_grows),
     };
 
     return cmocka_run_group_tests_name("redact", tests, NULL, NULL);

@@ -56,7 +56,7 @@ static void assert_kept(const char *text)
     assert_redacted(text, text);
 }
 
-static void tokens_are_known_by_their_shape(void **state)
+static void tokens_are_recognised_by_their_shape(void **state)
 {
     static const char *const tokens[] = {
         GITHUB, GITHUB_FINE, GITLAB, DOCKER, AWS, OPENSHIFT, JWT
@@ -77,7 +77,7 @@ static void tokens_are_known_by_their_shape(void **state)
     assert_redacted("sent " JWT ".", "sent REDACTED.");
 }
 
-static void what_only_begins_like_a_token_stays(void **state)
+static void words_that_only_start_like_a_token_are_kept(void **state)
 {
     (void)state;
     assert_kept("ghost_writer and ghp_short are names");
@@ -88,7 +88,7 @@ static void what_only_begins_like_a_token_stays(void **state)
     assert_kept("nvapi-client: connection refused");
 }
 
-static void values_of_secret_options_go(void **state)
+static void values_of_secret_options_are_redacted(void **state)
 {
     (void)state;
     assert_redacted("docker login --username ci --password hunter2 r.example.com: EOF",
@@ -109,7 +109,7 @@ static void values_of_secret_options_go(void **state)
                     "kubectl create secret docker-registry x --docker-password REDACTED, done");
 }
 
-static void options_that_are_no_secrets_stay(void **state)
+static void values_of_other_options_are_kept(void **state)
 {
     (void)state;
     assert_kept("docker login -u ci --password-stdin r.example.com");
@@ -125,10 +125,10 @@ static void options_that_are_no_secrets_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_are_known_by_their_shape),
-        cmocka_unit_test(what_only_begins_like_a_token_stays),
-        cmocka_unit_test(values_of_secret_options_go),
-        cmocka_unit_test(options_that_are_no_secrets_stay),
+        cmocka_unit_test(tokens_are_recognised_by_their_shape),
+        cmocka_unit_test(words_that_only_start_like_a_token_are_kept),
+        cmocka_unit_test(values_of_secret_options_are_redacted),
+        cmocka_unit_test(values_of_other_options_are_kept),
     };
 
     return cmocka_run_group_tests_name("redact_words", tests, NULL, NULL);

@@ -35,7 +35,7 @@ static void is_named_once(const struct rule_table *table, size_t row)
     assert_true(table->rows[row].reason < REASON_UNCLASSIFIED);
 }
 
-static void every_rule_has_a_name_of_its_own(void **state)
+static void rule_names_are_unique(void **state)
 {
     (void)state;
     each_rule(is_named_once);
@@ -92,7 +92,7 @@ static void every_rule_can_be_reached(void **state)
     each_rule(explains_its_own_words);
 }
 
-static void a_rows_number_leads_back_to_it(void **state)
+static void a_row_is_found_by_its_number(void **state)
 {
     (void)state;
     for (size_t t = 0; t < n_rule_tables; t++) {
@@ -112,7 +112,7 @@ static uint16_t number_of(const char *name)
     return 0;
 }
 
-static void of_rows_with_one_phrase_the_first_whose_needs_are_met_counts(void **state)
+static void the_first_row_of_a_phrase_whose_needs_are_met_wins(void **state)
 {
     uint16_t refused = number_of("refused-socket");
     uint16_t needy = number_of("invalid-argument-unpack");
@@ -129,11 +129,11 @@ static void of_rows_with_one_phrase_the_first_whose_needs_are_met_counts(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_rule_has_a_name_of_its_own),
+        cmocka_unit_test(rule_names_are_unique),
         cmocka_unit_test(no_rule_hides_another),
         cmocka_unit_test(every_rule_can_be_reached),
-        cmocka_unit_test(a_rows_number_leads_back_to_it),
-        cmocka_unit_test(of_rows_with_one_phrase_the_first_whose_needs_are_met_counts),
+        cmocka_unit_test(a_row_is_found_by_its_number),
+        cmocka_unit_test(the_first_row_of_a_phrase_whose_needs_are_met_wins),
     };
 
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);

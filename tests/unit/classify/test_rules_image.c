@@ -9,7 +9,7 @@
 #include "tests/unit/classify/wordings.h"
 #include "util.h"
 
-static void not_for_this_platform(void **state)
+static void platform_mismatches_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "rpc error: code = NotFound desc = failed to pull and unpack image \"a:b\": no match for "
@@ -34,7 +34,7 @@ static void not_for_this_platform(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void not_what_was_promised(void **state)
+static void digest_mismatches_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed commit on ref \"layer-sha256:1\": unexpected commit digest sha256:2, expected "
@@ -50,7 +50,7 @@ static void not_what_was_promised(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void a_damaged_layer(void **state)
+static void damaged_layers_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to extract layer sha256:1: mount callback failed on /tmp/x: archive/tar: invalid "
@@ -66,7 +66,7 @@ static void a_damaged_layer(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void a_kind_that_no_runtime_knows(void **state)
+static void unsupported_manifests_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "not implemented: media type "
@@ -90,10 +90,10 @@ static void a_kind_that_no_runtime_knows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(not_for_this_platform),
-        cmocka_unit_test(not_what_was_promised),
-        cmocka_unit_test(a_damaged_layer),
-        cmocka_unit_test(a_kind_that_no_runtime_knows),
+        cmocka_unit_test(platform_mismatches_are_recognised),
+        cmocka_unit_test(digest_mismatches_are_recognised),
+        cmocka_unit_test(damaged_layers_are_recognised),
+        cmocka_unit_test(unsupported_manifests_are_recognised),
     };
 
     return cmocka_run_group_tests_name("rules_image", tests, NULL, NULL);

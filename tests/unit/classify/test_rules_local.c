@@ -9,7 +9,7 @@
 #include "tests/unit/classify/wordings.h"
 #include "util.h"
 
-static void the_kubelet_refuses_before_it_asks(void **state)
+static void local_refusals_of_the_kubelet_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "Container image \"a:b\" is not present with pull policy of Never", REASON_NEVER_PULL },
@@ -29,7 +29,7 @@ static void the_kubelet_refuses_before_it_asks(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void names_that_are_none(void **state)
+static void invalid_names_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "Failed to apply default image tag \"nginx::1\": couldn't parse image name \"nginx::1\": "
@@ -49,7 +49,7 @@ static void names_that_are_none(void **state)
 }
 
 /* containers/image, CRI-O, image-rs, containerd's verifiers */
-static void policies_of_the_node(void **state)
+static void policies_of_the_node_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "short-name \"app:v1\" did not resolve to an alias and no unqualified-search registries "
@@ -73,7 +73,7 @@ static void policies_of_the_node(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void no_credentials_to_ask_with(void **state)
+static void credential_provider_failures_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "error getting credentials - err: exec: \"docker-credential-desktop\": executable file "
@@ -93,10 +93,10 @@ static void no_credentials_to_ask_with(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_kubelet_refuses_before_it_asks),
-        cmocka_unit_test(names_that_are_none),
-        cmocka_unit_test(policies_of_the_node),
-        cmocka_unit_test(no_credentials_to_ask_with),
+        cmocka_unit_test(local_refusals_of_the_kubelet_are_recognised),
+        cmocka_unit_test(invalid_names_are_recognised),
+        cmocka_unit_test(policies_of_the_node_are_recognised),
+        cmocka_unit_test(credential_provider_failures_are_recognised),
     };
 
     return cmocka_run_group_tests_name("rules_local", tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "tests/unit/classify/wordings.h"
 #include "util.h"
 
-static void names_that_cannot_be_resolved(void **state)
+static void dns_errors_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": dial tcp: "
@@ -35,7 +35,7 @@ static void names_that_cannot_be_resolved(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void connections_that_do_not_come_about(void **state)
+static void connect_errors_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": dial tcp "
@@ -71,7 +71,7 @@ static void connections_that_do_not_come_about(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void connections_that_break(void **state)
+static void broken_connections_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": read tcp "
@@ -93,7 +93,7 @@ static void connections_that_break(void **state)
 }
 
 /* crypto/tls and crypto/x509 */
-static void tls(void **state)
+static void tls_errors_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": tls: failed to "
@@ -124,7 +124,7 @@ static void tls(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void proxies(void **state)
+static void proxy_errors_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to do request: Head \"https://r.example.com/v2/a/manifests/v1\": proxyconnect "
@@ -147,7 +147,7 @@ static void proxies(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void giving_up(void **state)
+static void timeouts_and_cancellations_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "rpc error: code = Canceled desc = failed to pull and unpack image \"a:b\": context "
@@ -165,12 +165,12 @@ static void giving_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_that_cannot_be_resolved),
-        cmocka_unit_test(connections_that_do_not_come_about),
-        cmocka_unit_test(connections_that_break),
-        cmocka_unit_test(tls),
-        cmocka_unit_test(proxies),
-        cmocka_unit_test(giving_up),
+        cmocka_unit_test(dns_errors_are_recognised),
+        cmocka_unit_test(connect_errors_are_recognised),
+        cmocka_unit_test(broken_connections_are_recognised),
+        cmocka_unit_test(tls_errors_are_recognised),
+        cmocka_unit_test(proxy_errors_are_recognised),
+        cmocka_unit_test(timeouts_and_cancellations_are_recognised),
     };
 
     return cmocka_run_group_tests_name("rules_network", tests, NULL, NULL);

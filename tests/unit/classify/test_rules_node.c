@@ -9,7 +9,7 @@
 #include "tests/unit/classify/wordings.h"
 #include "util.h"
 
-static void the_disk_is_full(void **state)
+static void full_disks_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "write /var/lib/docker/tmp/GetImageBlob1: no space left on device", REASON_DISK_FULL },
@@ -25,7 +25,7 @@ static void the_disk_is_full(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void a_layer_cannot_be_written_out(void **state)
+static void unpack_failures_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: lchown /home: "
@@ -49,7 +49,7 @@ static void a_layer_cannot_be_written_out(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void the_runtime_is_not_there(void **state)
+static void unavailable_runtimes_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker "
@@ -69,7 +69,7 @@ static void the_runtime_is_not_there(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void the_runtime_failed(void **state)
+static void runtime_errors_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to get reader: content digest sha256:1: not found", REASON_RUNTIME_ERROR },
@@ -90,10 +90,10 @@ static void the_runtime_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_disk_is_full),
-        cmocka_unit_test(a_layer_cannot_be_written_out),
-        cmocka_unit_test(the_runtime_is_not_there),
-        cmocka_unit_test(the_runtime_failed),
+        cmocka_unit_test(full_disks_are_recognised),
+        cmocka_unit_test(unpack_failures_are_recognised),
+        cmocka_unit_test(unavailable_runtimes_are_recognised),
+        cmocka_unit_test(runtime_errors_are_recognised),
     };
 
     return cmocka_run_group_tests_name("rules_node", tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "tests/unit/classify/wordings.h"
 #include "util.h"
 
-static void it_wants_credentials(void **state)
+static void missing_credentials_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "Error response from daemon: Head \"https://r.example.com/v2/a/manifests/v1\": no basic "
@@ -31,7 +31,7 @@ static void it_wants_credentials(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void it_says_no(void **state)
+static void denied_access_is_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "unknown: current image with 86 vulnerabilities cannot be pulled due to configured "
@@ -52,7 +52,7 @@ static void it_says_no(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void it_has_no_such_thing(void **state)
+static void missing_images_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "initializing source docker://r.example.com/a:v1: reading manifest v1 in "
@@ -73,7 +73,7 @@ static void it_has_no_such_thing(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void it_fails_itself(void **state)
+static void registry_errors_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
         { "initializing source docker://r.example.com/a:v1: reading manifest v1 in "
@@ -97,10 +97,10 @@ static void it_fails_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_wants_credentials),
-        cmocka_unit_test(it_says_no),
-        cmocka_unit_test(it_has_no_such_thing),
-        cmocka_unit_test(it_fails_itself),
+        cmocka_unit_test(missing_credentials_are_recognised),
+        cmocka_unit_test(denied_access_is_recognised),
+        cmocka_unit_test(missing_images_are_recognised),
+        cmocka_unit_test(registry_errors_are_recognised),
     };
 
     return cmocka_run_group_tests_name("rules_registry", tests, NULL, NULL);

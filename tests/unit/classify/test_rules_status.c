@@ -13,7 +13,7 @@
 
 #define FROM "unexpected status from HEAD request to https://r.example.com/v2/a/manifests/v1: "
 
-static void a_status_decides_by_its_number(void **state)
+static void an_http_status_decides_by_its_number(void **state)
 {
     static const struct wording wordings[] = {
         { FROM "401 Unauthorized", REASON_BAD_CREDENTIALS },
@@ -33,7 +33,7 @@ static void a_status_decides_by_its_number(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void where_it_was_said_makes_it_finer(void **state)
+static void wrappers_refine_an_http_status(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to fetch anonymous token: unexpected status: 401 Unauthorized",
@@ -50,7 +50,7 @@ static void where_it_was_said_makes_it_finer(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-static void without_words_the_wrappers_and_the_code_decide(void **state)
+static void wrappers_and_grpc_codes_decide_without_a_phrase(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to extract layer sha256:1: something nobody knows", REASON_UNPACK_FAILED },
@@ -66,7 +66,7 @@ static void without_words_the_wrappers_and_the_code_decide(void **state)
 }
 
 /* The first row that fits counts, so one without needs ends the search for its statuses. */
-static void no_row_hides_another(void **state)
+static void no_status_rule_hides_another(void **state)
 {
     (void)state;
     for (size_t i = 0; i < n_status_rules; i++)
@@ -83,10 +83,10 @@ static void no_row_hides_another(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_status_decides_by_its_number),
-        cmocka_unit_test(where_it_was_said_makes_it_finer),
-        cmocka_unit_test(without_words_the_wrappers_and_the_code_decide),
-        cmocka_unit_test(no_row_hides_another),
+        cmocka_unit_test(an_http_status_decides_by_its_number),
+        cmocka_unit_test(wrappers_refine_an_http_status),
+        cmocka_unit_test(wrappers_and_grpc_codes_decide_without_a_phrase),
+        cmocka_unit_test(no_status_rule_hides_another),
     };
 
     return cmocka_run_group_tests_name("rules_status", tests, NULL, NULL);

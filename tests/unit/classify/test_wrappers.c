@@ -25,7 +25,7 @@ static void assert_in(const char *text, wrapper_set want)
         fail_msg("%x, not %x: %s", (unsigned)wrappers_of(text), (unsigned)want, text);
 }
 
-static void they_say_where_an_error_comes_from(void **state)
+static void wrappers_tell_where_an_error_comes_from(void **state)
 {
     (void)state;
     assert_in("failed to resolve reference \"a:b\": failed to authorize: x", W_RESOLVE | W_AUTH);
@@ -41,7 +41,7 @@ static void they_say_where_an_error_comes_from(void **state)
     assert_in("reading manifest v1 in r.example.com/a: x", W_MANIFEST);
 }
 
-static void a_wording_that_people_cut_still_counts(void **state)
+static void a_wrapper_shortened_by_people_still_matches(void **state)
 {
     (void)state;
     assert_in("failed to pull and unpack image: failed to resolve reference: x",
@@ -50,7 +50,7 @@ static void a_wording_that_people_cut_still_counts(void **state)
     assert_int_equal(message.image.len, 0);
 }
 
-static void what_stands_before_a_back_off_is_a_log_lines_head(void **state)
+static void text_before_a_back_off_is_the_head_of_a_log_line(void **state)
 {
     static const char *const silent[] = {
         "FailedSync Error syncing pod, skipping: failed to \"StartContainer\" for \"web\" with "
@@ -68,7 +68,7 @@ static void what_stands_before_a_back_off_is_a_log_lines_head(void **state)
     }
 }
 
-static void the_daemons_own_status_is_not_the_registrys(void **state)
+static void a_status_of_the_daemons_api_is_not_the_registrys(void **state)
 {
     (void)state;
     wrappers_of("(HTTP code 500) server error - Get https://r.example.com/v2/: EOF");
@@ -82,7 +82,7 @@ static void the_daemons_own_status_is_not_the_registrys(void **state)
     assert_int_equal(message.parts[0].http_status, 500);
 }
 
-static void each_phrase_stands_once_and_its_flags_need_a_slot(void **state)
+static void wrapper_phrases_are_unique_and_have_the_slot_they_need(void **state)
 {
     (void)state;
     for (size_t i = 0; i < n_wrappers; i++) {
@@ -100,11 +100,11 @@ static void each_phrase_stands_once_and_its_flags_need_a_slot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(they_say_where_an_error_comes_from),
-        cmocka_unit_test(a_wording_that_people_cut_still_counts),
-        cmocka_unit_test(what_stands_before_a_back_off_is_a_log_lines_head),
-        cmocka_unit_test(the_daemons_own_status_is_not_the_registrys),
-        cmocka_unit_test(each_phrase_stands_once_and_its_flags_need_a_slot),
+        cmocka_unit_test(wrappers_tell_where_an_error_comes_from),
+        cmocka_unit_test(a_wrapper_shortened_by_people_still_matches),
+        cmocka_unit_test(text_before_a_back_off_is_the_head_of_a_log_line),
+        cmocka_unit_test(a_status_of_the_daemons_api_is_not_the_registrys),
+        cmocka_unit_test(wrapper_phrases_are_unique_and_have_the_slot_they_need),
     };
 
     return cmocka_run_group_tests_name("wrappers", tests, NULL, NULL);

@@ -134,7 +134,7 @@ static void owners_are_asked_for_by_each_label_that_may_name_the_blob(void **sta
         "\x12\x27sha256:" HEX32 "\x2a\x28\x0a\x23"                                                 \
         "containerd.io/distribution.source.h\x12\x01" repository)
 
-static void owners_are_gathered_over_all_messages(void **state)
+static void owners_are_collected_from_all_messages(void **state)
 {
     static const struct str messages[] = { OWNER("r"), STR(""), OWNER("s"), OWNER("r") };
     struct world *world = *state;
@@ -148,7 +148,7 @@ static void owners_are_gathered_over_all_messages(void **state)
     assert_true(str_eq(owners.repositories[1], STR("h/s")));
 }
 
-static void a_message_that_is_none_ends_the_stream(void **state)
+static void an_undecodable_message_ends_the_stream(void **state)
 {
     static const struct str messages[] = { OWNER("r"), STR("<html>"), OWNER("s") };
     struct world *world = *state;
@@ -163,7 +163,7 @@ static void a_message_that_is_none_ends_the_stream(void **state)
     assert_int_equal(world->calls.counted.errors[METHOD_LIST_CONTENT][13], 1);
 }
 
-static void an_image_file_system_is_the_first_that_is_told(void **state)
+static void the_first_image_file_system_is_taken(void **state)
 {
     static const struct {
         struct str answer;
@@ -259,7 +259,7 @@ static void each_method_is_counted_by_its_name(void **state)
     assert_int_equal(double_unknown_calls(world->runtime), METHOD_MAX);
 }
 
-static void a_call_that_the_stop_cuts_is_not_counted(void **state)
+static void a_cancelled_call_is_not_counted(void **state)
 {
     struct world *world = *state;
 
@@ -276,12 +276,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_content_service_is_asked_for_kubernetes_images),
         TEST(owners_are_asked_for_by_each_label_that_may_name_the_blob),
-        TEST(owners_are_gathered_over_all_messages),
-        TEST(a_message_that_is_none_ends_the_stream),
-        TEST(an_image_file_system_is_the_first_that_is_told),
+        TEST(owners_are_collected_from_all_messages),
+        TEST(an_undecodable_message_ends_the_stream),
+        TEST(the_first_image_file_system_is_taken),
         TEST(each_call_is_timed_and_each_failure_counted_by_its_code),
         TEST(each_method_is_counted_by_its_name),
-        TEST(a_call_that_the_stop_cuts_is_not_counted),
+        TEST(a_cancelled_call_is_not_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

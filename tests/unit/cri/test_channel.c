@@ -85,7 +85,7 @@ static void assert_told(const struct world *world, const char *text)
 
 /* --- the good way ----------------------------------------------------------------------------- */
 
-static void request_and_answer_are_carried_byte_by_byte(void **state)
+static void request_and_answer_keep_every_byte(void **state)
 {
     struct world *world = *state;
     const struct channel_request request = {
@@ -108,7 +108,7 @@ static void request_and_answer_are_carried_byte_by_byte(void **state)
     assert_int_equal(channel_received_bytes(world->channel), 8);
 }
 
-static void an_empty_answer_is_one(void **state)
+static void an_empty_answer_is_valid(void **state)
 {
     struct world *world = *state;
 
@@ -130,7 +130,7 @@ static void one_channel_serves_many_calls(void **state)
     assert_int_equal(double_calls(world->runtime, "Version"), 50);
 }
 
-static void a_path_may_hold_what_is_special_in_a_uri(void **state)
+static void special_bytes_in_a_path_are_escaped(void **state)
 {
     struct world *world = *state;
     char strange[sizeof(world->path)];
@@ -177,7 +177,7 @@ static void an_answer_of_exactly_the_limit_arrives(void **state)
 
 /* --- refusals --------------------------------------------------------------------------------- */
 
-static void every_status_is_told_by_its_name(void **state)
+static void errors_name_the_grpc_status(void **state)
 {
     static const struct {
         int status;
@@ -217,7 +217,7 @@ static void every_status_is_told_by_its_name(void **state)
     assert_true(str_eq(world->answer, STR("before"))); /* untouched on failure */
 }
 
-static void a_method_nobody_knows_is_unimplemented(void **state)
+static void an_unknown_method_is_unimplemented(void **state)
 {
     struct world *world = *state;
 
@@ -242,7 +242,7 @@ static void an_answer_over_the_limit_is_refused(void **state)
     free(bytes);
 }
 
-static void a_runtime_that_refuses_to_send_so_much_says_the_same(void **state)
+static void a_runtime_that_refuses_to_send_a_large_answer_is_the_same_error(void **state)
 {
     struct world *world = *state;
     const struct double_answer answer = {
@@ -279,7 +279,7 @@ static void an_answer_that_does_not_fit_the_arena_is_an_error(void **state)
 
 /* --- nobody there, or nobody sensible --------------------------------------------------------- */
 
-static void a_socket_that_is_not_there_is_unavailable(void **state)
+static void a_missing_socket_is_unavailable(void **state)
 {
     struct world *world = *state;
 
@@ -304,7 +304,7 @@ static void a_runtime_that_hangs_ends_at_the_deadline(void **state)
 
 /* An overloaded runtime: each try that was given up must not leave a connection behind, here and
  * there. */
-static void a_runtime_that_greets_too_late_is_left_alone(void **state)
+static void a_connection_with_a_late_handshake_is_closed(void **state)
 {
     struct world *world = *state;
 
@@ -317,7 +317,7 @@ static void a_runtime_that_greets_too_late_is_left_alone(void **state)
     world->rude = NULL;
 }
 
-static void who_speaks_no_grpc_is_an_error_in_time(void **state)
+static void a_peer_without_grpc_is_an_error_within_the_timeout(void **state)
 {
     static const struct {
         enum rude_manner manner;
@@ -340,7 +340,7 @@ static void who_speaks_no_grpc_is_an_error_in_time(void **state)
     }
 }
 
-static void a_runtime_that_came_back_is_found_by_a_new_channel(void **state)
+static void a_new_channel_reaches_a_restarted_runtime(void **state)
 {
     struct world *world = *state;
 
@@ -362,7 +362,7 @@ static void set_flag(void *flag)
     atomic_store((atomic_bool *)flag, true);
 }
 
-static void stopping_ends_a_call_in_flight(void **state)
+static void stop_cancels_a_call_in_progress(void **state)
 {
     struct world *world = *state;
     const struct double_answer answer = { .hangs = true };
@@ -374,7 +374,7 @@ static void stopping_ends_a_call_in_flight(void **state)
     assert_told(world, "the agent is stopping");
 }
 
-static void nothing_is_called_after_the_stop(void **state)
+static void no_call_starts_after_stop(void **state)
 {
     struct world *world = *state;
 
@@ -385,7 +385,7 @@ static void nothing_is_called_after_the_stop(void **state)
     assert_int_equal(double_calls(world->runtime, "Version"), 0);
 }
 
-static void no_memory_is_an_error_that_leaves_nothing(void **state)
+static void failed_allocations_are_errors_without_leaks(void **state)
 {
     struct world *world = *state;
     size_t before = fault_heap_live();
@@ -409,25 +409,25 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(request_and_answer_are_carried_byte_by_byte),
-        TEST(an_empty_answer_is_one),
+        TEST(request_and_answer_keep_every_byte),
+        TEST(an_empty_answer_is_valid),
         TEST(one_channel_serves_many_calls),
-        TEST(a_path_may_hold_what_is_special_in_a_uri),
+        TEST(special_bytes_in_a_path_are_escaped),
         TEST(an_answer_of_exactly_the_limit_arrives),
-        TEST(every_status_is_told_by_its_name),
-        TEST(a_method_nobody_knows_is_unimplemented),
+        TEST(errors_name_the_grpc_status),
+        TEST(an_unknown_method_is_unimplemented),
         TEST(an_answer_over_the_limit_is_refused),
-        TEST(a_runtime_that_refuses_to_send_so_much_says_the_same),
+        TEST(a_runtime_that_refuses_to_send_a_large_answer_is_the_same_error),
         TEST(ok_without_a_message_is_an_error),
         TEST(an_answer_that_does_not_fit_the_arena_is_an_error),
-        TEST(a_socket_that_is_not_there_is_unavailable),
+        TEST(a_missing_socket_is_unavailable),
         TEST(a_runtime_that_hangs_ends_at_the_deadline),
-        TEST(a_runtime_that_greets_too_late_is_left_alone),
-        TEST(who_speaks_no_grpc_is_an_error_in_time),
-        TEST(a_runtime_that_came_back_is_found_by_a_new_channel),
-        TEST(stopping_ends_a_call_in_flight),
-        TEST(nothing_is_called_after_the_stop),
-        TEST(no_memory_is_an_error_that_leaves_nothing),
+        TEST(a_connection_with_a_late_handshake_is_closed),
+        TEST(a_peer_without_grpc_is_an_error_within_the_timeout),
+        TEST(a_new_channel_reaches_a_restarted_runtime),
+        TEST(stop_cancels_a_call_in_progress),
+        TEST(no_call_starts_after_stop),
+        TEST(failed_allocations_are_errors_without_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,7 @@ static int open_one(struct world *world)
     return connection_open(&world->connection, &world->arena, &world->err);
 }
 
-static void the_first_that_answers_is_taken(void **state)
+static void the_first_socket_that_answers_is_used(void **state)
 {
     struct world *world = *state;
 
@@ -106,7 +106,7 @@ static void the_first_that_answers_is_taken(void **state)
     assert_int_equal(double_calls(world->other, "Version"), 0);
 }
 
-static void one_without_cri_is_passed_over(void **state)
+static void a_socket_without_cri_is_skipped(void **state)
 {
     struct world *world = *state;
 
@@ -117,7 +117,7 @@ static void one_without_cri_is_passed_over(void **state)
     assert_string_equal(world->runtime_name, "cri-o 1.37");
 }
 
-static void one_that_is_dead_is_passed_over(void **state)
+static void a_dead_socket_is_skipped(void **state)
 {
     struct world *world = *state;
 
@@ -128,7 +128,7 @@ static void one_that_is_dead_is_passed_over(void **state)
     assert_string_equal(world->runtime_name, "cri-o 1.37");
 }
 
-static void none_there_is_said_with_an_example(void **state)
+static void the_error_names_a_well_known_socket_when_none_exists(void **state)
 {
     struct world *world = *state;
 
@@ -138,7 +138,7 @@ static void none_there_is_said_with_an_example(void **state)
 }
 
 /* NotFound is a word of whoever is there; that no socket is there is another thing. */
-static void one_that_answers_not_found_is_there(void **state)
+static void a_socket_that_answers_not_found_exists(void **state)
 {
     const struct double_answer not_found = { .status = 5, .details = "no such thing" };
     struct world *world = *state;
@@ -149,7 +149,7 @@ static void one_that_answers_not_found_is_there(void **state)
     assert_non_null(strstr(world->err.text, "NotFound: no such thing"));
 }
 
-static void the_one_that_is_there_is_blamed(void **state)
+static void the_error_is_of_the_first_socket_that_exists(void **state)
 {
     struct world *world = *state;
 
@@ -160,7 +160,7 @@ static void the_one_that_is_there_is_blamed(void **state)
     assert_false(connection_is_open(&world->connection));
 }
 
-static void a_stop_ends_the_search(void **state)
+static void stop_ends_the_search_for_a_socket(void **state)
 {
     struct world *world = *state;
 
@@ -171,7 +171,7 @@ static void a_stop_ends_the_search(void **state)
     assert_int_equal(double_calls(world->other, "Version"), 0);
 }
 
-static void a_new_version_is_told_and_the_same_is_not(void **state)
+static void only_a_new_version_is_observed(void **state)
 {
     struct world *world = *state;
 
@@ -190,7 +190,7 @@ static void a_new_version_is_told_and_the_same_is_not(void **state)
                      CONTAINERD.len * 2 + CRIO.len * 2);
 }
 
-static void a_version_longer_than_we_keep_is_not_new_each_time(void **state)
+static void a_cut_version_is_not_new_each_time(void **state)
 {
     /* 2: "x", 3: 100 times "v" */
     char bytes[105] = "\x12\x01x\x1a\x64";
@@ -204,7 +204,7 @@ static void a_version_longer_than_we_keep_is_not_new_each_time(void **state)
     assert_int_equal(world->introduced, 1);
 }
 
-static void trouble_is_what_keeps_pods_from_starting(void **state)
+static void only_conditions_that_keep_pods_from_starting_are_trouble(void **state)
 {
     static const struct {
         struct str status;
@@ -239,16 +239,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(the_first_that_answers_is_taken),
-        TEST(one_without_cri_is_passed_over),
-        TEST(one_that_is_dead_is_passed_over),
-        TEST(none_there_is_said_with_an_example),
-        TEST(one_that_answers_not_found_is_there),
-        TEST(the_one_that_is_there_is_blamed),
-        TEST(a_stop_ends_the_search),
-        TEST(a_new_version_is_told_and_the_same_is_not),
-        TEST(a_version_longer_than_we_keep_is_not_new_each_time),
-        TEST(trouble_is_what_keeps_pods_from_starting),
+        TEST(the_first_socket_that_answers_is_used),
+        TEST(a_socket_without_cri_is_skipped),
+        TEST(a_dead_socket_is_skipped),
+        TEST(the_error_names_a_well_known_socket_when_none_exists),
+        TEST(a_socket_that_answers_not_found_exists),
+        TEST(the_error_is_of_the_first_socket_that_exists),
+        TEST(stop_ends_the_search_for_a_socket),
+        TEST(only_a_new_version_is_observed),
+        TEST(a_cut_version_is_not_new_each_time),
+        TEST(only_conditions_that_keep_pods_from_starting_are_trouble),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static void assert_text(struct str text, const char *expected)
 
 /* --- real bytes ------------------------------------------------------------------------------- */
 
-static void containerd_tells_its_version(void **state)
+static void version_of_containerd_is_decoded(void **state)
 {
     struct world *world = *state;
     struct runtime_fact runtime;
@@ -76,7 +76,7 @@ static void containerd_tells_its_version(void **state)
     assert_text(runtime.version, "1.6.20~ds1");
 }
 
-static void newer_containerds_tell_theirs(void **state)
+static void version_of_newer_containerd_is_decoded(void **state)
 {
     static const struct {
         const char *path, *version;
@@ -96,7 +96,7 @@ static void newer_containerds_tell_theirs(void **state)
     }
 }
 
-static void containerd_tells_its_conditions(void **state)
+static void conditions_of_containerd_are_decoded(void **state)
 {
     struct world *world = *state;
     const struct cri_condition *conditions;
@@ -115,7 +115,7 @@ static void containerd_tells_its_conditions(void **state)
 }
 
 /* A third one is no news of pods: ContainerdHasNoDeprecationWarnings. */
-static void newer_containerds_have_one_more_condition(void **state)
+static void conditions_of_newer_containerd_are_decoded(void **state)
 {
     static const char *const paths[] = { RECORDED_1_7 "status.pb", RECORDED_2_1 "status.pb" };
     struct world *world = *state;
@@ -153,7 +153,7 @@ static void an_image_that_was_pulled_has_a_digest(void **state)
     }
 }
 
-static void of_an_image_with_many_names_the_first_is_taken(void **state)
+static void the_first_of_several_digests_is_taken(void **state)
 {
     /* Image: repo_digests "a@b", "c@d"; and one without a digest. */
     static const struct {
@@ -186,7 +186,7 @@ static void of_an_image_with_many_names_the_first_is_taken(void **state)
     }
 }
 
-static void an_image_is_there_or_not(void **state)
+static void image_presence_is_decoded(void **state)
 {
     struct world *world = *state;
     struct image_fact image = { .size = 1 };
@@ -204,7 +204,7 @@ static void an_image_is_there_or_not(void **state)
     assert_int_equal(image.size, 0);
 }
 
-static void containerd_lists_sandboxes(void **state)
+static void sandboxes_of_containerd_are_decoded(void **state)
 {
     struct world *world = *state;
     const struct cri_sandbox *sandboxes;
@@ -224,7 +224,7 @@ static void containerd_lists_sandboxes(void **state)
     assert_int_equal(of_second_pod, 2);
 }
 
-static void containerd_lists_containers(void **state)
+static void containers_of_containerd_are_decoded(void **state)
 {
     struct world *world = *state;
     const struct cri_container *containers, *apps[2];
@@ -250,7 +250,7 @@ static void containerd_lists_containers(void **state)
 
 /* --- made bytes ------------------------------------------------------------------------------- */
 
-static void no_bytes_are_an_empty_answer_of_any_kind(void **state)
+static void no_bytes_are_an_empty_answer(void **state)
 {
     struct world *world = *state;
     const struct cri_condition *conditions;
@@ -271,7 +271,7 @@ static void no_bytes_are_an_empty_answer_of_any_kind(void **state)
     assert_int_equal(n, 0);
 }
 
-static void absent_parts_and_absurd_numbers_are_taken_as_they_are(void **state)
+static void absent_parts_and_out_of_range_numbers_are_decoded(void **state)
 {
     /* Two containers: an empty one; then one with a field that is not decoded, created_at -1. */
     static const struct str containers_bytes = {
@@ -302,7 +302,7 @@ static void absent_parts_and_absurd_numbers_are_taken_as_they_are(void **state)
 
 /* --- bad bytes -------------------------------------------------------------------------------- */
 
-static void bytes_that_are_no_message_are_refused(void **state)
+static void undecodable_bytes_are_an_error(void **state)
 {
     static const struct str rows[] = {
         { .at = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", .len = 11 }, /* an endless number */
@@ -326,7 +326,7 @@ static void bytes_that_are_no_message_are_refused(void **state)
     }
 }
 
-static void an_answer_cut_anywhere_is_decoded_or_refused(void **state)
+static void a_truncated_answer_is_decoded_or_an_error(void **state)
 {
     struct world *world = *state;
     struct str whole = recorded(world, RECORDED "containers.pb");
@@ -352,7 +352,7 @@ static void an_answer_cut_anywhere_is_decoded_or_refused(void **state)
     assert_true(refused > whole.len / 2);
 }
 
-static void many_empty_items_end_at_the_arenas_limit(void **state)
+static void many_empty_items_stop_at_the_limit_of_the_arena(void **state)
 {
     struct world *world = *state;
     struct str bytes = { .at = world->file, .len = sizeof(world->file) };
@@ -367,7 +367,7 @@ static void many_empty_items_end_at_the_arenas_limit(void **state)
     assert_true(world->arena.used <= 100000);
 }
 
-static void every_failed_allocation_is_an_error_that_leaves_nothing(void **state)
+static void failed_allocations_are_errors_without_leaks(void **state)
 {
     struct world *world = *state;
     struct str bytes = recorded(world, RECORDED "containers.pb");
@@ -396,21 +396,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(containerd_tells_its_version),
-        TEST(newer_containerds_tell_theirs),
-        TEST(containerd_tells_its_conditions),
-        TEST(newer_containerds_have_one_more_condition),
+        TEST(version_of_containerd_is_decoded),
+        TEST(version_of_newer_containerd_is_decoded),
+        TEST(conditions_of_containerd_are_decoded),
+        TEST(conditions_of_newer_containerd_are_decoded),
         TEST(an_image_that_was_pulled_has_a_digest),
-        TEST(of_an_image_with_many_names_the_first_is_taken),
-        TEST(an_image_is_there_or_not),
-        TEST(containerd_lists_sandboxes),
-        TEST(containerd_lists_containers),
-        TEST(no_bytes_are_an_empty_answer_of_any_kind),
-        TEST(absent_parts_and_absurd_numbers_are_taken_as_they_are),
-        TEST(bytes_that_are_no_message_are_refused),
-        TEST(an_answer_cut_anywhere_is_decoded_or_refused),
-        TEST(many_empty_items_end_at_the_arenas_limit),
-        TEST(every_failed_allocation_is_an_error_that_leaves_nothing),
+        TEST(the_first_of_several_digests_is_taken),
+        TEST(image_presence_is_decoded),
+        TEST(sandboxes_of_containerd_are_decoded),
+        TEST(containers_of_containerd_are_decoded),
+        TEST(no_bytes_are_an_empty_answer),
+        TEST(absent_parts_and_out_of_range_numbers_are_decoded),
+        TEST(undecodable_bytes_are_an_error),
+        TEST(a_truncated_answer_is_decoded_or_an_error),
+        TEST(many_empty_items_stop_at_the_limit_of_the_arena),
+        TEST(failed_allocations_are_errors_without_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static ProtobufCBinaryData binary(const char *text)
 
 /* --- real bytes ------------------------------------------------------------------------------- */
 
-static void containerd_tells_what_is_in_flight(void **state)
+static void blobs_in_flight_of_containerd_are_decoded(void **state)
 {
     static const char *const paths[] = { RECORDED_1_6 "ingests.pb", RECORDED_1_7 "ingests.pb",
                                          RECORDED_2_1 "ingests.pb" };
@@ -96,7 +96,7 @@ static void containerd_tells_what_is_in_flight(void **state)
     }
 }
 
-static void containerd_tells_whose_a_layer_is(void **state)
+static void owners_of_a_layer_of_containerd_are_decoded(void **state)
 {
     static const char *const paths[] = { RECORDED_1_6 "owners.pb", RECORDED_1_7 "owners.pb",
                                          RECORDED_2_1 "owners.pb" };
@@ -114,7 +114,7 @@ static void containerd_tells_whose_a_layer_is(void **state)
     }
 }
 
-static void a_blob_that_nobody_names_has_no_owner(void **state)
+static void a_blob_without_a_manifest_has_no_owner(void **state)
 {
     struct world *world = *state;
     struct owners owners = { .arena = &world->arena, .digest = STR("sha256:" HEX32) };
@@ -126,7 +126,7 @@ static void a_blob_that_nobody_names_has_no_owner(void **state)
 
 /* --- digests ---------------------------------------------------------------------------------- */
 
-static void only_what_looks_like_a_digest_is_one(void **state)
+static void digests_are_checked(void **state)
 {
     static const struct {
         struct str digest;
@@ -180,7 +180,7 @@ static struct str in_flight(struct world *world, Containerd__Content__V1__Status
     return pack(world, &answer.base);
 }
 
-static void the_digest_is_in_the_name_or_beside_it(void **state)
+static void the_digest_is_in_the_name_or_in_its_own_field(void **state)
 {
     static const struct {
         const char *ref, *expected, *digest;
@@ -216,7 +216,7 @@ static void the_digest_is_in_the_name_or_beside_it(void **state)
     }
 }
 
-static void absurd_numbers_are_unknown(void **state)
+static void out_of_range_numbers_are_unknown(void **state)
 {
     static const struct {
         int64_t seconds;
@@ -251,7 +251,7 @@ static void absurd_numbers_are_unknown(void **state)
     }
 }
 
-static void more_in_flight_than_we_keep_is_said(void **state)
+static void blobs_over_the_limit_are_reported(void **state)
 {
     Containerd__Content__V1__Status status = CONTAINERD__CONTENT__V1__STATUS__INIT;
     struct world *world = *state;
@@ -271,7 +271,7 @@ static void more_in_flight_than_we_keep_is_said(void **state)
     assert_true(more);
 }
 
-static void nothing_in_flight_is_an_answer(void **state)
+static void no_blobs_in_flight_are_valid(void **state)
 {
     struct world *world = *state;
     struct ingests_fact fact = { .n = 7 };
@@ -316,7 +316,7 @@ static int add_entry(struct world *world, struct owners *owners, const struct la
     return decode_owners(pack(world, &answer.base), owners, &world->err);
 }
 
-static void repositories_are_told_each_once(void **state)
+static void repositories_are_listed_once(void **state)
 {
     static const struct {
         struct label labels[4];
@@ -354,7 +354,7 @@ static void repositories_are_told_each_once(void **state)
     assert_false(owners.more);
 }
 
-static void more_repositories_than_we_keep_is_said(void **state)
+static void repositories_over_the_limit_are_reported(void **state)
 {
     struct world *world = *state;
     struct owners owners = { .arena = &world->arena, .digest = STR("sha256:" HEX32) };
@@ -374,7 +374,7 @@ static void more_repositories_than_we_keep_is_said(void **state)
 
 /* --- bad bytes -------------------------------------------------------------------------------- */
 
-static void bytes_that_are_no_message_are_refused(void **state)
+static void undecodable_bytes_are_an_error(void **state)
 {
     struct world *world = *state;
     struct owners owners = { .arena = &world->arena };
@@ -391,7 +391,7 @@ static void bytes_that_are_no_message_are_refused(void **state)
     assert_non_null(strstr(world->err.text, "ListContentResponse"));
 }
 
-static void an_answer_cut_anywhere_is_decoded_or_refused(void **state)
+static void a_truncated_answer_is_decoded_or_an_error(void **state)
 {
     struct world *world = *state;
     struct str whole = recorded(world, RECORDED_1_6 "owners.pb");
@@ -414,7 +414,7 @@ static void an_answer_cut_anywhere_is_decoded_or_refused(void **state)
     assert_true(refused > whole.len / 2);
 }
 
-static void every_failed_allocation_is_an_error_that_leaves_nothing(void **state)
+static void failed_allocations_are_errors_without_leaks(void **state)
 {
     struct world *world = *state;
     struct str bytes = recorded(world, RECORDED_1_6 "owners.pb");
@@ -441,19 +441,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(containerd_tells_what_is_in_flight),
-        TEST(containerd_tells_whose_a_layer_is),
-        TEST(a_blob_that_nobody_names_has_no_owner),
-        TEST(only_what_looks_like_a_digest_is_one),
-        TEST(the_digest_is_in_the_name_or_beside_it),
-        TEST(absurd_numbers_are_unknown),
-        TEST(more_in_flight_than_we_keep_is_said),
-        TEST(nothing_in_flight_is_an_answer),
-        TEST(repositories_are_told_each_once),
-        TEST(more_repositories_than_we_keep_is_said),
-        TEST(bytes_that_are_no_message_are_refused),
-        TEST(an_answer_cut_anywhere_is_decoded_or_refused),
-        TEST(every_failed_allocation_is_an_error_that_leaves_nothing),
+        TEST(blobs_in_flight_of_containerd_are_decoded),
+        TEST(owners_of_a_layer_of_containerd_are_decoded),
+        TEST(a_blob_without_a_manifest_has_no_owner),
+        TEST(digests_are_checked),
+        TEST(the_digest_is_in_the_name_or_in_its_own_field),
+        TEST(out_of_range_numbers_are_unknown),
+        TEST(blobs_over_the_limit_are_reported),
+        TEST(no_blobs_in_flight_are_valid),
+        TEST(repositories_are_listed_once),
+        TEST(repositories_over_the_limit_are_reported),
+        TEST(undecodable_bytes_are_an_error),
+        TEST(a_truncated_answer_is_decoded_or_an_error),
+        TEST(failed_allocations_are_errors_without_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

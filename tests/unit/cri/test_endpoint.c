@@ -36,7 +36,7 @@ static void assert_refused(const char *endpoint)
         fail_msg("\"%s\" does not name '%s'", err.text, endpoint);
 }
 
-static void a_path_is_taken_with_and_without_its_scheme(void **state)
+static void a_path_is_accepted_with_and_without_scheme(void **state)
 {
     (void)state;
     assert_path("unix:///run/containerd/containerd.sock", "/run/containerd/containerd.sock");
@@ -44,7 +44,7 @@ static void a_path_is_taken_with_and_without_its_scheme(void **state)
     assert_path("/run/crio/crio.sock", "/run/crio/crio.sock");
 }
 
-static void what_is_no_absolute_path_is_refused_by_name(void **state)
+static void relative_paths_are_refused_by_name(void **state)
 {
     static const char *const rows[] = {
         "",
@@ -65,7 +65,7 @@ static void what_is_no_absolute_path_is_refused_by_name(void **state)
         assert_refused(rows[i]);
 }
 
-static void a_path_that_fits_no_socket_address_is_refused(void **state)
+static void a_path_too_long_for_a_socket_is_refused(void **state)
 {
     char endpoint[128];
 
@@ -92,7 +92,7 @@ static void a_long_endpoint_is_cut_in_its_error(void **state)
     assert_true(strlen(err.text) < ERR_TEXT_MAX);
 }
 
-static void only_a_socket_is_one(void **state)
+static void only_a_socket_passes_the_check(void **state)
 {
     char folder[] = "/tmp/cri-XXXXXX", path[64], link[64];
     struct rude_socket *rude;
@@ -125,7 +125,7 @@ static void only_a_socket_is_one(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
-static void the_well_known_ones_are_endpoints_and_containerd_is_first(void **state)
+static void well_known_sockets_are_valid_and_containerd_is_first(void **state)
 {
     const char *const *path = endpoint_well_known();
 
@@ -138,12 +138,12 @@ static void the_well_known_ones_are_endpoints_and_containerd_is_first(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_path_is_taken_with_and_without_its_scheme),
-        cmocka_unit_test(what_is_no_absolute_path_is_refused_by_name),
-        cmocka_unit_test(a_path_that_fits_no_socket_address_is_refused),
+        cmocka_unit_test(a_path_is_accepted_with_and_without_scheme),
+        cmocka_unit_test(relative_paths_are_refused_by_name),
+        cmocka_unit_test(a_path_too_long_for_a_socket_is_refused),
         cmocka_unit_test(a_long_endpoint_is_cut_in_its_error),
-        cmocka_unit_test(only_a_socket_is_one),
-        cmocka_unit_test(the_well_known_ones_are_endpoints_and_containerd_is_first),
+        cmocka_unit_test(only_a_socket_passes_the_check),
+        cmocka_unit_test(well_known_sockets_are_valid_and_containerd_is_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static void assert_seen(struct world *world, const struct inventory *inventory,
     assert_string_equal(world->seen.at ? world->seen.at : "", expected);
 }
 
-static void an_empty_node_says_nothing(void **state)
+static void an_empty_node_has_no_observations(void **state)
 {
     const struct inventory nothing = { .n_sandboxes = 0 };
 
@@ -87,7 +87,7 @@ static void a_pod_is_ready_if_any_of_its_sandboxes_is(void **state)
     assert_seen(*state, &inventory, "sandbox a ready\nsandbox ab ready\nsandbox b not ready\n");
 }
 
-static void of_each_container_the_newest_counts(void **state)
+static void only_the_newest_container_of_a_name_is_observed(void **state)
 {
     static const struct cri_sandbox sandboxes[] = {
         { .id = STR("old"), .pod_uid = STR("a") },
@@ -117,7 +117,7 @@ static void of_each_container_the_newest_counts(void **state)
                 "created b/app at 5\n");
 }
 
-static void what_belongs_to_no_pod_is_left_out(void **state)
+static void sandboxes_and_containers_without_a_pod_are_left_out(void **state)
 {
     static const struct cri_sandbox sandboxes[] = {
         { .id = STR("by-hand"), .ready = true }, /* without a uid */
@@ -139,7 +139,7 @@ static void what_belongs_to_no_pod_is_left_out(void **state)
     assert_seen(*state, &inventory, "sandbox a ready\ncreated a/app at 0\n");
 }
 
-static void no_room_is_an_error_before_anything_is_said(void **state)
+static void without_memory_nothing_is_observed(void **state)
 {
     static const struct cri_sandbox sandboxes[] = { { .id = STR("s"), .pod_uid = STR("a") } };
     const struct inventory inventory = { .sandboxes = sandboxes, .n_sandboxes = 1 };
@@ -156,11 +156,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(an_empty_node_says_nothing),
+        TEST(an_empty_node_has_no_observations),
         TEST(a_pod_is_ready_if_any_of_its_sandboxes_is),
-        TEST(of_each_container_the_newest_counts),
-        TEST(what_belongs_to_no_pod_is_left_out),
-        TEST(no_room_is_an_error_before_anything_is_said),
+        TEST(only_the_newest_container_of_a_name_is_observed),
+        TEST(sandboxes_and_containers_without_a_pod_are_left_out),
+        TEST(without_memory_nothing_is_observed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ static void the_runtime_is_upgraded(struct world *world)
 /* --- what is in flight ------------------------------------------------------------------------ */
 
 /* It begins just as a slice of sleep ends, so that the wake-up cannot be told from the end. */
-static void a_pull_is_looked_at_while_it_lasts(void **state)
+static void blobs_in_flight_are_polled_during_a_pull(void **state)
 {
     static const struct moment story[] = {
         { START + 10 * SEC, a_pull_begins },
@@ -79,7 +79,7 @@ static void a_pull_is_looked_at_while_it_lasts(void **state)
     assert_string_equal(world->status.last_error, "");
 }
 
-static void nothing_in_flight_is_told_too(void **state)
+static void an_empty_list_of_blobs_is_observed(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     struct world *world = *state;
@@ -91,7 +91,7 @@ static void nothing_in_flight_is_told_too(void **state)
     story_assert_told(world, "0 runtime 1.6\n0 0 in flight\n");
 }
 
-static void the_owners_of_a_blob_are_asked_for_at_most_every_30_seconds(void **state)
+static void owners_of_a_blob_are_polled_at_most_every_30_seconds(void **state)
 {
     static const struct moment story[] = {
         { START + 2 * SEC, it_stalls },  { START + 41 * SEC, it_moves_again },
@@ -113,7 +113,7 @@ static void the_owners_of_a_blob_are_asked_for_at_most_every_30_seconds(void **s
                              "42 0 in flight\n47 0 in flight\n47 sha256:01 is of h/r\n");
 }
 
-static void a_blob_that_is_nobodys_is_told_so(void **state)
+static void a_blob_without_owners_is_observed(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     struct world *world = *state;
@@ -125,7 +125,7 @@ static void a_blob_that_is_nobodys_is_told_so(void **state)
     story_assert_told(world, "0 runtime 1.6\n0 sha256:01 is of\n");
 }
 
-static void more_in_flight_than_we_keep_is_counted(void **state)
+static void blobs_over_the_limit_are_counted(void **state)
 {
     static const struct moment story[] = { { START + 20 * SEC, NULL } };
     struct world *world = *state;
@@ -147,7 +147,7 @@ static void more_in_flight_than_we_keep_is_counted(void **state)
     free(many);
 }
 
-static void more_owners_than_we_keep_are_counted_once_a_blob(void **state)
+static void owners_over_the_limit_are_counted_once_per_blob(void **state)
 {
     static const struct moment story[] = { { START + 100 * SEC, NULL } };
     static char texts[LIMIT_BLOB_REPOSITORIES + 1][256];
@@ -172,7 +172,7 @@ static void more_owners_than_we_keep_are_counted_once_a_blob(void **state)
 /* --- a content service that is not there, or does not do its work ------------------------------
  */
 
-static void a_content_service_that_is_refused_is_not_asked_again(void **state)
+static void a_refused_content_service_is_not_called_again(void **state)
 {
     static const struct moment story[] = {
         { START + 60 * SEC, NULL },
@@ -199,7 +199,7 @@ static void a_content_service_that_is_refused_is_not_asked_again(void **state)
     }
 }
 
-static void another_connection_may_have_it(void **state)
+static void a_new_connection_calls_the_content_service_again(void **state)
 {
     static const struct moment story[] = {
         { START + 2 * SEC, the_runtime_is_upgraded },
@@ -218,7 +218,7 @@ static void another_connection_may_have_it(void **state)
     assert_non_null(strstr(world->told.at, "1 in flight sha256:01\n"));
 }
 
-static void a_content_service_that_fails_is_left_alone_for_a_while(void **state)
+static void a_failing_content_service_is_called_again_after_a_pause(void **state)
 {
     static const struct moment story[] = { { START + 45 * SEC, NULL } };
     static const struct {
@@ -248,7 +248,7 @@ static void a_content_service_that_fails_is_left_alone_for_a_while(void **state)
     }
 }
 
-static void a_stream_of_owners_that_fails_tells_nothing_of_the_blob(void **state)
+static void a_failed_stream_of_owners_is_not_observed(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     static const struct str messages[] = { OWNER, STR("<html>") };
@@ -264,7 +264,7 @@ static void a_stream_of_owners_that_fails_tells_nothing_of_the_blob(void **state
     assert_non_null(strstr(world->status.last_error, "are not a valid ListContentResponse"));
 }
 
-static void a_connection_that_ends_in_the_content_service_has_ended(void **state)
+static void a_connection_lost_in_the_content_service_is_lost(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     const struct double_answer unavailable = { .status = 14, .details = "bye" };
@@ -282,7 +282,7 @@ static void a_connection_that_ends_in_the_content_service_has_ended(void **state
 
 /* --- the image file system -------------------------------------------------------------------- */
 
-static void a_runtime_that_refuses_its_image_file_system_is_well(void **state)
+static void a_refused_image_file_system_is_not_a_failure(void **state)
 {
     static const struct moment story[] = { { START + 100 * SEC, NULL } };
     const struct double_answer refusal = { .status = 12 };
@@ -298,7 +298,7 @@ static void a_runtime_that_refuses_its_image_file_system_is_well(void **state)
     assert_string_equal(world->status.last_error, "");
 }
 
-static void an_image_file_system_that_cannot_be_measured_is_a_remark(void **state)
+static void an_image_file_system_error_is_only_the_last_error(void **state)
 {
     static const struct moment story[] = { { START + 40 * SEC, NULL } };
     const struct double_answer failure = { .status = 2, .details = "disk is gone" };
@@ -315,7 +315,7 @@ static void an_image_file_system_that_cannot_be_measured_is_a_remark(void **stat
 
 /* --- CRI-O ------------------------------------------------------------------------------------ */
 
-static void cri_o_is_asked_what_cri_has_and_nothing_else(void **state)
+static void cri_o_gets_only_cri_calls(void **state)
 {
     static const struct moment story[] = { { START + 20 * SEC, NULL } };
     struct world *world = *state;
@@ -346,20 +346,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, story_new, story_free)
     const struct CMUnitTest tests[] = {
-        TEST(a_pull_is_looked_at_while_it_lasts),
-        TEST(nothing_in_flight_is_told_too),
-        TEST(the_owners_of_a_blob_are_asked_for_at_most_every_30_seconds),
-        TEST(a_blob_that_is_nobodys_is_told_so),
-        TEST(more_in_flight_than_we_keep_is_counted),
-        TEST(more_owners_than_we_keep_are_counted_once_a_blob),
-        TEST(a_content_service_that_is_refused_is_not_asked_again),
-        TEST(another_connection_may_have_it),
-        TEST(a_content_service_that_fails_is_left_alone_for_a_while),
-        TEST(a_stream_of_owners_that_fails_tells_nothing_of_the_blob),
-        TEST(a_connection_that_ends_in_the_content_service_has_ended),
-        TEST(a_runtime_that_refuses_its_image_file_system_is_well),
-        TEST(an_image_file_system_that_cannot_be_measured_is_a_remark),
-        TEST(cri_o_is_asked_what_cri_has_and_nothing_else),
+        TEST(blobs_in_flight_are_polled_during_a_pull),
+        TEST(an_empty_list_of_blobs_is_observed),
+        TEST(owners_of_a_blob_are_polled_at_most_every_30_seconds),
+        TEST(a_blob_without_owners_is_observed),
+        TEST(blobs_over_the_limit_are_counted),
+        TEST(owners_over_the_limit_are_counted_once_per_blob),
+        TEST(a_refused_content_service_is_not_called_again),
+        TEST(a_new_connection_calls_the_content_service_again),
+        TEST(a_failing_content_service_is_called_again_after_a_pause),
+        TEST(a_failed_stream_of_owners_is_not_observed),
+        TEST(a_connection_lost_in_the_content_service_is_lost),
+        TEST(a_refused_image_file_system_is_not_a_failure),
+        TEST(an_image_file_system_error_is_only_the_last_error),
+        TEST(cri_o_gets_only_cri_calls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,7 +74,7 @@ static void lists_work(struct world *world)
 
 /* --- stories ---------------------------------------------------------------------------------- */
 
-static void an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else(void **state)
+static void an_idle_node_gets_three_calls_every_30_seconds(void **state)
 {
     static const struct moment story[] = { { START + 601 * SEC, NULL } };
     struct world *world = *state;
@@ -104,7 +104,7 @@ static void an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else(
     second " busybox " image "\n" second " sandbox u 1\n" second " created u/c\n" second           \
            " no more sandboxes\n"
 
-static void a_waiting_container_is_looked_after_at_once_and_then_ever_less_often(void **state)
+static void a_waiting_container_is_polled_at_once_and_then_less_often(void **state)
 {
     static const struct moment story[] = {
         { START + 15 * SEC, a_container_waits },
@@ -120,7 +120,7 @@ static void a_waiting_container_is_looked_after_at_once_and_then_ever_less_often
                                  "18", "absent 0") LOOK("22", "absent 0") LOOK("27", "present 5"));
 }
 
-static void another_container_that_waits_quickens_the_looks(void **state)
+static void another_waiting_container_makes_polls_frequent_again(void **state)
 {
     static const struct moment story[] = {
         { START + 1 * SEC, a_container_waits },
@@ -136,7 +136,7 @@ static void another_container_that_waits_quickens_the_looks(void **state)
                                      LOOK("14", "absent 0") LOOK("15", "absent 0"));
 }
 
-static void a_new_image_is_asked_for_soon_and_nothing_else(void **state)
+static void a_new_image_is_asked_for_before_the_next_full_poll(void **state)
 {
     static const struct moment story[] = {
         { START + 1000 * MSEC, a_container_waits },
@@ -156,7 +156,7 @@ static void a_new_image_is_asked_for_soon_and_nothing_else(void **state)
                                            "2 created u/c\n2 no more sandboxes\n");
 }
 
-static void however_many_come_and_go_the_runtime_is_asked_once_a_second(void **state)
+static void many_wake_ups_cause_one_full_poll_per_second(void **state)
 {
     static struct moment story[401];
     struct world *world = *state;
@@ -174,7 +174,7 @@ static void however_many_come_and_go_the_runtime_is_asked_once_a_second(void **s
     assert_int_equal(story_calls(world, "ImageStatus"), 40); /* two images */
 }
 
-static void a_restart_of_the_runtime_is_no_failure(void **state)
+static void a_restart_of_the_runtime_is_not_a_failure(void **state)
 {
     static const struct moment story[] = {
         { START + 10 * SEC, upgrade_runtime },
@@ -191,7 +191,7 @@ static void a_restart_of_the_runtime_is_no_failure(void **state)
     assert_int_equal(world->status.reconnects[RECONNECT_NETWORK], 0);
 }
 
-static void an_outage_is_told_once_and_retried_ever_less_often(void **state)
+static void an_outage_is_logged_once_and_retried_less_and_less_often(void **state)
 {
     static const struct moment story[] = {
         { START + 1 * SEC, story_stop_runtime },
@@ -214,7 +214,7 @@ static void an_outage_is_told_once_and_retried_ever_less_often(void **state)
     assert_int_equal(story_logged(world, "answers again"), 1);
 }
 
-static void a_socket_that_is_not_there_is_told_once_and_found_when_it_is(void **state)
+static void a_missing_socket_is_logged_once_and_found_when_it_appears(void **state)
 {
     static const struct moment story[] = {
         { START + 100 * SEC, story_start_runtime },
@@ -231,7 +231,7 @@ static void a_socket_that_is_not_there_is_told_once_and_found_when_it_is(void **
         assert_int_equal(world->status.reconnects[i], 0);
 }
 
-static void a_container_that_begins_to_wait_does_not_shorten_a_back_off(void **state)
+static void a_waiting_container_does_not_shorten_the_back_off(void **state)
 {
     static const struct moment story[] = {
         { START + 20 * SEC, a_container_waits },
@@ -246,7 +246,7 @@ static void a_container_that_begins_to_wait_does_not_shorten_a_back_off(void **s
     assert_false(world->status.up);
 }
 
-static void a_runtime_in_trouble_is_up_and_its_trouble_is_told(void **state)
+static void a_false_runtime_condition_is_logged_but_the_source_is_up(void **state)
 {
     static const struct moment story[] = {
         { START + 1 * SEC, the_runtime_is_broken },
@@ -266,7 +266,7 @@ static void a_runtime_in_trouble_is_up_and_its_trouble_is_told(void **state)
     assert_int_equal(story_logged(world, "reports no more problems"), 1);
 }
 
-static void an_image_that_is_refused_does_not_end_the_round(void **state)
+static void a_refused_image_does_not_end_the_poll(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     const struct double_answer refusal = {
@@ -362,7 +362,7 @@ static void a_list_that_decodes_to_more_than_the_limit_is_counted(void **state)
     assert_non_null(strstr(world->status.last_error, "ListPodSandbox"));
 }
 
-static void a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses(void **state)
+static void not_found_on_a_list_reconnects_as_refused(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     const struct double_answer not_found = { .status = 5, .details = "not found" };
@@ -397,7 +397,7 @@ static void a_new_reason_of_the_same_outage_is_one_more_warning(void **state)
     assert_true(world->status.up);
 }
 
-static void what_is_no_cri_is_told_with_its_likely_reason(void **state)
+static void a_socket_without_cri_is_logged_with_the_likely_reason(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     struct world *world = *state;
@@ -410,7 +410,7 @@ static void what_is_no_cri_is_told_with_its_likely_reason(void **state)
     assert_int_equal(world->status.reconnects[RECONNECT_REFUSED], 1);
 }
 
-static void an_answer_that_is_no_message_is_an_error(void **state)
+static void an_undecodable_answer_is_an_error(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
     struct world *world = *state;
@@ -425,7 +425,7 @@ static void an_answer_that_is_no_message_is_an_error(void **state)
 
 /* --- what is told of the calls ---------------------------------------------------------------- */
 
-static void each_round_tells_how_the_calls_go(void **state)
+static void each_poll_reports_its_calls(void **state)
 {
     static const struct moment story[] = {
         { START + 1 * SEC, a_container_waits },
@@ -456,7 +456,7 @@ static void stop_it(void *arg)
     cri_stop(world->playing);
 }
 
-static void stopping_does_not_wait_for_a_runtime_that_hangs(void **state)
+static void stop_does_not_wait_for_a_runtime_that_hangs(void **state)
 {
     static const struct moment story[] = { { START + 3600 * SEC, NULL } };
     const struct double_answer silence = { .hangs = true };
@@ -472,7 +472,7 @@ static void stopping_does_not_wait_for_a_runtime_that_hangs(void **state)
     assert_int_equal(story_logged(world, "retrying"), 0);
 }
 
-static void a_stop_before_the_start_is_one(void **state)
+static void stop_before_run_is_kept(void **state)
 {
     const struct cri_config config = { .endpoint = "unix:///nonexistent/x.sock" };
     struct world *world = *state;
@@ -496,7 +496,7 @@ static void a_malformed_endpoint_is_refused_by_name(void **state)
     assert_null(world->cri);
 }
 
-static void no_memory_is_an_error_that_leaves_nothing(void **state)
+static void failed_allocations_are_errors_without_leaks(void **state)
 {
     const struct cri_config config = { .endpoint = "/run/x.sock" };
     struct world *world = *state;
@@ -522,29 +522,29 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, story_new, story_free)
     const struct CMUnitTest tests[] = {
-        TEST(an_idle_node_is_asked_how_it_does_every_30_seconds_and_nothing_else),
-        TEST(a_waiting_container_is_looked_after_at_once_and_then_ever_less_often),
-        TEST(another_container_that_waits_quickens_the_looks),
-        TEST(a_new_image_is_asked_for_soon_and_nothing_else),
-        TEST(however_many_come_and_go_the_runtime_is_asked_once_a_second),
-        TEST(a_restart_of_the_runtime_is_no_failure),
-        TEST(an_outage_is_told_once_and_retried_ever_less_often),
-        TEST(a_socket_that_is_not_there_is_told_once_and_found_when_it_is),
-        TEST(a_container_that_begins_to_wait_does_not_shorten_a_back_off),
-        TEST(a_runtime_in_trouble_is_up_and_its_trouble_is_told),
-        TEST(an_image_that_is_refused_does_not_end_the_round),
+        TEST(an_idle_node_gets_three_calls_every_30_seconds),
+        TEST(a_waiting_container_is_polled_at_once_and_then_less_often),
+        TEST(another_waiting_container_makes_polls_frequent_again),
+        TEST(a_new_image_is_asked_for_before_the_next_full_poll),
+        TEST(many_wake_ups_cause_one_full_poll_per_second),
+        TEST(a_restart_of_the_runtime_is_not_a_failure),
+        TEST(an_outage_is_logged_once_and_retried_less_and_less_often),
+        TEST(a_missing_socket_is_logged_once_and_found_when_it_appears),
+        TEST(a_waiting_container_does_not_shorten_the_back_off),
+        TEST(a_false_runtime_condition_is_logged_but_the_source_is_up),
+        TEST(a_refused_image_does_not_end_the_poll),
         TEST(a_list_over_the_limit_is_counted),
         cmocka_unit_test(an_answer_of_any_method_over_the_limit_is_counted),
         TEST(a_list_that_decodes_to_more_than_the_limit_is_counted),
-        TEST(a_runtime_that_finds_nothing_is_reconnected_to_as_one_that_refuses),
+        TEST(not_found_on_a_list_reconnects_as_refused),
         TEST(a_new_reason_of_the_same_outage_is_one_more_warning),
-        TEST(what_is_no_cri_is_told_with_its_likely_reason),
-        TEST(an_answer_that_is_no_message_is_an_error),
-        TEST(each_round_tells_how_the_calls_go),
-        TEST(stopping_does_not_wait_for_a_runtime_that_hangs),
-        TEST(a_stop_before_the_start_is_one),
+        TEST(a_socket_without_cri_is_logged_with_the_likely_reason),
+        TEST(an_undecodable_answer_is_an_error),
+        TEST(each_poll_reports_its_calls),
+        TEST(stop_does_not_wait_for_a_runtime_that_hangs),
+        TEST(stop_before_run_is_kept),
         TEST(a_malformed_endpoint_is_refused_by_name),
-        TEST(no_memory_is_an_error_that_leaves_nothing),
+        TEST(failed_allocations_are_errors_without_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

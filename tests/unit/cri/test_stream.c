@@ -107,7 +107,7 @@ static void assert_error(const struct world *world, const char *text)
 
 static const struct str three[] = { STR("a"), STR(""), STR("ccc") };
 
-static void messages_are_handed_out_one_by_one(void **state)
+static void messages_are_passed_one_by_one(void **state)
 {
     struct world *world = *state;
 
@@ -118,7 +118,7 @@ static void messages_are_handed_out_one_by_one(void **state)
     assert_int_equal(channel_received_bytes(world->channel), 4);
 }
 
-static void a_stream_without_messages_is_an_answer(void **state)
+static void a_stream_without_messages_is_valid(void **state)
 {
     struct world *world = *state;
 
@@ -139,7 +139,7 @@ static void a_stream_that_breaks_off_is_an_error_after_its_messages(void **state
     assert_int_equal(channel_status(world->channel), 13);
 }
 
-static void a_stream_that_goes_silent_ends_at_the_deadline(void **state)
+static void a_silent_stream_ends_at_the_deadline(void **state)
 {
     struct world *world = *state;
     int64_t timeout_us;
@@ -178,7 +178,7 @@ static void an_endless_stream_ends_at_the_limit(void **state)
     assert_int_equal(stream(world, NEVER_REACHED), 0);
 }
 
-static void an_endless_stream_of_nothing_ends_at_the_deadline(void **state)
+static void an_endless_stream_of_empty_messages_ends_at_the_deadline(void **state)
 {
     static const struct str nothing = STR("");
     struct world *world = *state;
@@ -201,7 +201,7 @@ static void a_message_that_the_reader_refuses_ends_the_call(void **state)
     assert_int_equal(channel_status(world->channel), 13);
 }
 
-static void a_method_that_is_not_there_is_told_so(void **state)
+static void a_missing_method_is_unimplemented(void **state)
 {
     struct world *world = *state;
 
@@ -220,7 +220,7 @@ static void a_connection_that_breaks_within_a_message_is_unavailable(void **stat
     assert_error(world, "Unavailable");
 }
 
-static void two_messages_are_no_answer_to_a_single_question(void **state)
+static void two_messages_are_not_a_unary_answer(void **state)
 {
     const struct channel_request request = { .method = METHOD, .timeout_us = NEVER_REACHED };
     struct world *world = *state;
@@ -245,7 +245,7 @@ static void set_flag(void *flag)
     atomic_store((atomic_bool *)flag, true);
 }
 
-static void stopping_ends_a_stream_in_flight(void **state)
+static void stop_cancels_a_stream_in_progress(void **state)
 {
     struct world *world = *state;
 
@@ -259,17 +259,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(messages_are_handed_out_one_by_one),
-        TEST(a_stream_without_messages_is_an_answer),
+        TEST(messages_are_passed_one_by_one),
+        TEST(a_stream_without_messages_is_valid),
         TEST(a_stream_that_breaks_off_is_an_error_after_its_messages),
-        TEST(a_stream_that_goes_silent_ends_at_the_deadline),
+        TEST(a_silent_stream_ends_at_the_deadline),
         TEST(an_endless_stream_ends_at_the_limit),
-        TEST(an_endless_stream_of_nothing_ends_at_the_deadline),
+        TEST(an_endless_stream_of_empty_messages_ends_at_the_deadline),
         TEST(a_message_that_the_reader_refuses_ends_the_call),
-        TEST(a_method_that_is_not_there_is_told_so),
+        TEST(a_missing_method_is_unimplemented),
         TEST(a_connection_that_breaks_within_a_message_is_unavailable),
-        TEST(two_messages_are_no_answer_to_a_single_question),
-        TEST(stopping_ends_a_stream_in_flight),
+        TEST(two_messages_are_not_a_unary_answer),
+        TEST(stop_cancels_a_stream_in_progress),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
