@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The incident table under witnesses that say anything: each few bytes are one
- * observation about a handful of pods and images, or time that passes, also backwards. After
- * each, the books must balance.
+ * The incident table with witnesses that report anything: a few bytes are one observation about one
+ * of a few pods and images, or time that passes, also backwards. After each, the counters must
+ * balance.
  */
 
 #include <stddef.h>

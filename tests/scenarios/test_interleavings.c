@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The recorded histories again, told by unreliable witnesses: each event comes up
- * to twenty seconds late, some come twice, and so in another order each time;
- * the runtime puts in a word at random. After every step the books must balance,
- * and in the end everybody must know the same as if all had come in time.
+ * The recorded histories with unreliable witnesses: each event comes up to twenty seconds late,
+ * some come twice, and so in another order each time; the runtime reports at random. After every
+ * step the counters must balance, and at the end the incidents are the same as if all had come in
+ * time.
  */
 
 #include <setjmp.h>
@@ -31,7 +31,7 @@
 #define FRAMES_MAX 4096u
 #define PODS_MAX 64u
 
-/* One frame of a recorded stream and when it is told. */
+/* One frame of a recorded stream and when it is observed. */
 struct telling {
     const char *at;
     size_t len;
@@ -189,7 +189,7 @@ static void history_read(struct history *h, const char *folder)
     for (size_t i = 0; i < h->n; i++) {
         if (h->natural[i].natural_us > now_us)
             now_us = h->natural[i].natural_us;
-        h->natural[i].natural_us = now_us; /* a pod's is that of the event before it */
+        h->natural[i].natural_us = now_us; /* a pod has the time of the event before it */
     }
 }
 
@@ -292,7 +292,7 @@ static void books_balance(struct teller *t)
     snapshot_done(&snapshot);
 }
 
-/* The runtime sees what is there: a sandbox of some pod, or that an image is not. */
+/* The runtime reports the sandbox of some pod, or an absent image. */
 static void runtime_says(struct teller *t)
 {
     struct observation said = { .kind = OBSERVE_SANDBOX };
@@ -324,7 +324,7 @@ static void tell(struct teller *t, const struct telling *telling)
         fail_msg("%s", err.text);
 }
 
-/* When and how often each frame is told this time. */
+/* When and how often each frame is observed this time. */
 static size_t schedule(struct teller *t, const struct history *h, bool reliable,
                        struct telling *list)
 {
@@ -360,7 +360,7 @@ static void tell_all(struct teller *t, const struct history *h, bool reliable)
             books_balance(t);
         }
     }
-    t->now.mono_us += MINUTE; /* what waited for a cause is booked */
+    t->now.mono_us += MINUTE; /* attempts that waited for a cause are booked */
     t->now.wall_us += MINUTE;
     books_balance(t);
 }
@@ -379,7 +379,7 @@ static const struct snapshot_incident *same_in(const struct snapshot *snapshot,
     return NULL;
 }
 
-/* An event that comes after its pod's deletion is about nobody any more. */
+/* An event about a deleted pod is ignored. */
 static uint64_t came_too_late(const struct snapshot_incident *in_time,
                               const struct snapshot_incident *late)
 {
@@ -473,13 +473,13 @@ static uint64_t rounds(void)
     return text ? strtoull(text, NULL, 10) : 100;
 }
 
-static void containerds_histories_end_the_same_in_any_order(void **state)
+static void containerd_history_ends_the_same_in_any_order(void **state)
 {
     (void)state;
     print_message("%lu steps\n", (unsigned long)any_order("", rounds()));
 }
 
-static void cri_os_histories_end_the_same_in_any_order(void **state)
+static void crio_history_ends_the_same_in_any_order(void **state)
 {
     (void)state;
     print_message("%lu steps\n", (unsigned long)any_order("crio/", rounds()));
@@ -488,8 +488,8 @@ static void cri_os_histories_end_the_same_in_any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(containerds_histories_end_the_same_in_any_order),
-        cmocka_unit_test(cri_os_histories_end_the_same_in_any_order),
+        cmocka_unit_test(containerd_history_ends_the_same_in_any_order),
+        cmocka_unit_test(crio_history_ends_the_same_in_any_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a real API server sent about a real kubelet's failing pods, replayed through
- * the real decoder and core with time as the recording has it. 100 s (CRI-O:
- * 130 s) after the pods were made, each line of expected.json must hold, however
- * the bytes were cut; then two Secrets' worth of pods recover and one is deleted.
+ * What a real API server sent about the failing pods of a real kubelet, replayed through the real
+ * decoder and the incident table, with the recorded times. 100 s (CRI-O: 130 s) after the pods were
+ * created, each line of expected.json must hold, however the bytes were cut. Then the pods with two
+ * repaired Secrets recover, and one pod is deleted.
  */
 
 #include <setjmp.h>
@@ -242,7 +242,7 @@ static void expect_line(const struct snapshot *snapshot, const json_t *line)
     const json_t *missing = json_object_get(line, "missing_pull_secrets");
 
     if (!word(line, "cause")) {
-        /* "no error is ever reported": without the runtime nobody can know of it. */
+        /* "no error is ever reported": only the runtime could show it. */
         assert_null(view);
         return;
     }
@@ -277,10 +277,10 @@ static void expect_all_lines(const struct snapshot *snapshot, const json_t *expe
     }
     for (size_t i = 0; i < snapshot->n_incidents; i++)
         open += incident_state_open(snapshot->incidents[i].state);
-    assert_int_equal(open, with_cause); /* and no other pod is blamed */
+    assert_int_equal(open, with_cause); /* and no other pod has an incident */
 }
 
-/* What the recorded Event objects themselves say of a pod's container (0 where they say nothing).
+/* The count of the recorded Event objects of a pod's container; 0: there are none.
  */
 static uint64_t pulls_failed(const json_t *events, const struct snapshot_incident *view)
 {
@@ -305,8 +305,8 @@ static uint64_t pulls_failed(const json_t *events, const struct snapshot_inciden
 
 /*
  * The kubelet lets 25 events of a pod through at once and then one in 300 s. Under CRI-O a
- * container of this pod could not be created and used them up, so its status tells of one more
- * attempt.
+ * container of this pod could not be created and used up the 25, so its status shows one attempt
+ * more than its events.
  */
 static bool lost_events(const struct snapshot_incident *view, const char *folder)
 {
@@ -373,19 +373,19 @@ static void replay_holds(const char *folder, const char *pods)
     json_decref(expected);
 }
 
-static void containerds_failures_are_all_explained(void **state)
+static void all_failures_of_containerd_have_their_cause(void **state)
 {
     (void)state;
     replay_holds("", "pods.watch.pb");
 }
 
-static void cri_os_failures_are_all_explained(void **state)
+static void all_failures_of_crio_have_their_cause(void **state)
 {
     (void)state;
     replay_holds("crio/", "pods.watch.pb");
 }
 
-static void a_streaming_list_tells_the_same(void **state)
+static void streaming_list_gives_the_same_incidents(void **state)
 {
     (void)state;
     replay_holds("", "pods.watchlist.pb");
@@ -411,7 +411,7 @@ static void metrics_text(struct replay *r, struct buf *out)
     snapshot_done(&snapshot);
 }
 
-static void repaired_pods_recover_and_a_deleted_pods_series_are_gone(void **state)
+static void repaired_pods_recover_and_series_of_a_deleted_pod_end(void **state)
 {
     static const char *const repaired[] = { "unauth-wrong", "unauth-other-registry",
                                             "notfound-tag" };
@@ -449,7 +449,7 @@ static void repaired_pods_recover_and_a_deleted_pods_series_are_gone(void **stat
     replay_close(&replay);
 }
 
-static void a_list_at_the_start_tells_the_same_as_the_watch(void **state)
+static void list_at_the_start_gives_the_same_as_the_watch(void **state)
 {
     json_t *expected = load("", "expected.json");
     struct snapshot snapshot;
@@ -458,7 +458,7 @@ static void a_list_at_the_start_tells_the_same_as_the_watch(void **state)
     struct str rest;
     struct err err = ERR_INIT;
 
-    /* A restart: the agent begins 100 s late, with lists instead of streams. */
+    /* A restart: the agent starts 100 s late, with lists instead of streams. */
     (void)state;
     replay_open(&replay, "", "pods.watch.pb", SIZE_MAX);
     move_time(&replay, BEGAN_US + 110 * SEC);
@@ -480,7 +480,7 @@ static void a_list_at_the_start_tells_the_same_as_the_watch(void **state)
     expect_attempts_as_events_say(&snapshot, "", 1);
     for (size_t i = 0; i < snapshot.n_incidents; i++)
         assert_false(snapshot.incidents[i].first_failure_exact);
-    for (size_t i = 0; i < snapshot.n_registries; i++) /* another process has counted them */
+    for (size_t i = 0; i < snapshot.n_registries; i++) /* another process counted them */
         assert_int_equal(snapshot.registries[i].attempts, 0);
     snapshot_done(&snapshot);
     replay_close(&replay);
@@ -490,11 +490,11 @@ static void a_list_at_the_start_tells_the_same_as_the_watch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(containerds_failures_are_all_explained),
-        cmocka_unit_test(cri_os_failures_are_all_explained),
-        cmocka_unit_test(a_streaming_list_tells_the_same),
-        cmocka_unit_test(repaired_pods_recover_and_a_deleted_pods_series_are_gone),
-        cmocka_unit_test(a_list_at_the_start_tells_the_same_as_the_watch),
+        cmocka_unit_test(all_failures_of_containerd_have_their_cause),
+        cmocka_unit_test(all_failures_of_crio_have_their_cause),
+        cmocka_unit_test(streaming_list_gives_the_same_incidents),
+        cmocka_unit_test(repaired_pods_recover_and_series_of_a_deleted_pod_end),
+        cmocka_unit_test(list_at_the_start_gives_the_same_as_the_watch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include "agent/hub.h"
 #include "tests/unit/incidents/world.h"
 
-/* A clock that the test moves; wait() goes by the real one. */
+/* A clock that the test moves; wait() uses the real one. */
 static struct instant fake_now(void *self)
 {
     return *(struct instant *)self;
@@ -65,17 +65,17 @@ static void say(struct node *node, enum observation_kind kind)
 static void say_pod(struct node *node, const char *name, const char *reason)
 {
     struct world w = { .now = node->now };
-    struct pod_told told;
+    struct pod_facts facts;
     struct observation observation = { .kind = OBSERVE_POD };
 
-    pod_of(&w, &told, name);
-    told.containers[0].waiting_reason = str_from(reason);
-    observation.pod = told.fact;
-    observation.pod.containers = told.containers;
+    pod_of(&w, &facts, name);
+    facts.containers[0].waiting_reason = str_from(reason);
+    observation.pod = facts.fact;
+    observation.pod.containers = facts.containers;
     node->sink->observe(node->sink->self, &observation);
 }
 
-static void it_is_ready_once_the_first_list_is_complete(void **state)
+static void agent_is_ready_when_the_first_list_is_complete(void **state)
 {
     struct node *node = *state;
     struct snapshot snapshot;
@@ -86,14 +86,14 @@ static void it_is_ready_once_the_first_list_is_complete(void **state)
     snapshot_done(&snapshot);
 
     say(node, OBSERVE_PODS_END);
-    say(node, OBSERVE_PODS_BEGIN); /* a later list does not take it back */
+    say(node, OBSERVE_PODS_BEGIN); /* a later list does not change it */
     take(node, &snapshot);
     assert_true(snapshot.ready);
     assert_string_equal(snapshot.node, "n1");
     snapshot_done(&snapshot);
 }
 
-static void it_is_healthy_while_every_loop_ticks(void **state)
+static void agent_is_healthy_while_every_loop_ticks(void **state)
 {
     struct node *node = *state;
     struct snapshot snapshot;
@@ -108,11 +108,11 @@ static void it_is_healthy_while_every_loop_ticks(void **state)
 
     node->now.mono_us += 20 * SEC;
     take(node, &snapshot);
-    assert_false(snapshot.healthy); /* cri hangs */
+    assert_false(snapshot.healthy); /* the loop of cri hangs */
     snapshot_done(&snapshot);
 }
 
-static void a_loop_that_hangs_before_its_first_tick_is_no_healthy_one(void **state)
+static void loop_that_hangs_before_its_first_tick_is_not_healthy(void **state)
 {
     struct node *node = *state;
     struct snapshot snapshot;
@@ -124,7 +124,7 @@ static void a_loop_that_hangs_before_its_first_tick_is_no_healthy_one(void **sta
     snapshot_done(&snapshot);
 }
 
-static void a_new_waiting_container_wakes_the_sleeper_at_once(void **state)
+static void new_waiting_container_ends_the_wait(void **state)
 {
     struct node *node = *state;
     int64_t far_us = clock_now(clock_system()).mono_us + HOUR;
@@ -132,7 +132,7 @@ static void a_new_waiting_container_wakes_the_sleeper_at_once(void **state)
     say_pod(node, "web-0", "ContainerCreating");
     assert_true(node->sink->wait(node->sink->self, far_us));
 
-    /* Nothing new: it sleeps until its time, which has come. */
+    /* Nothing is new: it waits until its time, which is over. */
     assert_true(node->sink->wait(node->sink->self, 0));
 
     hub_stop(node->hub);
@@ -149,14 +149,14 @@ static bool sleeps(struct node *node)
     return clock_now(clock_system()).mono_us >= until_us;
 }
 
-static void only_one_more_waiting_container_wakes_the_sleeper(void **state)
+static void only_one_more_waiting_container_ends_the_wait(void **state)
 {
     struct node *node = *state;
 
     say_pod(node, "web-0", "ContainerCreating");
     say_pod(node, "web-1", "ContainerCreating");
     assert_true(node->sink->wait(node->sink->self, INT64_MAX / 2));
-    assert_true(sleeps(node));                   /* it was told already */
+    assert_true(sleeps(node));                   /* this was reported already */
     say_pod(node, "web-0", "ContainerCreating"); /* the same again */
     assert_true(sleeps(node));
     say_pod(node, "web-1", "CrashLoopBackOff"); /* one less */
@@ -287,7 +287,7 @@ static void *chatter(void *arg)
     return NULL;
 }
 
-static void threads_may_talk_and_look_at_the_same_time(void **state)
+static void threads_can_observe_and_read_at_the_same_time(void **state)
 {
     struct node *node = *state;
     struct snapshot snapshot;
@@ -312,17 +312,17 @@ static void threads_may_talk_and_look_at_the_same_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HUB_TEST(it_is_ready_once_the_first_list_is_complete),
-        HUB_TEST(it_is_healthy_while_every_loop_ticks),
-        HUB_TEST(a_loop_that_hangs_before_its_first_tick_is_no_healthy_one),
-        HUB_TEST(a_new_waiting_container_wakes_the_sleeper_at_once),
-        HUB_TEST(only_one_more_waiting_container_wakes_the_sleeper),
+        HUB_TEST(agent_is_ready_when_the_first_list_is_complete),
+        HUB_TEST(agent_is_healthy_while_every_loop_ticks),
+        HUB_TEST(loop_that_hangs_before_its_first_tick_is_not_healthy),
+        HUB_TEST(new_waiting_container_ends_the_wait),
+        HUB_TEST(only_one_more_waiting_container_ends_the_wait),
         HUB_TEST(loop_is_healthy_for_a_minute_after_its_tick),
         HUB_TEST(node_without_kubernetes_is_ready_at_once),
         HUB_TEST(what_sources_report_of_themselves_is_in_the_snapshot),
         HUB_TEST(time_passes_with_ticks_and_with_snapshots),
         HUB_TEST(blobs_are_asked_for_where_stalls_are_looked_for),
-        HUB_TEST(threads_may_talk_and_look_at_the_same_time),
+        HUB_TEST(threads_can_observe_and_read_at_the_same_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,23 +77,23 @@ static const char *image_of(unsigned pod)
 }
 
 /* Some pods have an init container with the same image, which fails before the other. */
-static void tell_state(struct world *w, unsigned pod, const char *reason, const char *message)
+static void observe_state(struct world *w, unsigned pod, const char *reason, const char *message)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, pod_name(pod));
-    told.fact.namespace = pod % 2 ? STR("team-a") : STR("team-b");
-    told.containers[0].image = str_from(image_of(pod));
-    told.containers[0].waiting_reason = str_from(reason);
-    told.containers[0].waiting_message = str_from(message);
+    pod_of(w, &facts, pod_name(pod));
+    facts.fact.namespace = pod % 2 ? STR("team-a") : STR("team-b");
+    facts.containers[0].image = str_from(image_of(pod));
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = str_from(message);
     if (!reason[0])
-        told.containers[0].phase = PHASE_RUNNING;
+        facts.containers[0].phase = PHASE_RUNNING;
     if (pod % 3 == 0) {
-        told.containers[1] = told.containers[0];
-        told.containers[1].name = STR("sidecar");
-        told.fact.n_containers = 2;
+        facts.containers[1] = facts.containers[0];
+        facts.containers[1].name = STR("sidecar");
+        facts.fact.n_containers = 2;
     }
-    tell_pod(w, &told);
+    observe_pod(w, &facts);
 }
 
 static void live(struct world *w)
@@ -104,27 +104,27 @@ static void live(struct world *w)
     switch (pick(9)) {
     case 0:
     case 1:
-        tell_state(w, pod, "ErrImagePull", message);
+        observe_state(w, pod, "ErrImagePull", message);
         break;
     case 2:
-        tell_state(w, pod, "ImagePullBackOff", message);
+        observe_state(w, pod, "ImagePullBackOff", message);
         break;
     case 3:
-        tell_state(w, pod, "", "");
+        observe_state(w, pod, "", "");
         break;
     case 4:
-        tell_deleted(w, pod_name(pod));
+        observe_deleted(w, pod_name(pod));
         break;
     case 5:
-        tell_state(w, pod, "ContainerCreating", "");
-        tell_image(w, image_of(pod), false);
-        tell_looked(w, pod_name(pod));
+        observe_state(w, pod, "ContainerCreating", "");
+        observe_image(w, image_of(pod), false);
+        observe_polled(w, pod_name(pod));
         break;
     case 6:
-        tell_image(w, image_of(pod), true);
+        observe_image(w, image_of(pod), true);
         break;
     case 7:
-        tell_event(w, pod_name(pod), APP_PATH, "e-1", "Failed", message, 1 + (int)pick(5));
+        observe_event(w, pod_name(pod), APP_PATH, "e-1", "Failed", message, 1 + (int)pick(5));
         break;
     default:
         world_advance(w, (int64_t)pick(200) * SEC);
@@ -186,21 +186,21 @@ static void write_json(struct world *w, const struct source_status *sources,
                        struct answers *answers)
 {
     struct err err = ERR_INIT;
-    struct look look;
+    struct snapshot snapshot;
     struct buf json;
     size_t n;
 
-    world_look(w, &look);
-    set_world(&look.snapshot, sources);
+    world_snapshot(w, &snapshot);
+    set_world(&snapshot, sources);
     buf_init(&json, LIMIT_DEBUG_BODY);
-    assert_int_equal(debug_json_failures(&json, &look.snapshot, NULL, NULL, &n, &err), 0);
+    assert_int_equal(debug_json_failures(&json, &snapshot, NULL, NULL, &n, &err), 0);
     answers->failures = parsed(&json);
-    assert_int_equal(debug_json_images(&json, &look.snapshot, &err), 0);
+    assert_int_equal(debug_json_images(&json, &snapshot, &err), 0);
     answers->images = parsed(&json);
-    assert_int_equal(debug_json_sources(&json, &look.snapshot, &err), 0);
+    assert_int_equal(debug_json_sources(&json, &snapshot, &err), 0);
     answers->sources = parsed(&json);
     buf_done(&json);
-    world_look_done(&look);
+    snapshot_done(&snapshot);
 }
 
 static void answers_done(struct answers *answers)

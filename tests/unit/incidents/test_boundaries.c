@@ -52,30 +52,30 @@ static void failed_at(struct world *w, const char *object, int count, int64_t fi
 static void expect_attempts(struct world *w, uint64_t shown, uint64_t booked)
 {
     const struct snapshot_incident *newest = NULL;
-    struct look look;
+    struct snapshot snapshot;
 
-    world_look(w, &look);
-    for (size_t i = 0; i < look.snapshot.n_incidents; i++)
-        if (!newest || incident_state_open(look.snapshot.incidents[i].state))
-            newest = &look.snapshot.incidents[i];
+    world_snapshot(w, &snapshot);
+    for (size_t i = 0; i < snapshot.n_incidents; i++)
+        if (!newest || incident_state_open(snapshot.incidents[i].state))
+            newest = &snapshot.incidents[i];
     assert_non_null(newest);
     assert_int_equal(newest->attempts, shown);
-    assert_int_equal(look_failures(&look, CAUSE_NOT_FOUND), booked);
-    world_look_done(&look);
+    assert_int_equal(failures_of(&snapshot, CAUSE_NOT_FOUND), booked);
+    snapshot_done(&snapshot);
 }
 
 /* web-0 already fails when this process starts. */
 static void fails_at_the_start(struct world *w, const char *reason, const char *message)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    tell_list_begin(w);
-    pod_of(w, &told, "web-0");
-    told.fact.created_us = w->now.wall_us - HOUR;
-    told.containers[0].waiting_reason = str_from(reason);
-    told.containers[0].waiting_message = str_from(message);
-    tell_pod(w, &told);
-    tell_list_end(w);
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = w->now.wall_us - HOUR;
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = str_from(message);
+    observe_pod(w, &facts);
+    observe_list_end(w);
 }
 
 /* --- which attempts an Event object counts --------------------------------- */
@@ -128,11 +128,11 @@ static void counts_of_an_ended_incident_stay_its_own(void **state)
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", 2, began_us, began_us);
-    tell_running(w, "web-0");
+    observe_running(w, "web-0");
     world_advance(w, SEC);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", 3, began_us, w->now.wall_us);
     expect_attempts(w, 1, 3);
 }
@@ -142,10 +142,10 @@ static void late_event_about_an_ended_incident_counts_for_no_other(void **state)
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_running(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-0");
     world_advance(w, 9 * MINUTE);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", 3, began_us, began_us);
     expect_attempts(w, 1, 2);
 }
@@ -154,10 +154,10 @@ static void event_time_cut_to_the_second_is_of_this_incident(void **state)
 {
     struct world *w = *state;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_running(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-0");
     world_advance(w, MINUTE + SEC / 2);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", 2, w->now.wall_us / SEC * SEC, w->now.wall_us / SEC * SEC);
     expect_attempts(w, 2, 3);
 }
@@ -167,30 +167,30 @@ static void attempt_before_the_start_is_shown_beside_those_seen(void **state)
     struct world *w = *state;
 
     fails_at_the_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     expect_attempts(w, 2, 1);
 }
 
 /* Containers "app" and "side" mount one image volume; each can run or fail on it. */
-static void tell_volume_pod(struct world *w, bool app_fails, bool side_fails)
+static void observe_volume_pod(struct world *w, bool app_fails, bool side_fails)
 {
     static const char text[] = "failed to pull and unpack image \"model:v3\": failed to resolve "
                                "image: model:v3: not found";
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, "web-0");
-    told.fact.n_image_volumes = 1;
-    told.volumes[0] = (struct image_volume_fact){ .reference = STR("model:v3") };
-    told.fact.n_containers = 2;
-    told.containers[1] = told.containers[0];
-    told.containers[1].name = STR("side");
+    pod_of(w, &facts, "web-0");
+    facts.fact.n_image_volumes = 1;
+    facts.volumes[0] = (struct image_volume_fact){ .reference = STR("model:v3") };
+    facts.fact.n_containers = 2;
+    facts.containers[1] = facts.containers[0];
+    facts.containers[1].name = STR("side");
     for (size_t i = 0; i < 2; i++) {
         if (!(i ? side_fails : app_fails))
             continue;
-        told.containers[i].waiting_reason = STR("ErrImagePull");
-        told.containers[i].waiting_message = STR(text);
+        facts.containers[i].waiting_reason = STR("ErrImagePull");
+        facts.containers[i].waiting_message = STR(text);
     }
-    tell_pod(w, &told);
+    observe_pod(w, &facts);
 }
 
 static void volume_failed(struct world *w, int count, int64_t first_us)
@@ -201,12 +201,12 @@ static void volume_failed(struct world *w, int count, int64_t first_us)
 
 static uint64_t volume_attempts(struct world *w)
 {
-    struct look look;
+    struct snapshot snapshot;
     uint64_t booked;
 
-    world_look(w, &look);
-    booked = look_failures(&look, CAUSE_NOT_FOUND);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    booked = failures_of(&snapshot, CAUSE_NOT_FOUND);
+    snapshot_done(&snapshot);
     return booked;
 }
 
@@ -215,13 +215,13 @@ static void second_container_of_a_volume_takes_no_counts_when_it_begins(void **s
     struct world *w = *state;
     int64_t began_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
-    tell_running(w, "web-0"); /* an incident of the pod has ended */
-    tell_volume_pod(w, true, false);
+    observe_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    observe_running(w, "web-0"); /* an incident of the pod has ended */
+    observe_volume_pod(w, true, false);
     began_us = w->now.wall_us;
     volume_failed(w, 2, began_us);
     world_advance(w, MINUTE);
-    tell_volume_pod(w, true, true);
+    observe_volume_pod(w, true, true);
     volume_failed(w, 3, began_us);
     assert_int_equal(volume_attempts(w), 3);
 }
@@ -230,17 +230,17 @@ static void second_container_of_a_volume_takes_no_counts_when_it_ends(void **sta
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
-    struct pod_told told;
+    struct pod_facts facts;
 
-    tell_volume_pod(w, true, true);
+    observe_volume_pod(w, true, true);
     volume_failed(w, 2, began_us);
-    pod_of(w, &told, "web-0"); /* "side" leaves the pod */
-    told.fact.n_image_volumes = 1;
-    told.volumes[0] = (struct image_volume_fact){ .reference = STR("model:v3") };
-    told.containers[0].waiting_reason = STR("ErrImagePull");
-    told.containers[0].waiting_message =
+    pod_of(w, &facts, "web-0"); /* "side" leaves the pod */
+    facts.fact.n_image_volumes = 1;
+    facts.volumes[0] = (struct image_volume_fact){ .reference = STR("model:v3") };
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message =
         STR("failed to pull and unpack image \"model:v3\": model:v3: not found");
-    tell_pod(w, &told);
+    observe_pod(w, &facts);
     volume_failed(w, 3, began_us);
     assert_int_equal(volume_attempts(w), 3);
 }
@@ -248,16 +248,16 @@ static void second_container_of_a_volume_takes_no_counts_when_it_ends(void **sta
 static void each_report_adds_a_believable_count(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", LIMIT_EVENT_COUNT_STEP, w->now.wall_us, w->now.wall_us);
     expect_attempts(w, LIMIT_EVENT_COUNT_STEP, LIMIT_EVENT_COUNT_STEP);
     failed_at(w, "e1", 2 * LIMIT_EVENT_COUNT_STEP + 1, w->now.wall_us, w->now.wall_us);
     expect_attempts(w, 2 * LIMIT_EVENT_COUNT_STEP, 2 * LIMIT_EVENT_COUNT_STEP);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVENT_COUNT], 1);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.limit_hits[LIMIT_HIT_EVENT_COUNT], 1);
+    snapshot_done(&snapshot);
 }
 
 /* --- times of an incident -------------------------------------------------- */
@@ -265,47 +265,47 @@ static void each_report_adds_a_believable_count(void **state)
 static void recovery_takes_the_time_before_the_first_report_too(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     fails_at_the_start(w, "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", 2, w->now.wall_us - 10 * MINUTE, w->now.wall_us);
     world_advance(w, MINUTE);
-    tell_running(w, "web-0");
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 11 * MINUTE);
-    world_look_done(&look);
+    observe_running(w, "web-0");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 11 * MINUTE);
+    snapshot_done(&snapshot);
 }
 
 static void first_failure_that_was_seen_stays_exact(void **state)
 {
     struct world *w = *state;
     int64_t began_us;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_running(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-0");
     world_advance(w, MINUTE);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     began_us = w->now.wall_us;
     failed_at(w, "e1", 2, began_us - 2 * SEC - 1, began_us); /* of the incident before */
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.incidents[0].first_failure_us, began_us);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.incidents[0].first_failure_us, began_us);
+    snapshot_done(&snapshot);
 
     failed_at(w, "e2", 2, began_us - 2 * SEC, began_us); /* the same moment */
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.incidents[0].first_failure_us, began_us - 2 * SEC);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.incidents[0].first_failure_us, began_us - 2 * SEC);
+    snapshot_done(&snapshot);
 }
 
 static enum cause cause_of(struct world *w)
 {
-    struct look look;
+    struct snapshot snapshot;
     enum cause cause;
 
-    world_look(w, &look);
-    cause = look_one(&look, "web-0")->verdict.cause;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    cause = incident_of(&snapshot, "web-0")->verdict.cause;
+    snapshot_done(&snapshot);
     return cause;
 }
 
@@ -314,7 +314,7 @@ static void event_of_two_seconds_before_is_of_the_same_moment(void **state)
     struct world *w = *state;
     int64_t now_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     event_at(w, APP_PATH, "e1", "Failed", PULL_FAILED(UNAUTHORIZED_TEXT), 1, now_us - 2 * SEC - 1,
              now_us - 2 * SEC - 1);
     assert_int_equal(cause_of(w), CAUSE_NOT_FOUND);
@@ -326,78 +326,78 @@ static void event_of_two_seconds_before_is_of_the_same_moment(void **state)
 static void late_event_names_the_cause_of_the_newest_ended_incident(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     for (int i = 0; i < 2; i++) {
-        tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+        observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
         world_advance(w, SEC);
-        tell_running(w, "web-0");
+        observe_running(w, "web-0");
     }
     failed_at(w, "e1", 1, w->now.wall_us, w->now.wall_us);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_incidents, 2);
-    assert_int_equal(look.snapshot.incidents[0].verdict.cause, CAUSE_UNKNOWN);
-    assert_int_equal(look.snapshot.incidents[1].verdict.cause, CAUSE_NOT_FOUND);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 2);
+    assert_int_equal(snapshot.incidents[0].verdict.cause, CAUSE_UNKNOWN);
+    assert_int_equal(snapshot.incidents[1].verdict.cause, CAUSE_NOT_FOUND);
+    snapshot_done(&snapshot);
 }
 
 static void message_without_a_cause_is_better_than_none(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
-    world_look(w, &look);
-    assert_string_equal(look_one(&look, "web-0")->message, BACK_OFF_TEXT);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_string_equal(incident_of(&snapshot, "web-0")->message, BACK_OFF_TEXT);
+    snapshot_done(&snapshot);
 }
 
 static void repeated_evidence_has_its_newest_time(void **state)
 {
     struct world *w = *state;
     int64_t later_us;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
     world_advance(w, 20 * SEC);
     later_us = w->now.wall_us;
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    world_look(w, &look);
-    assert_int_equal(look_one(&look, "web-0")->n_evidence, 2);
-    assert_int_equal(look_one(&look, "web-0")->evidence[1].at_us, later_us);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->n_evidence, 2);
+    assert_int_equal(incident_of(&snapshot, "web-0")->evidence[1].at_us, later_us);
+    snapshot_done(&snapshot);
 }
 
 static void ended_incident_is_kept_for_ten_minutes_exactly(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_running(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-0");
     world_advance(w, 10 * MINUTE - 1);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_incidents, 1);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 1);
+    snapshot_done(&snapshot);
     world_advance(w, 1);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_incidents, 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 0);
+    snapshot_done(&snapshot);
 }
 
 static void failure_in_a_later_list_of_a_watched_pod_is_not_exact(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_list_begin(w);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_list_end(w);
-    world_look(w, &look);
-    assert_false(look_one(&look, "web-0")->first_failure_exact);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_list_begin(w);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_list_end(w);
+    world_snapshot(w, &snapshot);
+    assert_false(incident_of(&snapshot, "web-0")->first_failure_exact);
+    snapshot_done(&snapshot);
 }
 
 /* --- the sandbox's image
@@ -405,13 +405,13 @@ static void failure_in_a_later_list_of_a_watched_pod_is_not_exact(void **state)
 
 static enum incident_state state_of(struct world *w)
 {
-    struct look look;
+    struct snapshot snapshot;
     enum incident_state state = INCIDENT_GONE;
 
-    world_look(w, &look);
-    if (look_count(&look, "web-0"))
-        state = look_one(&look, "web-0")->state;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    if (incidents_of_pod(&snapshot, "web-0"))
+        state = incident_of(&snapshot, "web-0")->state;
+    snapshot_done(&snapshot);
     return state;
 }
 
@@ -420,7 +420,7 @@ static void sandbox_event_opens_for_ten_minutes(void **state)
     struct world *w = *state;
     int64_t failed_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     world_advance(w, 10 * MINUTE + 1);
     event_at(w, "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us);
     assert_int_equal(state_of(w), INCIDENT_GONE);
@@ -433,7 +433,7 @@ static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
     struct world *w = *state;
     int64_t failed_us;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     world_advance(w, MINUTE);
     failed_us = w->now.wall_us;
     event_at(w, "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1, failed_us, failed_us);
@@ -452,14 +452,14 @@ static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
 /* An old pod waits in silence; an event that first happened at `first_us` counts 3 attempts. */
 static uint64_t booked_of_event(struct world *w, int64_t first_us)
 {
-    struct look look;
+    struct snapshot snapshot;
     uint64_t booked;
 
     fails_at_the_start(w, "ContainerCreating", "");
     failed_at(w, "e1", 3, first_us, w->now.wall_us);
-    world_look(w, &look);
-    booked = look_failures(&look, CAUSE_NOT_FOUND);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    booked = failures_of(&snapshot, CAUSE_NOT_FOUND);
+    snapshot_done(&snapshot);
     return booked;
 }
 
@@ -481,7 +481,7 @@ static void event_of_a_fresh_pod_counts_in_full(void **state)
 {
     struct world *w = *state;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     failed_at(w, "e1", 3, w->now.wall_us - HOUR, w->now.wall_us);
     expect_attempts(w, 3, 3);
 }
@@ -501,7 +501,7 @@ static void container_made_before_the_newest_failure_proves_nothing(void **state
     struct world *w = *state;
     int64_t failed_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     world_advance(w, 40 * SEC);
     failed_at(w, "e1", 2, failed_us, failed_us + 30 * SEC);
     created_at(w, failed_us + 20 * SEC);
@@ -514,7 +514,7 @@ static void container_made_in_the_future_proves_nothing(void **state)
 {
     struct world *w = *state;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     created_at(w, w->now.wall_us + SEC + 1);
     assert_int_equal(state_of(w), INCIDENT_FAILING);
     created_at(w, w->now.wall_us + SEC);
@@ -525,8 +525,8 @@ static void another_pull_error_is_another_attempt(void **state)
 {
     struct world *w = *state;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_waiting(w, "web-0", "ImageInspectError", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ImageInspectError", NOT_FOUND_TEXT);
     expect_attempts(w, 2, 2);
 }
 
@@ -535,7 +535,7 @@ static void event_object_that_was_seen_longest_ago_makes_room(void **state)
     struct world *w = *state;
     char object[16];
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     for (unsigned i = 0; i <= LIMIT_EVENT_OBJECTS_PER_POD; i++) {
         world_advance(w, SEC);
         snprintf(object, sizeof(object), "e%u", i);
@@ -550,7 +550,7 @@ static void event_objects_without_a_time_are_different_objects(void **state)
 {
     struct world *w = *state;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_at(w, "e1", 2, 0, 0);
     failed_at(w, "e2", 3, 0, 0);
     expect_attempts(w, 5, 5);
@@ -561,20 +561,20 @@ static void event_objects_without_a_time_are_different_objects(void **state)
 
 static bool is_fresh(struct world *w, int64_t created_us)
 {
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
     bool fresh;
 
-    tell_list_begin(w);
-    pod_of(w, &told, "web-0");
-    told.fact.created_us = created_us;
-    told.containers[0].waiting_reason = STR("ErrImagePull");
-    told.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
-    tell_pod(w, &told);
-    tell_list_end(w);
-    world_look(w, &look);
-    fresh = look_failures(&look, CAUSE_NOT_FOUND) == 1; /* its first attempt was booked */
-    world_look_done(&look);
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = created_us;
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    observe_pod(w, &facts);
+    observe_list_end(w);
+    world_snapshot(w, &snapshot);
+    fresh = failures_of(&snapshot, CAUSE_NOT_FOUND) == 1; /* its first attempt was booked */
+    snapshot_done(&snapshot);
     return fresh;
 }
 

@@ -52,20 +52,20 @@ static void list_layer(struct world *w, uint64_t bytes, int64_t begun_us, int64_
 
 static void wait_for(struct world *w, const char *pod, const char *image, const char *policy)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, pod);
-    told.containers[0].image = str_from(image);
-    told.containers[0].pull_policy = str_from(policy);
-    tell_pod(w, &told);
+    pod_of(w, &facts, pod);
+    facts.containers[0].image = str_from(image);
+    facts.containers[0].pull_policy = str_from(policy);
+    observe_pod(w, &facts);
 }
 
 /* A pod that waits in its sandbox for IMAGE, which is absent. */
 static void pulling(struct world *w, const char *pod)
 {
     wait_for(w, pod, IMAGE, "IfNotPresent");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, pod);
+    observe_image(w, IMAGE, false);
+    observe_polled(w, pod);
 }
 
 static void stalled(struct world *w)
@@ -74,51 +74,51 @@ static void stalled(struct world *w)
     list_layer(w, 400, w->now.wall_us, w->now.wall_us);
     world_advance(w, STALL_AFTER);
     list_layer(w, 400, w->now.wall_us - STALL_AFTER, w->now.wall_us - STALL_AFTER);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
 }
 
 static enum incident_state state_of(struct world *w, const char *pod)
 {
     enum incident_state state = INCIDENT_GONE;
-    struct look look;
+    struct snapshot snapshot;
 
-    world_look(w, &look);
-    if (look_count(&look, pod))
-        state = look_one(&look, pod)->state;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    if (incidents_of_pod(&snapshot, pod))
+        state = incident_of(&snapshot, pod)->state;
+    snapshot_done(&snapshot);
     return state;
 }
 
 static bool shows_stall(struct world *w, const char *pod)
 {
-    struct look look;
+    struct snapshot snapshot;
     bool shown;
 
-    world_look(w, &look);
-    shown = look_one(&look, pod)->stall != NULL;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    shown = incident_of(&snapshot, pod)->stall != NULL;
+    snapshot_done(&snapshot);
     return shown;
 }
 
 static int64_t first_failure_of(struct world *w, const char *pod)
 {
-    struct look look;
+    struct snapshot snapshot;
     int64_t at_us;
 
-    world_look(w, &look);
-    at_us = look_one(&look, pod)->first_failure_us;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    at_us = incident_of(&snapshot, pod)->first_failure_us;
+    snapshot_done(&snapshot);
     return at_us;
 }
 
 static uint64_t hits(struct world *w, enum limit limit)
 {
-    struct look look;
+    struct snapshot snapshot;
     uint64_t n;
 
-    world_look(w, &look);
-    n = look.snapshot.limit_hits[limit];
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    n = snapshot.limit_hits[limit];
+    snapshot_done(&snapshot);
     return n;
 }
 
@@ -144,15 +144,15 @@ static void pulling_event(struct world *w, const char *pod, int64_t at_us)
 static void stall_is_one_attempt(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     stalled(w);
-    world_look(w, &look);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_STALLED);
-    assert_int_equal(look_one(&look, "web-0")->attempts, 1);
-    assert_int_equal(look_one(&look, "web-0")->stall->last_progress_us,
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
+    assert_int_equal(incident_of(&snapshot, "web-0")->attempts, 1);
+    assert_int_equal(incident_of(&snapshot, "web-0")->stall->last_progress_us,
                      w->now.wall_us - STALL_AFTER);
-    world_look_done(&look);
+    snapshot_done(&snapshot);
 }
 
 static void failed_status_ends_the_stall(void **state)
@@ -161,7 +161,7 @@ static void failed_status_ends_the_stall(void **state)
 
     stalled(w);
     assert_true(shows_stall(w, "web-0"));
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
     assert_false(shows_stall(w, "web-0"));
 }
@@ -172,12 +172,12 @@ static void next_try_that_stalls_goes_on_as_a_failure(void **state)
     int64_t failed_us;
 
     stalled(w);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     failed_us = w->now.wall_us;
     list_blobs(w, NULL, 0);
     world_advance(w, STALL_AFTER + SEC);
     list_layer(w, 100, failed_us + SEC, failed_us + SEC);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     list_layer(w, 200, failed_us + SEC, w->now.wall_us);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
@@ -188,11 +188,11 @@ static enum incident_state state_after_failure(struct world *w, int64_t begun_us
 {
     int64_t failed_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_image(w, IMAGE, false);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_image(w, IMAGE, false);
     world_advance(w, STALL_AFTER + SEC);
     list_layer(w, 400, failed_us + begun_us, failed_us + moved_us);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     return state_of(w, "web-0");
 }
 
@@ -221,14 +221,14 @@ static enum incident_state state_of_next_try(struct world *w, int64_t begins_us,
 {
     int64_t failed_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_image(w, IMAGE, false);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_image(w, IMAGE, false);
     failed_us = w->now.wall_us;
     world_advance(w, MINUTE);
     pulling_event(w, "web-0", failed_us + begins_us);
     world_advance(w, begins_us + waits_us - MINUTE);
     list_layer(w, 400, failed_us - MINUTE, failed_us - SEC);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     return state_of(w, "web-0");
 }
 
@@ -252,14 +252,14 @@ static void late_event_does_not_set_back_when_the_try_began(void **state)
     struct world *w = *state;
     int64_t failed_us = w->now.wall_us;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_image(w, IMAGE, false);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_image(w, IMAGE, false);
     world_advance(w, MINUTE);
     pulling_event(w, "web-0", w->now.wall_us);
     pulling_event(w, "web-0", failed_us - MINUTE);
     world_advance(w, STALL_AFTER);
     list_layer(w, 400, failed_us - MINUTE, failed_us - SEC);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
 }
 
@@ -271,14 +271,14 @@ static void next_try_waits_behind_a_blob_that_holds_up_another(void **state)
 
     pulling(w, "web-1");
     world_advance(w, 10 * SEC);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     world_advance(w, STALL_AFTER);
     pulling_event(w, "web-0", w->now.wall_us);
     for (int i = 0; i < 2; i++) { /* another blob moves all the time */
         blobs[1].bytes++;
         blobs[1].moved_us = w->now.wall_us;
         list_blobs(w, blobs, 2);
-        tell_blob_owner(w, LAYER, REPOSITORY);
+        observe_blob_owner(w, LAYER, REPOSITORY);
     }
     assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
@@ -292,13 +292,13 @@ static void restarted_kubelet_waits_though_its_status_is_silent(void **state)
     pulling(w, "web-0");
     list_layer(w, 400, moved_us, moved_us);
     world_advance(w, 3 * SEC);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
     wait_for(w, "web-0", IMAGE, "IfNotPresent");
-    tell_looked(w, "web-0");
+    observe_polled(w, "web-0");
     world_advance(w, 2 * STALL_AFTER);
     list_layer(w, 400, moved_us, moved_us);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
 }
 
@@ -310,7 +310,7 @@ static void poll_both(struct world *w)
     const struct observation ready = { .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-1"), true } };
 
     correlate_observe(w->correlate, &ready, w->now);
-    tell_looked(w, "web-0");
+    observe_polled(w, "web-0");
 }
 
 static void tags_that_began_together_can_both_stall(void **state)
@@ -320,15 +320,15 @@ static void tags_that_began_together_can_both_stall(void **state)
 
     wait_for(w, "web-0", IMAGE, "IfNotPresent");
     wait_for(w, "web-1", OTHER_TAG, "IfNotPresent");
-    tell_image(w, IMAGE, false);
-    tell_image(w, OTHER_TAG, false);
+    observe_image(w, IMAGE, false);
+    observe_image(w, OTHER_TAG, false);
     poll_both(w);
     world_advance(w, STALL_AFTER);
     list_blobs(w,
                (const struct blob[]){ { LAYER, 400, began_us, began_us },
                                       { OTHER_LAYER, 1, began_us, w->now.wall_us } },
                2);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
 }
@@ -339,12 +339,12 @@ static void container_of_a_present_image_waits_for_itself_behind_a_stall(void **
     int64_t began_us = w->now.wall_us;
 
     wait_for(w, "web-1", IMAGE, "Always");
-    tell_image(w, IMAGE, true);
-    tell_looked(w, "web-1");
+    observe_image(w, IMAGE, true);
+    observe_polled(w, "web-1");
     list_layer(w, 400, began_us, began_us);
     world_advance(w, STALL_AFTER);
     list_layer(w, 400, began_us, began_us);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
 
     wait_for(w, "web-0", IMAGE, "Always");
@@ -362,9 +362,9 @@ static void blob_of_a_failed_try_proves_nothing_to_a_new_pod(void **state)
     struct world *w = *state;
 
     stalled(w);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     pulling(w, "web-1");
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-1"), INCIDENT_GONE);
 }
 
@@ -372,18 +372,18 @@ static void stall_of_a_pod_before_our_start_began_with_its_last_byte(void **stat
 {
     struct world *w = *state;
     int64_t moved_us = w->now.wall_us - HOUR;
-    struct pod_told told;
+    struct pod_facts facts;
 
-    tell_list_begin(w);
-    pod_of(w, &told, "web-0");
-    told.fact.created_us = w->now.wall_us - 2 * HOUR;
-    tell_pod(w, &told);
-    tell_list_end(w);
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = w->now.wall_us - 2 * HOUR;
+    observe_pod(w, &facts);
+    observe_list_end(w);
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
     world_advance(w, STALL_AFTER);
     list_layer(w, 400, moved_us, moved_us);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(first_failure_of(w, "web-0"), moved_us);
 }
@@ -397,7 +397,7 @@ static void byte_of_the_future_came_now(void **state)
     list_layer(w, 400, moved_us, moved_us);
     world_advance(w, STALL_AFTER);
     list_layer(w, 400, moved_us, moved_us);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(first_failure_of(w, "web-0"), w->now.wall_us);
 }
@@ -412,7 +412,7 @@ static void bytes_came_since_the_last_list_whatever_the_clock_says(void **state)
     list_layer(w, 400, began_us, w->now.wall_us);
     world_advance(w, 5 * SEC);
     list_layer(w, 500, began_us, w->now.wall_us - HOUR);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_GONE);
 }
 
@@ -446,9 +446,9 @@ static void list_is_believed_for_24_silent_polls(void **state)
 
     stalled(w);
     for (int i = 0; i < 24; i++)
-        tell_looked(w, "web-0");
+        observe_polled(w, "web-0");
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
-    tell_looked(w, "web-0");
+    observe_polled(w, "web-0");
     assert_int_equal(state_of(w, "web-0"), INCIDENT_GONE);
 }
 
@@ -472,33 +472,33 @@ static void stall_many(struct world *w, int n)
 static void all_others_behind_a_stall_are_shown_up_to_the_limit(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     stall_many(w, LIMIT_WAITING_BEHIND);
     assert_int_equal(hits(w, LIMIT_HIT_WAITING_BEHIND), 0);
-    world_look(w, &look);
+    world_snapshot(w, &snapshot);
     for (size_t i = 0; i <= LIMIT_WAITING_BEHIND; i++) {
-        const struct snapshot_stall *stall = look.snapshot.incidents[i].stall;
+        const struct snapshot_stall *stall = snapshot.incidents[i].stall;
 
         assert_int_equal(stall->n_waiting_behind, LIMIT_WAITING_BEHIND);
         for (size_t k = 0; k < stall->n_waiting_behind; k++)
-            assert_string_not_equal(stall->waiting_behind[k].pod, look.snapshot.incidents[i].pod);
+            assert_string_not_equal(stall->waiting_behind[k].pod, snapshot.incidents[i].pod);
     }
-    world_look_done(&look);
+    snapshot_done(&snapshot);
 }
 
 static void one_more_behind_a_stall_counts_once_for_each(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     stall_many(w, LIMIT_WAITING_BEHIND + 1);
-    tell_blob_owner(w, LAYER, REPOSITORY); /* judged again */
+    observe_blob_owner(w, LAYER, REPOSITORY); /* judged again */
     assert_int_equal(hits(w, LIMIT_HIT_WAITING_BEHIND), LIMIT_WAITING_BEHIND + 2);
-    world_look(w, &look);
+    world_snapshot(w, &snapshot);
     for (size_t i = 0; i < LIMIT_WAITING_BEHIND + 2; i++)
-        assert_int_equal(look.snapshot.incidents[i].stall->n_waiting_behind, LIMIT_WAITING_BEHIND);
-    world_look_done(&look);
+        assert_int_equal(snapshot.incidents[i].stall->n_waiting_behind, LIMIT_WAITING_BEHIND);
+    snapshot_done(&snapshot);
 }
 
 static bool wants_owner(struct world *w, const char *digest)
@@ -521,7 +521,7 @@ static void owner_of_a_stalled_blob_is_asked_again_while_others_move(void **stat
     pulling(w, "web-0");
     world_advance(w, STALL_AFTER);
     list_layer(w, 400, old_us, old_us);
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     list_blobs(w,
                (const struct blob[]){ { LAYER, 400, old_us, old_us },
@@ -547,7 +547,7 @@ static void blobs_asked_longest_ago_are_asked_first(void **state)
             if (i == 4)
                 continue;
             world_advance(w, SEC);
-            tell_blob_owner(w, digests[i], "quay.io/nobody");
+            observe_blob_owner(w, digests[i], "quay.io/nobody");
         }
     }
     list_blobs(w, blobs, ARRAY_SIZE(blobs));
@@ -558,7 +558,7 @@ static void blobs_asked_longest_ago_are_asked_first(void **state)
 static void left_out_image_counts_again_when_its_container_waits_again(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
+    struct pod_facts facts;
     char name[32];
 
     for (int round = 0; round < 2; round++) {
@@ -568,10 +568,10 @@ static void left_out_image_counts_again_when_its_container_waits_again(void **st
         }
         assert_int_equal(hits(w, LIMIT_HIT_WANTED_IMAGES), round + 1);
         for (unsigned i = LIMIT_WANTED_IMAGES; i <= LIMIT_WANTED_IMAGES; i++) {
-            pod_of(w, &told, name);
-            told.containers[0].image = str_from(name);
-            told.containers[0].phase = PHASE_RUNNING;
-            tell_pod(w, &told);
+            pod_of(w, &facts, name);
+            facts.containers[0].image = str_from(name);
+            facts.containers[0].phase = PHASE_RUNNING;
+            observe_pod(w, &facts);
         }
     }
 }
@@ -581,7 +581,7 @@ static void running_pod_without_a_sandbox_wants_no_events(void **state)
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_running(w, "web-0");
+    observe_running(w, "web-0");
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), false } },
@@ -595,38 +595,38 @@ static void running_pod_without_a_sandbox_wants_no_events(void **state)
 /* --- pulls
  * ---------------------------------------------------------------------------------------- */
 
-static const struct snapshot_registry *registry(const struct look *look)
+static const struct snapshot_registry *registry(const struct snapshot *snapshot)
 {
-    assert_int_equal(look->snapshot.n_registries, 1);
-    return &look->snapshot.registries[0];
+    assert_int_equal(snapshot->n_registries, 1);
+    return &snapshot->registries[0];
 }
 
 static void pull_ends_when_its_first_container_runs(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     pulling(w, "web-0");
-    tell_waiting(w, "web-1", "ContainerCreating", "");
+    observe_waiting(w, "web-1", "ContainerCreating", "");
     world_advance(w, 10 * SEC);
-    tell_running(w, "web-0");
+    observe_running(w, "web-0");
     world_advance(w, 10 * SEC);
-    tell_running(w, "web-1");
+    observe_running(w, "web-1");
     world_advance(w, 10 * SEC);
-    tell_image(w, IMAGE, true);
-    world_look(w, &look);
-    assert_int_equal(registry(&look)->pulls.sum_us, 10 * SEC);
-    world_look_done(&look);
+    observe_image(w, IMAGE, true);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot)->pulls.sum_us, 10 * SEC);
+    snapshot_done(&snapshot);
 }
 
 static size_t images_of(struct world *w)
 {
-    struct look look;
+    struct snapshot snapshot;
     size_t n;
 
-    world_look(w, &look);
-    n = look.snapshot.n_images;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    n = snapshot.n_images;
+    snapshot_done(&snapshot);
     return n;
 }
 
@@ -635,7 +635,7 @@ static void pull_that_nobody_waits_for_is_remembered_for_ten_minutes(void **stat
     struct world *w = *state;
 
     pulling(w, "web-0");
-    tell_deleted(w, "web-0");
+    observe_deleted(w, "web-0");
     world_advance(w, 10 * MINUTE);
     assert_int_equal(images_of(w), 1);
     world_advance(w, 11 * SEC);
@@ -645,86 +645,86 @@ static void pull_that_nobody_waits_for_is_remembered_for_ten_minutes(void **stat
 /* web-0 was there before this process, and "debug-1" and "debug-2" were added later. */
 static void two_ephemeral_containers(struct world *w)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    tell_list_begin(w);
-    pod_of(w, &told, "web-0");
-    told.fact.created_us = w->now.wall_us - HOUR;
-    told.containers[0].phase = PHASE_RUNNING;
-    tell_pod(w, &told);
-    tell_list_end(w);
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = w->now.wall_us - HOUR;
+    facts.containers[0].phase = PHASE_RUNNING;
+    observe_pod(w, &facts);
+    observe_list_end(w);
 
-    told.fact.n_containers = 3;
+    facts.fact.n_containers = 3;
     for (size_t i = 1; i < 3; i++) {
-        told.containers[i] = told.containers[0];
-        told.containers[i].kind = CONTAINER_EPHEMERAL;
-        told.containers[i].name = i == 1 ? STR("debug-1") : STR("debug-2");
-        told.containers[i].image = i == 1 ? STR(OTHER_TAG) : STR(REPOSITORY ":v3");
-        told.containers[i].phase = PHASE_WAITING;
+        facts.containers[i] = facts.containers[0];
+        facts.containers[i].kind = CONTAINER_EPHEMERAL;
+        facts.containers[i].name = i == 1 ? STR("debug-1") : STR("debug-2");
+        facts.containers[i].image = i == 1 ? STR(OTHER_TAG) : STR(REPOSITORY ":v3");
+        facts.containers[i].phase = PHASE_WAITING;
     }
-    tell_pod(w, &told);
-    tell_image(w, OTHER_TAG, false);
-    tell_image(w, REPOSITORY ":v3", false);
-    tell_looked(w, "web-0");
+    observe_pod(w, &facts);
+    observe_image(w, OTHER_TAG, false);
+    observe_image(w, REPOSITORY ":v3", false);
+    observe_polled(w, "web-0");
 }
 
 static void ephemeral_containers_pull_at_the_same_time(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     two_ephemeral_containers(w);
-    world_look(w, &look);
-    assert_int_equal(registry(&look)->in_progress, 2);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot)->in_progress, 2);
+    snapshot_done(&snapshot);
 }
 
 static void container_added_to_an_old_pod_has_an_exact_pull(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     two_ephemeral_containers(w);
     world_advance(w, 7 * SEC);
-    tell_image(w, OTHER_TAG, true);
-    world_look(w, &look);
-    assert_int_equal(registry(&look)->pulls.sum_us, 7 * SEC);
-    world_look_done(&look);
+    observe_image(w, OTHER_TAG, true);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot)->pulls.sum_us, 7 * SEC);
+    snapshot_done(&snapshot);
 }
 
 static void container_that_ran_since_our_start_has_an_exact_pull(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
 
-    tell_list_begin(w);
-    pod_of(w, &told, "web-0");
-    told.fact.created_us = w->now.wall_us - HOUR;
-    tell_pod(w, &told);
-    tell_list_end(w);
-    tell_running(w, "web-0");
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = w->now.wall_us - HOUR;
+    observe_pod(w, &facts);
+    observe_list_end(w);
+    observe_running(w, "web-0");
     pulling(w, "web-0");
     world_advance(w, 7 * SEC);
-    tell_image(w, IMAGE, true);
-    world_look(w, &look);
-    assert_int_equal(registry(&look)->pulls.sum_us, 7 * SEC);
-    world_look_done(&look);
+    observe_image(w, IMAGE, true);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot)->pulls.sum_us, 7 * SEC);
+    snapshot_done(&snapshot);
 }
 
 static void wait_begins_again_with_another_image(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     pulling(w, "web-0");
     world_advance(w, MINUTE);
-    tell_image(w, OTHER_TAG, false);
+    observe_image(w, OTHER_TAG, false);
     wait_for(w, "web-0", OTHER_TAG, "IfNotPresent");
-    tell_looked(w, "web-0");
-    world_look(w, &look);
-    assert_int_equal(registry(&look)->in_progress_since_us, w->now.wall_us);
-    world_look_done(&look);
+    observe_polled(w, "web-0");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot)->in_progress_since_us, w->now.wall_us);
+    snapshot_done(&snapshot);
 }
 
 /* --- events
@@ -733,33 +733,34 @@ static void wait_begins_again_with_another_image(void **state)
 static void event_about_a_recovered_container_opens_nothing(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     for (int i = 0; i < 2; i++) {
-        tell_event(w, "web-0", APP_PATH, "e1", "Failed",
-                   "Failed to pull image \"" IMAGE "\": " NOT_FOUND_TEXT, 1);
+        observe_event(w, "web-0", APP_PATH, "e1", "Failed",
+                      "Failed to pull image \"" IMAGE "\": " NOT_FOUND_TEXT, 1);
         world_advance(w, 5 * SEC);
-        tell_created(w, "web-0", "app");
+        observe_created(w, "web-0", "app");
     }
-    world_look(w, &look);
-    assert_int_equal(look_count(&look, "web-0"), 1);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 1);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
+    snapshot_done(&snapshot);
 }
 
 static void sandbox_event_of_a_pod_that_ended_opens_nothing(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, "web-0");
-    told.fact.phase = STR("Failed");
-    tell_pod(w, &told);
-    tell_event(w, "web-0", "", "e1", "FailedCreatePodSandBox",
-               "Failed to create pod sandbox: failed to get sandbox image \"pause:3\": failed to "
-               "pull image \"pause:3\": EOF",
-               1);
+    pod_of(w, &facts, "web-0");
+    facts.fact.phase = STR("Failed");
+    observe_pod(w, &facts);
+    observe_event(
+        w, "web-0", "", "e1", "FailedCreatePodSandBox",
+        "Failed to create pod sandbox: failed to get sandbox image \"pause:3\": failed to "
+        "pull image \"pause:3\": EOF",
+        1);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_GONE);
 }
 

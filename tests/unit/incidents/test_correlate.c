@@ -12,8 +12,8 @@
 
 #include "tests/unit/support/fault_heap.h"
 
-/* A short history that goes through every file of the table. */
-static int tell_history(struct correlate *c, struct instant now)
+/* A short history that calls every file of the table. */
+static int observe_history(struct correlate *c, struct instant now)
 {
     const struct container_fact app = { .name = STR("app"),
                                         .image = STR(IMAGE),
@@ -70,7 +70,7 @@ static int tell_history(struct correlate *c, struct instant now)
     return r;
 }
 
-static void the_table_survives_every_failed_allocation(void **state)
+static void table_survives_every_failed_allocation(void **state)
 {
     const struct instant now = { .mono_us = HOUR, .wall_us = 1000 * HOUR };
 
@@ -82,7 +82,7 @@ static void the_table_survives_every_failed_allocation(void **state)
         c = correlate_new(
             &(struct correlate_config){ .max_registries = 2, .stall_after_us = 2 * MINUTE }, now);
         if (c)
-            tell_history(c, now);
+            observe_history(c, now);
         correlate_free(c);
         assert_int_equal(fault_heap_live(), 0);
         if (!fault_heap_fired())
@@ -90,7 +90,7 @@ static void the_table_survives_every_failed_allocation(void **state)
     }
 }
 
-static void a_lost_observation_is_reported(void **state)
+static void lost_observation_is_reported(void **state)
 {
     const struct instant now = { .mono_us = HOUR, .wall_us = 1000 * HOUR };
     struct correlate *c = correlate_new(
@@ -98,31 +98,31 @@ static void a_lost_observation_is_reported(void **state)
 
     (void)state;
     fault_heap_fail_at(0);
-    assert_true(tell_history(c, now) < 0);
+    assert_true(observe_history(c, now) < 0);
     assert_true(fault_heap_fired());
     correlate_free(c);
 }
 
-static void words_about_unknown_things_are_no_error(void **state)
+static void observations_of_unknown_objects_are_ignored(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_event(w, "nobody", APP_PATH, "e", "Failed", "Failed to pull image", 1);
-    tell_created(w, "nobody", "app");
-    tell_deleted(w, "nobody");
-    tell_list_end(w);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_incidents, 0);
-    world_look_done(&look);
+    observe_event(w, "nobody", APP_PATH, "e", "Failed", "Failed to pull image", 1);
+    observe_created(w, "nobody", "app");
+    observe_deleted(w, "nobody");
+    observe_list_end(w);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 0);
+    snapshot_done(&snapshot);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table_survives_every_failed_allocation),
-        cmocka_unit_test(a_lost_observation_is_reported),
-        WORLD_TEST(words_about_unknown_things_are_no_error),
+        cmocka_unit_test(table_survives_every_failed_allocation),
+        cmocka_unit_test(lost_observation_is_reported),
+        WORLD_TEST(observations_of_unknown_objects_are_ignored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,16 +10,16 @@
 
 #include "tests/unit/incidents/world.h"
 
-static const struct snapshot_registry *registry(const struct look *look, const char *name)
+static const struct snapshot_registry *registry(const struct snapshot *snapshot, const char *name)
 {
-    for (size_t i = 0; i < look->snapshot.n_registries; i++)
-        if (strcmp(look->snapshot.registries[i].registry, name) == 0)
-            return &look->snapshot.registries[i];
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (strcmp(snapshot->registries[i].registry, name) == 0)
+            return &snapshot->registries[i];
     fail_msg("no registry %s", name);
     return NULL;
 }
 
-static void tell_size(struct world *w, const char *image, uint64_t size)
+static void observe_size(struct world *w, const char *image, uint64_t size)
 {
     correlate_observe(w->correlate,
                       &(struct observation){ .kind = OBSERVE_IMAGE,
@@ -30,39 +30,39 @@ static void tell_size(struct world *w, const char *image, uint64_t size)
                       w->now);
 }
 
-static void a_good_pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_there(void **state)
+static void pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_present(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    world_advance(w, 30 * SEC); /* the sandbox takes its time, nobody pulls */
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    world_advance(w, 30 * SEC); /* the sandbox is slow, nobody pulls */
+    observe_polled(w, "web-0");
     world_advance(w, 4 * SEC);
-    tell_size(w, IMAGE, 12345);
+    observe_size(w, IMAGE, 12345);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 1);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 4 * SEC);
-    assert_int_equal(registry(&look, REGISTRY)->bytes, 12345);
-    assert_int_equal(registry(&look, REGISTRY)->attempts, 1);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.count, 1);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.sum_us, 4 * SEC);
+    assert_int_equal(registry(&snapshot, REGISTRY)->bytes, 12345);
+    assert_int_equal(registry(&snapshot, REGISTRY)->attempts, 1);
+    snapshot_done(&snapshot);
 }
 
-static void a_pull_faster_than_the_next_look_counts_from_when_the_image_was_missed(void **state)
+static void pull_faster_than_the_next_poll_counts_from_when_the_image_was_found_absent(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
     world_advance(w, SEC);
-    tell_size(w, IMAGE, 1);
+    observe_size(w, IMAGE, 1);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, SEC);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.sum_us, SEC);
+    snapshot_done(&snapshot);
 }
 
 static bool wants_image(struct world *w)
@@ -76,339 +76,339 @@ static bool wants_image(struct world *w)
     return any;
 }
 
-static void a_pod_that_runs_before_the_next_look_had_a_good_pull(void **state)
+static void pod_that_runs_before_the_next_poll_had_a_successful_pull(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
     world_advance(w, 2 * SEC);
-    tell_running(w, "web-0");
+    observe_running(w, "web-0");
     world_advance(w, 3 * SEC);
-    assert_true(wants_image(w)); /* nobody waits, but how big it is was not told yet */
-    tell_size(w, IMAGE, 12345);
+    assert_true(wants_image(w)); /* nobody waits, but its size is unknown */
+    observe_size(w, IMAGE, 12345);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 2 * SEC);
-    assert_int_equal(registry(&look, REGISTRY)->bytes, 12345);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.sum_us, 2 * SEC);
+    assert_int_equal(registry(&snapshot, REGISTRY)->bytes, 12345);
+    snapshot_done(&snapshot);
     assert_false(wants_image(w));
 }
 
-static void the_next_pull_does_not_end_when_the_one_before_was_used(void **state)
+static void next_pull_does_not_end_when_the_last_one_was_used(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
     world_advance(w, 10 * SEC);
-    tell_running(w, "web-0");
-    tell_size(w, IMAGE, 1);
-    tell_deleted(w, "web-0");
+    observe_running(w, "web-0");
+    observe_size(w, IMAGE, 1);
+    observe_deleted(w, "web-0");
 
-    world_advance(w, 20 * SEC); /* the kubelet removes it, and another pod needs it */
-    tell_waiting(w, "web-1", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-1");
+    world_advance(w, 20 * SEC); /* the kubelet removes the image, and another pod needs it */
+    observe_waiting(w, "web-1", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-1");
     world_advance(w, 30 * SEC);
-    tell_size(w, IMAGE, 1);
+    observe_size(w, IMAGE, 1);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 2);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, (10 + 30) * SEC);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.count, 2);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.sum_us, (10 + 30) * SEC);
+    snapshot_done(&snapshot);
 }
 
-static void a_pull_that_nobody_waits_for_any_more_is_asked_after_once(void **state)
+static void image_of_an_abandoned_pull_is_asked_for_once_more(void **state)
 {
     struct world *w = *state;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
-    tell_deleted(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
+    observe_deleted(w, "web-0");
     assert_true(wants_image(w));
-    tell_image(w, IMAGE, false);
+    observe_image(w, IMAGE, false);
     assert_false(wants_image(w));
 }
 
-static void a_pull_that_failed_on_the_way_has_no_duration(void **state)
+static void pull_after_a_failed_try_has_no_duration(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     world_advance(w, 5 * MINUTE);
-    tell_image(w, IMAGE, false);
-    tell_size(w, IMAGE, 10);
-    tell_running(w, "web-0");
+    observe_image(w, IMAGE, false);
+    observe_size(w, IMAGE, 10);
+    observe_running(w, "web-0");
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 0);
-    assert_int_equal(registry(&look, REGISTRY)->bytes, 10);
-    assert_int_equal(registry(&look, REGISTRY)->attempts, 2); /* one bad, one good */
-    assert_int_equal(look.snapshot.recoveries[CAUSE_NOT_FOUND].count, 1);
-    assert_int_equal(look.snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 5 * MINUTE);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.count, 0);
+    assert_int_equal(registry(&snapshot, REGISTRY)->bytes, 10);
+    assert_int_equal(registry(&snapshot, REGISTRY)->attempts, 2); /* one failed, one successful */
+    assert_int_equal(snapshot.recoveries[CAUSE_NOT_FOUND].count, 1);
+    assert_int_equal(snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 5 * MINUTE);
+    snapshot_done(&snapshot);
 }
 
-static void found_failing_has_no_duration_either(void **state)
+static void pull_that_failed_before_the_start_has_no_duration(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
     world_advance(w, MINUTE);
-    tell_size(w, IMAGE, 10);
+    observe_size(w, IMAGE, 10);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.count, 0);
+    snapshot_done(&snapshot);
 }
 
-static void in_progress_is_who_waits_in_its_sandbox_without_an_error(void **state)
+static void container_in_its_sandbox_without_an_error_is_in_progress(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
     int64_t begun_us;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "another");
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress, 0); /* no sandbox yet */
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "another");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress, 0); /* no sandbox yet */
+    snapshot_done(&snapshot);
 
-    tell_looked(w, "web-0");
+    observe_polled(w, "web-0");
     begun_us = w->now.wall_us;
     world_advance(w, 10 * SEC);
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress, 1);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us, begun_us);
-    assert_int_equal(look.snapshot.n_incidents, 0); /* a pull that goes well is none */
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress, 1);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_since_us, begun_us);
+    assert_int_equal(snapshot.n_incidents, 0); /* a pull without an error is not an incident */
+    snapshot_done(&snapshot);
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress, 0);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us, 0);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress, 0);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_since_us, 0);
+    snapshot_done(&snapshot);
 }
 
 /* The two clocks are read one after the other, so their distance changes by microseconds. */
-static void the_begin_of_a_pull_does_not_move(void **state)
+static void start_of_a_pull_does_not_change(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
     int64_t begun_us;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
     begun_us = w->now.wall_us;
     for (int i = 0; i < 3; i++) {
         world_advance(w, SEC);
         w->now.wall_us += i - 1;
-        tell_looked(w, "web-0");
-        world_look(w, &look);
-        assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us, begun_us);
-        world_look_done(&look);
+        observe_polled(w, "web-0");
+        world_snapshot(w, &snapshot);
+        assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_since_us, begun_us);
+        snapshot_done(&snapshot);
     }
 }
 
-static void in_progress_begins_when_its_sandbox_was_looked_for(void **state)
+static void pull_begins_with_the_poll_that_finds_the_sandbox(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
     for (unsigned looked = 0; looked < 2; looked++) {
-        world_look(w, &look);
-        assert_int_equal(registry(&look, REGISTRY)->in_progress, looked);
-        assert_int_equal(registry(&look, REGISTRY)->in_progress_since_us != 0, looked);
-        world_look_done(&look);
-        tell_looked(w, "web-0");
+        world_snapshot(w, &snapshot);
+        assert_int_equal(registry(&snapshot, REGISTRY)->in_progress, looked);
+        assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_since_us != 0, looked);
+        snapshot_done(&snapshot);
+        observe_polled(w, "web-0");
     }
 }
 
-static void only_the_init_container_whose_turn_it_is_is_in_progress(void **state)
+static void only_the_current_init_container_is_in_progress(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
 
-    pod_of(w, &told, "web-0");
-    told.fact.n_containers = 2;
-    told.containers[1] = told.containers[0];
-    told.containers[0].name = STR("init");
-    told.containers[0].kind = CONTAINER_INIT;
-    told.containers[0].image = STR("quay.io/init/image:1");
-    tell_pod(w, &told);
-    tell_image(w, "quay.io/init/image:1", false);
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    pod_of(w, &facts, "web-0");
+    facts.fact.n_containers = 2;
+    facts.containers[1] = facts.containers[0];
+    facts.containers[0].name = STR("init");
+    facts.containers[0].kind = CONTAINER_INIT;
+    facts.containers[0].image = STR("quay.io/init/image:1");
+    observe_pod(w, &facts);
+    observe_image(w, "quay.io/init/image:1", false);
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, "quay.io")->in_progress, 1);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress, 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, "quay.io")->in_progress, 1);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress, 0);
+    snapshot_done(&snapshot);
 }
 
-static void bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be(void **state)
+static void bytes_belong_to_the_only_pull_or_to_the_known_owner(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
-    TELL_INGESTS(w, { "sha256:1", 400, 0 }, { "sha256:old", 999, HOUR });
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 400);
-    assert_true(look.snapshot.tells_bytes);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
+    OBSERVE_BLOBS(w, { "sha256:1", 400, 0 }, { "sha256:old", 999, HOUR });
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_bytes, 400);
+    assert_true(snapshot.tells_bytes);
+    snapshot_done(&snapshot);
 
-    pod_of(w, &told, "web-1");
-    told.containers[0].image = STR("quay.io/other:1");
-    tell_pod(w, &told);
-    tell_image(w, "quay.io/other:1", false);
+    pod_of(w, &facts, "web-1");
+    facts.containers[0].image = STR("quay.io/other:1");
+    observe_pod(w, &facts);
+    observe_image(w, "quay.io/other:1", false);
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), true } },
         w->now);
-    tell_looked(w, "web-1");
-    TELL_INGESTS(w, { "sha256:1", 400, 0 }, { "sha256:2", 30, 0 });
-    tell_blob_owner(w, "sha256:1", "quay.io/other");
-    world_look(w, &look);
-    assert_int_equal(registry(&look, "quay.io")->in_progress_bytes, 400);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 0);
-    assert_int_equal(look.snapshot.unowned_bytes, 30);
-    world_look_done(&look);
+    observe_polled(w, "web-1");
+    OBSERVE_BLOBS(w, { "sha256:1", 400, 0 }, { "sha256:2", 30, 0 });
+    observe_blob_owner(w, "sha256:1", "quay.io/other");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, "quay.io")->in_progress_bytes, 400);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_bytes, 0);
+    assert_int_equal(snapshot.unowned_bytes, 30);
+    snapshot_done(&snapshot);
 }
 
-static void a_blob_that_two_images_share_is_counted_once(void **state)
+static void blob_of_two_images_is_counted_once(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
     const struct str owners[] = { STR(REGISTRY "/team/app"), STR(REGISTRY "/team/other") };
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
-    pod_of(w, &told, "web-1");
-    told.containers[0].image = STR(REGISTRY "/team/other:1");
-    tell_pod(w, &told);
-    tell_image(w, REGISTRY "/team/other:1", false);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
+    pod_of(w, &facts, "web-1");
+    facts.containers[0].image = STR(REGISTRY "/team/other:1");
+    observe_pod(w, &facts);
+    observe_image(w, REGISTRY "/team/other:1", false);
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), true } },
         w->now);
-    tell_looked(w, "web-1");
-    TELL_INGESTS(w, { "sha256:1", 400, 0 });
+    observe_polled(w, "web-1");
+    OBSERVE_BLOBS(w, { "sha256:1", 400, 0 });
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_BLOB, .blob = { STR("sha256:1"), owners, 2 } },
         w->now);
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 400);
-    assert_int_equal(look.snapshot.images[0].bytes, 400); /* each waits for it */
-    assert_int_equal(look.snapshot.images[1].bytes, 400);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_bytes, 400);
+    assert_int_equal(snapshot.images[0].bytes, 400); /* both images wait for the blob */
+    assert_int_equal(snapshot.images[1].bytes, 400);
+    snapshot_done(&snapshot);
 }
 
-static void a_blob_of_two_that_began_in_one_look_is_of_who_was_missed_first(void **state)
+static void blob_of_two_pulls_of_one_poll_belongs_to_the_image_known_longest(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
     const struct str owners[] = { STR(REGISTRY "/team/app"), STR("docker.io/library/other") };
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    pod_of(w, &told, "web-1");
-    told.containers[0].image = STR("other");
-    tell_pod(w, &told);
-    tell_image(w, "other", false);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    pod_of(w, &facts, "web-1");
+    facts.containers[0].image = STR("other");
+    observe_pod(w, &facts);
+    observe_image(w, "other", false);
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-0"), true } },
         w->now);
-    tell_looked(w, "web-1");
-    TELL_INGESTS(w, { "sha256:1", 400, 0 });
+    observe_polled(w, "web-1");
+    OBSERVE_BLOBS(w, { "sha256:1", 400, 0 });
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_BLOB, .blob = { STR("sha256:1"), owners, 2 } },
         w->now);
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->in_progress_bytes, 400);
-    assert_int_equal(registry(&look, "docker.io")->in_progress_bytes, 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_bytes, 400);
+    assert_int_equal(registry(&snapshot, "docker.io")->in_progress_bytes, 0);
+    snapshot_done(&snapshot);
 }
 
-static void an_image_is_shown_with_what_the_runtime_told(void **state)
+static void image_is_shown_as_the_runtime_reported_it(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_size(w, IMAGE, 77);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_images, 1);
-    assert_string_equal(look.snapshot.images[0].image, IMAGE);
-    assert_string_equal(look.snapshot.images[0].digest, "sha256:abcd");
-    assert_int_equal(look.snapshot.images[0].size, 77);
-    assert_int_equal(look.snapshot.images[0].waiting, 1);
-    assert_int_equal(look.snapshot.images[0].pulling, 0);
-    assert_int_equal(registry(&look, REGISTRY)->attempts, 0); /* it was there */
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_size(w, IMAGE, 77);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_images, 1);
+    assert_string_equal(snapshot.images[0].image, IMAGE);
+    assert_string_equal(snapshot.images[0].digest, "sha256:abcd");
+    assert_int_equal(snapshot.images[0].size, 77);
+    assert_int_equal(snapshot.images[0].waiting, 1);
+    assert_int_equal(snapshot.images[0].pulling, 0);
+    assert_int_equal(registry(&snapshot, REGISTRY)->attempts, 0); /* it was present */
+    snapshot_done(&snapshot);
 
-    world_advance(w, 2 * MINUTE); /* a runtime that hangs speaks of none */
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_images, 1);
-    world_look_done(&look);
+    world_advance(w, 2 * MINUTE); /* a runtime that hangs reports nothing */
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_images, 1);
+    snapshot_done(&snapshot);
 
-    tell_running(w, "web-0");
+    observe_running(w, "web-0");
     world_advance(w, 2 * MINUTE);
     world_advance(w, 11 * SEC);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_images, 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_images, 0);
+    snapshot_done(&snapshot);
 }
 
 #define TOO_MANY (LIMIT_WANTED_IMAGES + 6)
 
-/* So many pods, each waiting for an image of its own. */
-static void tell_too_many(struct world *w, char names[TOO_MANY][32])
+/* One pod for each image; all wait. */
+static void observe_too_many(struct world *w, char names[TOO_MANY][32])
 {
     for (size_t i = 0; i < TOO_MANY; i++) {
-        struct pod_told told;
+        struct pod_facts facts;
 
         snprintf(names[i], sizeof(names[i]), "docker.io/library/n%zu:1", i);
-        pod_of(w, &told, names[i]);
-        told.containers[0].image = str_from(names[i]);
-        tell_pod(w, &told);
+        pod_of(w, &facts, names[i]);
+        facts.containers[0].image = str_from(names[i]);
+        observe_pod(w, &facts);
     }
 }
 
-static void more_images_than_can_be_asked_for_take_turns(void **state)
+static void images_over_the_limit_are_asked_for_in_turn(void **state)
 {
     static char names[TOO_MANY][32];
     static bool asked[TOO_MANY];
     struct world *w = *state;
 
-    tell_too_many(w, names);
+    observe_too_many(w, names);
     for (int look = 0; look < 2; look++) {
         struct wanted wanted;
 
@@ -417,7 +417,7 @@ static void more_images_than_can_be_asked_for_take_turns(void **state)
             for (size_t j = 0; j < TOO_MANY; j++)
                 if (str_eq(wanted.images[i], str_from(names[j]))) {
                     asked[j] = true;
-                    tell_image(w, names[j], false);
+                    observe_image(w, names[j], false);
                 }
         wanted_done(&wanted);
         world_advance(w, 5 * SEC);
@@ -429,36 +429,36 @@ static void more_images_than_can_be_asked_for_take_turns(void **state)
 static uint64_t images_left_out(struct world *w, int asked)
 {
     struct wanted wanted;
-    struct look look;
+    struct snapshot snapshot;
     uint64_t hits;
 
     while (asked--) {
         correlate_wanted(w->correlate, w->now, &wanted);
         wanted_done(&wanted);
     }
-    world_look(w, &look);
-    hits = look.snapshot.limit_hits[LIMIT_HIT_WANTED_IMAGES];
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    hits = snapshot.limit_hits[LIMIT_HIT_WANTED_IMAGES];
+    snapshot_done(&snapshot);
     return hits;
 }
 
-static void an_image_that_is_left_out_counts_once_however_often_somebody_asks(void **state)
+static void left_out_image_is_counted_once(void **state)
 {
     static char names[TOO_MANY][32];
     struct world *w = *state;
 
-    tell_too_many(w, names);
+    observe_too_many(w, names);
     assert_int_equal(images_left_out(w, 20), 6);
-    tell_too_many(w, names); /* the same again is no news */
+    observe_too_many(w, names); /* the same again counts nothing */
     assert_int_equal(images_left_out(w, 20), 6);
     for (size_t i = 0; i < TOO_MANY; i++)
-        tell_running(w, names[i]);
+        observe_running(w, names[i]);
     assert_int_equal(images_left_out(w, 1), 6);
-    tell_too_many(w, names);
+    observe_too_many(w, names);
     assert_int_equal(images_left_out(w, 20), 12);
 }
 
-static void image_volumes_do_not_keep_containers_from_being_looked_after(void **state)
+static void image_volumes_do_not_displace_images_of_containers(void **state)
 {
     static char names[LIMIT_WANTED_IMAGES][64];
     struct world *w = *state;
@@ -466,19 +466,19 @@ static void image_volumes_do_not_keep_containers_from_being_looked_after(void **
     bool found = false;
 
     for (size_t i = 0; i < LIMIT_WANTED_IMAGES; i++) {
-        struct pod_told told;
+        struct pod_facts facts;
         char message[128];
 
         snprintf(names[i], sizeof(names[i]), "docker.io/library/v%zu:1", i);
         snprintf(message, sizeof(message), "Back-off pulling image \"%s\"", names[i]);
-        pod_of(w, &told, names[i]);
-        told.containers[0].waiting_reason = STR("ImagePullBackOff");
-        told.containers[0].waiting_message = str_from(message);
-        told.volumes[0] = (struct image_volume_fact){ str_from(names[i]) };
-        told.fact.n_image_volumes = 1;
-        tell_pod(w, &told);
+        pod_of(w, &facts, names[i]);
+        facts.containers[0].waiting_reason = STR("ImagePullBackOff");
+        facts.containers[0].waiting_message = str_from(message);
+        facts.volumes[0] = (struct image_volume_fact){ str_from(names[i]) };
+        facts.fact.n_image_volumes = 1;
+        observe_pod(w, &facts);
     }
-    tell_image(w, IMAGE, true);
+    observe_image(w, IMAGE, true);
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_images, LIMIT_WANTED_IMAGES);
     wanted_done(&wanted);
@@ -491,116 +491,116 @@ static void image_volumes_do_not_keep_containers_from_being_looked_after(void **
     assert_true(found);
 }
 
-static void a_runtime_with_short_names_of_its_own_is_asked_in_the_specs_words(void **state)
+static void runtime_is_asked_for_the_image_as_the_spec_names_it(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, "web-0");
-    told.containers[0].image = STR("busybox");
-    tell_pod(w, &told);
-    tell_image(w, "busybox", false);
-    tell_looked(w, "web-0");
-    tell_deleted(w, "web-0");
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].image = STR("busybox");
+    observe_pod(w, &facts);
+    observe_image(w, "busybox", false);
+    observe_polled(w, "web-0");
+    observe_deleted(w, "web-0");
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_images, 1);
     assert_true(str_eq(wanted.images[0], STR("busybox"))); /* and not docker.io/library/... */
     wanted_done(&wanted);
 }
 
-/* Looked at every 5 s, as the source does, while something waits that is not there. */
+/* Polls every 5 s, as the source does, while a pod waits for an absent image. */
 static void look_on(struct world *w, const char *sandbox, const char *image, int64_t for_us)
 {
     for (int64_t passed = 0; passed < for_us; passed += 5 * SEC) {
-        tell_image(w, image, false);
-        tell_looked(w, sandbox);
+        observe_image(w, image, false);
+        observe_polled(w, sandbox);
         world_advance(w, 5 * SEC);
     }
 }
 
-static void a_quick_pull_after_a_long_wait_for_the_sandbox_is_quick(void **state)
+static void quick_pull_after_a_long_wait_for_the_sandbox_is_quick(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    look_on(w, "another", IMAGE, 10 * MINUTE); /* its volume is not attached */
-    tell_size(w, IMAGE, 1);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    look_on(w, "another", IMAGE, 10 * MINUTE); /* its volume is not attached yet */
+    observe_size(w, IMAGE, 1);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.count, 1);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 5 * SEC);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.count, 1);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.sum_us, 5 * SEC);
+    snapshot_done(&snapshot);
 }
 
-static void a_quick_pull_after_a_long_one_of_the_same_pod_is_quick(void **state)
+static void quick_pull_after_a_long_one_of_the_same_pod_is_quick(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
 
-    pod_of(w, &told, "web-0");
-    told.fact.n_containers = 2;
-    told.containers[1] = told.containers[0];
-    told.containers[1].name = STR("second");
-    told.containers[1].image = STR("quay.io/second:1");
-    tell_pod(w, &told);
-    tell_image(w, IMAGE, false);
+    pod_of(w, &facts, "web-0");
+    facts.fact.n_containers = 2;
+    facts.containers[1] = facts.containers[0];
+    facts.containers[1].name = STR("second");
+    facts.containers[1].image = STR("quay.io/second:1");
+    observe_pod(w, &facts);
+    observe_image(w, IMAGE, false);
     look_on(w, "web-0", "quay.io/second:1", 10 * MINUTE);
-    tell_size(w, IMAGE, 1);
-    tell_size(w, "quay.io/second:1", 1);
+    observe_size(w, IMAGE, 1);
+    observe_size(w, "quay.io/second:1", 1);
 
-    world_look(w, &look);
-    assert_int_equal(registry(&look, REGISTRY)->pulls.sum_us, 10 * MINUTE);
-    assert_int_equal(registry(&look, "quay.io")->pulls.sum_us, 5 * SEC);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot, REGISTRY)->pulls.sum_us, 10 * MINUTE);
+    assert_int_equal(registry(&snapshot, "quay.io")->pulls.sum_us, 5 * SEC);
+    snapshot_done(&snapshot);
 }
 
-static void the_image_file_system_is_shown_as_told(void **state)
+static void image_file_system_is_shown_as_reported(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    world_look(w, &look);
-    assert_null(look.snapshot.image_fs.mountpoint);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_null(snapshot.image_fs.mountpoint);
+    snapshot_done(&snapshot);
     correlate_observe(w->correlate,
                       &(struct observation){ .kind = OBSERVE_IMAGE_FS,
                                              .image_fs = { STR("/var/lib/containerd"), 5, 6 } },
                       w->now);
-    world_look(w, &look);
-    assert_string_equal(look.snapshot.image_fs.mountpoint, "/var/lib/containerd");
-    assert_int_equal(look.snapshot.image_fs.used_bytes, 5);
-    assert_int_equal(look.snapshot.image_fs.used_inodes, 6);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_string_equal(snapshot.image_fs.mountpoint, "/var/lib/containerd");
+    assert_int_equal(snapshot.image_fs.used_bytes, 5);
+    assert_int_equal(snapshot.image_fs.used_inodes, 6);
+    snapshot_done(&snapshot);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(a_good_pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_there),
-        WORLD_TEST(a_pull_faster_than_the_next_look_counts_from_when_the_image_was_missed),
-        WORLD_TEST(a_pod_that_runs_before_the_next_look_had_a_good_pull),
-        WORLD_TEST(the_next_pull_does_not_end_when_the_one_before_was_used),
-        WORLD_TEST(a_pull_that_nobody_waits_for_any_more_is_asked_after_once),
-        WORLD_TEST(a_pull_that_failed_on_the_way_has_no_duration),
-        WORLD_TEST(found_failing_has_no_duration_either),
-        WORLD_TEST(in_progress_is_who_waits_in_its_sandbox_without_an_error),
-        WORLD_TEST(the_begin_of_a_pull_does_not_move),
-        WORLD_TEST(in_progress_begins_when_its_sandbox_was_looked_for),
-        WORLD_TEST(only_the_init_container_whose_turn_it_is_is_in_progress),
-        WORLD_TEST(bytes_belong_to_the_only_pull_or_to_whom_its_blob_is_known_to_be),
-        WORLD_TEST(a_blob_that_two_images_share_is_counted_once),
-        WORLD_TEST(a_blob_of_two_that_began_in_one_look_is_of_who_was_missed_first),
-        WORLD_TEST(an_image_is_shown_with_what_the_runtime_told),
-        WORLD_TEST(more_images_than_can_be_asked_for_take_turns),
-        WORLD_TEST(an_image_that_is_left_out_counts_once_however_often_somebody_asks),
-        WORLD_TEST(image_volumes_do_not_keep_containers_from_being_looked_after),
-        WORLD_TEST(a_runtime_with_short_names_of_its_own_is_asked_in_the_specs_words),
-        WORLD_TEST(a_quick_pull_after_a_long_wait_for_the_sandbox_is_quick),
-        WORLD_TEST(a_quick_pull_after_a_long_one_of_the_same_pod_is_quick),
-        WORLD_TEST(the_image_file_system_is_shown_as_told),
+        WORLD_TEST(pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_present),
+        WORLD_TEST(pull_faster_than_the_next_poll_counts_from_when_the_image_was_found_absent),
+        WORLD_TEST(pod_that_runs_before_the_next_poll_had_a_successful_pull),
+        WORLD_TEST(next_pull_does_not_end_when_the_last_one_was_used),
+        WORLD_TEST(image_of_an_abandoned_pull_is_asked_for_once_more),
+        WORLD_TEST(pull_after_a_failed_try_has_no_duration),
+        WORLD_TEST(pull_that_failed_before_the_start_has_no_duration),
+        WORLD_TEST(container_in_its_sandbox_without_an_error_is_in_progress),
+        WORLD_TEST(start_of_a_pull_does_not_change),
+        WORLD_TEST(pull_begins_with_the_poll_that_finds_the_sandbox),
+        WORLD_TEST(only_the_current_init_container_is_in_progress),
+        WORLD_TEST(bytes_belong_to_the_only_pull_or_to_the_known_owner),
+        WORLD_TEST(blob_of_two_images_is_counted_once),
+        WORLD_TEST(blob_of_two_pulls_of_one_poll_belongs_to_the_image_known_longest),
+        WORLD_TEST(image_is_shown_as_the_runtime_reported_it),
+        WORLD_TEST(images_over_the_limit_are_asked_for_in_turn),
+        WORLD_TEST(left_out_image_is_counted_once),
+        WORLD_TEST(image_volumes_do_not_displace_images_of_containers),
+        WORLD_TEST(runtime_is_asked_for_the_image_as_the_spec_names_it),
+        WORLD_TEST(quick_pull_after_a_long_wait_for_the_sandbox_is_quick),
+        WORLD_TEST(quick_pull_after_a_long_one_of_the_same_pod_is_quick),
+        WORLD_TEST(image_file_system_is_shown_as_reported),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,12 +19,12 @@ static bool wants(const struct str *list, size_t n, const char *text)
     return false;
 }
 
-static void a_node_where_all_is_well_wants_nothing(void **state)
+static void node_without_waiting_pods_wants_nothing(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_running(w, "web-0");
+    observe_running(w, "web-0");
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_false(wanted.pods_wait);
     assert_int_equal(wanted.n_images, 0);
@@ -33,13 +33,13 @@ static void a_node_where_all_is_well_wants_nothing(void **state)
     wanted_done(&wanted);
 }
 
-static void a_pod_that_merely_starts_wants_the_runtime_and_no_events(void **state)
+static void starting_pod_wants_the_runtime_but_no_events(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    world_advance(w, HOUR); /* a long pull in silence is CRI's to explain */
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    world_advance(w, HOUR); /* the runtime explains a long pull without an error */
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_true(wanted.pods_wait);
     assert_true(wants(wanted.images, wanted.n_images, IMAGE));
@@ -47,33 +47,33 @@ static void a_pod_that_merely_starts_wants_the_runtime_and_no_events(void **stat
     wanted_done(&wanted);
 }
 
-static void a_failing_container_wants_its_namespaces_events_until_it_recovers(void **state)
+static void failing_container_wants_events_until_it_recovers(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_namespaces, 1);
     assert_true(wants(wanted.namespaces, 1, "default"));
     wanted_done(&wanted);
 
-    tell_running(w, "web-0");
-    tell_running(w, "web-1");
+    observe_running(w, "web-0");
+    observe_running(w, "web-1");
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_namespaces, 0);
     wanted_done(&wanted);
 }
 
-static void a_pod_without_a_sandbox_for_a_minute_wants_events(void **state)
+static void pod_without_a_sandbox_for_a_minute_wants_events(void **state)
 {
     const struct observation none = { .kind = OBSERVE_SANDBOX,
                                       .sandbox = { .pod_uid = STR("web-0"), .ready = false } };
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     correlate_observe(w->correlate, &none, w->now);
     world_advance(w, 59 * SEC);
     correlate_wanted(w->correlate, w->now, &wanted);
@@ -86,7 +86,7 @@ static void a_pod_without_a_sandbox_for_a_minute_wants_events(void **state)
     wanted_done(&wanted);
 }
 
-static void a_pod_that_the_runtime_never_speaks_of_has_no_sandbox(void **state)
+static void pod_that_the_runtime_does_not_list_has_no_sandbox(void **state)
 {
     const struct observation ready = { .kind = OBSERVE_SANDBOX,
                                        .sandbox = { .pod_uid = STR("web-0"), .ready = true } };
@@ -94,8 +94,8 @@ static void a_pod_that_the_runtime_never_speaks_of_has_no_sandbox(void **state)
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_waiting(w, "web-1", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-1", "ContainerCreating", "");
     for (size_t i = 0; i < 2; i++) {
         correlate_wanted(w->correlate, w->now, &wanted);
         assert_int_equal(wanted.n_namespaces, 0);
@@ -108,134 +108,134 @@ static void a_pod_that_the_runtime_never_speaks_of_has_no_sandbox(void **state)
     assert_int_equal(wanted.n_namespaces, 1);
     wanted_done(&wanted);
 
-    tell_deleted(w, "web-1"); /* web-0 has its sandbox */
+    observe_deleted(w, "web-1"); /* web-0 has its sandbox */
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_namespaces, 0);
     wanted_done(&wanted);
 }
 
-static void only_the_container_whose_turn_it_is_waits(void **state)
+static void only_the_current_container_waits(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, "web-0");
-    told.fact.n_containers = 3;
-    told.containers[2] = told.containers[0];
-    told.containers[1] = told.containers[0];
-    told.containers[0].name = STR("setup");
-    told.containers[0].kind = CONTAINER_INIT;
-    told.containers[0].image = STR("setup:v1");
-    told.containers[1].name = STR("proxy");
-    told.containers[1].kind = CONTAINER_SIDECAR;
-    told.containers[1].image = STR("proxy:v1");
-    tell_pod(w, &told);
+    pod_of(w, &facts, "web-0");
+    facts.fact.n_containers = 3;
+    facts.containers[2] = facts.containers[0];
+    facts.containers[1] = facts.containers[0];
+    facts.containers[0].name = STR("setup");
+    facts.containers[0].kind = CONTAINER_INIT;
+    facts.containers[0].image = STR("setup:v1");
+    facts.containers[1].name = STR("proxy");
+    facts.containers[1].kind = CONTAINER_SIDECAR;
+    facts.containers[1].image = STR("proxy:v1");
+    observe_pod(w, &facts);
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_images, 1);
     assert_true(wants(wanted.images, 1, "setup:v1"));
     wanted_done(&wanted);
 
-    told.containers[0].phase = PHASE_TERMINATED;
-    tell_pod(w, &told);
+    facts.containers[0].phase = PHASE_TERMINATED;
+    observe_pod(w, &facts);
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_images, 1);
     assert_true(wants(wanted.images, 1, "proxy:v1"));
     wanted_done(&wanted);
 
-    told.containers[1].phase = PHASE_RUNNING;
-    tell_pod(w, &told);
+    facts.containers[1].phase = PHASE_RUNNING;
+    observe_pod(w, &facts);
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_images, 1);
     assert_true(wants(wanted.images, 1, IMAGE));
     wanted_done(&wanted);
 }
 
-static void namespaces_over_the_cap_are_counted(void **state)
+static void namespaces_over_the_limit_are_counted(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
     char name[16];
 
     for (unsigned i = 0; i < LIMIT_EVENT_NAMESPACES + 2; i++) {
         snprintf(name, sizeof(name), "team-%u", i);
-        pod_of(w, &told, name);
-        told.fact.namespace = str_from(name);
-        told.containers[0].waiting_reason = STR("ErrImagePull");
-        tell_pod(w, &told);
+        pod_of(w, &facts, name);
+        facts.fact.namespace = str_from(name);
+        facts.containers[0].waiting_reason = STR("ErrImagePull");
+        observe_pod(w, &facts);
     }
-    for (int i = 0; i < 10; i++) { /* once each, however often somebody asks */
+    for (int i = 0; i < 10; i++) { /* once each, with every question */
         correlate_wanted(w->correlate, w->now, &wanted);
         assert_int_equal(wanted.n_namespaces, LIMIT_EVENT_NAMESPACES);
         wanted_done(&wanted);
     }
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
+    snapshot_done(&snapshot);
 }
 
-/* One failing or running pod in each of one namespace more than can be watched. */
-static void tell_namespaces(struct world *w, bool failing)
+/* A failing or running pod in each namespace; one namespace more than the limit. */
+static void observe_namespaces(struct world *w, bool failing)
 {
-    struct pod_told told;
+    struct pod_facts facts;
     char name[16];
 
     for (unsigned i = 0; i <= LIMIT_EVENT_NAMESPACES; i++) {
         snprintf(name, sizeof(name), "team-%u", i);
-        pod_of(w, &told, name);
-        told.fact.namespace = str_from(name);
-        told.containers[0].phase = failing ? PHASE_WAITING : PHASE_RUNNING;
-        told.containers[0].waiting_reason = STR("ErrImagePull");
-        tell_pod(w, &told);
+        pod_of(w, &facts, name);
+        facts.fact.namespace = str_from(name);
+        facts.containers[0].phase = failing ? PHASE_WAITING : PHASE_RUNNING;
+        facts.containers[0].waiting_reason = STR("ErrImagePull");
+        observe_pod(w, &facts);
     }
 }
 
-static void a_namespace_that_is_left_out_again_is_counted_again(void **state)
+static void namespace_that_is_left_out_again_is_counted_again(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
-    struct look look;
+    struct snapshot snapshot;
 
     for (int i = 0; i < 4; i++) {
-        tell_namespaces(w, i % 2 == 0);
+        observe_namespaces(w, i % 2 == 0);
         correlate_wanted(w->correlate, w->now, &wanted);
         wanted_done(&wanted);
     }
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
+    snapshot_done(&snapshot);
 }
 
-static void the_next_retry_follows_the_kubelets_back_off(void **state)
+static void next_retry_follows_the_kubelets_back_off(void **state)
 {
     static const int64_t waits_s[] = { 10, 20, 40, 80, 160, 300, 300 };
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
     for (size_t i = 0; i < ARRAY_SIZE(waits_s); i++) {
-        tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-        tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
-        world_look(w, &look);
-        assert_int_equal(look_one(&look, "web-0")->next_retry_us,
+        observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+        observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+        world_snapshot(w, &snapshot);
+        assert_int_equal(incident_of(&snapshot, "web-0")->next_retry_us,
                          w->now.wall_us + waits_s[i] * SEC);
-        world_look_done(&look);
+        snapshot_done(&snapshot);
         world_advance(w, waits_s[i] * SEC);
     }
-    world_look(w, &look); /* it is due: there is nothing to foretell */
-    assert_int_equal(look_one(&look, "web-0")->next_retry_us, 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot); /* it is due now: no estimate */
+    assert_int_equal(incident_of(&snapshot, "web-0")->next_retry_us, 0);
+    snapshot_done(&snapshot);
 }
 
-static void a_picture_for_metrics_leaves_out_texts_and_what_ended(void **state)
+static void snapshot_for_metrics_has_no_texts_and_no_ended_incidents(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot = { .taken = w->now };
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
-    tell_running(w, "web-1");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-1");
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
     assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_METRICS, &snapshot), 0);
     assert_int_equal(snapshot.n_incidents, 1);
@@ -244,8 +244,8 @@ static void a_picture_for_metrics_leaves_out_texts_and_what_ended(void **state)
     snapshot_done(&snapshot);
 }
 
-/* Names that a tenant can find: both have the same hash_str(). */
-static void an_image_is_not_hidden_by_another_with_its_hash(void **state)
+/* A tenant can find such names: both have the same hash_str(). */
+static void image_is_not_hidden_by_another_with_its_hash(void **state)
 {
     static const char *const images[] = { "quay.io/pgdj7uigajwtl:1", "quay.io/vtkoag3ufls3k:1" };
     struct world *w = *state;
@@ -253,43 +253,44 @@ static void an_image_is_not_hidden_by_another_with_its_hash(void **state)
 
     assert_int_equal(image_hash(str_from(images[0])), image_hash(str_from(images[1])));
     for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
-        struct pod_told told;
+        struct pod_facts facts;
 
-        pod_of(w, &told, images[i]);
-        told.containers[0].image = str_from(images[i]);
-        tell_pod(w, &told);
-        tell_image(w, images[i], false);
+        pod_of(w, &facts, images[i]);
+        facts.containers[0].image = str_from(images[i]);
+        observe_pod(w, &facts);
+        observe_image(w, images[i], false);
     }
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_int_equal(wanted.n_images, 2);
     wanted_done(&wanted);
 }
 
-/* What is in flight may be of the other one's next try: its status says nothing of that. */
-static void an_image_that_is_there_is_not_fetched_because_another_is_tried_again(void **state)
+/* The blob in flight can belong to the next try of the other image, which its status does not show.
+ */
+static void retry_of_another_image_does_not_put_a_present_one_in_progress(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
-    struct look look;
+    struct pod_facts facts;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
-    tell_image(w, IMAGE, false);
-    pod_of(w, &told, "web-1");
-    told.containers[0].image = STR("quay.io/other:1");
-    told.containers[0].pull_policy = STR("Always");
-    tell_pod(w, &told);
-    tell_image(w, "quay.io/other:1", true);
-    tell_looked(w, "web-1");
-    TELL_INGESTS(w, { "sha256:1", 400, 0 });
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.n_images, 2);
-    for (size_t i = 0; i < look.snapshot.n_images; i++)
-        assert_int_equal(look.snapshot.images[i].pulling, 0);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_image(w, IMAGE, false);
+    pod_of(w, &facts, "web-1");
+    facts.containers[0].image = STR("quay.io/other:1");
+    facts.containers[0].pull_policy = STR("Always");
+    observe_pod(w, &facts);
+    observe_image(w, "quay.io/other:1", true);
+    observe_polled(w, "web-1");
+    OBSERVE_BLOBS(w, { "sha256:1", 400, 0 });
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_images, 2);
+    for (size_t i = 0; i < snapshot.n_images; i++)
+        assert_int_equal(snapshot.images[i].pulling, 0);
+    snapshot_done(&snapshot);
 }
 
 /* An incident has the image as the pod names it, a snapshot's image its canonical name. */
-static void an_image_is_stalled_while_an_open_incident_about_it_is(void **state)
+static void image_is_stalled_while_its_open_incident_is(void **state)
 {
 #define DIGEST "@sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
     static const struct {
@@ -326,19 +327,19 @@ static void an_image_is_stalled_while_an_open_incident_about_it_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(a_node_where_all_is_well_wants_nothing),
-        WORLD_TEST(a_pod_that_merely_starts_wants_the_runtime_and_no_events),
-        WORLD_TEST(a_failing_container_wants_its_namespaces_events_until_it_recovers),
-        WORLD_TEST(a_pod_without_a_sandbox_for_a_minute_wants_events),
-        WORLD_TEST(a_pod_that_the_runtime_never_speaks_of_has_no_sandbox),
-        WORLD_TEST(only_the_container_whose_turn_it_is_waits),
-        WORLD_TEST(namespaces_over_the_cap_are_counted),
-        WORLD_TEST(a_namespace_that_is_left_out_again_is_counted_again),
-        WORLD_TEST(the_next_retry_follows_the_kubelets_back_off),
-        WORLD_TEST(a_picture_for_metrics_leaves_out_texts_and_what_ended),
-        WORLD_TEST(an_image_is_not_hidden_by_another_with_its_hash),
-        WORLD_TEST(an_image_that_is_there_is_not_fetched_because_another_is_tried_again),
-        cmocka_unit_test(an_image_is_stalled_while_an_open_incident_about_it_is),
+        WORLD_TEST(node_without_waiting_pods_wants_nothing),
+        WORLD_TEST(starting_pod_wants_the_runtime_but_no_events),
+        WORLD_TEST(failing_container_wants_events_until_it_recovers),
+        WORLD_TEST(pod_without_a_sandbox_for_a_minute_wants_events),
+        WORLD_TEST(pod_that_the_runtime_does_not_list_has_no_sandbox),
+        WORLD_TEST(only_the_current_container_waits),
+        WORLD_TEST(namespaces_over_the_limit_are_counted),
+        WORLD_TEST(namespace_that_is_left_out_again_is_counted_again),
+        WORLD_TEST(next_retry_follows_the_kubelets_back_off),
+        WORLD_TEST(snapshot_for_metrics_has_no_texts_and_no_ended_incidents),
+        WORLD_TEST(image_is_not_hidden_by_another_with_its_hash),
+        WORLD_TEST(retry_of_another_image_does_not_put_a_present_one_in_progress),
+        cmocka_unit_test(image_is_stalled_while_its_open_incident_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/*
- * Long stories of pulls that stand still: what a hostile reading found wrong once.
- */
+/* Long stories about stalled pulls, and about defects that reviews found. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,62 +25,62 @@
 
 static void waits(struct world *w, const char *name, const char *image)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, name);
-    told.containers[0].image = str_from(image);
-    tell_pod(w, &told);
+    pod_of(w, &facts, name);
+    facts.containers[0].image = str_from(image);
+    observe_pod(w, &facts);
 }
 
 static void pulling(struct world *w, const char *name)
 {
-    tell_waiting(w, name, "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, name);
+    observe_waiting(w, name, "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, name);
 }
 
 static size_t count(struct world *w, const char *name)
 {
-    struct look look;
+    struct snapshot snapshot;
     size_t n;
 
-    world_look(w, &look);
-    n = look_count(&look, name);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    n = incidents_of_pod(&snapshot, name);
+    snapshot_done(&snapshot);
     return n;
 }
 
 static enum incident_state state_of(struct world *w, const char *name)
 {
-    struct look look;
+    struct snapshot snapshot;
     enum incident_state is;
 
-    world_look(w, &look);
-    is = look_one(&look, name)->state;
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    is = incident_of(&snapshot, name)->state;
+    snapshot_done(&snapshot);
     return is;
 }
 
 /* One look of the source at one pod: images, sandboxes, ingests. */
 static void one_look(struct world *w, const char *name, uint64_t bytes, int64_t idle_us)
 {
-    tell_image(w, IMAGE, false);
-    tell_looked(w, name);
-    TELL_INGESTS(w, { LAYER, bytes, idle_us });
+    observe_image(w, IMAGE, false);
+    observe_polled(w, name);
+    OBSERVE_BLOBS(w, { LAYER, bytes, idle_us });
 }
 
-/* Its try failed and left half a blob behind; almost four minutes later it still backs off. Returns
- * how long no byte has come. */
+/* Its try failed and left half a blob behind; almost four minutes later it is still in its
+ * back-off. Returns how long no byte has come. */
 static int64_t backing_off(struct world *w, const char *name)
 {
     int64_t idle;
 
     pulling(w, name);
-    TELL_INGESTS(w, { LAYER, 400, 0 });
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    OBSERVE_BLOBS(w, { LAYER, 400, 0 });
+    observe_blob_owner(w, LAYER, REPOSITORY);
     world_advance(w, 10 * SEC);
-    tell_waiting(w, name, "ErrImagePull", RESET_TEXT);
-    tell_waiting(w, name, "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_waiting(w, name, "ErrImagePull", RESET_TEXT);
+    observe_waiting(w, name, "ImagePullBackOff", BACK_OFF_TEXT);
     for (idle = 10 * SEC; idle < 4 * MINUTE; idle += LOOK) {
         world_advance(w, LOOK);
         one_look(w, name, 400, idle);
@@ -90,101 +88,101 @@ static int64_t backing_off(struct world *w, const char *name)
     return idle;
 }
 
-/* A pod that backs off is replaced; the new one is called stalled at its first look. */
-static void a_new_pod_does_not_inherit_the_wait_of_one_that_failed(void **state)
+/* A pod in its back-off is replaced; the first poll must not find the new one stalled. */
+static void new_pod_does_not_inherit_the_wait_of_a_failed_one(void **state)
 {
     struct world *w = *state;
     int64_t idle = backing_off(w, "old");
 
     assert_int_equal(state_of(w, "old"), INCIDENT_BACKING_OFF);
-    tell_deleted(w, "old");
-    tell_waiting(w, "new", "ContainerCreating", "");
+    observe_deleted(w, "old");
+    observe_waiting(w, "new", "ContainerCreating", "");
     world_advance(w, SEC);
     one_look(w, "new", 400, idle);
     assert_int_equal(count(w, "new"), 0);
 }
 
-/* The runtime does not answer for 61 s: the stall is called recovered and forgotten. */
-static void a_stall_outlives_a_runtime_that_hangs(void **state)
+/* The runtime does not answer for 61 s: the stall must stay. */
+static void stall_outlives_a_hanging_runtime(void **state)
 {
     struct world *w = *state;
     int64_t idle = 0;
-    struct look look;
+    struct snapshot snapshot;
 
     pulling(w, "web-0");
     for (; idle <= 3 * MINUTE; idle += LOOK) {
         one_look(w, "web-0", 400, idle);
-        tell_blob_owner(w, LAYER, REPOSITORY);
+        observe_blob_owner(w, LAYER, REPOSITORY);
         world_advance(w, LOOK);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
-    for (int i = 0; i < 8; i++) { /* the source's tick goes on */
+    for (int i = 0; i < 8; i++) { /* the source continues to tick */
         world_advance(w, 10 * SEC);
         idle += 10 * SEC;
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     one_look(w, "web-0", 400, idle);
-    world_look(w, &look);
-    assert_int_equal(look.snapshot.recoveries[CAUSE_NETWORK].count, 0);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_STALLED);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.recoveries[CAUSE_NETWORK].count, 0);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
+    snapshot_done(&snapshot);
 }
 
-/* The list of blobs in flight is not asked for while all is well, and is believed for ever. */
-static void blobs_of_an_hour_ago_hold_up_nobody(void **state)
+/* Nobody lists blobs while no container waits: an old list must not make a stall. */
+static void blobs_of_an_old_list_make_no_stall(void **state)
 {
     struct world *w = *state;
 
     pulling(w, "web-0");
-    TELL_INGESTS(w, { LAYER, 400, 0 });
-    tell_blob_owner(w, LAYER, REPOSITORY);
-    tell_image(w, IMAGE, true);
-    tell_running(w, "web-0");
-    tell_looked(w, "web-0");
+    OBSERVE_BLOBS(w, { LAYER, 400, 0 });
+    observe_blob_owner(w, LAYER, REPOSITORY);
+    observe_image(w, IMAGE, true);
+    observe_running(w, "web-0");
+    observe_polled(w, "web-0");
     world_advance(w, HOUR);
 
-    waits(w, "web-1", REPOSITORY ":v2"); /* and the content service does not answer */
+    waits(w, "web-1", REPOSITORY ":v2"); /* the content service does not answer */
     for (int i = 0; i < 30; i++) {
-        tell_image(w, REPOSITORY ":v2", false);
-        tell_looked(w, "web-1");
+        observe_image(w, REPOSITORY ":v2", false);
+        observe_polled(w, "web-1");
         world_advance(w, LOOK);
     }
-    tell_looked(w, "web-1");
+    observe_polled(w, "web-1");
     assert_int_equal(count(w, "web-1"), 0);
 }
 
-/* An event told the failure before the status did; the blob goes. */
-static void a_failure_that_an_event_told_of_is_no_recovery_and_counts_once(void **state)
+/* An event reports the failure before the status does; the blob disappears. */
+static void failure_that_an_event_reported_is_not_a_recovery(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
     int64_t idle = 0;
 
-    tell_list_begin(w);
-    tell_list_end(w);
+    observe_list_begin(w);
+    observe_list_end(w);
     pulling(w, "web-0");
     for (; idle <= 3 * MINUTE; idle += LOOK) {
         one_look(w, "web-0", 400, idle);
-        tell_blob_owner(w, LAYER, REPOSITORY);
+        observe_blob_owner(w, LAYER, REPOSITORY);
         world_advance(w, LOOK);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
-    tell_event(w, "web-0", APP_PATH, "e1", "Failed",
-               "Failed to pull image \"" IMAGE "\": " RESET_TEXT, 1);
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
-    tell_ingests(w, NULL, 0);
+    observe_event(w, "web-0", APP_PATH, "e1", "Failed",
+                  "Failed to pull image \"" IMAGE "\": " RESET_TEXT, 1);
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
+    observe_ingests(w, NULL, 0);
     world_advance(w, SEC);
-    tell_waiting(w, "web-0", "ErrImagePull", RESET_TEXT);
-    world_look(w, &look);
-    assert_int_equal(look_failures(&look, CAUSE_NETWORK), 1);
-    assert_int_equal(look.snapshot.recoveries[CAUSE_NETWORK].count, 0);
-    assert_int_equal(look_count(&look, "web-0"), 1);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ErrImagePull", RESET_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(failures_of(&snapshot, CAUSE_NETWORK), 1);
+    assert_int_equal(snapshot.recoveries[CAUSE_NETWORK].count, 0);
+    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 1);
+    snapshot_done(&snapshot);
 }
 
-/* Another image that waits for the stalled layer, while a third pull moves. */
-static void who_comes_later_waits_behind_the_stall_though_others_move(void **state)
+/* Another image waits for the stalled layer, while a third pull moves. */
+static void later_container_waits_behind_the_stall_while_others_move(void **state)
 {
     struct world *w = *state;
     const struct str repositories[] = { STR(REPOSITORY), STR("docker.io/library/other") };
@@ -193,9 +191,9 @@ static void who_comes_later_waits_behind_the_stall_though_others_move(void **sta
     for (int64_t idle = 0; idle <= 6 * MINUTE; idle += LOOK) {
         if (idle == 2 * MINUTE)
             waits(w, "web-1", OTHER_IMAGE);
-        tell_image(w, IMAGE, false);
+        observe_image(w, IMAGE, false);
         if (idle >= 2 * MINUTE)
-            tell_image(w, OTHER_IMAGE, false);
+            observe_image(w, OTHER_IMAGE, false);
         for (int i = 0; i < 2; i++) {
             correlate_observe(
                 w->correlate,
@@ -206,7 +204,7 @@ static void who_comes_later_waits_behind_the_stall_though_others_move(void **sta
         }
         correlate_observe(w->correlate, &(struct observation){ .kind = OBSERVE_SANDBOXES_END },
                           w->now);
-        TELL_INGESTS(w, { LAYER, 400, idle }, { OTHER_LAYER, (uint64_t)(idle / SEC), 0 });
+        OBSERVE_BLOBS(w, { LAYER, 400, idle }, { OTHER_LAYER, (uint64_t)(idle / SEC), 0 });
         correlate_observe(
             w->correlate,
             &(struct observation){
@@ -219,8 +217,8 @@ static void who_comes_later_waits_behind_the_stall_though_others_move(void **sta
     assert_int_equal(count(w, "web-1"), 1); /* STALLED */
 }
 
-/* Eight blobs that are nobody's keep the ninth from ever being asked for. */
-static void blobs_of_nobody_do_not_hide_the_next(void **state)
+/* Eight blobs have no owner: the ninth must be asked for, too. */
+static void blobs_without_an_owner_do_not_hide_the_next_one(void **state)
 {
     struct world *w = *state;
     char digests[9][80];
@@ -234,8 +232,8 @@ static void blobs_of_nobody_do_not_hide_the_next(void **state)
         struct wanted wanted;
 
         world_advance(w, LOOK);
-        tell_image(w, IMAGE, false);
-        tell_looked(w, "web-0");
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
         for (int i = 0; i < 9; i++)
             ingests[i] = (struct ingest){ .digest = str_from(digests[i]),
                                           .bytes = 1,
@@ -258,8 +256,8 @@ static void blobs_of_nobody_do_not_hide_the_next(void **state)
     assert_true(asked);
 }
 
-/* A large, moving pull of one tag is called stalled for another tag's layer. */
-static void a_moving_pull_of_the_same_repository_is_not_stalled(void **state)
+/* A large pull of one tag moves, while a layer of another tag stands still. */
+static void moving_pull_of_the_same_repository_is_not_a_stall(void **state)
 {
     struct world *w = *state;
 
@@ -268,48 +266,48 @@ static void a_moving_pull_of_the_same_repository_is_not_stalled(void **state)
         int64_t idle = t - 2 * MINUTE;
 
         if (t == MINUTE)
-            tell_waiting(w, "web-0", "ContainerCreating", "");
-        tell_image(w, REPOSITORY ":v2", false);
+            observe_waiting(w, "web-0", "ContainerCreating", "");
+        observe_image(w, REPOSITORY ":v2", false);
         if (t >= MINUTE) {
-            tell_image(w, IMAGE, false);
+            observe_image(w, IMAGE, false);
             correlate_observe(
                 w->correlate,
                 &(struct observation){ .kind = OBSERVE_SANDBOX,
                                        .sandbox = { .pod_uid = STR("web-0"), .ready = true } },
                 w->now);
         }
-        tell_looked(w, "big");
+        observe_polled(w, "big");
         if (t < 2 * MINUTE)
-            TELL_INGESTS(w, { OTHER_LAYER, (uint64_t)(t / SEC), 0 });
+            OBSERVE_BLOBS(w, { OTHER_LAYER, (uint64_t)(t / SEC), 0 });
         else
-            TELL_INGESTS(w, { OTHER_LAYER, (uint64_t)(t / SEC), 0 }, { LAYER, 400, idle });
-        tell_blob_owner(w, LAYER, REPOSITORY);
-        tell_blob_owner(w, OTHER_LAYER, REPOSITORY);
+            OBSERVE_BLOBS(w, { OTHER_LAYER, (uint64_t)(t / SEC), 0 }, { LAYER, 400, idle });
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        observe_blob_owner(w, OTHER_LAYER, REPOSITORY);
         world_advance(w, LOOK);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(count(w, "big"), 0);
 }
 
-/* No memory for the words of one stall, and a person looks at another: strcmp(NULL). */
-static void a_stall_without_words_is_no_crash(void **state)
+/* There is no memory for the text of one stall, and a snapshot shows another one. */
+static void stall_without_memory_for_its_text_does_not_crash(void **state)
 {
     struct world *w = *state;
 
     for (size_t n = 0; n < 60; n++) {
-        struct look look;
+        struct snapshot snapshot;
 
         pulling(w, "web-0");
-        tell_waiting(w, "web-1", "ContainerCreating", "");
+        observe_waiting(w, "web-1", "ContainerCreating", "");
         for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
-            tell_image(w, IMAGE, false);
+            observe_image(w, IMAGE, false);
             correlate_observe(
                 w->correlate,
                 &(struct observation){ .kind = OBSERVE_SANDBOX,
                                        .sandbox = { .pod_uid = STR("web-0"), .ready = true } },
                 w->now);
-            tell_looked(w, "web-1");
-            TELL_INGESTS(w, { LAYER, 400, idle });
+            observe_polled(w, "web-1");
+            OBSERVE_BLOBS(w, { LAYER, 400, idle });
             world_advance(w, LOOK);
         }
         fault_heap_fail_at(n);
@@ -321,15 +319,15 @@ static void a_stall_without_words_is_no_crash(void **state)
                                         .n = 1 } },
                           w->now);
         fault_heap_fired();
-        world_look(w, &look);
-        world_look_done(&look);
+        world_snapshot(w, &snapshot);
+        snapshot_done(&snapshot);
         world_end(w);
         world_begin(w);
     }
 }
 
-/* A thousand containers behind one layer: the picture still can be had. */
-static void a_picture_of_many_that_are_stalled(void **state)
+/* A thousand containers wait behind one layer. */
+static void snapshot_of_a_thousand_stalls_fits(void **state)
 {
     struct world *w = *state;
     static char names[1000][16];
@@ -337,10 +335,10 @@ static void a_picture_of_many_that_are_stalled(void **state)
 
     for (int i = 0; i < 1000; i++) {
         snprintf(names[i], sizeof(names[i]), "p%d", i);
-        tell_waiting(w, names[i], "ContainerCreating", "");
+        observe_waiting(w, names[i], "ContainerCreating", "");
     }
     for (int64_t idle = 0; idle <= 3 * MINUTE; idle += 30 * SEC) {
-        tell_image(w, IMAGE, false);
+        observe_image(w, IMAGE, false);
         for (int i = 0; i < 1000; i++)
             correlate_observe(w->correlate,
                               &(struct observation){
@@ -349,224 +347,225 @@ static void a_picture_of_many_that_are_stalled(void **state)
                               w->now);
         correlate_observe(w->correlate, &(struct observation){ .kind = OBSERVE_SANDBOXES_END },
                           w->now);
-        TELL_INGESTS(w, { LAYER, 400, idle });
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
         world_advance(w, 30 * SEC);
     }
-    TELL_INGESTS(w, { LAYER, 400, 3 * MINUTE });
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    OBSERVE_BLOBS(w, { LAYER, 400, 3 * MINUTE });
+    observe_blob_owner(w, LAYER, REPOSITORY);
     for (int i = 0; i < 3; i++) {
         arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
         assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, &snapshot), 0);
         assert_int_equal(snapshot.n_incidents, 1000);
         snapshot_done(&snapshot);
     }
-    assert_in_range(snapshot.limit_hits[LIMIT_HIT_WAITING_BEHIND], 1, 1000); /* once for each */
+    assert_in_range(snapshot.limit_hits[LIMIT_HIT_WAITING_BEHIND], 1,
+                    1000); /* once for each of them */
 }
 
-/* The kubelet restarts during a back-off: its status begins anew at ContainerCreating. */
-static void a_kubelet_that_restarts_in_a_back_off_makes_no_stall(void **state)
+/* The kubelet restarts during a back-off: its status is ContainerCreating again. */
+static void kubelet_that_restarts_in_a_back_off_makes_no_stall(void **state)
 {
     struct world *w = *state;
     int64_t idle = backing_off(w, "web-0");
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     one_look(w, "web-0", 400, idle);
     assert_int_not_equal(state_of(w, "web-0"), INCIDENT_STALLED);
 }
 
-/* The content service falls silent while a blob stalls; the bytes move on, unseen. */
-static void a_stall_that_nobody_can_see_any_more_is_not_held_up(void **state)
+/* The content service stops to answer while a blob stalls. */
+static void stall_ends_when_the_runtime_lists_no_blobs(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
     for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
-        tell_image(w, IMAGE, false);
-        tell_looked(w, "web-0");
-        TELL_INGESTS(w, { LAYER, 400, idle });
-        tell_blob_owner(w, LAYER, REGISTRY "/team/app");
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
+        observe_blob_owner(w, LAYER, REGISTRY "/team/app");
         world_advance(w, LOOK);
     }
     for (int64_t t = 0; t <= 5 * MINUTE; t += LOOK) {
-        tell_image(w, IMAGE, false);
-        tell_looked(w, "web-0");
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
         world_advance(w, LOOK);
     }
-    world_look(w, &look);
-    assert_int_not_equal(look_one(&look, "web-0")->state, INCIDENT_STALLED);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_not_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
+    snapshot_done(&snapshot);
 }
 
 /* A stall begins, and the clock is set back by an hour (NTP after boot) in the middle. */
-static void a_clock_set_back_hides_no_stall(void **state)
+static void clock_set_back_hides_no_stall(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
     int64_t idle;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_polled(w, "web-0");
     w->now.wall_us -= HOUR;
     for (idle = 0; idle <= 5 * MINUTE; idle += LOOK) {
-        tell_image(w, IMAGE, false);
-        tell_looked(w, "web-0");
-        TELL_INGESTS(w, { LAYER, 400, idle }, { "sha256:2222", (uint64_t)idle, 0 });
-        tell_blob_owner(w, LAYER, REGISTRY "/team/app");
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle }, { "sha256:2222", (uint64_t)idle, 0 });
+        observe_blob_owner(w, LAYER, REGISTRY "/team/app");
         world_advance(w, LOOK);
     }
-    world_look(w, &look);
-    assert_int_equal(look_count(&look, "web-0"), 1);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 1);
+    snapshot_done(&snapshot);
 }
 
-/* The runtime is replaced by one that tells no bytes. */
-static void what_the_runtime_before_had_in_flight_is_forgotten(void **state)
+/* Another runtime answers, which lists no blobs. */
+static void blobs_of_the_last_runtime_are_forgotten(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    TELL_INGESTS(w, { "sha256:1111", 400, 0 });
+    OBSERVE_BLOBS(w, { "sha256:1111", 400, 0 });
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_RUNTIME,
                                .runtime = { .name = STR("cri-o"), .version = STR("1.33") } },
         w->now);
-    world_look(w, &look);
-    assert_false(look.snapshot.tells_bytes);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_false(snapshot.tells_bytes);
+    snapshot_done(&snapshot);
 }
 
-/* A pod whose image is always pulled, though an older copy of the tag is there. */
+/* A pod that always pulls its image; an older copy of the tag is present. */
 static void repulling(struct world *w, const char *name)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, name);
-    told.containers[0].pull_policy = STR("Always");
-    tell_pod(w, &told);
-    tell_image(w, IMAGE, true);
-    tell_looked(w, name);
+    pod_of(w, &facts, name);
+    facts.containers[0].pull_policy = STR("Always");
+    observe_pod(w, &facts);
+    observe_image(w, IMAGE, true);
+    observe_polled(w, name);
 }
 
-static const struct snapshot_image *image_of(const struct look *look, const char *image)
+static const struct snapshot_image *image_of(const struct snapshot *snapshot, const char *image)
 {
-    for (size_t i = 0; i < look->snapshot.n_images; i++)
-        if (strcmp(look->snapshot.images[i].image, image) == 0)
-            return &look->snapshot.images[i];
+    for (size_t i = 0; i < snapshot->n_images; i++)
+        if (strcmp(snapshot->images[i].image, image) == 0)
+            return &snapshot->images[i];
     fail_msg("nothing is known of %s", image);
     return NULL;
 }
 
 static size_t repulls(struct world *w)
 {
-    struct look look;
+    struct snapshot snapshot;
     size_t n;
 
-    world_look(w, &look);
-    n = image_of(&look, IMAGE)->pulling;
-    assert_int_equal(image_of(&look, IMAGE)->since_us > 0, n > 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    n = image_of(&snapshot, IMAGE)->pulling;
+    assert_int_equal(image_of(&snapshot, IMAGE)->since_us > 0, n > 0);
+    snapshot_done(&snapshot);
     return n;
 }
 
-static void an_image_that_is_there_and_pulled_again_is_in_progress_and_can_stall(void **state)
+static void present_image_that_is_pulled_again_can_stall(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
-    struct look look;
+    struct snapshot snapshot;
 
     repulling(w, "web-0");
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_true(wanted.ingests);
     wanted_done(&wanted);
-    tell_ingests(w, NULL, 0);
-    assert_int_equal(repulls(w), 0); /* it merely starts, as far as anybody knows */
+    observe_ingests(w, NULL, 0);
+    assert_int_equal(repulls(w), 0); /* it can be just starting */
     world_advance(w, LOOK);
     for (int64_t idle = 0; idle <= 2 * MINUTE; idle += LOOK) {
-        tell_image(w, IMAGE, true);
-        tell_looked(w, "web-0");
-        TELL_INGESTS(w, { LAYER, 400, idle });
+        observe_image(w, IMAGE, true);
+        observe_polled(w, "web-0");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
         assert_int_equal(repulls(w), 1);
         world_advance(w, LOOK);
     }
-    TELL_INGESTS(w, { LAYER, 400, 2 * MINUTE + LOOK });
-    tell_blob_owner(w, LAYER, REPOSITORY);
-    world_look(w, &look);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_STALLED);
-    assert_true(look_one(&look, "web-0")->image_present);
-    world_look_done(&look);
+    OBSERVE_BLOBS(w, { LAYER, 400, 2 * MINUTE + LOOK });
+    observe_blob_owner(w, LAYER, REPOSITORY);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
+    assert_true(incident_of(&snapshot, "web-0")->image_present);
+    snapshot_done(&snapshot);
 
-    tell_running(w, "web-0");
-    world_look(w, &look);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
-    assert_int_equal(look_attempts(&look, REGISTRY), 0); /* an image that was there did not come */
-    world_look_done(&look);
+    observe_running(w, "web-0");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
+    assert_int_equal(attempts_of(&snapshot, REGISTRY), 0); /* a present image was not pulled */
+    snapshot_done(&snapshot);
 }
 
-static void an_image_that_is_there_and_not_pulled_again_is_not_in_progress(void **state)
+static void present_image_without_blobs_is_not_in_progress(void **state)
 {
     struct world *w = *state;
     struct wanted wanted;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, true);
-    tell_looked(w, "web-0");
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, true);
+    observe_polled(w, "web-0");
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_false(wanted.ingests);
     wanted_done(&wanted);
     world_advance(w, LOOK);
     for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
-        TELL_INGESTS(w, { LAYER, 400, idle });
-        tell_blob_owner(w, LAYER, REPOSITORY);
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
+        observe_blob_owner(w, LAYER, REPOSITORY);
         assert_int_equal(repulls(w), 0);
         world_advance(w, LOOK);
     }
     assert_int_equal(count(w, "web-0"), 0);
 }
 
-static void what_may_be_anothers_shows_nobody_in_progress(void **state)
+static void blob_that_can_be_of_another_image_shows_no_progress(void **state)
 {
     struct world *w = *state;
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, "web-1");
-    told.containers[0].image = STR(OTHER_IMAGE);
-    told.containers[0].pull_policy = STR("Always");
-    tell_pod(w, &told);
-    tell_image(w, OTHER_IMAGE, true);
+    pod_of(w, &facts, "web-1");
+    facts.containers[0].image = STR(OTHER_IMAGE);
+    facts.containers[0].pull_policy = STR("Always");
+    observe_pod(w, &facts);
+    observe_image(w, OTHER_IMAGE, true);
     repulling(w, "web-0");
     correlate_observe(
         w->correlate,
         &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-1"), true } },
         w->now);
-    tell_looked(w, "web-0");
-    TELL_INGESTS(w, { LAYER, 400, 0 });
+    observe_polled(w, "web-0");
+    OBSERVE_BLOBS(w, { LAYER, 400, 0 });
     for (int i = 0; i < 2; i++) {
-        struct look look;
+        struct snapshot snapshot;
 
-        world_look(w, &look);
-        assert_int_equal(image_of(&look, IMAGE)->pulling, i);
-        assert_int_equal(image_of(&look, "docker.io/library/other:2")->pulling, 0);
-        world_look_done(&look);
-        tell_blob_owner(w, LAYER, REPOSITORY);
+        world_snapshot(w, &snapshot);
+        assert_int_equal(image_of(&snapshot, IMAGE)->pulling, i);
+        assert_int_equal(image_of(&snapshot, "docker.io/library/other:2")->pulling, 0);
+        snapshot_done(&snapshot);
+        observe_blob_owner(w, LAYER, REPOSITORY);
     }
 }
 
-/* Another tag of its repository stands still; this one only starts, a moment longer than others. */
-static void who_has_its_image_does_not_wait_behind_another_tag(void **state)
+/* A blob of another tag stands still; this container starts, a bit slower than others. */
+static void container_with_its_image_does_not_wait_behind_another_tag(void **state)
 {
     struct world *w = *state;
 
     waits(w, "web-1", REGISTRY "/team/app:v2");
     for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
-        tell_image(w, REGISTRY "/team/app:v2", false);
-        tell_looked(w, "web-1");
-        TELL_INGESTS(w, { LAYER, 400, idle });
+        observe_image(w, REGISTRY "/team/app:v2", false);
+        observe_polled(w, "web-1");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
         world_advance(w, LOOK);
     }
-    tell_blob_owner(w, LAYER, REPOSITORY);
+    observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(count(w, "web-1"), 1);
     for (int64_t idle = 3 * MINUTE; idle <= 6 * MINUTE; idle += LOOK) {
         correlate_observe(
@@ -574,7 +573,7 @@ static void who_has_its_image_does_not_wait_behind_another_tag(void **state)
             &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-1"), true } },
             w->now);
         repulling(w, "web-0");
-        TELL_INGESTS(w, { LAYER, 400, idle });
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
         assert_int_equal(count(w, "web-0"), 0);
         world_advance(w, LOOK);
     }
@@ -583,23 +582,23 @@ static void who_has_its_image_does_not_wait_behind_another_tag(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(a_new_pod_does_not_inherit_the_wait_of_one_that_failed),
-        WORLD_TEST(a_stall_outlives_a_runtime_that_hangs),
-        WORLD_TEST(blobs_of_an_hour_ago_hold_up_nobody),
-        WORLD_TEST(a_failure_that_an_event_told_of_is_no_recovery_and_counts_once),
-        WORLD_TEST(who_comes_later_waits_behind_the_stall_though_others_move),
-        WORLD_TEST(blobs_of_nobody_do_not_hide_the_next),
-        WORLD_TEST(a_moving_pull_of_the_same_repository_is_not_stalled),
-        WORLD_TEST(a_stall_without_words_is_no_crash),
-        WORLD_TEST(a_picture_of_many_that_are_stalled),
-        WORLD_TEST(a_kubelet_that_restarts_in_a_back_off_makes_no_stall),
-        WORLD_TEST(a_stall_that_nobody_can_see_any_more_is_not_held_up),
-        WORLD_TEST(a_clock_set_back_hides_no_stall),
-        WORLD_TEST(what_the_runtime_before_had_in_flight_is_forgotten),
-        WORLD_TEST(an_image_that_is_there_and_pulled_again_is_in_progress_and_can_stall),
-        WORLD_TEST(an_image_that_is_there_and_not_pulled_again_is_not_in_progress),
-        WORLD_TEST(what_may_be_anothers_shows_nobody_in_progress),
-        WORLD_TEST(who_has_its_image_does_not_wait_behind_another_tag),
+        WORLD_TEST(new_pod_does_not_inherit_the_wait_of_a_failed_one),
+        WORLD_TEST(stall_outlives_a_hanging_runtime),
+        WORLD_TEST(blobs_of_an_old_list_make_no_stall),
+        WORLD_TEST(failure_that_an_event_reported_is_not_a_recovery),
+        WORLD_TEST(later_container_waits_behind_the_stall_while_others_move),
+        WORLD_TEST(blobs_without_an_owner_do_not_hide_the_next_one),
+        WORLD_TEST(moving_pull_of_the_same_repository_is_not_a_stall),
+        WORLD_TEST(stall_without_memory_for_its_text_does_not_crash),
+        WORLD_TEST(snapshot_of_a_thousand_stalls_fits),
+        WORLD_TEST(kubelet_that_restarts_in_a_back_off_makes_no_stall),
+        WORLD_TEST(stall_ends_when_the_runtime_lists_no_blobs),
+        WORLD_TEST(clock_set_back_hides_no_stall),
+        WORLD_TEST(blobs_of_the_last_runtime_are_forgotten),
+        WORLD_TEST(present_image_that_is_pulled_again_can_stall),
+        WORLD_TEST(present_image_without_blobs_is_not_in_progress),
+        WORLD_TEST(blob_that_can_be_of_another_image_shows_no_progress),
+        WORLD_TEST(container_with_its_image_does_not_wait_behind_another_tag),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

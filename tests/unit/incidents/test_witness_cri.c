@@ -10,94 +10,94 @@
 
 #include "tests/unit/incidents/world.h"
 
-static void a_container_made_after_the_failure_has_recovered(void **state)
+static void container_created_after_the_failure_has_recovered(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     world_advance(w, 10 * SEC);
-    tell_created(w, "web-0", "app");
+    observe_created(w, "web-0", "app");
 
-    world_look(w, &look);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_RECOVERED);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
+    snapshot_done(&snapshot);
 }
 
-static void a_container_made_before_the_failure_proves_nothing(void **state)
+static void container_created_before_the_failure_proves_nothing(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_created(w, "web-0", "app"); /* of a pod nobody has heard of */
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_created(w, "web-0", "app");
+    observe_created(w, "web-0", "app"); /* of an unknown pod */
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_created(w, "web-0", "app");
     world_advance(w, MINUTE);
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     w->now.wall_us -= MINUTE;
-    tell_created(w, "web-0", "app"); /* the runtime still lists the one that crashed */
+    observe_created(w, "web-0", "app"); /* the runtime still lists the one that crashed */
     w->now.wall_us += MINUTE;
-    tell_created(w, "web-0", "another");
+    observe_created(w, "web-0", "another");
 
-    world_look(w, &look);
-    assert_int_equal(look_one(&look, "web-0")->state, INCIDENT_FAILING);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_FAILING);
+    snapshot_done(&snapshot);
 }
 
-static void an_image_that_appears_was_pulled_once(void **state)
+static void image_that_appears_was_pulled_once(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, false);
-    tell_image(w, IMAGE, false);
-    tell_image(w, IMAGE, true);
-    tell_image(w, IMAGE, true);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, false);
+    observe_image(w, IMAGE, false);
+    observe_image(w, IMAGE, true);
+    observe_image(w, IMAGE, true);
 
-    world_look(w, &look);
-    assert_int_equal(look_attempts(&look, REGISTRY), 1);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(attempts_of(&snapshot, REGISTRY), 1);
+    snapshot_done(&snapshot);
 }
 
-static void an_image_that_was_always_there_was_not_pulled(void **state)
+static void image_that_was_always_present_was_not_pulled(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ContainerCreating", "");
-    tell_image(w, IMAGE, true);
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_image(w, IMAGE, true);
 
-    world_look(w, &look);
-    assert_int_equal(look_attempts(&look, REGISTRY), 0);
-    world_look_done(&look);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(attempts_of(&snapshot, REGISTRY), 0);
+    snapshot_done(&snapshot);
 }
 
-static void an_incident_tells_whether_its_image_is_there(void **state)
+static void incident_shows_whether_its_image_is_present(void **state)
 {
     struct world *w = *state;
-    struct look look;
+    struct snapshot snapshot;
 
-    tell_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    world_look(w, &look);
-    assert_false(look_one(&look, "web-0")->image_present_known);
-    world_look_done(&look);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_false(incident_of(&snapshot, "web-0")->image_present_known);
+    snapshot_done(&snapshot);
 
-    tell_image(w, IMAGE, false);
-    world_look(w, &look);
-    assert_true(look_one(&look, "web-0")->image_present_known);
-    assert_false(look_one(&look, "web-0")->image_present);
-    world_look_done(&look);
+    observe_image(w, IMAGE, false);
+    world_snapshot(w, &snapshot);
+    assert_true(incident_of(&snapshot, "web-0")->image_present_known);
+    assert_false(incident_of(&snapshot, "web-0")->image_present);
+    snapshot_done(&snapshot);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(a_container_made_after_the_failure_has_recovered),
-        WORLD_TEST(a_container_made_before_the_failure_proves_nothing),
-        WORLD_TEST(an_image_that_appears_was_pulled_once),
-        WORLD_TEST(an_image_that_was_always_there_was_not_pulled),
-        WORLD_TEST(an_incident_tells_whether_its_image_is_there),
+        WORLD_TEST(container_created_after_the_failure_has_recovered),
+        WORLD_TEST(container_created_before_the_failure_proves_nothing),
+        WORLD_TEST(image_that_appears_was_pulled_once),
+        WORLD_TEST(image_that_was_always_present_was_not_pulled),
+        WORLD_TEST(incident_shows_whether_its_image_is_present),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

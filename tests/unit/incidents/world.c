@@ -30,14 +30,14 @@ void world_advance(struct world *w, int64_t by_us)
     correlate_tick(w->correlate, w->now);
 }
 
-static void tell(struct world *w, const struct observation *observation)
+static void observe(struct world *w, const struct observation *observation)
 {
     assert_int_equal(correlate_observe(w->correlate, observation, w->now), 0);
 }
 
-void pod_of(struct world *w, struct pod_told *told, const char *name)
+void pod_of(struct world *w, struct pod_facts *facts, const char *name)
 {
-    *told = (struct pod_told){
+    *facts = (struct pod_facts){
         .containers[0] = { .name = STR("app"),
                            .kind = CONTAINER_APP,
                            .image = STR(IMAGE),
@@ -45,62 +45,62 @@ void pod_of(struct world *w, struct pod_told *told, const char *name)
                            .waiting_reason = STR("ContainerCreating") },
         .fact = { .namespace = STR("default"),
                   .name = str_from(name),
-                  .uid =
-                      str_from(name), /* a test's pod names are unique unless it says otherwise */
+                  .uid = str_from(name), /* the names in a test are unique, as a rule */
                   .phase = STR("Pending"),
                   .created_us = w->now.wall_us,
                   .n_containers = 1 },
     };
 }
 
-void tell_pod(struct world *w, const struct pod_told *told)
+void observe_pod(struct world *w, const struct pod_facts *facts)
 {
-    struct observation observation = { .kind = OBSERVE_POD, .pod = told->fact };
+    struct observation observation = { .kind = OBSERVE_POD, .pod = facts->fact };
 
-    observation.pod.containers = told->containers;
-    observation.pod.image_volumes = told->volumes;
-    observation.pod.pull_secrets = told->secrets;
-    tell(w, &observation);
+    observation.pod.containers = facts->containers;
+    observation.pod.image_volumes = facts->volumes;
+    observation.pod.pull_secrets = facts->secrets;
+    observe(w, &observation);
 }
 
-void tell_waiting(struct world *w, const char *name, const char *reason, const char *message)
+void observe_waiting(struct world *w, const char *name, const char *reason, const char *message)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, name);
-    told.containers[0].waiting_reason = str_from(reason);
-    told.containers[0].waiting_message = str_from(message);
-    tell_pod(w, &told);
+    pod_of(w, &facts, name);
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = str_from(message);
+    observe_pod(w, &facts);
 }
 
-void tell_running(struct world *w, const char *name)
+void observe_running(struct world *w, const char *name)
 {
-    struct pod_told told;
+    struct pod_facts facts;
 
-    pod_of(w, &told, name);
-    told.containers[0].phase = PHASE_RUNNING;
-    told.containers[0].waiting_reason = STR("");
-    told.fact.phase = STR("Running");
-    tell_pod(w, &told);
+    pod_of(w, &facts, name);
+    facts.containers[0].phase = PHASE_RUNNING;
+    facts.containers[0].waiting_reason = STR("");
+    facts.fact.phase = STR("Running");
+    observe_pod(w, &facts);
 }
 
-void tell_deleted(struct world *w, const char *name)
+void observe_deleted(struct world *w, const char *name)
 {
-    tell(w, &(struct observation){ .kind = OBSERVE_POD_DELETED, .pod = { .uid = str_from(name) } });
+    observe(w,
+            &(struct observation){ .kind = OBSERVE_POD_DELETED, .pod = { .uid = str_from(name) } });
 }
 
-void tell_list_begin(struct world *w)
+void observe_list_begin(struct world *w)
 {
-    tell(w, &(struct observation){ .kind = OBSERVE_PODS_BEGIN });
+    observe(w, &(struct observation){ .kind = OBSERVE_PODS_BEGIN });
 }
 
-void tell_list_end(struct world *w)
+void observe_list_end(struct world *w)
 {
-    tell(w, &(struct observation){ .kind = OBSERVE_PODS_END });
+    observe(w, &(struct observation){ .kind = OBSERVE_PODS_END });
 }
 
-void tell_event(struct world *w, const char *name, const char *field_path, const char *object,
-                const char *reason, const char *message, int count)
+void observe_event(struct world *w, const char *name, const char *field_path, const char *object,
+                   const char *reason, const char *message, int count)
 {
     const struct observation observation = {
         .kind = OBSERVE_EVENT,
@@ -116,23 +116,23 @@ void tell_event(struct world *w, const char *name, const char *field_path, const
                    .last_us = w->now.wall_us / SEC * SEC },
     };
 
-    tell(w, &observation);
+    observe(w, &observation);
 }
 
-void tell_image(struct world *w, const char *image, bool present)
+void observe_image(struct world *w, const char *image, bool present)
 {
-    tell(w, &(struct observation){ .kind = OBSERVE_IMAGE,
-                                   .image = { .image = str_from(image), .present = present } });
+    observe(w, &(struct observation){ .kind = OBSERVE_IMAGE,
+                                      .image = { .image = str_from(image), .present = present } });
 }
 
-void tell_looked(struct world *w, const char *name)
+void observe_polled(struct world *w, const char *name)
 {
-    tell(w, &(struct observation){ .kind = OBSERVE_SANDBOX,
-                                   .sandbox = { .pod_uid = str_from(name), .ready = true } });
-    tell(w, &(struct observation){ .kind = OBSERVE_SANDBOXES_END });
+    observe(w, &(struct observation){ .kind = OBSERVE_SANDBOX,
+                                      .sandbox = { .pod_uid = str_from(name), .ready = true } });
+    observe(w, &(struct observation){ .kind = OBSERVE_SANDBOXES_END });
 }
 
-void tell_ingests(struct world *w, const struct blob_told *blobs, size_t n)
+void observe_ingests(struct world *w, const struct blob_seen *blobs, size_t n)
 {
     struct ingest ingests[8];
 
@@ -145,73 +145,68 @@ void tell_ingests(struct world *w, const struct blob_told *blobs, size_t n)
             .begun_us = w->now.wall_us - blobs[i].idle_us - SEC,
             .moved_us = w->now.wall_us - blobs[i].idle_us,
         };
-    tell(w, &(struct observation){ .kind = OBSERVE_INGESTS,
-                                   .ingests = { .ingests = ingests, .n = n } });
+    observe(w, &(struct observation){ .kind = OBSERVE_INGESTS,
+                                      .ingests = { .ingests = ingests, .n = n } });
 }
 
-void tell_blob_owner(struct world *w, const char *digest, const char *repository)
+void observe_blob_owner(struct world *w, const char *digest, const char *repository)
 {
     const struct str repositories[] = { str_from(repository) };
 
-    tell(w, &(struct observation){
-                .kind = OBSERVE_BLOB,
-                .blob = { .digest = str_from(digest), .repositories = repositories, .n = 1 } });
+    observe(w, &(struct observation){
+                   .kind = OBSERVE_BLOB,
+                   .blob = { .digest = str_from(digest), .repositories = repositories, .n = 1 } });
 }
 
-void tell_created(struct world *w, const char *name, const char *container)
+void observe_created(struct world *w, const char *name, const char *container)
 {
-    tell(w, &(struct observation){ .kind = OBSERVE_CREATED,
-                                   .created = { .pod_uid = str_from(name),
-                                                .container = str_from(container),
-                                                .created_us = w->now.wall_us } });
+    observe(w, &(struct observation){ .kind = OBSERVE_CREATED,
+                                      .created = { .pod_uid = str_from(name),
+                                                   .container = str_from(container),
+                                                   .created_us = w->now.wall_us } });
 }
 
-void world_look(struct world *w, struct look *look)
+void world_snapshot(struct world *w, struct snapshot *snapshot)
 {
-    look->snapshot = (struct snapshot){ .taken = w->now };
-    arena_init(&look->snapshot.arena, LIMIT_SNAPSHOT);
+    *snapshot = (struct snapshot){ .taken = w->now };
+    arena_init(&snapshot->arena, LIMIT_SNAPSHOT);
     correlate_tick(w->correlate, w->now);
-    assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, &look->snapshot), 0);
-    assert_int_equal(correlate_complete(SNAPSHOT_DETAIL, &look->snapshot), 0);
+    assert_int_equal(correlate_snapshot(w->correlate, SNAPSHOT_DETAIL, snapshot), 0);
+    assert_int_equal(correlate_complete(SNAPSHOT_DETAIL, snapshot), 0);
 }
 
-void world_look_done(struct look *look)
-{
-    snapshot_done(&look->snapshot);
-}
-
-size_t look_count(const struct look *look, const char *name)
+size_t incidents_of_pod(const struct snapshot *snapshot, const char *name)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < look->snapshot.n_incidents; i++)
-        n += strcmp(look->snapshot.incidents[i].pod, name) == 0;
+    for (size_t i = 0; i < snapshot->n_incidents; i++)
+        n += strcmp(snapshot->incidents[i].pod, name) == 0;
     return n;
 }
 
-const struct snapshot_incident *look_one(const struct look *look, const char *name)
+const struct snapshot_incident *incident_of(const struct snapshot *snapshot, const char *name)
 {
-    assert_int_equal(look_count(look, name), 1);
-    for (size_t i = 0; i < look->snapshot.n_incidents; i++)
-        if (strcmp(look->snapshot.incidents[i].pod, name) == 0)
-            return &look->snapshot.incidents[i];
+    assert_int_equal(incidents_of_pod(snapshot, name), 1);
+    for (size_t i = 0; i < snapshot->n_incidents; i++)
+        if (strcmp(snapshot->incidents[i].pod, name) == 0)
+            return &snapshot->incidents[i];
     return NULL;
 }
 
-uint64_t look_failures(const struct look *look, enum cause cause)
+uint64_t failures_of(const struct snapshot *snapshot, enum cause cause)
 {
     uint64_t n = 0;
 
-    for (size_t i = 0; i < look->snapshot.n_registries; i++)
-        n += look->snapshot.registries[i].failures[cause];
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        n += snapshot->registries[i].failures[cause];
     return n;
 }
 
-uint64_t look_attempts(const struct look *look, const char *registry)
+uint64_t attempts_of(const struct snapshot *snapshot, const char *registry)
 {
-    for (size_t i = 0; i < look->snapshot.n_registries; i++)
-        if (strcmp(look->snapshot.registries[i].registry, registry) == 0)
-            return look->snapshot.registries[i].attempts;
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (strcmp(snapshot->registries[i].registry, registry) == 0)
+            return snapshot->registries[i].attempts;
     return UINT64_MAX;
 }
 

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * A node as the incident table sees it, told in a few words: pods whose
- * containers wait or run, events, what the runtime says, and time that passes
- * when the test says so.
+ * A node as the incident table sees it: pods whose containers wait or run, events, the runtime, and
+ * a clock that only the test moves.
  */
 
 #include <stdbool.h>
@@ -30,66 +29,63 @@ struct world {
     struct instant now;
 };
 
-/* The process begins to look; no pod list yet. */
+/* The process starts; there is no pod list yet. */
 void world_begin(struct world *w);
 void world_end(struct world *w);
 void world_advance(struct world *w, int64_t by_us);
 
-/* A pod with one container "app" of IMAGE; the caller may change it before telling it. */
-struct pod_told {
+/* A pod with one waiting container "app" of IMAGE; the caller may change it before observe_pod().
+ */
+struct pod_facts {
     struct pod_fact fact;
     struct container_fact containers[4];
     struct image_volume_fact volumes[2];
     struct str secrets[2];
 };
-void pod_of(struct world *w, struct pod_told *told, const char *name);
-void tell_pod(struct world *w, const struct pod_told *told);
+void pod_of(struct world *w, struct pod_facts *facts, const char *name);
+void observe_pod(struct world *w, const struct pod_facts *facts);
 
 /* The same with app's state: a waiting reason and message, or running. */
-void tell_waiting(struct world *w, const char *name, const char *reason, const char *message);
-void tell_running(struct world *w, const char *name);
-void tell_deleted(struct world *w, const char *name);
-void tell_list_begin(struct world *w);
-void tell_list_end(struct world *w);
+void observe_waiting(struct world *w, const char *name, const char *reason, const char *message);
+void observe_running(struct world *w, const char *name);
+void observe_deleted(struct world *w, const char *name);
+void observe_list_begin(struct world *w);
+void observe_list_end(struct world *w);
 
 /* An event of pod `name`, container "app" (field_path "" for none); its Event object is `object`.
  */
-void tell_event(struct world *w, const char *name, const char *field_path, const char *object,
-                const char *reason, const char *message, int count);
+void observe_event(struct world *w, const char *name, const char *field_path, const char *object,
+                   const char *reason, const char *message, int count);
 #define APP_PATH "spec.containers{app}"
 
-void tell_image(struct world *w, const char *image, bool present);
-/* The container's sandbox is ready, and this look at the runtime is over. */
-void tell_looked(struct world *w, const char *name);
+void observe_image(struct world *w, const char *image, bool present);
+/* A poll of the runtime that found the pod's sandbox ready, and no other one. */
+void observe_polled(struct world *w, const char *name);
 
-/* A blob in flight: these many bytes so far, the last of them now or as long ago as said. */
-struct blob_told {
+/* A blob in flight: so many bytes so far, and how long ago the last of them came. */
+struct blob_seen {
     const char *digest;
     uint64_t bytes;
     int64_t idle_us;
 };
-void tell_ingests(struct world *w, const struct blob_told *blobs, size_t n);
-#define TELL_INGESTS(w, ...)                                                                       \
-    tell_ingests(w, (const struct blob_told[]){ __VA_ARGS__ },                                     \
-                 sizeof((const struct blob_told[]){ __VA_ARGS__ }) / sizeof(struct blob_told))
-void tell_blob_owner(struct world *w, const char *digest, const char *repository);
+void observe_ingests(struct world *w, const struct blob_seen *blobs, size_t n);
+#define OBSERVE_BLOBS(w, ...)                                                                      \
+    observe_ingests(w, (const struct blob_seen[]){ __VA_ARGS__ },                                  \
+                    sizeof((const struct blob_seen[]){ __VA_ARGS__ }) / sizeof(struct blob_seen))
+void observe_blob_owner(struct world *w, const char *digest, const char *repository);
 
-void tell_created(struct world *w, const char *name, const char *container);
+void observe_created(struct world *w, const char *name, const char *container);
 
-/* A picture with all detail; world_look_done() before the next. */
-struct look {
-    struct snapshot snapshot;
-};
-void world_look(struct world *w, struct look *look);
-void world_look_done(struct look *look);
+/* Advances no time. Call snapshot_done() before the next one. */
+void world_snapshot(struct world *w, struct snapshot *snapshot);
 
-/* The only incident of pod `name`; fails the test where there is none or more. */
-const struct snapshot_incident *look_one(const struct look *look, const char *name);
-size_t look_count(const struct look *look, const char *name);
+/* The only incident of pod `name`; fails the test unless there is exactly one. */
+const struct snapshot_incident *incident_of(const struct snapshot *snapshot, const char *name);
+size_t incidents_of_pod(const struct snapshot *snapshot, const char *name);
 
-/* Booked failures of all registries under a cause, and of one registry. */
-uint64_t look_failures(const struct look *look, enum cause cause);
-uint64_t look_attempts(const struct look *look, const char *registry);
+/* Failures of all registries with one cause; attempts of one registry, UINT64_MAX: no such row. */
+uint64_t failures_of(const struct snapshot *snapshot, enum cause cause);
+uint64_t attempts_of(const struct snapshot *snapshot, const char *registry);
 
 /* cmocka's setup and teardown: *state is a struct world. */
 int world_setup(void **state);
