@@ -536,14 +536,13 @@ static void event_object_that_was_seen_longest_ago_makes_room(void **state)
     char object[16];
 
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    for (unsigned i = 0; i <= LIMIT_EVENT_OBJECTS_PER_POD; i++) {
+    for (unsigned i = 0; i < LIMIT_EVENT_OBJECTS_PER_POD + 2; i++) { /* each counts one more */
         world_advance(w, SEC);
         snprintf(object, sizeof(object), "e%u", i);
-        failed_at(w, object, 1, w->now.wall_us, w->now.wall_us);
+        failed_at(w, object, (int)i + 1, w->now.wall_us, w->now.wall_us);
     }
-    failed_at(w, object, 1, w->now.wall_us, w->now.wall_us);
-    failed_at(w, "e1", 1, w->now.wall_us, w->now.wall_us);
-    expect_attempts(w, LIMIT_EVENT_OBJECTS_PER_POD, LIMIT_EVENT_OBJECTS_PER_POD);
+    /* Without the first two: 3 + 4 + ... + 66. */
+    expect_attempts(w, 69 * 32, 69 * 32);
 }
 
 static void event_objects_without_a_time_are_different_objects(void **state)
@@ -554,6 +553,16 @@ static void event_objects_without_a_time_are_different_objects(void **state)
     failed_at(w, "e1", 2, 0, 0);
     failed_at(w, "e2", 3, 0, 0);
     expect_attempts(w, 5, 5);
+}
+
+static void back_off_of_a_sandbox_image_opens_nothing(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    event_at(w, "", "e1", "FailedCreatePodSandBox", "Back-off pulling image \"" PAUSE "\"", 1,
+             w->now.wall_us, w->now.wall_us);
+    assert_int_equal(state_of(w), INCIDENT_GONE);
 }
 
 /* --- fresh pods
@@ -624,6 +633,7 @@ int main(void)
         WORLD_TEST(another_pull_error_is_another_attempt),
         WORLD_TEST(event_object_that_was_seen_longest_ago_makes_room),
         WORLD_TEST(event_objects_without_a_time_are_different_objects),
+        WORLD_TEST(back_off_of_a_sandbox_image_opens_nothing),
         WORLD_TEST(pod_of_our_first_second_is_fresh),
         WORLD_TEST(pod_of_a_second_before_us_is_not_fresh),
     };

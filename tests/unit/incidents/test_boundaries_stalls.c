@@ -712,6 +712,21 @@ static void container_that_ran_since_our_start_has_an_exact_pull(void **state)
     snapshot_done(&snapshot);
 }
 
+static void stall_is_not_a_failed_try_of_its_image(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    stalled(w);
+    observe_image(w, IMAGE, true);
+    observe_image(w, IMAGE, false);
+    world_advance(w, 5 * SEC);
+    observe_image(w, IMAGE, true);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(registry(&snapshot)->pulls.sum_us, STALL_AFTER + 5 * SEC);
+    snapshot_done(&snapshot);
+}
+
 static void wait_begins_again_with_another_image(void **state)
 {
     struct world *w = *state;
@@ -799,6 +814,7 @@ int main(void)
         WORLD_TEST(ephemeral_containers_pull_at_the_same_time),
         WORLD_TEST(container_added_to_an_old_pod_has_an_exact_pull),
         WORLD_TEST(container_that_ran_since_our_start_has_an_exact_pull),
+        WORLD_TEST(stall_is_not_a_failed_try_of_its_image),
         WORLD_TEST(wait_begins_again_with_another_image),
         WORLD_TEST(event_about_a_recovered_container_opens_nothing),
         WORLD_TEST(sandbox_event_of_a_pod_that_ended_opens_nothing),
