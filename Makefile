@@ -31,9 +31,9 @@ unit      := $(foreach test,$(tests),$(if $(filter test_%,$(notdir $(test))),$(t
 helpers   := $(filter-out $(unit),$(tests))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
-tools     := $(wildcard tools/docs/*.c)
-all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(tools) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
-headers   := $(wildcard include/*.h $(folders:%=%/*.h) tools/docs/*.h) $(sort $(shell find tests -name '*.h'))
+docs_c    := $(wildcard docs/generate/*.c)
+all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(docs_c) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
+headers   := $(wildcard include/*.h $(folders:%=%/*.h) docs/generate/*.h) $(sort $(shell find tests -name '*.h'))
 
 # --- compiler flags ----------------------------------------------------------------------------
 # $(call accepted,FLAGS): FLAGS, if this compiler takes them.
@@ -145,7 +145,7 @@ check-layers: $(archive) $(call object,agent/main.c)
 	$(Q)scripts/check-includes
 
 # --- static checks -----------------------------------------------------------------------------
-static_sources = $(library) agent/main.c $(tools)
+static_sources = $(library) agent/main.c $(docs_c)
 
 .PHONY: format check-format check-tidy check-cppcheck
 format:
@@ -270,11 +270,11 @@ bench: $(call program,$(benches)) $(binary)
 
 # --- install -----------------------------------------------------------------------------------
 # The man page and the completions are written by a program that has the tables of flags.
-write_docs := $(BUILD)/tools/docs/write_docs
+write_docs := $(BUILD)/docs/generate/write_docs
 man        := $(BUILD)/docs/imagepull-exporter.8
 completion := $(addprefix $(BUILD)/docs/completion.,bash zsh fish)
 
-$(write_docs): $(call object,$(tools)) $(archive)
+$(write_docs): $(call object,$(docs_c)) $(archive)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 

@@ -2,7 +2,7 @@
 
 /* The man page: a template in roff, with the flags of each command filled in. */
 
-#include "tools/docs/docs.h"
+#include "docs/generate/docs.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "agent/config.h"
-#include "tools/docs/docs.h"
+#include "docs/generate/docs.h"
 
 const char *docs_value(const struct flag *flag)
 {

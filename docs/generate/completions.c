@@ -2,7 +2,7 @@
 
 /* Completions for bash, zsh and fish. */
 
-#include "tools/docs/docs.h"
+#include "docs/generate/docs.h"
 
 #include <string.h>
 
