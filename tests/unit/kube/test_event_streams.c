@@ -28,37 +28,46 @@ static struct instant now(void *self)
     return ((struct world *)self)->now;
 }
 
-static int setup(void **state)
+static void begin(struct world *w)
 {
     static char server[] = "http://127.0.0.1:9";
-    struct world *w = test_calloc(1, sizeof(*w));
     const struct client_config client = { .credentials = &w->credentials, .user_agent = "test" };
-    const struct event_streams_config config = { .node_name = "lab-node",
-                                                 .sink = &w->story.sink,
-                                                 .health = &w->health,
-                                                 .clock = &w->clock,
-                                                 .seed = 7 };
+    struct event_streams_config config = { .node_name = "lab-node",
+                                           .sink = &w->story.sink,
+                                           .health = &w->health,
+                                           .clock = &w->clock,
+                                           .seed = 7 };
 
+    *w = (struct world){ .clock = { .self = w, .now = now } };
     story_init(&w->story);
     w->credentials.server = server;
-    w->clock = (struct clock){ .self = w, .now = now };
     w->now = (struct instant){ .mono_us = 1000 * SEC, .wall_us = 1795297282 * SEC };
     assert_int_equal(client_new(&client, &w->client, NULL), 0);
     health_init(&w->health, SOURCE_EVENTS, &w->story.sink, true, w->now);
+    config.client = w->client;
     event_streams_init(&w->events, &config);
-    w->events.config.client = w->client;
+}
+
+static void end(struct world *w)
+{
+    event_streams_done(&w->events);
+    client_free(w->client);
+    story_done(&w->story);
+}
+
+static int setup(void **state)
+{
+    struct world *w = test_calloc(1, sizeof(*w));
+
+    begin(w);
     *state = w;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct world *w = *state;
-
-    event_streams_done(&w->events);
-    client_free(w->client);
-    story_done(&w->story);
-    test_free(w);
+    end(*state);
+    test_free(*state);
     return 0;
 }
 
@@ -118,15 +127,13 @@ static void stream_is_closed_a_minute_after_it_was_wanted(void **state)
  * request a little later. */
 static void failed_allocation_does_not_leave_a_slot_without_a_stream(void **state)
 {
+    struct world *w = *state;
     bool fired = true;
     size_t n;
 
     for (n = 0; fired; n++) {
-        struct world *w;
-
-        teardown(state);
-        setup(state);
-        w = *state;
+        end(w);
+        begin(w);
         want(w, "default");
         fault_heap_fail_at(n);
         pass(w, 11 * SEC);
