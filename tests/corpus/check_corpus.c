@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * How right the classifier is, set by set. Prints each miss with its message and a
- * table by cause; fails where a set falls below its floor, which is what was
- * reached when the floor was set. With arguments: judges those files instead, no floors.
+ * Measures how many messages the classifier gets right. Prints each wrong one and a
+ * table by cause for each set. Fails if a set is below its floor, which is the best
+ * result so far. With arguments: measures those files instead, without floors.
  */
 
 #include <jansson.h>
@@ -23,8 +23,8 @@ struct tally {
 struct score {
     struct tally causes;
     struct tally by_cause[CAUSE_MAX];
-    struct tally kubernetes; /* of those, what the kubelet says (field.jsonl's "origin") */
-    struct tally reasons;    /* of those that name one */
+    struct tally kubernetes; /* those that the kubelet writes ("origin" in field.jsonl) */
+    struct tally reasons;    /* of the messages with a reason */
     struct tally images;
 };
 
@@ -132,7 +132,7 @@ static int judge_file(const char *path, struct score *score)
         json_decref(row);
     }
     if (r < 0)
-        fprintf(stderr, "%s: cannot be read, or a line is no message with a cause\n", path);
+        fprintf(stderr, "cannot read %s, or a line of it has no message or no valid cause\n", path);
     free(line);
     if (file)
         fclose(file);

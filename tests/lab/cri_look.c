@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent reads from a container runtime, as lines on standard output:
+ * Prints what the agent reads from a container runtime, one line each:
  *
  *     cri_look SECONDS ENDPOINT [IMAGE...]
  *
- * Runs cri/ alone, as if a container waited for the images, for so many seconds, and asks whose
- * each blob in flight is. For check_cri.py and for a person with a runtime at hand.
+ * Runs cri/ alone for so many seconds, as if a container waited for the images, and asks for the
+ * repositories of each blob in flight. For check_cri.py, and to look at a runtime by hand.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,10 +20,10 @@ struct look {
     int64_t end_us;
     struct str images[LIMIT_WANTED_IMAGES];
     size_t n_images;
-    char blobs[LIMIT_WANTED_BLOBS][160]; /* in flight when that was last told */
+    char blobs[LIMIT_WANTED_BLOBS][160]; /* in flight at the last poll */
     size_t n_blobs;
     struct runtime_calls calls;
-    int up; /* -1: not told yet */
+    int up; /* -1: not known yet */
 };
 
 static void print_ingests(struct look *look, const struct ingests_fact *ingests)
@@ -97,7 +97,7 @@ static void ignore_tick(void *self, enum source_id source)
     (void)source;
 }
 
-/* Once, when it ends: how often each method was asked. */
+/* At the end: the number of calls of each method. */
 static void print_calls(const struct runtime_calls *calls)
 {
     for (size_t method = 0; method < METHOD_MAX; method++) {

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clang-format off */
 /*
- * A container runtime that behaves as it is told, for tests with the whole agent:
+ * A container runtime that tests control, for tests with the whole agent:
  *
  *     cri_server SOCKET
  *
  * Serves CRI at SOCKET from its first line of output ("ready") until its input ends, then
- * removes the socket. It begins as a containerd in good health, which has no images, no pods and
- * nothing in flight. Commands, one a line; each is answered with "ok" or "error: ...":
+ * removes the socket. It starts as a healthy containerd without images, pods and blobs in flight.
+ * Commands, one a line. The answer to each is "ok" or "error: ...":
  *
  *     version NAME VERSION          e.g. version cri-o 1.37.0
  *     condition TYPE true|false     e.g. condition RuntimeReady false
- *     image present SIZE            every image is here ...
- *     image absent                  ... or none
- *     image-fs PATH BYTES           where the images are, and how much of it they take
+ *     image present SIZE            every image is present ...
+ *     image absent                  ... or absent
+ *     image-fs PATH BYTES           the folder of the images, and the bytes in it
  *     sandbox UID ...               the pods that have a ready sandbox
  *     container UID NAME            the only container, created now; without arguments: none
- *     ingest DIGEST BYTES TOTAL     the one blob in flight, which moved just now; without
+ *     ingest DIGEST BYTES TOTAL     the only blob in flight, with progress just now; without
  *                                   arguments: none
- *     owner DIGEST HOST REPO        whose that blob is
- *     hang METHOD                   METHOD, or "all", is not answered any more
- *     half METHOD                   ... with its message, but no status follows
- *     flood METHOD                  ... with a message over 16 MiB
- *     refuse METHOD CODE            ... with gRPC's status CODE
- *     serve METHOD                  ... again as before
- *     calls METHOD                  answered with "ok N": how often it was called so far, or, for
- *                                   "unknown", any method that is not one of these
- *     gone                          the socket is removed and all connections are broken
- *     back                          a new server at the same path
+ *     owner DIGEST HOST REPO        the repository of that blob
+ *     hang METHOD                   no longer answer METHOD, or "all"
+ *     half METHOD                   answer with a message but without a status
+ *     flood METHOD                  answer with a message over 16 MiB
+ *     refuse METHOD CODE            answer with the gRPC status CODE
+ *     serve METHOD                  answer again as before
+ *     calls METHOD                  the answer is "ok N", the number of calls so far; for
+ *                                   "unknown": calls of any other method
+ *     gone                          remove the socket and close all connections
+ *     back                          start a new server at the same path
  *
  * METHOD is Version, Status, ImageStatus, ImageFsInfo, ListPodSandbox, ListContainers,
- * ListStatuses or List. Counts begin anew with "back".
+ * ListStatuses or List. "back" resets the counts.
  */
 /* clang-format on */
 #include <inttypes.h>
@@ -53,12 +53,11 @@
 #define WORDS_MAX 32u
 #define FLOOD_BYTES (LIMIT_CRI_MESSAGE + 1u)
 
-/* As CRI-O names the image of a container it has made. */
 #define IMAGE_ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 struct server {
     const char *path;
-    struct cri_double *runtime; /* NULL while it is gone */
+    struct cri_double *runtime; /* NULL after "gone" */
     struct {
         uint8_t bytes[ANSWER_MAX];
         size_t len;
@@ -75,7 +74,7 @@ static ProtobufCBinaryData binary(const char *text)
     return (ProtobufCBinaryData){ .data = (uint8_t *)text, .len = strlen(text) };
 }
 
-/* (Again) what is answered from now on. */
+/* Sets the answer from now on. */
 static void publish(struct server *server, enum runtime_method method)
 {
     struct double_answer answer = {
@@ -89,8 +88,7 @@ static void publish(struct server *server, enum runtime_method method)
         double_set(server->runtime, runtime_method_name(method), &answer);
 }
 
-/* The bytes are the double's while it answers, which it does on a thread of its own: silenced
- * meanwhile. */
+/* The double's thread reads the bytes while it answers. So the method hangs while they change. */
 static bool set(struct server *server, enum runtime_method method, const ProtobufCMessage *message)
 {
     const struct double_answer silence = { .hangs = true };
@@ -180,7 +178,7 @@ static bool set_container(struct server *server, char **words, size_t n)
     if (n == 2) {
         clock_gettime(CLOCK_REALTIME, &now);
         metadata.name = binary(words[1]);
-        container.id = container.pod_sandbox_id = binary(words[0]); /* as set_sandboxes() has it */
+        container.id = container.pod_sandbox_id = binary(words[0]); /* as in set_sandboxes() */
         container.metadata = &metadata;
         container.created_at = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
         answer.containers = &all;
@@ -283,7 +281,7 @@ static bool hang(struct server *server, char **words, size_t n)
     return n == 1 && set_fault(server, words[0], &fault);
 }
 
-/* The message that is set now; none is empty, and an empty one is a message too. */
+/* The current message. No message is empty, and an empty one is a message, too. */
 static bool halve(struct server *server, char **words, size_t n)
 {
     bool found = false;
@@ -304,7 +302,7 @@ static bool halve(struct server *server, char **words, size_t n)
 
 static bool flood(struct server *server, char **words, size_t n)
 {
-    static char nonsense[FLOOD_BYTES]; /* too long to be read by anybody */
+    static char nonsense[FLOOD_BYTES]; /* longer than any client accepts */
     const struct double_answer fault = { .message = { .at = nonsense, .len = FLOOD_BYTES } };
 
     return n == 1 && set_fault(server, words[0], &fault);
@@ -377,7 +375,7 @@ static bool print_calls(struct server *server, char **words, size_t n)
     return true;
 }
 
-/* Does what the line says; the line is cut into its words. */
+/* Executes one line. Cuts it into words. */
 static bool obey(struct server *server, char *line, bool *ret_answered)
 {
     char *words[WORDS_MAX], *rest = line, *word;
@@ -400,7 +398,7 @@ static void run(struct server *server, char *line)
     bool done = obey(server, line, &answered);
 
     if (!done)
-        printf("error: cannot do this; the head of cri_server.c tells what can be done\n");
+        printf("error: unknown command or wrong arguments; see the top of cri_server.c\n");
     else if (!answered)
         printf("ok\n");
 }

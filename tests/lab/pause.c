@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The one program inside every image of the lab: it waits until it is told to end.
- * With any argument it ends at once, as an init container should.
+ * The program in every image of the lab. It waits for a signal to stop. With any
+ * argument it exits at once, like an init container.
  */
 #include <signal.h>
 #include <unistd.h>

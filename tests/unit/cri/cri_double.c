@@ -15,7 +15,7 @@
 
 #include "cri/timeouts.h"
 
-/* In place of the agent's own (cri/timeouts.c). */
+/* Replaces the agent's timeouts (cri/timeouts.c). */
 const struct cri_timeouts cri_timeouts = {
     .connect_us = NEVER_REACHED,
     .call_us = NEVER_REACHED,
@@ -23,7 +23,7 @@ const struct cri_timeouts cri_timeouts = {
 };
 
 #define METHODS_MAX 16u
-#define CALLS_MAX 16u /* at a time, each in one state */
+#define CALLS_MAX 16u /* at one time */
 #define LAST_MAX 65536u
 
 struct method {
@@ -33,8 +33,9 @@ struct method {
 };
 
 /*
- * One call, from the moment we are ready for it. Its address is the tag of its operations; that of
- * `sending` is the tag of those that send, beside the one that waits for the call's end.
+ * One call, from the moment the double waits for it. Its address is the tag of its operations.
+ * Those that send have the address of `sending`, because the operation that waits for the end of
+ * the call runs beside them.
  */
 struct served {
     enum { FREE, AWAITED, READING, ANSWERING } state;
@@ -57,7 +58,7 @@ struct cri_double {
     pthread_t thread;
     struct served served[CALLS_MAX];
 
-    pthread_mutex_t lock; /* what follows */
+    pthread_mutex_t lock; /* guards the fields below */
     struct method methods[METHODS_MAX];
     unsigned unknown_calls;
     char last_request[LAST_MAX];
@@ -81,7 +82,7 @@ static void await_call(struct cri_double *runtime)
                                  &served->metadata, runtime->queue, runtime->queue, served);
         return;
     }
-    abort(); /* a test holds more calls than any of ours makes */
+    abort(); /* no test makes so many calls at one time */
 }
 
 static void forget_call(struct served *served)
@@ -156,7 +157,7 @@ static struct double_answer choose_answer(struct cri_double *runtime, const stru
     return method->answer;
 }
 
-/* The message that comes next; false where there is none (any more). */
+/* The next message; false if there is none. */
 static bool next_message(const struct served *served, struct str *ret)
 {
     const struct double_answer *answer = &served->answer;
@@ -172,7 +173,7 @@ static bool next_message(const struct served *served, struct str *ret)
            answer->status == GRPC_STATUS_OK;
 }
 
-/* One message, or the status, or nothing: all is sent, or the answer hangs from here on. */
+/* Sends the next message or the status. Sends nothing after the status, or if the answer hangs. */
 static void send_next(struct served *served)
 {
     const struct double_answer *answer = &served->answer;
@@ -205,7 +206,7 @@ static void send_next(struct served *served)
     served->sending = n > 0;
     if (n > 0)
         grpc_call_start_batch(served->call, ops, n, &served->sending, NULL);
-    grpc_byte_buffer_destroy(sent); /* gRPC has copied it */
+    grpc_byte_buffer_destroy(sent); /* gRPC keeps a copy */
     grpc_slice_unref(details);
 }
 
@@ -220,7 +221,7 @@ static void begin_answer(struct served *served, const struct double_answer *answ
     send_next(served);
 }
 
-/* The call that waits with this tag, where it is the tag of one that sends. */
+/* The call that sends with this tag; NULL if the tag is of another operation. */
 static struct served *sender(struct cri_double *runtime, void *tag)
 {
     for (size_t i = 0; i < CALLS_MAX; i++) {
@@ -306,12 +307,12 @@ static void *serve(void *arg)
     }
 }
 
-/* The double is no test and linked with none: what it needs must hold. */
+/* Also linked into programs without cmocka, so it does not use assert_true(). */
 static void require(bool holds, const char *what)
 {
     if (holds)
         return;
-    fprintf(stderr, "the runtime's double: %s\n", what);
+    fprintf(stderr, "the double of the runtime: %s\n", what);
     abort();
 }
 

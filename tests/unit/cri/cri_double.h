@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A container runtime that says what a test wants: gRPC core's server side on a
- * unix socket, with a thread of its own. And plain sockets that speak no gRPC at all.
+ * A container runtime whose answers a test sets: a server of gRPC core on a unix
+ * socket, with a thread of its own. And sockets that do not speak gRPC.
  */
 
 #include <stdbool.h>
@@ -20,48 +20,48 @@
 
 struct cri_double;
 
-/* How a method is answered; copied when set, but for what it points to. */
+/* How a method is answered. double_set() copies it, but not what it points to. */
 struct double_answer {
     int status;          /* gRPC's number; 0 is OK */
     const char *details; /* the status message; NULL: "" */
-    struct str message;  /* with status OK; must live as long as the double uses it */
-    bool hangs;          /* no status until the caller gives up; no message either, but for these */
-    bool no_message;     /* OK, and nothing else */
+    struct str message;  /* sent if the status is OK; must live as long as the double uses it */
+    bool hangs;          /* sends no status, and no message except those of a stream */
+    bool no_message;     /* OK without a message */
 
-    /* A stream instead: these messages come before the status, whatever it is. */
+    /* A stream: sends these messages, then the status. */
     const struct str *messages;
     size_t n_messages;
-    bool endless; /* ... again and again, until the caller gives up */
+    bool endless; /* sends the messages again and again until the caller cancels */
 };
 
-/* Listens on `path` when it returns; ends the program where it cannot. */
+/* Listens on `path` when it returns. Ends the program if it cannot. */
 struct cri_double *double_new(const char *path);
 
-/* Breaks all connections and removes the socket file. NULL is fine. */
+/* Closes all connections and removes the socket file. Accepts NULL. */
 void double_free(struct cri_double *runtime);
 
 /*
- * How `method` ("Version", without its service) is answered from now on. Methods
- * that were never set are answered Unimplemented, as gRPC servers do.
+ * Sets the answer to `method` ("Version", without its service). A method that was
+ * never set is answered with Unimplemented, as by any gRPC server.
  */
 void double_set(struct cri_double *runtime, const char *method, const struct double_answer *answer);
 
-/* OK with `message`. */
+/* Sets the answer to OK with `message`. */
 void double_answers(struct cri_double *runtime, const char *method, struct str message);
 
-/* How often `method` was called. */
+/* The number of calls of `method`. */
 unsigned double_calls(struct cri_double *runtime, const char *method);
 
-/* How often any method was called that was never set. */
+/* The number of calls of methods that were never set. */
 unsigned double_unknown_calls(struct cri_double *runtime);
 
-/* The request of the last call of any method; lives until the next call. */
+/* The request of the last call of any method. Valid until the next call. */
 struct str double_last_request(struct cri_double *runtime);
 
-/* The value of the metadata `key` of the last call, or "" where it had none. */
+/* The value of "containerd-namespace" in the metadata of the last call; "" if it is missing. */
 struct str double_last_metadata(struct cri_double *runtime);
 
-/* Called on the double's thread for every call, before it is answered. */
+/* `hook` runs on the double's thread for every call, before the answer. */
 void double_on_call(struct cri_double *runtime, void (*hook)(void *arg), void *arg);
 
 /* A unix socket that does not answer as a gRPC server should. */

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* --- the agent, as the source sees it --------------------------------------------------------- */
+/* --- the fake agent --------------------------------------------------------------------------- */
 
 static struct instant world_now(void *self)
 {
@@ -18,20 +18,20 @@ static struct instant world_now(void *self)
     return (struct instant){ .mono_us = world->now_us, .wall_us = world->now_us + 50 * SEC };
 }
 
-static void tell_ingests(struct world *world, const struct ingests_fact *ingests)
+static void print_ingests(struct world *world, const struct ingests_fact *ingests)
 {
-    buf_printf(&world->told, "%zu in flight", ingests->n);
+    buf_printf(&world->observed, "%zu in flight", ingests->n);
     for (size_t i = 0; i < ingests->n; i++)
-        buf_printf(&world->told, " %.*s", STR_ARG(str_head(ingests->ingests[i].digest, 9)));
-    buf_printf(&world->told, "\n");
+        buf_printf(&world->observed, " %.*s", STR_ARG(str_head(ingests->ingests[i].digest, 9)));
+    buf_printf(&world->observed, "\n");
 }
 
-static void tell_blob(struct world *world, const struct blob_fact *blob)
+static void print_blob(struct world *world, const struct blob_fact *blob)
 {
-    buf_printf(&world->told, "%.*s is of", STR_ARG(str_head(blob->digest, 9)));
+    buf_printf(&world->observed, "%.*s is of", STR_ARG(str_head(blob->digest, 9)));
     for (size_t i = 0; i < blob->n; i++)
-        buf_printf(&world->told, " %.*s", STR_ARG(blob->repositories[i]));
-    buf_printf(&world->told, "\n");
+        buf_printf(&world->observed, " %.*s", STR_ARG(blob->repositories[i]));
+    buf_printf(&world->observed, "\n");
 }
 
 static void world_observe(void *self, const struct observation *o)
@@ -39,27 +39,27 @@ static void world_observe(void *self, const struct observation *o)
     struct world *world = self;
 
     if (o->kind == OBSERVE_IMAGE_FS) {
-        world->image_fs_told++;
+        world->n_image_fs++;
         world->image_fs_bytes = o->image_fs.used_bytes;
         return;
     }
-    buf_printf(&world->told, "%g ", (double)(world->now_us - START) / SEC);
+    buf_printf(&world->observed, "%g ", (double)(world->now_us - START) / SEC);
     if (o->kind == OBSERVE_RUNTIME)
-        buf_printf(&world->told, "runtime %.*s\n", STR_ARG(o->runtime.version));
+        buf_printf(&world->observed, "runtime %.*s\n", STR_ARG(o->runtime.version));
     else if (o->kind == OBSERVE_IMAGE)
-        buf_printf(&world->told, "%.*s %s %u\n", STR_ARG(o->image.image),
+        buf_printf(&world->observed, "%.*s %s %u\n", STR_ARG(o->image.image),
                    o->image.present ? "present" : "absent", (unsigned)o->image.size);
     else if (o->kind == OBSERVE_SANDBOX)
-        buf_printf(&world->told, "sandbox %.*s %d\n", STR_ARG(o->sandbox.pod_uid),
+        buf_printf(&world->observed, "sandbox %.*s %d\n", STR_ARG(o->sandbox.pod_uid),
                    o->sandbox.ready);
     else if (o->kind == OBSERVE_SANDBOXES_END)
-        buf_printf(&world->told, "no more sandboxes\n");
+        buf_printf(&world->observed, "no more sandboxes\n");
     else if (o->kind == OBSERVE_INGESTS)
-        tell_ingests(world, &o->ingests);
+        print_ingests(world, &o->ingests);
     else if (o->kind == OBSERVE_BLOB)
-        tell_blob(world, &o->blob);
+        print_blob(world, &o->blob);
     else
-        buf_printf(&world->told, "created %.*s/%.*s\n", STR_ARG(o->created.pod_uid),
+        buf_printf(&world->observed, "created %.*s/%.*s\n", STR_ARG(o->created.pod_uid),
                    STR_ARG(o->created.container));
 }
 
@@ -76,7 +76,7 @@ static void world_calls(void *self, const struct runtime_calls *calls)
     struct world *world = self;
 
     world->calls = *calls;
-    world->calls_told++;
+    world->n_calls++;
 }
 
 static void world_status(void *self, enum source_id source, const struct source_status *status)
@@ -112,8 +112,8 @@ static void world_wanted(void *self, struct wanted *ret)
         ret->blobs[ret->n_blobs++] = LAYER;
     if (world->waiting)
         ret->images[ret->n_images++] = STR("busybox");
-    if (world->another)
-        ret->images[ret->n_images++] = str_from(world->another);
+    if (world->other_image)
+        ret->images[ret->n_images++] = str_from(world->other_image);
 }
 
 static bool world_wait(void *self, int64_t until_us)
@@ -167,7 +167,7 @@ int story_new(void **state)
         return -1;
     snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
     world->now_us = world->ticked_us = START;
-    buf_init(&world->told, 1 << 20);
+    buf_init(&world->observed, 1 << 20);
     world->clock = (struct clock){ .self = world, .now = world_now };
     world->sink = (struct sink){
         .self = world,
@@ -192,13 +192,13 @@ int story_free(void **state)
     cri_free(world->cri);
     double_free(world->runtime);
     rude_free(world->rude);
-    buf_done(&world->told);
+    buf_done(&world->observed);
     rmdir(world->folder);
     free(world);
     return 0;
 }
 
-/* What the loop logs goes into a file meanwhile. */
+/* Sends the log to a file. */
 static void capture_log(struct world *world)
 {
     fflush(stderr);
@@ -229,9 +229,9 @@ void story_play(struct world *world, const struct moment *story)
     assert_true(world->longest_silence_us <= 10 * SEC);
 }
 
-void story_assert_told(struct world *world, const char *expected)
+void story_assert_observed(struct world *world, const char *expected)
 {
-    assert_string_equal(world->told.at ? world->told.at : "", expected);
+    assert_string_equal(world->observed.at ? world->observed.at : "", expected);
 }
 
 unsigned story_logged(struct world *world, const char *text)

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Stories of the CRI loop, in which time is a number: the runtime is a real gRPC server,
- * the agent and the clock are fakes. A story is a list of what happens when; sink->wait()
- * moves the clock to it. The loop runs in the test's own thread.
+ * Stories of the CRI loop with simulated time: the runtime is a real gRPC server, the
+ * agent and the clock are fakes. A story is a list of moments; sink->wait() sets the
+ * clock to the next one and lets it happen. The loop runs in the thread of the test.
  */
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@
 /* ImageStatusResponse: an image of 5 bytes. */
 #define PRESENT STR("\x0a\x02\x20\x05")
 #define ABSENT STR("")
-/* One ready sandbox "s" of pod "u"; one container "c" in it, made at 1 s, attempt 2. */
+/* One ready sandbox "s" of pod "u"; one container "c" in it, created at 1 s, attempt 2. */
 #define SANDBOXES STR("\x0a\x08\x0a\x01s\x12\x03\x12\x01u")
 #define CONTAINERS                                                                                 \
     STR("\x0a\x10\x12\x01s\x1a\x05\x0a\x01"                                                        \
@@ -66,46 +66,47 @@ struct world {
     struct sink sink;
     struct clock clock;
     struct cri *cri;
-    _Atomic(struct cri *) playing; /* for the double's thread: TSan sees no order through gRPC */
+    _Atomic(struct cri *) playing; /* atomic for the double's thread: TSan does not see that gRPC
+                                      orders the accesses */
 
     int64_t now_us;
     const struct moment *next;
-    bool waiting;        /* a container waits */
-    const char *another; /* image that a second one waits for; NULL: none */
-    bool pulling;        /* the core would like to know what is in flight */
-    bool stalled;        /* ... and whose LAYER is */
-    bool woken;          /* what just happened makes the agent end a wait() */
+    bool waiting;            /* a container waits for "busybox" */
+    const char *other_image; /* a second container waits for it; NULL: none */
+    bool pulling;            /* the core wants to know which blobs are in flight */
+    bool stalled;            /* the core wants to know the repositories of LAYER */
+    bool woken;              /* set by a moment that wakes the agent up */
 
-    struct buf told; /* every observation, with its second */
+    struct buf observed; /* every observation, with its second */
     struct source_status status;
     unsigned status_flips;
     unsigned limit_hits;
-    enum limit limit_hit; /* the last one */
-    unsigned image_fs_told;
+    enum limit limit_hit; /* the last one of them */
+    unsigned n_image_fs;
     uint64_t image_fs_bytes;
     struct runtime_calls calls;
-    unsigned calls_told;
+    unsigned n_calls;
     int64_t ticked_us, longest_silence_us;
     FILE *log;
     int real_stderr;
 };
 
-/* For cmocka: a world without a runtime, and its end. */
+/* Setup and teardown for cmocka. The world has no runtime at first. */
 int story_new(void **state);
 int story_free(void **state);
 
-/* Runs the loop from START until the story's last moment; its log lines are kept. */
+/* Runs the loop from START to the last moment of the story and keeps its log lines. */
 void story_play(struct world *world, const struct moment *story);
 
-/* Moments: a runtime in its best of health appears at world->path, and goes. */
+/* Moments: a healthy runtime starts at world->path, and stops. */
 void story_start_runtime(struct world *world);
 void story_stop_runtime(struct world *world);
 
-/* All that was observed, a line each: "15 busybox absent 0". */
-void story_assert_told(struct world *world, const char *expected);
+/* Compares all observations, one a line: "15 busybox absent 0". */
+void story_assert_observed(struct world *world, const char *expected);
 
-/* Log lines that hold `text`. */
+/* The number of log lines that contain `text`. */
 unsigned story_logged(struct world *world, const char *text);
 
-/* How often the runtime was asked this. */
+/* The number of calls of `method`. */
 unsigned story_calls(struct world *world, const char *method);

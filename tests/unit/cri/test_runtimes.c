@@ -72,9 +72,9 @@ static void blobs_in_flight_are_polled_during_a_pull(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n"
-                             "10 1 in flight sha256:01\n11 1 in flight sha256:01\n"
-                             "13 1 in flight sha256:01\n17 1 in flight sha256:01\n");
+    story_assert_observed(world, "0 runtime 1.6\n"
+                                 "10 1 in flight sha256:01\n11 1 in flight sha256:01\n"
+                                 "13 1 in flight sha256:01\n17 1 in flight sha256:01\n");
     assert_int_equal(story_calls(world, "List"), 0);
     assert_string_equal(world->status.last_error, "");
 }
@@ -88,7 +88,7 @@ static void an_empty_list_of_blobs_is_observed(void **state)
     double_answers(world->runtime, "ListStatuses", STR(""));
     world->pulling = true;
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n0 0 in flight\n");
+    story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n");
 }
 
 static void owners_of_a_blob_are_polled_at_most_every_30_seconds(void **state)
@@ -105,12 +105,12 @@ static void owners_of_a_blob_are_polled_at_most_every_30_seconds(void **state)
     world->pulling = true;
     story_play(world, story);
     /* Looked at after 3, 7, 12, 17 and so on; anew as soon as it is wanted anew. */
-    story_assert_told(world, "0 runtime 1.6\n0 0 in flight\n1 0 in flight\n"
-                             "3 0 in flight\n3 sha256:01 is of h/r\n"
-                             "7 0 in flight\n12 0 in flight\n17 0 in flight\n22 0 in flight\n"
-                             "27 0 in flight\n32 0 in flight\n"
-                             "37 0 in flight\n37 sha256:01 is of h/r\n"
-                             "42 0 in flight\n47 0 in flight\n47 sha256:01 is of h/r\n");
+    story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n1 0 in flight\n"
+                                 "3 0 in flight\n3 sha256:01 is of h/r\n"
+                                 "7 0 in flight\n12 0 in flight\n17 0 in flight\n22 0 in flight\n"
+                                 "27 0 in flight\n32 0 in flight\n"
+                                 "37 0 in flight\n37 sha256:01 is of h/r\n"
+                                 "42 0 in flight\n47 0 in flight\n47 sha256:01 is of h/r\n");
 }
 
 static void a_blob_without_owners_is_observed(void **state)
@@ -122,7 +122,7 @@ static void a_blob_without_owners_is_observed(void **state)
     double_set(world->runtime, "List", &(struct double_answer){ .no_message = true });
     world->stalled = true;
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n0 sha256:01 is of\n");
+    story_assert_observed(world, "0 runtime 1.6\n0 sha256:01 is of\n");
 }
 
 static void blobs_over_the_limit_are_counted(void **state)
@@ -140,7 +140,7 @@ static void blobs_over_the_limit_are_counted(void **state)
                    (struct str){ .at = many, .len = one.len * (LIMIT_INGESTS + 1) });
     world->pulling = true;
     story_play(world, story);
-    assert_non_null(strstr(world->told.at, "0 256 in flight"));
+    assert_non_null(strstr(world->observed.at, "0 256 in flight"));
     assert_true(story_calls(world, "ListStatuses") > 5); /* once, not with each look */
     assert_int_equal(world->limit_hits, 1);
     assert_int_equal(world->limit_hit, LIMIT_HIT_INGESTS);
@@ -214,8 +214,8 @@ static void a_new_connection_calls_the_content_service_again(void **state)
     story_play(world, story);
     /* gRPC may notice the restart in time and connect again by itself; then the version tells, at
      * 32 at the latest. */
-    assert_non_null(strstr(world->told.at, "runtime 2.1\n"));
-    assert_non_null(strstr(world->told.at, "1 in flight sha256:01\n"));
+    assert_non_null(strstr(world->observed.at, "runtime 2.1\n"));
+    assert_non_null(strstr(world->observed.at, "1 in flight sha256:01\n"));
 }
 
 static void a_failing_content_service_is_called_again_after_a_pause(void **state)
@@ -259,7 +259,7 @@ static void a_failed_stream_of_owners_is_not_observed(void **state)
                &(struct double_answer){ .messages = messages, .n_messages = 2, .endless = true });
     world->stalled = true;
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n");
+    story_assert_observed(world, "0 runtime 1.6\n");
     assert_true(world->status.up);
     assert_non_null(strstr(world->status.last_error, "are not a valid ListContentResponse"));
 }
@@ -293,7 +293,7 @@ static void a_refused_image_file_system_is_not_a_failure(void **state)
     story_play(world, story);
     assert_int_equal(story_calls(world, "ImageFsInfo"), 1);
     assert_int_equal(story_calls(world, "Version"), 4);
-    assert_int_equal(world->image_fs_told, 0);
+    assert_int_equal(world->n_image_fs, 0);
     assert_true(world->status.up);
     assert_string_equal(world->status.last_error, "");
 }
@@ -308,7 +308,7 @@ static void an_image_file_system_error_is_only_the_last_error(void **state)
     double_set(world->runtime, "ImageFsInfo", &failure);
     story_play(world, story);
     assert_int_equal(story_calls(world, "ImageFsInfo"), 2);
-    assert_int_equal(world->image_fs_told, 0);
+    assert_int_equal(world->n_image_fs, 0);
     assert_true(world->status.up);
     assert_non_null(strstr(world->status.last_error, "Unknown: disk is gone"));
 }
@@ -327,14 +327,14 @@ static void cri_o_gets_only_cri_calls(void **state)
     double_answers(world->runtime, "ImageFsInfo", IMAGE_FS);
     world->waiting = world->pulling = world->stalled = true;
     story_play(world, story);
-    assert_non_null(strstr(world->told.at, "0 runtime 1.37.0\n0 busybox absent 0\n"
-                                           "0 sandbox u 1\n0 created u/c\n"
-                                           "0 no more sandboxes\n1 busybox absent 0\n"));
+    assert_non_null(strstr(world->observed.at, "0 runtime 1.37.0\n0 busybox absent 0\n"
+                                               "0 sandbox u 1\n0 created u/c\n"
+                                               "0 no more sandboxes\n1 busybox absent 0\n"));
     assert_int_equal(story_calls(world, "ListStatuses"), 0);
     assert_int_equal(story_calls(world, "List"), 0);
     assert_int_equal(double_unknown_calls(world->runtime), 0);
     /* Where the images are is told, but not that of the metadata only. */
-    assert_int_equal(world->image_fs_told, 1);
+    assert_int_equal(world->n_image_fs, 1);
     assert_int_equal(world->image_fs_bytes, 0);
     /* The network is not ready: the runtime is up, and says so. */
     assert_true(world->status.up);

@@ -29,7 +29,7 @@ static void a_container_waits(struct world *world)
 
 static void one_of_another_image_waits(struct world *world)
 {
-    world->another = "other";
+    world->other_image = "other";
     world->woken = true;
 }
 
@@ -81,11 +81,11 @@ static void an_idle_node_gets_three_calls_every_30_seconds(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n");
+    story_assert_observed(world, "0 runtime 1.6\n");
     assert_int_equal(story_calls(world, "Version"), 21);
     assert_int_equal(story_calls(world, "Status"), 21);
     assert_int_equal(story_calls(world, "ImageFsInfo"), 21);
-    assert_int_equal(world->image_fs_told, 21);
+    assert_int_equal(world->n_image_fs, 21);
     assert_int_equal(story_calls(world, "ListPodSandbox"), 0);
     assert_int_equal(story_calls(world, "ListContainers"), 0);
     assert_int_equal(story_calls(world, "ImageStatus"), 0);
@@ -116,8 +116,9 @@ static void a_waiting_container_is_polled_at_once_and_then_less_often(void **sta
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n" LOOK("15", "absent 0") LOOK("16", "absent 0") LOOK(
-                                 "18", "absent 0") LOOK("22", "absent 0") LOOK("27", "present 5"));
+    story_assert_observed(world, "0 runtime 1.6\n" LOOK("15", "absent 0") LOOK("16", "absent 0")
+                                     LOOK("18", "absent 0") LOOK("22", "absent 0")
+                                         LOOK("27", "present 5"));
 }
 
 static void another_waiting_container_makes_polls_frequent_again(void **state)
@@ -131,9 +132,10 @@ static void another_waiting_container_makes_polls_frequent_again(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n" LOOK("1", "absent 0") LOOK("2", "absent 0")
-                                 LOOK("4", "absent 0") LOOK("8", "absent 0") LOOK("13", "absent 0")
-                                     LOOK("14", "absent 0") LOOK("15", "absent 0"));
+    story_assert_observed(world,
+                          "0 runtime 1.6\n" LOOK("1", "absent 0") LOOK("2", "absent 0")
+                              LOOK("4", "absent 0") LOOK("8", "absent 0") LOOK("13", "absent 0")
+                                  LOOK("14", "absent 0") LOOK("15", "absent 0"));
 }
 
 static void a_new_image_is_asked_for_before_the_next_full_poll(void **state)
@@ -149,11 +151,11 @@ static void a_new_image_is_asked_for_before_the_next_full_poll(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world,
-                      "0 runtime 1.6\n" LOOK(
-                          "1", "absent 0") "1.25 other absent 0\n"
-                                           "2 busybox absent 0\n2 other absent 0\n2 sandbox u 1\n"
-                                           "2 created u/c\n2 no more sandboxes\n");
+    story_assert_observed(
+        world, "0 runtime 1.6\n" LOOK(
+                   "1", "absent 0") "1.25 other absent 0\n"
+                                    "2 busybox absent 0\n2 other absent 0\n2 sandbox u 1\n"
+                                    "2 created u/c\n2 no more sandboxes\n");
 }
 
 static void many_wake_ups_cause_one_full_poll_per_second(void **state)
@@ -184,7 +186,7 @@ static void a_restart_of_the_runtime_is_not_a_failure(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n30 runtime 2.1\n");
+    story_assert_observed(world, "0 runtime 1.6\n30 runtime 2.1\n");
     assert_int_equal(world->status_flips, 0);
     assert_int_equal(story_logged(world, "retrying"), 0);
     /* CLOSED is counted or not: gRPC may notice in time and connect again by itself. */
@@ -203,7 +205,7 @@ static void an_outage_is_logged_once_and_retried_less_and_less_often(void **stat
     story_start_runtime(world);
     story_play(world, story);
     /* Found out at 30; tried at 31, 33, 37, 45, 60 and 75. */
-    story_assert_told(world, "0 runtime 1.6\n75 runtime 1.6\n");
+    story_assert_observed(world, "0 runtime 1.6\n75 runtime 1.6\n");
     assert_int_equal(world->status_flips, 2);
     assert_true(world->status.up);
     assert_int_equal(world->status.since_us, START + 125 * SEC);
@@ -223,7 +225,7 @@ static void a_missing_socket_is_logged_once_and_found_when_it_appears(void **sta
     struct world *world = *state;
 
     story_play(world, story);
-    story_assert_told(world, "105 runtime 1.6\n");
+    story_assert_observed(world, "105 runtime 1.6\n");
     assert_int_equal(world->status_flips, 2);
     assert_int_equal(story_logged(world, "No such file"), 1);
     assert_int_equal(story_logged(world, "level=warn"), 1);
@@ -279,7 +281,8 @@ static void a_refused_image_does_not_end_the_poll(void **state)
     double_set(world->runtime, "ImageStatus", &refusal);
     world->waiting = true;
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n0 sandbox u 1\n0 created u/c\n0 no more sandboxes\n");
+    story_assert_observed(world,
+                          "0 runtime 1.6\n0 sandbox u 1\n0 created u/c\n0 no more sandboxes\n");
     assert_true(world->status.up);
     assert_non_null(strstr(world->status.last_error, "ImageStatus is refused"));
     assert_null(strstr(world->status.last_error, "secret"));
@@ -299,7 +302,7 @@ static void a_list_over_the_limit_is_counted(void **state)
     double_set(world->runtime, "ListContainers", &refusal);
     world->waiting = true;
     story_play(world, story);
-    story_assert_told(world, "0 runtime 1.6\n0 busybox absent 0\n");
+    story_assert_observed(world, "0 runtime 1.6\n0 busybox absent 0\n");
     assert_int_equal(world->limit_hits, 1);
     assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
     assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
@@ -404,7 +407,7 @@ static void a_socket_without_cri_is_logged_with_the_likely_reason(void **state)
 
     world->runtime = double_new(world->path); /* answers Unimplemented */
     story_play(world, story);
-    story_assert_told(world, "");
+    story_assert_observed(world, "");
     assert_false(world->status.up);
     assert_non_null(strstr(world->status.last_error, "its CRI plugin is off"));
     assert_int_equal(world->status.reconnects[RECONNECT_REFUSED], 1);
@@ -418,7 +421,7 @@ static void an_undecodable_answer_is_an_error(void **state)
     story_start_runtime(world);
     double_answers(world->runtime, "Version", STR("<html>"));
     story_play(world, story);
-    story_assert_told(world, "");
+    story_assert_observed(world, "");
     assert_false(world->status.up);
     assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
 }
@@ -437,7 +440,7 @@ static void each_poll_reports_its_calls(void **state)
     story_start_runtime(world);
     story_play(world, story);
     /* At 0 and at 1 in good health, at 2 it was gone. */
-    assert_int_equal(world->calls_told, 3);
+    assert_int_equal(world->n_calls, 3);
     assert_int_equal(world->calls.durations[METHOD_VERSION].count, 1);
     assert_int_equal(world->calls.durations[METHOD_STATUS].count, 1);
     assert_int_equal(world->calls.durations[METHOD_IMAGE_FS_INFO].count, 1);
@@ -480,7 +483,7 @@ static void stop_before_run_is_kept(void **state)
     assert_int_equal(cri_new(&config, &world->sink, &world->clock, &world->cri, NULL), 0);
     cri_stop(world->cri);
     cri_run(world->cri);
-    story_assert_told(world, "");
+    story_assert_observed(world, "");
 }
 
 /* --- making it -------------------------------------------------------------------------------- */

@@ -2,18 +2,18 @@
 #pragma once
 
 /*
- * Another implementation of include/mem.h: it counts what is alive and can fail the n-th
- * allocation. A test that calls any of these is linked with it instead of agent/base/mem.c.
+ * A second implementation of include/mem.h. It counts live allocations and can make the n-th one
+ * fail. A test that calls these functions is linked with it instead of agent/base/mem.c.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The n-th allocation from now on (0 is the next one) returns NULL, once. */
+/* Makes the n-th allocation from now on return NULL, once. 0 is the next one. */
 void fault_heap_fail_at(size_t n);
 
-/* Whether that allocation was reached. Also ends the wait for it. */
+/* Whether that allocation happened. If not, it no longer fails. */
 bool fault_heap_fired(void);
 
-/* Allocations that were made and not yet freed. */
+/* The number of allocations that are not freed. */
 size_t fault_heap_live(void);
