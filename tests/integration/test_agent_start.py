@@ -111,7 +111,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
         self.double.stop()
         agent = self.start()
         agent.wait_listening()
-        support.wait_for(lambda: self.assertEqual((self.up(agent)["pods"], self.up(agent)["cri"]), (0, 0)),
+        support.wait_for(lambda: self.assertEqual((self.up(agent).get("pods"), self.up(agent).get("cri")), (0, 0)),
                          "both sources are down")
         self.assertEqual(agent.get("/-/ready", agent.web)[0], 503)
         self.assertEqual(agent.get("/-/healthy", agent.web)[0], 200)
@@ -120,7 +120,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
         self.double.wait_ready()
         self.containerd.start()
         self.containerd.wait_ready()
-        support.wait_for(lambda: self.assertEqual((self.up(agent)["pods"], self.up(agent)["cri"]), (1, 1)),
+        support.wait_for(lambda: self.assertEqual((self.up(agent).get("pods"), self.up(agent).get("cri")), (1, 1)),
                          "both sources are up")
         support.wait_for(agent.ready, "the first list of pods is done")
         runtime = agent.metrics().find("imagepull_runtime_info")
@@ -136,11 +136,11 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
         agent = self.start()
         agent.wait_ready()
         self.double.stop()
-        support.wait_for(lambda: self.assertEqual(self.up(agent)["pods"], 0), "the API server is away")
+        support.wait_for(lambda: self.assertEqual(self.up(agent).get("pods"), 0), "the API server is away")
         self.assertTrue(agent.ready(), "an API outage does not make the agent unready")
         self.double.start()
         self.double.wait_ready()
-        support.wait_for(lambda: self.assertEqual(self.up(agent)["pods"], 1), "it is back")
+        support.wait_for(lambda: self.assertEqual(self.up(agent).get("pods"), 1), "it is back")
 
     def test_sigterm_stops_the_agent_at_once(self):
         agent = self.start()
