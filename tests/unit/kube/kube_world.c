@@ -122,7 +122,7 @@ void kube_world_end(struct kube_world *w)
     reflector_ended(&w->reflector, w->now, &(struct transfer_end){ .complete = true });
 }
 
-void kube_world_break_off(struct kube_world *w, bool by_peer, const char *text)
+void kube_world_cut(struct kube_world *w, bool by_peer, const char *text)
 {
     reflector_ended(&w->reflector, w->now,
                     &(struct transfer_end){ .by_peer = by_peer, .text = text });

@@ -49,7 +49,7 @@ void kube_world_answer(struct kube_world *w, int status);
 int kube_world_receive(struct kube_world *w, struct str bytes);
 void kube_world_end(struct kube_world *w);
 void kube_world_refuse(struct kube_world *w, int status);
-void kube_world_break_off(struct kube_world *w, bool by_peer, const char *text);
+void kube_world_cut(struct kube_world *w, bool by_peer, const char *text); /* the request fails */
 
 /* A server without streaming lists, up to the watch that follows the list. */
 void kube_world_list_and_watch(struct kube_world *w);

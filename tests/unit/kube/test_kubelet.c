@@ -133,7 +133,7 @@ static void silent_kubelet_times_out_after_30s(void **state)
     assert_false(reflector_late(&w->reflector, w->now));
     kube_world_advance(w, 1);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     kube_world_assert_change(w, CHANGE_FAILED, "no complete answer within 30s");
     assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 2 * SEC);
 }
@@ -149,7 +149,7 @@ static void answer_that_stops_in_the_middle_times_out(void **state)
     assert_int_equal(kube_world_waits(w), 10 * SEC); /* bytes do not extend it */
     kube_world_advance(w, 10 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     kube_world_assert_change(w, CHANGE_FAILED, "no complete answer within 30s");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
     assert_int_equal(w->story.text.len, 0);
@@ -201,14 +201,14 @@ static void failed_poll_keeps_the_known_pods(void **state)
     list(w);
     story_reset(&w->story);
     ask(w);
-    kube_world_break_off(w, false, "connection refused");
+    kube_world_cut(w, false, "connection refused");
     kube_world_assert_change(w, CHANGE_FAILED, "connection refused");
     ask(w);
     answer(w, 200, STR("{\"kind\":\"PodList\""));
     kube_world_assert_change(w, CHANGE_FAILED, "not valid JSON");
     ask(w);
     kube_world_answer(w, 200);
-    kube_world_break_off(w, true, "connection closed");
+    kube_world_cut(w, true, "connection closed");
     kube_world_assert_change(w, CHANGE_FAILED, "connection closed");
     assert_int_equal(w->health.status.reconnects[RECONNECT_NETWORK], 1);
     assert_int_equal(w->health.status.reconnects[RECONNECT_MALFORMED], 1);
@@ -235,7 +235,7 @@ static void list_over_the_limit_is_cancelled_and_counted(void **state)
         r = kube_world_receive(w, (struct str){ .at = block, .len = sizeof(block) });
     assert_int_equal(r, -EMSGSIZE);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "cancelled");
+    kube_world_cut(w, false, "cancelled");
     kube_world_assert_change(w, CHANGE_FAILED, "the list is over 67108864 bytes");
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
 }

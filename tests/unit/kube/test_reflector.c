@@ -74,7 +74,7 @@ static void streaming_list_without_an_end_is_followed_by_a_list(void **state)
     assert_int_equal(kube_world_waits(w), 1 * SEC);
     kube_world_advance(w, 1 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     assert_int_equal(story_count(&w->story, "PODS_END"), 0);
     assert_true(w->health.status.up);
 
@@ -187,7 +187,7 @@ static void expired_watch_is_followed_by_a_streaming_list(void **state)
     kube_world_refuse(w, 410);
     kube_world_ask(w);
     kube_world_assert_asked(w, "sendInitialEvents=true");
-    kube_world_break_off(w, false, "no connection");
+    kube_world_cut(w, false, "no connection");
     kube_world_ask(w); /* not from the expired version */
     kube_world_assert_asked(w, "sendInitialEvents=true");
 }

@@ -22,7 +22,7 @@ static void failures_back_off_and_are_logged_once(void **state)
 
     for (int i = 0; i < 12; i++) {
         kube_world_ask(w);
-        kube_world_break_off(w, false, "Connection refused");
+        kube_world_cut(w, false, "Connection refused");
         kube_world_assert_change(w, i == 0 ? CHANGE_FAILED : CHANGE_RETRY, "Connection refused");
         assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 30 * SEC);
         assert_true(i > 4 || kube_world_waits(w) > last);
@@ -47,7 +47,7 @@ static void recovery_is_reported_with_its_duration(void **state)
 
     for (int i = 0; i < 3; i++) {
         kube_world_ask(w);
-        kube_world_break_off(w, false, "Connection refused");
+        kube_world_cut(w, false, "Connection refused");
         assert_true(reflector_take_change(&w->reflector, &change));
     }
     kube_world_ask(w);
@@ -68,9 +68,9 @@ static void quiet_watch_works_after_two_seconds(void **state)
     struct kube_world *w = *state;
 
     kube_world_list_and_watch(w);
-    kube_world_break_off(w, false, "Connection reset");
+    kube_world_cut(w, false, "Connection reset");
     kube_world_ask(w);
-    kube_world_break_off(w, false, "Connection refused");
+    kube_world_cut(w, false, "Connection refused");
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3179&");
     kube_world_answer(w, 200);
@@ -87,14 +87,14 @@ static void minute_without_failure_resets_the_back_off(void **state)
 
     for (int i = 0; i < 6; i++) {
         kube_world_ask(w);
-        kube_world_break_off(w, false, "Connection refused");
+        kube_world_cut(w, false, "Connection refused");
     }
     assert_true(kube_world_waits(w) >= 20 * SEC);
     kube_world_ask(w);
     kube_world_answer(w, 200);
     assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
     kube_world_advance(w, MINUTE);
-    kube_world_break_off(w, true, "stream reset");
+    kube_world_cut(w, true, "stream reset");
     assert_true(kube_world_waits(w) < 2 * SEC);
 }
 
@@ -121,7 +121,7 @@ static void watch_that_is_cut_within_an_event_resumes_before_it(void **state)
 
     kube_world_list_and_watch(w);
     assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->watch), 5000)), 0);
-    kube_world_break_off(w, true, "stream reset");
+    kube_world_cut(w, true, "stream reset");
     kube_world_assert_reconnects(w, RECONNECT_CLOSED, 1);
     kube_world_ask(w);
     kube_world_answer(w, 200);
@@ -171,7 +171,7 @@ static void long_error_body_is_not_read(void **state)
     while (kube_world_receive(w, bytes) == 0)
         read += bytes.len;
     assert_true(read < LIMIT_ERROR_BODY + bytes.len);
-    kube_world_break_off(w, false, "cancelled");
+    kube_world_cut(w, false, "cancelled");
     kube_world_assert_change(w, CHANGE_FAILED, "the API server answered 500");
 }
 
@@ -214,7 +214,7 @@ static void malformed_watch_is_followed_by_a_list(void **state)
     kube_world_answer(w, 200);
     assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "cancelled");
+    kube_world_cut(w, false, "cancelled");
     kube_world_assert_reconnects(w, RECONNECT_MALFORMED, 1);
     assert_false(w->health.status.up);
     kube_world_ask(w);
@@ -224,7 +224,7 @@ static void malformed_watch_is_followed_by_a_list(void **state)
 static void receive_malformed(struct kube_world *w)
 {
     assert_int_equal(kube_world_receive(w, STR("\0\0\0\1x")), -EPROTO);
-    kube_world_break_off(w, false, "cancelled");
+    kube_world_cut(w, false, "cancelled");
 }
 
 /* The cache of the server may be older than what was read. */
@@ -301,7 +301,7 @@ static void html_page_is_not_a_list(void **state)
     kube_world_ask(w);
     reflector_answered(&w->reflector, w->now, 200, "text/html");
     assert_true(kube_world_receive(w, STR("<html>")) < 0);
-    kube_world_break_off(w, false, "cancelled");
+    kube_world_cut(w, false, "cancelled");
     kube_world_assert_change(
         w, CHANGE_FAILED,
         "answered with 'text/html' instead of 'application/vnd.kubernetes.protobuf'");
@@ -324,7 +324,7 @@ static void list_over_the_limit_is_cancelled(void **state)
         read += bytes.len;
     assert_int_equal(read, LIMIT_LIST_BODY);
     assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
-    kube_world_break_off(w, false, "cancelled");
+    kube_world_cut(w, false, "cancelled");
     kube_world_assert_change(w, CHANGE_FAILED, "the list is over 67108864 bytes");
     assert_int_equal(w->reflector.body.size, 0);
 }
@@ -362,7 +362,7 @@ static void silence_times_out_in_each_state(void **state)
     assert_int_equal(kube_world_waits(w), 30 * SEC);
     kube_world_advance(w, 30 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     kube_world_assert_change(w, CHANGE_FAILED, "no answer within 30s");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
 
@@ -372,7 +372,7 @@ static void silence_times_out_in_each_state(void **state)
     assert_int_equal(kube_world_waits(w), 200 * SEC); /* three bookmarks are missing */
     kube_world_advance(w, 200 * SEC);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 2);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3997&");
@@ -387,7 +387,7 @@ static void silence_times_out_in_each_state(void **state)
     assert_int_equal(kube_world_receive(w, str_head(buf_str(&w->list), 100)), 0);
     kube_world_advance(w, 2 * MINUTE);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* that of the first list */
 }
 
@@ -422,7 +422,7 @@ static void event_watch_that_does_not_end_in_time_is_a_failure(void **state)
     assert_int_equal(kube_world_waits(w), 1);
     kube_world_advance(w, 1);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     kube_world_assert_change(w, CHANGE_FAILED, "the watch did not end after its timeoutSeconds");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
     assert_false(w->health.status.up);
@@ -448,7 +448,7 @@ static void pod_watch_that_does_not_end_in_time_is_a_failure(void **state)
     assert_false(reflector_late(&w->reflector, w->now));
     kube_world_advance(w, 1);
     assert_true(reflector_late(&w->reflector, w->now));
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     kube_world_assert_change(w, CHANGE_FAILED, "the watch did not end after its timeoutSeconds");
 }
 
@@ -468,7 +468,7 @@ static void streaming_list_without_its_end_times_out(void **state)
         if (i < 3)
             assert_int_equal(kube_world_receive(w, str_head(str_skip(some, 1000 + i), 1)), 0);
     }
-    kube_world_break_off(w, false, "timeout");
+    kube_world_cut(w, false, "timeout");
     assert_true(w->health.status.up);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=0");
@@ -479,7 +479,7 @@ static void closed_stream_leaves_the_source_up(void **state)
     struct kube_world *w = *state;
 
     kube_world_ask(w);
-    kube_world_break_off(w, false, "Connection refused");
+    kube_world_cut(w, false, "Connection refused");
     assert_false(w->health.status.up);
     kube_world_ask(w);
     kube_world_answer(w, 200);
@@ -506,7 +506,7 @@ static bool request_once(struct kube_world *w)
     buf_done(&w->target);
     reflector_ask(&w->reflector, w->now, &w->target);
     if (buf_error(&w->target)) {
-        kube_world_break_off(w, false, "no memory for a request");
+        kube_world_cut(w, false, "no memory for a request");
         return false;
     }
     if (strstr(w->target.at, "sendInitialEvents")) {
@@ -520,7 +520,7 @@ static bool request_once(struct kube_world *w)
     if (r == 0 && strstr(w->target.at, "&watch="))
         return true;
     if (r < 0)
-        kube_world_break_off(w, false, "cancelled");
+        kube_world_cut(w, false, "cancelled");
     else
         kube_world_end(w);
     return false;

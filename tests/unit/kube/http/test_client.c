@@ -87,7 +87,7 @@ struct result {
     int status;
     char content_type[100];
     char body[1000];
-    int break_off; /* what `received` returns */
+    int returns; /* of the `received` callback */
     bool complete, by_peer;
     char text[600];
     int64_t retry_after_us;
@@ -118,7 +118,7 @@ static int on_received(void *self, struct str bytes)
 
     note(result, 'R');
     snprintf(result->body + len, sizeof(result->body) - len, "%.*s", STR_ARG(bytes));
-    return result->break_off;
+    return result->returns;
 }
 
 static void on_ended(void *self, const struct client_end *end)
@@ -301,7 +301,7 @@ static void too_long_header_is_not_reported_as_out_of_memory(void **state)
 
 static void handler_can_cancel(void **state)
 {
-    struct result result = { .break_off = -EPROTO };
+    struct result result = { .returns = -EPROTO };
     struct server server;
 
     (void)state;
