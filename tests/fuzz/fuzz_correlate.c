@@ -176,6 +176,26 @@ static void pass_time(struct tale *t)
     correlate_tick(t->correlate, t->now);
 }
 
+static void reading_changes_nothing(struct tale *t, const struct snapshot *before)
+{
+    struct snapshot again = { .taken = t->now };
+    struct wanted wanted;
+
+    arena_init(&again.arena, LIMIT_SNAPSHOT);
+    correlate_wanted(t->correlate, t->now, &wanted);
+    wanted_done(&wanted);
+    if (correlate_snapshot(t->correlate, SNAPSHOT_DETAIL, &again) < 0 ||
+        memcmp(again.limit_hits, before->limit_hits, sizeof(again.limit_hits)) != 0 ||
+        again.n_incidents != before->n_incidents || again.n_images != before->n_images)
+        abort();
+    for (size_t i = 0; i < again.n_images; i++)
+        if (again.images[i].waiting != before->images[i].waiting ||
+            again.images[i].pulling != before->images[i].pulling ||
+            again.images[i].since_us != before->images[i].since_us)
+            abort();
+    snapshot_done(&again);
+}
+
 static void balance(struct tale *t)
 {
     struct snapshot snapshot = { .taken = t->now };
@@ -195,6 +215,7 @@ static void balance(struct tale *t)
             failures += snapshot.registries[i].failures[cause];
         attempts += snapshot.registries[i].attempts;
     }
+    reading_changes_nothing(t, &snapshot);
     for (enum reason reason = 0; reason < REASON_MAX; reason++)
         reasons += snapshot.reasons[reason];
     if (attempts < failures || reasons < t->booked)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/incidents/world.h"
+
+static bool wants(const struct str *list, size_t n, const char *text)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(list[i], str_from(text)))
+            return true;
+    return false;
+}
+
+static void node_without_waiting_pods_wants_nothing(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+
+    observe_running(w, "web-0");
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_false(wanted.pods_wait);
+    assert_int_equal(wanted.n_images, 0);
+    assert_int_equal(wanted.n_namespaces, 0);
+    assert_int_equal(correlate_waiting(w->correlate), 0);
+    wanted_done(&wanted);
+}
+
+static void starting_pod_wants_the_runtime_but_no_events(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    world_advance(w, HOUR); /* the runtime explains a long pull without an error */
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_true(wanted.pods_wait);
+    assert_true(wants(wanted.images, wanted.n_images, IMAGE));
+    assert_int_equal(wanted.n_namespaces, 0);
+    wanted_done(&wanted);
+}
+
+static void failing_container_wants_events_until_it_recovers(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-1", "ErrImagePull", NOT_FOUND_TEXT);
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 1);
+    assert_true(wants(wanted.namespaces, 1, "default"));
+    wanted_done(&wanted);
+
+    observe_running(w, "web-0");
+    observe_running(w, "web-1");
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 0);
+    wanted_done(&wanted);
+}
+
+static void pod_without_a_sandbox_for_a_minute_wants_events(void **state)
+{
+    const struct observation none = { .kind = OBSERVE_SANDBOX,
+                                      .sandbox = { .pod_uid = STR("web-0"), .ready = false } };
+    struct world *w = *state;
+    struct wanted wanted;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    correlate_observe(w->correlate, &none, w->now);
+    world_advance(w, 59 * SEC);
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 0);
+    wanted_done(&wanted);
+
+    world_advance(w, 2 * SEC);
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 1);
+    wanted_done(&wanted);
+}
+
+static void pod_that_the_runtime_does_not_list_has_no_sandbox(void **state)
+{
+    const struct observation ready = { .kind = OBSERVE_SANDBOX,
+                                       .sandbox = { .pod_uid = STR("web-0"), .ready = true } };
+    const struct observation end = { .kind = OBSERVE_SANDBOXES_END };
+    struct world *w = *state;
+    struct wanted wanted;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_waiting(w, "web-1", "ContainerCreating", "");
+    for (size_t i = 0; i < 2; i++) {
+        correlate_wanted(w->correlate, w->now, &wanted);
+        assert_int_equal(wanted.n_namespaces, 0);
+        wanted_done(&wanted);
+        correlate_observe(w->correlate, &ready, w->now);
+        correlate_observe(w->correlate, &end, w->now);
+        world_advance(w, 30 * SEC);
+    }
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 1);
+    wanted_done(&wanted);
+
+    observe_deleted(w, "web-1"); /* web-0 has its sandbox */
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, 0);
+    wanted_done(&wanted);
+}
+
+static void only_the_current_container_waits(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+    struct pod_facts facts;
+
+    pod_of(w, &facts, "web-0");
+    facts.fact.n_containers = 3;
+    facts.containers[2] = facts.containers[0];
+    facts.containers[1] = facts.containers[0];
+    facts.containers[0].name = STR("setup");
+    facts.containers[0].kind = CONTAINER_INIT;
+    facts.containers[0].image = STR("setup:v1");
+    facts.containers[1].name = STR("proxy");
+    facts.containers[1].kind = CONTAINER_SIDECAR;
+    facts.containers[1].image = STR("proxy:v1");
+    observe_pod(w, &facts);
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_images, 1);
+    assert_true(wants(wanted.images, 1, "setup:v1"));
+    wanted_done(&wanted);
+
+    facts.containers[0].phase = PHASE_TERMINATED;
+    observe_pod(w, &facts);
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_images, 1);
+    assert_true(wants(wanted.images, 1, "proxy:v1"));
+    wanted_done(&wanted);
+
+    facts.containers[1].phase = PHASE_RUNNING;
+    observe_pod(w, &facts);
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_images, 1);
+    assert_true(wants(wanted.images, 1, IMAGE));
+    wanted_done(&wanted);
+}
+
+static void namespaces_over_the_limit_are_counted(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+    struct pod_facts facts;
+    struct snapshot snapshot;
+    char name[16];
+
+    for (unsigned i = 0; i < LIMIT_EVENT_NAMESPACES + 2; i++) {
+        snprintf(name, sizeof(name), "team-%u", i);
+        pod_of(w, &facts, name);
+        facts.fact.namespace = str_from(name);
+        facts.containers[0].waiting_reason = STR("ErrImagePull");
+        observe_pod(w, &facts);
+    }
+    for (int i = 0; i < 10; i++) { /* once each, with every question */
+        correlate_wanted(w->correlate, w->now, &wanted);
+        assert_int_equal(wanted.n_namespaces, LIMIT_EVENT_NAMESPACES);
+        wanted_done(&wanted);
+    }
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
+    snapshot_done(&snapshot);
+}
+
+/* A failing or running pod in each namespace; one namespace more than the limit. */
+static void observe_namespaces(struct world *w, bool failing)
+{
+    struct pod_facts facts;
+    char name[16];
+
+    for (unsigned i = 0; i <= LIMIT_EVENT_NAMESPACES; i++) {
+        snprintf(name, sizeof(name), "team-%u", i);
+        pod_of(w, &facts, name);
+        facts.fact.namespace = str_from(name);
+        facts.containers[0].phase = failing ? PHASE_WAITING : PHASE_RUNNING;
+        facts.containers[0].waiting_reason = STR("ErrImagePull");
+        observe_pod(w, &facts);
+    }
+}
+
+static void namespace_that_is_left_out_again_is_counted_again(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+    struct snapshot snapshot;
+
+    for (int i = 0; i < 4; i++) {
+        observe_namespaces(w, i % 2 == 0);
+        correlate_wanted(w->correlate, w->now, &wanted);
+        wanted_done(&wanted);
+    }
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
+    snapshot_done(&snapshot);
+}
+
+static uint64_t limit_hits(struct world *w, enum limit limit)
+{
+    struct snapshot snapshot;
+    uint64_t hits;
+
+    world_snapshot(w, &snapshot);
+    hits = snapshot.limit_hits[limit];
+    snapshot_done(&snapshot);
+    return hits;
+}
+
+static void left_out_namespace_is_counted_when_nobody_asks(void **state)
+{
+    struct world *w = *state;
+
+    observe_namespaces(w, true);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
+}
+
+static void namespace_that_time_alone_leaves_out_is_counted(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+    char name[16];
+
+    for (unsigned i = 0; i <= LIMIT_EVENT_NAMESPACES; i++) {
+        snprintf(name, sizeof(name), "team-%u", i);
+        pod_of(w, &facts, name);
+        facts.fact.namespace = str_from(name);
+        observe_pod(w, &facts);
+    }
+    correlate_observe(w->correlate, &(struct observation){ .kind = OBSERVE_SANDBOXES_END }, w->now);
+    world_advance(w, 59 * SEC);
+    assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 0);
+    world_advance(w, SEC);
+    assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
+}
+
+static void left_out_image_is_counted_when_nobody_asks(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+    char name[32];
+
+    for (unsigned i = 0; i < LIMIT_WANTED_IMAGES + 2; i++) {
+        snprintf(name, sizeof(name), "quay.io/team/n%u:1", i);
+        pod_of(w, &facts, name);
+        facts.containers[0].image = str_from(name);
+        observe_pod(w, &facts);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(limit_hits(w, LIMIT_HIT_WANTED_IMAGES), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(node_without_waiting_pods_wants_nothing),
+        WORLD_TEST(starting_pod_wants_the_runtime_but_no_events),
+        WORLD_TEST(failing_container_wants_events_until_it_recovers),
+        WORLD_TEST(pod_without_a_sandbox_for_a_minute_wants_events),
+        WORLD_TEST(pod_that_the_runtime_does_not_list_has_no_sandbox),
+        WORLD_TEST(only_the_current_container_waits),
+        WORLD_TEST(namespaces_over_the_limit_are_counted),
+        WORLD_TEST(namespace_that_is_left_out_again_is_counted_again),
+        WORLD_TEST(left_out_namespace_is_counted_when_nobody_asks),
+        WORLD_TEST(namespace_that_time_alone_leaves_out_is_counted),
+        WORLD_TEST(left_out_image_is_counted_when_nobody_asks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
