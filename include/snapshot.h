@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A picture of the agent at one moment: all that exporter/ knows. Taken under
- * the agent's lock by plain copying, formatted afterwards without any lock.
- * Everything it points to lives in its arena until snapshot_done().
+ * The state of the agent at one moment: all that exporter/ knows. It is taken under the hub's mutex
+ * and formatted without it. It never changes. What it points to lives until snapshot_done(): in its
+ * arena, or in memory that it shares with the incident table (shared.h).
  */
 
 #include <stdbool.h>
@@ -43,7 +43,7 @@ static inline bool incident_state_open(enum incident_state state)
     return state == INCIDENT_FAILING || state == INCIDENT_BACKING_OFF || state == INCIDENT_STALLED;
 }
 
-/* Which witness said it: "pod_status", "event", "cri" in the debug JSON. */
+/* Which witness reported it: "pod_status", "event", "cri" in the debug JSON. */
 enum witness { WITNESS_POD_STATUS, WITNESS_EVENT, WITNESS_CRI, WITNESS_MAX };
 
 const char *witness_name(enum witness witness);
@@ -61,7 +61,7 @@ struct snapshot_waiter {
     const char *container;
 };
 
-/* What stands still while a pull is stalled. */
+/* The layer that receives no bytes while a pull is stalled. */
 struct snapshot_stall {
     const char *layer; /* its digest */
     uint64_t bytes;    /* so far */
@@ -72,7 +72,8 @@ struct snapshot_stall {
     size_t n_waiting_behind;
 };
 
-/* One incident. Texts are terminated, never NULL unless said. Times are wall; 0 means unknown. */
+/* One incident. Texts are terminated; NULL only where a comment allows it. Times are wall; 0:
+ * unknown. */
 struct snapshot_incident {
     const char *namespace;
     const char *pod;
@@ -107,10 +108,10 @@ struct snapshot_incident {
     bool image_present;
     const struct snapshot_evidence *evidence; /* oldest first */
     size_t n_evidence;
-    const struct snapshot_stall *stall; /* NULL: never stood still */
+    const struct snapshot_stall *stall; /* NULL: not stalled */
 };
 
-/* An image that a container of this node waits for, or did a minute ago. */
+/* An image that a container of this node waits for, or waited for a minute ago. */
 struct snapshot_image {
     const char *image; /* its canonical name */
     const char *registry;
@@ -118,9 +119,9 @@ struct snapshot_image {
     bool stalled;       /* an open incident about it is stalled; only with SNAPSHOT_DETAIL */
     uint64_t size;      /* bytes; 0: unknown, or absent */
     const char *digest; /* ""; unknown, or absent */
-    size_t waiting;     /* containers whose turn it is and that may lack it */
+    size_t waiting;     /* containers that start now and may lack it */
     size_t pulling;     /* of these, without an error and in a sandbox, while it is absent */
-    int64_t since_us;   /* wall; when the first of them began to wait; 0: none does */
+    int64_t since_us;   /* wall; when the first of them began to wait; 0: none waits */
     uint64_t bytes;     /* of its blobs in flight, as far as known */
     uint64_t total;
     uint64_t
@@ -143,11 +144,10 @@ enum effect {
 
 const char *effect_name(enum effect effect);
 
-/* An observation that was heard lately. Texts are terminated, never NULL, "" where there is none.
- */
+/* A recent observation. Texts are terminated, never NULL, "" if there is none. */
 struct snapshot_observation {
     uint64_t number; /* of this process's observations, from 1; what is left out shows as a gap */
-    int64_t at_us;   /* wall; when it was heard */
+    int64_t at_us;   /* wall; when it was observed */
     enum source_id source;
     enum observation_kind kind;
     const char *namespace;
@@ -159,19 +159,19 @@ struct snapshot_observation {
 
 /* Where the runtime keeps its images. */
 struct snapshot_image_fs {
-    const char *mountpoint; /* NULL: not told */
+    const char *mountpoint; /* NULL: unknown */
     uint64_t used_bytes;
     uint64_t used_inodes;
 };
 
-/* Whom the newest failure of a registry and cause struck: an exemplar of that counter. */
+/* The pod of the newest failure of a registry and cause: an exemplar of that counter. */
 struct snapshot_exemplar {
     const char *namespace; /* NULL: none is known */
     const char *pod;
     int64_t at_us; /* wall */
 };
 
-/* Counters of one registry; "other" stands for those over the cap. */
+/* Counters of one registry; "other" stands for those over the limit. */
 struct snapshot_registry {
     const char *registry;
     uint64_t attempts;
@@ -201,14 +201,14 @@ struct snapshot {
     size_t n_incidents;
     const struct snapshot_registry *registries; /* in order of first sight; "other" last */
     size_t n_registries;
-    uint64_t unowned_bytes; /* in flight, for which of several registries nobody asked */
+    uint64_t unowned_bytes; /* in flight, of several registries; the owner is unknown */
     const struct snapshot_image *images; /* oldest first */
     size_t n_images;
     struct snapshot_image_fs image_fs;
     const struct snapshot_observation
         *recent; /* oldest first, at most LIMIT_RECENT; only with SNAPSHOT_DETAIL */
     size_t n_recent;
-    bool tells_bytes;                       /* the runtime tells what is in flight */
+    bool bytes_known;                       /* the runtime lists blobs in flight */
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
@@ -220,7 +220,7 @@ struct snapshot {
 
 void snapshot_done(struct snapshot *snapshot);
 
-/* Where exporter/ gets its pictures. */
+/* Where exporter/ gets its snapshots. */
 struct snapshot_source {
     void *self;
     /* Any thread. 0, or -ENOMEM with nothing to free. */

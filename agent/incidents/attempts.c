@@ -78,7 +78,7 @@ static uint64_t count_before(const struct event_object *object, int64_t since_us
     if (object->first_us >= since_us)
         return 0;
     if (object->last_us >= since_us)
-        return object->count - 1; /* an older object in which the kubelet goes on counting */
+        return object->count - 1; /* the kubelet continues to count in an older object */
     return object->count;
 }
 

@@ -22,7 +22,7 @@ struct correlate;
 
 struct correlate_config {
     size_t max_registries;  /* --metrics.max-registries */
-    int64_t stall_after_us; /* --stall-after; 0: nobody looks for stalls */
+    int64_t stall_after_us; /* --stall-after; 0: stalls are not detected */
 };
 
 /* `now` is when this process began to watch. NULL: no memory. */
@@ -50,8 +50,8 @@ size_t correlate_waiting(const struct correlate *correlate);
 bool correlate_listed(const struct correlate *correlate);
 
 /*
- * Fills incidents, images, registries, counters and the runtime of `ret`, whose arena and `taken`
- * are set. 0 or -ENOMEM; snapshot_done() in both cases.
+ * Fills incidents, images, registries, counters and the runtime of `ret`. The caller sets its arena
+ * and `taken`. 0 or -ENOMEM; snapshot_done() in both cases.
  */
 int correlate_snapshot(const struct correlate *correlate, enum snapshot_detail detail,
                        struct snapshot *ret);

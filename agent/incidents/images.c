@@ -21,7 +21,7 @@ void images_init(struct images *images, struct registries *registries,
     images->pods = pods;
 }
 
-/* A tenant can find a name with the hash of another one, so the hash only tells where to look. */
+/* A tenant can find a name with the hash of another one: the hash alone identifies nothing. */
 struct image_state *image_find(const struct images *images, struct str image, uint64_t hash)
 {
     for (struct image_state *i = images->buckets[hash % IMAGE_BUCKETS]; i; i = i->next_of_bucket)
@@ -121,7 +121,7 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
         pull_ended(images, image, fact, now);
     }
     if (fact->present || !image->waiting)
-        image->pull_us = 0; /* the pull succeeded, or nobody waits for it any more */
+        image->pull_us = 0; /* the pull succeeded, or no container waits for it now */
     image->used_us = 0;
     shared_unref(image->digest);
     image->digest = digest;
@@ -151,7 +151,7 @@ void image_pull_failed(struct images *images, struct str image, uint64_t hash)
     if (!known)
         return;
     known->failed = true;
-    known->pull_us = 0; /* if another container goes on waiting, the next poll begins it again */
+    known->pull_us = 0; /* if another container still waits, the next poll starts it again */
 }
 
 static void leave_bucket(struct images *images, const struct image_state *image)
@@ -242,7 +242,7 @@ static void count_pod(const struct images *images, struct pod *pod, bool polled,
         image->always |= container->always;
         image->retried |= container->pull != PULL_SILENT;
         if (!container->begun_us)
-            continue; /* no poll since then told whether its sandbox is there */
+            continue; /* no poll since then has shown whether its sandbox is ready */
         image->pulling++;
         if (!image->begun_us || container->begun_us < image->begun_us) {
             image->begun_us = container->begun_us;
@@ -292,7 +292,7 @@ static void count(struct images *images, bool polled, struct instant now)
             i->begun_us = 0;
         }
         if (polled && !i->present && i->waiting && !i->pulling && !i->retried)
-            i->absent_us = now.mono_us; /* nobody pulls it yet */
+            i->absent_us = now.mono_us; /* no container pulls it yet */
     }
 }
 

@@ -40,16 +40,16 @@ struct image_state {
     bool pull_inexact; /* the current pull began before this process did */
     int64_t seen_us;   /* mono; when the runtime last answered about it */
     int64_t absent_us; /* mono; when it was found absent */
-    int64_t pull_us;   /* mono; when the current pull began, which has not failed; 0: none */
-    int64_t used_us;   /* mono; when a container was first seen made of it since; 0: none yet */
+    int64_t pull_us;   /* mono; start of the current pull, which has not failed; 0: none */
+    int64_t used_us;   /* mono; when a container first used it since then; 0: none has */
 
     /* See images_count(). */
-    size_t waiting;   /* containers whose turn it is and that may lack it */
+    size_t waiting;   /* containers that start now and may lack it */
     size_t pulling;   /* of these, without an error and in a sandbox, while it is fetched */
-    int64_t begun_us; /* mono; since when the first of these waits; 0: none does */
+    int64_t begun_us; /* mono; when the first of these began to wait; 0: none waits */
     int64_t begun_wall_us;
-    bool always;  /* one of those that wait pulls it even if it is present */
-    bool retried; /* one of those that wait failed, and can be tried again at any time */
+    bool always;  /* a waiting container pulls it even if it is present */
+    bool retried; /* a waiting container failed, and the kubelet can retry at any time */
 };
 
 struct images {

@@ -333,7 +333,7 @@ static int64_t duration(const struct incident *incident, struct instant now)
     return now.mono_us - incident->opened_us + (before_us > 0 ? before_us : 0);
 }
 
-/* One incident counts a volume's pulls. When it ends, another one goes on counting. */
+/* One incident counts a volume's pulls. When it ends, another one continues to count. */
 static struct incident *successor_of(const struct incidents *incidents, struct pod *pod,
                                      const struct incident *incident)
 {

@@ -89,7 +89,7 @@ bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us)
     return mono_us <= ingest->begun_us + POLL_US;
 }
 
-/* --- whose a blob is ------------------------------------------------------- */
+/* --- the owner of a blob --------------------------------------------------- */
 
 /*
  * Whether a canonical image, "host:port/path:tag", is of a repository as containerd's labels name
@@ -147,7 +147,8 @@ static int read_ingest(const struct ingests *ingests, const struct ingest *from,
     if (before->bytes == from->bytes)
         to->moved_us = before->moved_us;
     else if (to->moved_us < ingests->listed_us)
-        to->moved_us = ingests->listed_us; /* they came since then, whatever the clock says */
+        to->moved_us =
+            ingests->listed_us; /* the bytes came after the last list, even if the clock differs */
     to->asked_us = before->asked_us;
     to->repositories = shared_ref(before->repositories);
     return 0;

@@ -20,17 +20,17 @@ struct ingest_state {
     uint64_t bytes;
     uint64_t total;
     int64_t moved_wall_us;
-    int64_t begun_us; /* mono */
-    int64_t moved_us; /* mono; when bytes last came */
-    bool proven;      /* a container is known to be stalled by it */
-    size_t held_up;   /* containers, as last judged */
-    int64_t asked_us; /* mono; when the runtime last answered whose it is; 0: never */
-    const struct names *repositories; /* whose it is */
+    int64_t begun_us;                 /* mono */
+    int64_t moved_us;                 /* mono; when bytes last came */
+    bool proven;                      /* a container is known to be stalled by it */
+    size_t held_up;                   /* containers, as last judged */
+    int64_t asked_us;                 /* mono; when the runtime last named its owner; 0: never */
+    const struct names *repositories; /* that own it */
 };
 
 struct ingests {
     struct counters *counters;
-    int64_t stall_after_us; /* 0: nobody looks for stalls */
+    int64_t stall_after_us; /* 0: stalls are not detected */
     struct ingest_state *list;
     size_t n;
     int64_t listed_us;     /* mono; when the runtime last listed them */
@@ -41,7 +41,7 @@ struct ingests {
 void ingests_init(struct ingests *ingests, struct counters *counters, int64_t stall_after_us);
 void ingests_done(struct ingests *ingests);
 
-/* The runtime's new list, or its answer to whose a blob is. 0 or -ENOMEM. */
+/* The runtime's new list, or the owner of one blob. 0 or -ENOMEM. */
 int ingests_take(struct ingests *ingests, const struct ingests_fact *fact, struct instant now);
 int ingests_take_owner(struct ingests *ingests, const struct blob_fact *fact, struct instant now);
 
@@ -63,10 +63,10 @@ bool ingests_any_moves(const struct ingests *ingests, struct instant now);
 /* It began or moved since then. */
 bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us);
 
-/* The same, or so shortly before that two polls of the runtime cannot tell. */
+/* The same, with the tolerance of one poll of the runtime. */
 bool ingest_is_about_since(const struct ingest_state *ingest, int64_t mono_us);
 
-/* It began after `mono_us`, or so shortly before that two polls cannot tell. */
+/* It began after `mono_us`, with the same tolerance. */
 bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us);
 
 /* Whether a manifest of the image's repository names it, if the runtime was asked. */

@@ -15,7 +15,7 @@
 
 #define POD_BUCKETS 1024u
 
-/* What a container's status says about its image. */
+/* What a container's status means for its image. */
 enum pull_class {
     PULL_SILENT,   /* nothing: not reported yet, ContainerCreating, PodInitializing */
     PULL_ERROR,    /* ErrImagePull and the like: a pull has just failed */
@@ -34,7 +34,7 @@ struct container {
      * pulled; 0: it does not. */
     int64_t begun_wall_us;
     int64_t begun_us;       /* mono */
-    int64_t tried_us;       /* mono; when an event said that its last pull began; 0: none did */
+    int64_t tried_us;       /* mono; start of its last pull, as an event reported it; 0: unknown */
     bool preexisting;       /* it already waited when this process started */
     bool failed_start;      /* terminated with an error: the kubelet will start it again */
     bool image_left_out;    /* counted at LIMIT_WANTED_IMAGES */
@@ -42,7 +42,7 @@ struct container {
     enum container_phase phase;
     enum pull_class pull;
     uint64_t status;          /* hash of the last waiting reason and message */
-    uint64_t replaced_status; /* the same, of the image before this one; 0: none */
+    uint64_t replaced_status; /* the same, of its last image; 0: none */
     char *waiting_reason;
 };
 
@@ -64,7 +64,7 @@ struct pod {
     bool failed;   /* one of its incidents ended */
     bool events_left_out; /* counted at LIMIT_EVENT_NAMESPACES */
     uint32_t generation;
-    size_t waiting; /* containers whose turn it is and that may lack their image */
+    size_t waiting; /* containers that start now and may lack their image */
     size_t failing; /* containers whose status names a failed or refused pull */
     struct container *containers;
     size_t n_containers;
@@ -72,7 +72,7 @@ struct pod {
     size_t n_volumes;
     const struct names *secrets;
     const struct names *missing_secrets;
-    int64_t missing_at_us;    /* wall; when an event first told us about them */
+    int64_t missing_at_us;    /* wall; when an event first reported them */
     int64_t missing_event_us; /* wall; the time of that event, which is read again and again */
     int64_t newest_event_us;  /* wall; of any kind */
     struct event_objects events;

@@ -95,7 +95,7 @@ static void name_parts(const struct pods *pods, const struct observation *o, str
     }
 }
 
-/* A tenant chooses the bytes: none of them may end a text early. */
+/* A tenant chooses the bytes: a NUL must not end a text early. */
 static char *pack(char **at, struct str part)
 {
     char *text = *at;

@@ -33,8 +33,8 @@ static void fill_image(const struct image_state *from, struct snapshot *snapshot
 
 /*
  * Adds a blob to every image that it belongs to, and once more to the one of them that began first;
- * of those that began in one poll, to the one that is known for longest. A blob that can belong to
- * several pulls, and whose owner nobody knows, is counted at none.
+ * if several began in one poll, to the one that is known for longest. A blob that can belong to
+ * several pulls and has no known owner is counted at none of them.
  */
 static void add_blob(const struct ingest_state *ingest, const struct pulls *pulls,
                      struct snapshot *ret)
@@ -69,8 +69,8 @@ int snapshot_take_images(const struct correlate *c, struct snapshot *ret)
     size_t n = c->images.n;
     struct snapshot_image *list = arena_alloc(&ret->arena, (n + 1) * sizeof(*list));
     struct pulls pulls = {
-        .images = arena_alloc(&ret->arena, (n + 1) * sizeof(pulls.images[0])),
-        .shown = arena_alloc(&ret->arena, (n + 1) * sizeof(pulls.shown[0])),
+        .images = arena_alloc(&ret->arena, (n + 1) * sizeof(void *)),
+        .shown = arena_alloc(&ret->arena, (n + 1) * sizeof(void *)),
     };
     size_t at = n;
 
@@ -87,6 +87,6 @@ int snapshot_take_images(const struct correlate *c, struct snapshot *ret)
         add_blob(&c->ingests.list[i], &pulls, ret);
     ret->n_images = n;
     ret->images = list;
-    ret->tells_bytes = c->ingests.known;
+    ret->bytes_known = c->ingests.known;
     return 0;
 }

@@ -8,8 +8,8 @@
  *   it began or moved since the container began to wait     yes
  *   it did not, but it holds up another container           yes: who comes later waits behind it
  *   it did not, and other blobs move                        no: an earlier try left it behind; the
- *                                                           runtime goes on with it when its turn
- *                                                           comes
+ *                                                           runtime continues with it when its
+ *                                                           turn comes
  *   it did not, and nothing moves                           yes: it stopped before this process
  *                                                           started
  *
@@ -21,9 +21,9 @@
  * only the one is stalled that began to wait right before the blob began.
  *
  * After a failed try the kubelet waits, and what this try left behind is not a stall. A blob that
- * began or moved since the failure belongs to the next try. A runtime that was restarted goes on
- * with half a layer: so an older blob belongs to the next try too, when an event says that this try
- * has begun and nothing moves.
+ * began or moved since the failure belongs to the next try. A runtime that was restarted
+ * continues with half a layer: so an older blob belongs to the next try too, when an event says
+ * that this try has begun and nothing moves.
  */
 
 #include "agent/incidents/stalls.h"
@@ -83,7 +83,7 @@ static bool holds_up_next_try(const struct judgement *j, const struct ingest_sta
                               const struct container *container, const struct incident *incident)
 {
     if (container->tried_us <= incident->last_failure_mono_us)
-        return false; /* no event said that it has begun */
+        return false; /* no event reported that it has begun */
     return suspect->proven || (!j->others_move && j->now.mono_us - container->tried_us >=
                                                       j->stalls->ingests->stall_after_us);
 }
@@ -102,7 +102,7 @@ static bool holds_up(const struct judgement *j, const struct ingest_state *suspe
         return false;
     if (incident && incident->state == INCIDENT_BACKING_OFF &&
         !ingest_is_since(suspect, incident->last_failure_mono_us))
-        return false; /* the kubelet was restarted: it waits, but its status does not say so */
+        return false; /* the kubelet was restarted: it waits, but its status does not show it */
     if (j->image->present)
         return waited && (suspect->proven || is_its);
     return suspect->proven || (waited && (is_its || !j->others_move));
@@ -180,7 +180,7 @@ static int note_stall(struct judgement *j, struct incident *incident,
     return report_stall(j, incident, ingest);
 }
 
-/* Wall. A blob that was left behind yesterday holds up nobody who did not wait yet. */
+/* Wall. A stall cannot begin before its container waits. */
 static int64_t stalled_since_us(const struct ingest_state *ingest,
                                 const struct container *container, struct instant now)
 {
@@ -191,7 +191,7 @@ static int64_t stalled_since_us(const struct ingest_state *ingest,
     return since_us < now.wall_us ? since_us : now.wall_us;
 }
 
-/* Goes on as what it was before: a try that failed, or nothing. */
+/* The incident continues as a failed try; if it was only a stall, it ends. */
 static void stall_over(struct stalls *stalls, struct incident *incident, enum incident_state how,
                        struct instant now)
 {

@@ -22,21 +22,21 @@ struct stalls {
     struct images *images;
 };
 
-/* The runtime listed its blobs, or answered whose one is: judges which stalls began, go on, are
- * over. 0 or -ENOMEM. */
+/* The runtime listed its blobs, or named the owner of one: stalls begin, continue or end. 0 or
+ * -ENOMEM. */
 int stalls_take_ingests(struct stalls *stalls, const struct ingests_fact *fact, struct instant now);
 int stalls_take_owner(struct stalls *stalls, const struct blob_fact *fact, struct instant now);
 
 /* A poll of the runtime has ended, perhaps without a list of blobs. */
 void stalls_polled(struct stalls *stalls, struct instant now);
 
-/* Another runtime answers, or it lists no blobs any more: nobody can see a stall. */
+/* Another runtime answers, or it lists no blobs any more: all stalls end. */
 void stalls_clear(struct stalls *stalls, struct instant now);
 
 /* The runtime or the kubelet gave up: the try that stood still has failed. */
 void stall_failed(struct incidents *incidents, struct incident *incident);
 
-/* Bytes have not come for so long that the runtime should be asked whose they are. `any_moves`:
+/* Bytes have not come for so long that the runtime should be asked for the owner. `any_moves`:
  * ingests_any_moves(). */
 bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
                     const struct ingest_state *ingest, bool any_moves, struct instant now);

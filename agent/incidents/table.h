@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The incident table, put together. Each part knows the parts above it in this list, and none
- * below. For the files that take observations or read the whole: witness_*, snapshot, wanted.
+ * The incident table, put together. Each part uses only parts above it in this list. For the
+ * files that take observations or read the whole: witness_*, snapshot, wanted.
  */
 
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #define NO_SANDBOX_US (60 * SEC)
 
-/* If more images are wanted than can be asked for at once, those asked longest ago come first. */
+/* Over the limit, images that were asked for longest ago come first. */
 #define ASKED_RECENTLY_US (10 * SEC)
 
 /* No event watch for a pod that is only starting: think of a rollout on 5,000 nodes. */
@@ -169,7 +169,9 @@ static void want_images(struct question *q)
     want_waiting(q, true);
 }
 
-/* Those asked longest ago come first: leftovers that are nobody's must not hide the next one. */
+/* Blobs that were asked for longest ago come first: leftovers without an owner must not hide
+ * others.
+ */
 static void want_blobs(struct question *q)
 {
     const struct ingests *ingests = &q->c->ingests;

@@ -31,8 +31,8 @@ void witness_sandboxes_end(struct correlate *c, struct instant now)
     stalls_polled(&c->stalls, now);
 }
 
-/* If a container was made after the last failure, its images are present, before any status says
- * so. */
+/* A container that was created after the last failure has its images, before any status shows it.
+ */
 void witness_created(struct correlate *c, const struct created_fact *fact, struct instant now)
 {
     const struct report report = { .witness = WITNESS_CRI,

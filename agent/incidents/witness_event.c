@@ -23,7 +23,7 @@ struct failed_pull {
     const struct event_fact *fact;
     struct message message;
     struct verdict verdict;
-    bool counts; /* it says "Failed to pull image", and its object counts nothing else */
+    bool counts; /* its object counts "Failed to pull image", and nothing else */
 };
 
 /* "(a, b); ..." -> "a", "b"; at most `max`. */
@@ -94,7 +94,7 @@ static int open_for(struct correlate *c, const struct incident_key *key,
 
 /*
  * The open incident that the event is about. An event opens one only while the status is silent: a
- * container that runs has its image, whatever an old event says. *ret is NULL where there is none.
+ * container that runs has its image, even if an old event reports a failure. *ret can be NULL.
  */
 static int incident_for(struct correlate *c, const struct incident_key *key,
                         const struct container *container, const struct event_fact *fact,

@@ -12,4 +12,4 @@
 struct correlate;
 
 /* 0 or -ENOMEM. */
-int witness_event(struct correlate *c, const struct event_fact *fact, struct instant now);
+int witness_event(struct correlate *c, const struct event_fact *reported, struct instant now);

@@ -13,6 +13,6 @@ struct correlate;
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now);
 void witness_pod_deleted(struct correlate *c, struct str uid, struct instant now);
 
-/* A complete list of pods begins, and ends: the pods that it did not contain exist no more. */
+/* A complete list of pods begins, and ends: pods that it did not contain are gone. */
 void witness_pods_begin(struct correlate *c);
 void witness_pods_end(struct correlate *c, struct instant now);

@@ -100,7 +100,7 @@ static void write_in_progress_bytes(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
-    if (!snapshot->tells_bytes)
+    if (!snapshot->bytes_known)
         return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
         exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),

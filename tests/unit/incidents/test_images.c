@@ -276,7 +276,7 @@ static void bytes_belong_to_the_only_pull_or_to_the_known_owner(void **state)
     OBSERVE_BLOBS(w, { "sha256:1", 400, 0 }, { "sha256:old", 999, HOUR });
     world_snapshot(w, &snapshot);
     assert_int_equal(registry(&snapshot, REGISTRY)->in_progress_bytes, 400);
-    assert_true(snapshot.tells_bytes);
+    assert_true(snapshot.bytes_known);
     snapshot_done(&snapshot);
 
     pod_of(w, &facts, "web-1");

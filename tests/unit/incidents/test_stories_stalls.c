@@ -433,7 +433,7 @@ static void blobs_of_the_last_runtime_are_forgotten(void **state)
                                .runtime = { .name = STR("cri-o"), .version = STR("1.33") } },
         w->now);
     world_snapshot(w, &snapshot);
-    assert_false(snapshot.tells_bytes);
+    assert_false(snapshot.bytes_known);
     snapshot_done(&snapshot);
 }
 
