@@ -8,7 +8,7 @@
 #include "mem.h"
 
 #define FIRST_BLOCK 4096u
-/* Doubling stops here, so that little is left unused at the end. */
+/* Blocks do not grow further, so that little memory is unused. */
 #define LARGEST_STEP (1u << 20)
 
 struct arena_block {

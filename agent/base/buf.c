@@ -29,7 +29,7 @@ void buf_reset(struct buf *buf)
         buf->at[0] = '\0';
 }
 
-/* Room for `more` bytes and the terminator. */
+/* Makes room for `more` bytes and a NUL. */
 static bool reserve(struct buf *buf, size_t more)
 {
     size_t size = buf->size ? buf->size : FIRST_SIZE;
@@ -77,7 +77,7 @@ void buf_add_byte(struct buf *buf, char byte)
 
 void buf_add_uint(struct buf *buf, uint64_t number)
 {
-    char digits[20]; /* 2^64 has 20 */
+    char digits[20]; /* 2^64 has 20 digits */
     size_t at = sizeof(digits);
 
     do {

@@ -35,7 +35,7 @@ void time_format(int64_t wall_us, char *ret)
     time_t seconds = (time_t)(wall_us / SEC);
     struct tm tm;
 
-    /* Only years of four digits are RFC 3339; anything else came from a broken clock. */
+    /* RFC 3339 has years of four digits. Other years come from a broken clock. */
     if (!gmtime_r(&seconds, &tm) || tm.tm_year < 0 || tm.tm_year > 8099) {
         snprintf(ret, TIME_TEXT_SIZE, "1970-01-01T00:00:00Z");
         return;

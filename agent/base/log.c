@@ -10,7 +10,7 @@
 #include "limits.h"
 #include "utf8.h"
 
-/* A line's begin: the time, milliseconds, level, component; all words of ours. */
+/* The start of a line: time, milliseconds, level, component. None of it comes from outside. */
 #define LOGFMT_HEAD "time=%s.%03ldZ level=%s component=%s msg=\""
 #define JSON_HEAD "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"component\":\"%s\",\"msg\":\""
 
@@ -67,8 +67,8 @@ bool log_format_parse(const char *name, enum log_format *ret_format)
 }
 
 /*
- * As logfmt and JSON both want it: quotes and backslashes escaped, one line whatever a cluster's
- * text holds, valid UTF-8.
+ * Appends `text` so that it is valid in logfmt and in JSON: quotes and backslashes are escaped,
+ * line breaks and control bytes are replaced, and it is valid UTF-8.
  */
 static size_t append_quoted(char *line, size_t at, size_t size, const char *text)
 {
@@ -135,7 +135,7 @@ void log_line(enum log_level level, const char *component, const char *format, .
     at = append_quoted(line, at, sizeof(line) - strlen(tail), text);
     memcpy(line + at, tail, strlen(tail));
     at += strlen(tail);
-    /* One write per line, so that threads do not mix theirs; nobody can be told when it fails. */
+    /* One write per line, so that lines of threads do not mix. A failure cannot be reported. */
     if (write(STDERR_FILENO, line, at) < 0)
         return;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What of mem.h is made from the allocator, whichever is linked. */
+/* The part of mem.h that works with any allocator. */
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Messages per second on one core over the two real sets of tests/corpus/: normalise()
- * and classify() together, and the whole `classify --output=json` over a file of them.
- * The median of several rounds, and the best, which a busy machine disturbs less. Then
- * the time for hostile text of several lengths: per byte it must not grow.
+ * Messages per second on one core, with two real sets of tests/corpus/: normalise() and classify()
+ * alone, and the whole `classify --output=json` over a file. Prints the median of several rounds,
+ * and the best, which depends less on other load. Then the time for hostile text of several
+ * lengths: it must not grow per byte.
  */
 
 #include <fcntl.h>
@@ -98,7 +98,7 @@ static void report(const char *what, double (*rate)(void), double budget)
            median >= budget ? "met" : "NOT MET");
 }
 
-/* The messages as lines of a file, again and again. */
+/* A file with the messages as lines, repeated. */
 static int lines(void)
 {
     int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -112,13 +112,13 @@ static int lines(void)
         }
     }
     if (!file || fclose(file) != 0) {
-        fprintf(stderr, "bench_classify: no temporary file in /tmp\n");
+        fprintf(stderr, "bench_classify: cannot make a temporary file in /tmp\n");
         exit(EXIT_FAILURE);
     }
     return fd;
 }
 
-/* All that the process does but to start: it reads a file and writes JSON to /dev/null. */
+/* Everything except the start of the process: reads a file, writes JSON to /dev/null. */
 static double rate_of_command(void)
 {
     static int input = -1;
@@ -178,7 +178,8 @@ int main(void)
     load("tests/corpus/lab.jsonl");
     load("tests/corpus/field.jsonl");
     if (n_messages == 0) {
-        fprintf(stderr, "bench_classify: no messages in tests/corpus/; run it in the top folder\n");
+        fprintf(stderr, "bench_classify: no messages in tests/corpus/; run it in the top folder of "
+                        "the source\n");
         return EXIT_FAILURE;
     }
     report("classify", rate_of_round, BUDGET);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Any bytes as a message: the answer is within its bounds, valid UTF-8, the same
- * twice, and what it says of the image holds for the image's canonical form too.
+ * Any bytes as a message: the result is within its limits, valid UTF-8, the same when repeated, and
+ * the canonical form of an image is its own canonical form.
  */
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static bool inside(const struct message *m, struct str s)
     return s.len == 0 || (s.at >= m->buffer && s.at + s.len <= m->buffer + sizeof(m->buffer));
 }
 
-/* Without control bytes, and each sequence begun is finished. */
+/* Without control bytes and without cut characters. */
 static bool clean_utf8(struct str s)
 {
     size_t due = 0;
@@ -61,7 +61,7 @@ static void check_verdict(const struct verdict *v)
     must((v->ambiguous_with >> CAUSE_MAX) == 0);
 }
 
-/* The same answers, and nothing outside of the text and the lists. */
+/* The same verdict, and everything is inside the buffer and the lists. */
 static void check_explanation(struct str text, const struct verdict *v)
 {
     static struct message message;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever a runtime sends: the first byte chooses what it is taken for. */
+/* Any bytes as an answer of a runtime; the first byte chooses the kind of answer. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Touches what was decoded, so that a sanitizer sees a pointer that leads nowhere. */
+/* Reads the decoded texts, so that sanitizers detect bad pointers. */
 static void observe(void *self, const struct observation *observation)
 {
     const struct str *texts[] = { &observation->created.pod_uid, &observation->created.container };
@@ -30,8 +30,7 @@ static void decode_lists(struct str bytes, struct arena *arena)
     size_t sum = 0;
     const struct sink sink = { .self = &sum, .observe = observe };
 
-    /* The same bytes as both: field numbers overlap enough for containers to find their sandboxes.
-     */
+    /* The same bytes as both lists: field numbers overlap, so containers find their sandboxes. */
     if (decode_sandboxes(bytes, arena, &inventory.sandboxes, &inventory.n_sandboxes, NULL) < 0)
         return;
     if (decode_containers(bytes, arena, &inventory.containers, &inventory.n_containers, NULL) < 0)
@@ -57,12 +56,12 @@ static void decode_flight(struct str bytes, struct arena *arena)
         return;
     for (size_t i = 0; i < ingests.n; i++) {
         if (!digest_valid(ingests.ingests[i].digest))
-            abort(); /* it will be part of a filter */
+            abort(); /* digests become part of a filter */
         touch(ingests.ingests[i].digest);
     }
 }
 
-/* The blob is the one that the seeds speak of, and the message comes twice. */
+/* The blob is the one in the seeds; the message is decoded twice. */
 static void gather_owners(struct str bytes, struct arena *arena)
 {
     struct owners owners = {

@@ -61,7 +61,7 @@ static void a_reset_arena_reuses_its_block(void **state)
     assert_false(fault_heap_fired());
     assert_string_equal(at, "text");
     arena_done(&arena);
-    arena_reset(&arena); /* fine on an empty one */
+    arena_reset(&arena); /* an empty arena can be reset */
     assert_int_equal(fault_heap_live(), 0);
 }
 

@@ -14,7 +14,7 @@
 
 #include "log.h"
 
-/* What is logged while standard error is a pipe. */
+/* Captures log lines: standard error is a pipe meanwhile. */
 static int saved_stderr;
 static int reading;
 
@@ -33,7 +33,7 @@ static void captured(char *text, size_t size)
 {
     ssize_t n;
 
-    dup2(saved_stderr, STDERR_FILENO); /* the pipe's last writing end: reading ends */
+    dup2(saved_stderr, STDERR_FILENO); /* closes the last writing end, so that reading ends */
     close(saved_stderr);
     n = read(reading, text, size - 1);
     close(reading);
@@ -127,15 +127,15 @@ static void a_line_is_json(void **state)
     assert_json_line("\",\"level\":\"error\t\x1b\x7f", "\",\"level\":\"error   ");
 }
 
-/* Bytes that are no UTF-8 would make the whole line no JSON. */
+/* Bytes that are not UTF-8 would make the line invalid JSON. */
 static void log_lines_are_valid_utf8(void **state)
 {
     (void)state;
     assert_json_line("gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3 \xe2\x82\xac",
                      "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3 \xe2\x82\xac");
     assert_json_line("a\xff\x80z", "a??z");
-    assert_json_line("\xc0\xaf \xe0\x80\xaf", "?? ???");           /* too long for what they are */
-    assert_json_line("\xed\xa0\x80 \xf4\x90\x80\x80", "??? ????"); /* no characters */
+    assert_json_line("\xc0\xaf \xe0\x80\xaf", "?? ???");           /* overlong */
+    assert_json_line("\xed\xa0\x80 \xf4\x90\x80\x80", "??? ????"); /* not characters */
     assert_json_line("cut \xe2\x82", "cut ??");
 }
 

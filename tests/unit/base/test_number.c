@@ -11,7 +11,7 @@
 
 #define UNTOUCHED 4711
 
-/* No text that is not a plain number, whichever function reads it. */
+/* No function accepts these. */
 static const struct str not_numbers[] = {
     { NULL, 0 },
     { "", 0 },

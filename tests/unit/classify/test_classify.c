@@ -12,8 +12,8 @@
 #include "util.h"
 
 /*
- * The traps, each by its name. The wordings of all components are in tests/corpus/, which
- * `make check-corpus` judges.
+ * One test for each difficult case. The ordinary messages of all components are in tests/corpus/;
+ * `make check-corpus` checks them.
  */
 
 #define IMAGE "registry.example.com/team/app:v1"

@@ -88,7 +88,7 @@ static void an_unknown_message_has_no_steps(void **state)
     assert_step(0, 0, "Back-off pulling image \"a\"");
 }
 
-/* More wrappers and more explanations than there is room for: the lists end, the verdict stays. */
+/* More wrappers and rules than the lists can hold: the lists are cut, the verdict is the same. */
 static void the_lists_of_an_explanation_are_limited(void **state)
 {
     static char text[8192];

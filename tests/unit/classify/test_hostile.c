@@ -13,10 +13,10 @@
 #include "util.h"
 
 /*
- * A tenant or a registry writes messages that cost as much as they can: classifying has
- * to stay linear. How long it takes says nothing on a busy machine, so two lengths are
- * compared: eight times the text may take eight times as long, and quadratic work would
- * take 64 times. The quickest of many runs each, in turns, and several tries.
+ * A tenant or a registry may write messages that are as expensive as possible; the time must stay
+ * linear. On a busy machine a time means nothing, so two lengths are compared: eight times the text
+ * may take eight times as long; quadratic work would take 64 times. Each is the fastest of many
+ * runs, which alternate, and there are several tries.
  */
 
 #define SHORT (2u << 10)
@@ -74,7 +74,7 @@ static bool is_linear(void)
     return much <= little * RATIO_MAX;
 }
 
-/* Each of these would be slow if a scan began again at each byte. */
+/* Each of these would be slow if a scan started again at each byte. */
 static const char *const parts[] = {
     "\"",
     "\\",
@@ -124,7 +124,7 @@ static void time_is_linear_in_the_length_of_the_text(void **state)
     }
 }
 
-/* Only a head and a tail of it are read. */
+/* Only its head and its tail are read. */
 static void text_over_the_limit_costs_no_more_than_the_limit(void **state)
 {
     (void)state;

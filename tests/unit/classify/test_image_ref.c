@@ -57,7 +57,7 @@ static void hosts_are_lower_case_and_keep_their_port(void **state)
     assert_registry("[2001:DB8::1]:5000/a", "[2001:db8::1]:5000");
     assert_registry("busybox", "docker.io");
     assert_registry("INDEX.docker.io/library/busybox:1", "docker.io");
-    /* A host by its capitals alone would be a part of a path in lower case. */
+    /* Only its capitals make it a host: in lower case it would be a path. */
     assert_canonical("Mirror/app", "Mirror/app:latest");
 }
 
@@ -122,7 +122,7 @@ static void too_long_references_are_invalid(void **state)
     memset(text, 'a', sizeof(text));
     assert_false(image_canonical((struct str){ .at = text, .len = sizeof(text) }, got));
     assert_int_equal(strlen(got), LIMIT_IMAGE_TEXT - 1);
-    /* 255 with the "library/" that the name gets */
+    /* 255 with "library/" in front */
     assert_true(image_canonical((struct str){ .at = text, .len = 247 }, got));
     assert_true(image_canonical(str_from(got), text + sizeof(text) / 2));
     assert_false(image_canonical((struct str){ .at = text, .len = 248 }, got));

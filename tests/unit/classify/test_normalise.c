@@ -99,7 +99,7 @@ static void a_long_text_is_cut_and_marked(void **state)
     assert_int_equal(m->text.len, LIMIT_MESSAGE_TEXT);
     assert_memory_equal(m->text.at + m->text.len - 4, "x...", 4);
     assert_false(m->truncated);
-    /* Two bytes each: the cut falls between characters. */
+    /* Two bytes each: the cut is between characters. */
     for (size_t i = 0; i < sizeof(text); i += 2)
         memcpy(text + i, "\xc3\xbc", 2);
     m = read_text((struct str){ .at = text, .len = sizeof(text) });
@@ -254,7 +254,7 @@ static void a_back_off_without_a_cause_has_no_part(void **state)
     assert_int_equal(read_message("")->n_parts, 0);
 }
 
-/* normalise() looks for secrets only where the tokens hint at one: no shape may slip by. */
+/* normalise() redacts only if a token looks suspicious: no kind of secret may be missed. */
 static void every_kind_of_secret_is_redacted(void **state)
 {
     static const char *const shapes[] = {

@@ -16,7 +16,7 @@ static char padded[512];
 
 static struct tokens tokens;
 
-/* The phrase at token `i` of `text`, as it is written in its table; "" for none. */
+/* The phrase at token `i` of `text`, as written in its table; "" for none. */
 static const char *phrase_at(const char *text, size_t i, size_t *ret_n)
 {
     const struct phrase *p;

@@ -50,7 +50,7 @@ static void unprintable_bytes_become_spaces_or_question_marks(void **state)
                  "e");
 }
 
-/* Eight bytes are copied at once: a byte that needs a look may stand at any place in them. */
+/* 16 bytes are copied at once: a special byte may be at any place in them. */
 static void the_place_of_a_special_byte_does_not_matter(void **state)
 {
     (void)state;

@@ -25,7 +25,7 @@ static bool split(const char *text)
     return tokens_split((struct str){ .at = padded, .len = len }, &tokens);
 }
 
-/* Words as they are, "$" for a value, "@" for a URL, "#" for what may be a status. */
+/* Words as they are, "$" for a value, "@" for a URL, "#" for a possible status. */
 static void assert_tokens(const char *text, const char *want)
 {
     char got[1024];

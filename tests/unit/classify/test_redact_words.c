@@ -11,7 +11,7 @@
 #include "agent/classify/redact.h"
 #include "util.h"
 
-/* In pieces, so that no tool that looks for leaked secrets takes these for real ones. */
+/* In pieces, so that scanners for leaked secrets do not report them. */
 #define GITHUB                                                                                     \
     "gh"                                                                                           \
     "p_0123456789abcdefghijABCDEFGHIJ012345"
@@ -34,7 +34,7 @@
     "ey"                                                                                           \
     "JhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXNpZw"
 
-/* As redact() leaves it, and as a message that went the whole way is shown. */
+/* By redact() alone, and by normalise(). */
 static void assert_redacted(const char *text, const char *want)
 {
     static struct message message;

@@ -13,7 +13,7 @@
 #include "agent/classify/wrappers.h"
 #include "util.h"
 
-/* The table as a whole; what its wordings mean is in test_rules_*.c and tests/corpus/. */
+/* The table as a whole. Its phrases are tested in test_rules_*.c and tests/corpus/. */
 
 static void each_rule(void (*visit)(const struct rule_table *table, size_t row))
 {
@@ -41,7 +41,7 @@ static void rule_names_are_unique(void **state)
     each_rule(is_named_once);
 }
 
-/* Of rows with one phrase, those behind one without needs would never be reached. */
+/* A row after one with the same phrase and without needs would never match. */
 static void is_not_hidden(const struct rule_table *table, size_t row)
 {
     const struct rule *rules = table->rows;
@@ -85,7 +85,7 @@ static void explains_its_own_words(const struct rule_table *table, size_t row)
         fail_msg("%s: its own words are taken for %s", rule->name, judge(text).rule);
 }
 
-/* ... or a longer phrase's rule of the same cause does. */
+/* ... or a rule with a longer phrase and the same cause. */
 static void every_rule_can_be_reached(void **state)
 {
     (void)state;

@@ -65,7 +65,7 @@ static void wrappers_and_grpc_codes_decide_without_a_phrase(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
-/* The first row that fits counts, so one without needs ends the search for its statuses. */
+/* The first row that fits wins, so a row without needs hides later ones for its statuses. */
 static void no_status_rule_hides_another(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Messages and what they mean, for the tests of the rules' tables. */
+/* Messages and their reasons, for the tests of the rule tables. */
 
 #include <stddef.h>
 
@@ -12,5 +12,5 @@ struct wording {
     enum reason reason;
 };
 
-/* Fails at the first that is taken for something else, and says for what. */
+/* Fails at the first message with another reason, and names that. */
 void assert_wordings(const struct wording *wordings, size_t n);

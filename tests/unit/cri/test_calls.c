@@ -83,7 +83,7 @@ static int ask_owners(struct world *world, struct owners *owners)
     return calls_list_owners(&world->calls, owners, &world->err);
 }
 
-/* --- what is asked ---------------------------------------------------------------------------- */
+/* --- requests ---------------------------------------------------------------------------- */
 
 static void the_content_service_is_asked_for_kubernetes_images(void **state)
 {
@@ -195,7 +195,7 @@ static void the_first_image_file_system_is_taken(void **state)
     }
 }
 
-/* --- how it is counted ------------------------------------------------------------------------ */
+/* --- counting ------------------------------------------------------------------------ */
 
 static void half_a_second_passes(void *arg)
 {

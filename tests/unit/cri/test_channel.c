@@ -83,7 +83,7 @@ static void assert_told(const struct world *world, const char *text)
         fail_msg("expected the method and \"%s\" in \"%s\"", text, world->err.text);
 }
 
-/* --- the good way ----------------------------------------------------------------------------- */
+/* --- success ----------------------------------------------------------------------------- */
 
 static void request_and_answer_keep_every_byte(void **state)
 {
@@ -145,8 +145,8 @@ static void special_bytes_in_a_path_are_escaped(void **state)
 }
 
 /*
- * gRPC is not built with TSan, which then looks up a suppression for every byte buffer
- * it passes on: minutes for 16 MiB. The small messages take the same way.
+ * gRPC is not built with TSan, which then looks for a suppression for each byte buffer: minutes for
+ * 16 MiB. Smaller messages use the same code.
  */
 static void skip_big_messages_under_tsan(void)
 {
@@ -175,7 +175,8 @@ static void an_answer_of_exactly_the_limit_arrives(void **state)
     free(bytes);
 }
 
-/* --- refusals --------------------------------------------------------------------------------- */
+/* --- error statuses
+ * --------------------------------------------------------------------------------- */
 
 static void errors_name_the_grpc_status(void **state)
 {
@@ -277,7 +278,7 @@ static void an_answer_that_does_not_fit_the_arena_is_an_error(void **state)
     assert_told(world, "19 bytes");
 }
 
-/* --- nobody there, or nobody sensible --------------------------------------------------------- */
+/* --- no runtime, or something else --------------------------------------------------------- */
 
 static void a_missing_socket_is_unavailable(void **state)
 {
@@ -297,13 +298,12 @@ static void a_runtime_that_hangs_ends_at_the_deadline(void **state)
     assert_int_equal(call(world, 120 * MSEC), -ETIMEDOUT);
     assert_told(world, "DeadlineExceeded: no answer within 120 ms");
 
-    /* The channel is not harmed by it. */
+    /* The channel still works. */
     double_answers(world->runtime, "Version", STR("x"));
     assert_int_equal(call(world, NEVER_REACHED), 0);
 }
 
-/* An overloaded runtime: each try that was given up must not leave a connection behind, here and
- * there. */
+/* An overloaded runtime: no try may leave a connection open, on either side. */
 static void a_connection_with_a_late_handshake_is_closed(void **state)
 {
     struct world *world = *state;
@@ -311,7 +311,7 @@ static void a_connection_with_a_late_handshake_is_closed(void **state)
     world->rude = rude_new(world->path, RUDE_LATE);
     assert_int_equal(channel_new(world->path, SEC, &world->stop, &world->channel, NULL), 0);
     assert_true(call(world, 1200 * MSEC) < 0);
-    call_anew(world); /* the channel is destroyed before the greeting comes */
+    call_anew(world); /* the channel is destroyed before the server preface arrives */
     assert_int_equal(rude_clients_stayed(world->rude), 0);
     rude_free(world->rude);
     world->rude = NULL;

@@ -110,7 +110,7 @@ static void a_socket_without_cri_is_skipped(void **state)
 {
     struct world *world = *state;
 
-    world->runtime = double_new(world->first); /* answers Unimplemented, as Docker's containerd */
+    world->runtime = double_new(world->first); /* answers Unimplemented, like Docker's containerd */
     world->other = double_new(world->second);
     double_answers(world->other, "Version", CRIO);
     assert_int_equal(open_one(world), 0);
@@ -137,7 +137,7 @@ static void the_error_names_a_well_known_socket_when_none_exists(void **state)
     assert_false(connection_is_open(&world->connection));
 }
 
-/* NotFound is a word of whoever is there; that no socket is there is another thing. */
+/* A runtime that answers NotFound is not a missing socket. */
 static void a_socket_that_answers_not_found_exists(void **state)
 {
     const struct double_answer not_found = { .status = 5, .details = "no such thing" };

@@ -62,7 +62,8 @@ static void assert_text(struct str text, const char *expected)
         fail_msg("\"%.*s\" is not \"%s\"", STR_ARG(text), expected);
 }
 
-/* --- real bytes ------------------------------------------------------------------------------- */
+/* --- recorded bytes
+ * ------------------------------------------------------------------------------- */
 
 static void version_of_containerd_is_decoded(void **state)
 {
@@ -114,7 +115,7 @@ static void conditions_of_containerd_are_decoded(void **state)
     assert_text(conditions[1].message, "Network plugin returns error: cni plugin not initialized");
 }
 
-/* A third one is no news of pods: ContainerdHasNoDeprecationWarnings. */
+/* ContainerdHasNoDeprecationWarnings, which says nothing about pods. */
 static void conditions_of_newer_containerd_are_decoded(void **state)
 {
     static const char *const paths[] = { RECORDED_1_7 "status.pb", RECORDED_2_1 "status.pb" };
@@ -248,7 +249,8 @@ static void containers_of_containerd_are_decoded(void **state)
     assert_int_not_equal(apps[0]->created_us, apps[1]->created_us);
 }
 
-/* --- made bytes ------------------------------------------------------------------------------- */
+/* --- constructed bytes
+ * ------------------------------------------------------------------------------- */
 
 static void no_bytes_are_an_empty_answer(void **state)
 {
@@ -280,7 +282,7 @@ static void absent_parts_and_out_of_range_numbers_are_decoded(void **state)
               "\x38\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
         .len = 2 + 2 + 19,
     };
-    /* One sandbox with a state that nobody has defined. */
+    /* One sandbox with an undefined state. */
     static const struct str sandbox_bytes = { .at = "\x0a\x02\x18\x63", .len = 4 };
     struct world *world = *state;
     const struct cri_container *containers;
@@ -305,13 +307,14 @@ static void absent_parts_and_out_of_range_numbers_are_decoded(void **state)
 static void undecodable_bytes_are_an_error(void **state)
 {
     static const struct str rows[] = {
-        { .at = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", .len = 11 }, /* an endless number */
+        { .at = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+          .len = 11 }, /* a number without end */
         { .at = "\x0a\x05"
                 "ab",
-          .len = 4 },                                   /* a text longer than what is left */
+          .len = 4 },                                   /* a text longer than the rest */
         { .at = "\x0a\xff\xff\xff\xff\x0f", .len = 6 }, /* of 4 GiB */
-        { .at = "\x0b\x0c", .len = 2 },                 /* groups, which proto3 has not */
-        { .at = "\x10\x05", .len = 2 },                 /* a number where a text belongs */
+        { .at = "\x0b\x0c", .len = 2 },                 /* groups, which proto3 does not have */
+        { .at = "\x10\x05", .len = 2 },                 /* a number in place of a text */
         { .at = "<html>", .len = 6 },
     };
     struct world *world = *state;
@@ -333,7 +336,7 @@ static void a_truncated_answer_is_decoded_or_an_error(void **state)
     unsigned refused = 0;
 
     for (size_t len = 0; len < whole.len; len++) {
-        /* Memory of just that size, so that a sanitizer sees a byte read too far. */
+        /* A heap block of exactly that size, so that sanitizers detect reading past its end. */
         char *cut = malloc(len ? len : 1);
         const struct cri_container *containers = NULL;
         size_t n = 99;
@@ -359,7 +362,7 @@ static void many_empty_items_stop_at_the_limit_of_the_arena(void **state)
     const struct cri_sandbox *sandboxes;
     size_t n;
 
-    /* "0a 00" is an item of two bytes, which becomes a struct of two hundred. */
+    /* "0a 00" is an item of two bytes; decoded, it has two hundred. */
     for (size_t i = 0; i < sizeof(world->file); i++)
         world->file[i] = i % 2 ? 0 : 0x0a;
     world->arena.limit = 100000;

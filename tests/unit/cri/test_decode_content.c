@@ -70,7 +70,8 @@ static ProtobufCBinaryData binary(const char *text)
     return (ProtobufCBinaryData){ .data = (uint8_t *)text, .len = strlen(text) };
 }
 
-/* --- real bytes ------------------------------------------------------------------------------- */
+/* --- recorded bytes
+ * ------------------------------------------------------------------------------- */
 
 static void blobs_in_flight_of_containerd_are_decoded(void **state)
 {
@@ -108,7 +109,7 @@ static void owners_of_a_layer_of_containerd_are_decoded(void **state)
         assert_int_equal(decode_owners(recorded(world, paths[i]), &owners, &world->err), 0);
         assert_int_equal(owners.n, 2);
         assert_false(owners.more);
-        /* Without the registry's port. */
+        /* The registry has no port here. */
         assert_text(owners.repositories[0], "127.0.0.1/team/big");
         assert_text(owners.repositories[1], "127.0.0.1/team/shared");
     }
@@ -157,7 +158,8 @@ static void digests_are_checked(void **state)
     }
 }
 
-/* --- made bytes: what is in flight ------------------------------------------------------------ */
+/* --- constructed bytes: blobs in flight
+ * ------------------------------------------------------------ */
 
 static struct str pack(struct world *world, const ProtobufCMessage *message)
 {
@@ -166,7 +168,7 @@ static struct str pack(struct world *world, const ProtobufCMessage *message)
                          .len = protobuf_c_message_pack(message, (uint8_t *)world->file) };
 }
 
-/* Packs an answer of `n` times this status. */
+/* Packs an answer with `n` copies of this status. */
 static struct str in_flight(struct world *world, Containerd__Content__V1__Status *status, size_t n)
 {
     Containerd__Content__V1__ListStatusesResponse answer =
@@ -282,7 +284,8 @@ static void no_blobs_in_flight_are_valid(void **state)
     assert_false(more);
 }
 
-/* --- made bytes: whose it is ------------------------------------------------------------------ */
+/* --- constructed bytes: owners ------------------------------------------------------------------
+ */
 
 struct label {
     const char *key, *value;
@@ -320,20 +323,20 @@ static void repositories_are_listed_once(void **state)
 {
     static const struct {
         struct label labels[4];
-        const char *told; /* all of them so far, each with a blank behind it */
+        const char *told; /* all so far, each followed by a blank */
     } rows[] = {
         { { NAMED, { SOURCE "docker.io", "library/busybox" } }, "docker.io/library/busybox " },
         { { NAMED, { SOURCE "docker.io", "library/busybox,a/b" } },
           "docker.io/library/busybox docker.io/a/b " },
-        /* Two registries, and a name that is the end of another. */
+        /* Two registries, and a name that is a suffix of another. */
         { { NAMED, { SOURCE "quay.io", "a/b" }, { SOURCE "docker.io", "b" } },
           "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b " },
-        /* Nothing, empty names, a key that is cut short: nobody's. */
+        /* No label, empty names, a truncated key: no owners. */
         { { NAMED, { SOURCE "x", "" }, { SOURCE, "r" }, { "containerd.io/distribution", "r" } },
           "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b " },
         { { NAMED, { SOURCE "x", ",,a,," } },
           "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b x/a " },
-        /* Another blob's owner, and one that names ours as something else. */
+        /* The owner of another blob, and an entry that names ours in another label. */
         { { { "containerd.io/gc.ref.content.config", "sha256:" HEX32 HEX32 }, { SOURCE "y", "r" } },
           "docker.io/library/busybox docker.io/a/b quay.io/a/b docker.io/b x/a " },
         { { { "containerd.io/uncompressed", "sha256:" HEX32 }, { SOURCE "y", "r" } },
@@ -398,7 +401,7 @@ static void a_truncated_answer_is_decoded_or_an_error(void **state)
     unsigned refused = 0;
 
     for (size_t len = 0; len < whole.len; len++) {
-        /* Memory of just that size, so that a sanitizer sees a byte read too far. */
+        /* A heap block of exactly that size, so that sanitizers detect reading past its end. */
         struct owners owners = { .arena = &world->arena, .digest = STR(SHARED_LAYER) };
         char *cut = malloc(len ? len : 1);
         int r;

@@ -12,7 +12,7 @@
 #include "buf.h"
 #include "limits.h"
 
-/* Writes down what it is told, a line each. */
+/* Writes each observation as a line. */
 struct world {
     struct arena arena;
     struct buf seen;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stories of what runtimes have beyond the plain CRI: containerd's content service, CRI-O's ways.
+/* Stories of what runtimes do beyond CRI: containerd's content service, peculiarities of CRI-O.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,20 +16,21 @@
         "0.1.0\x12\x05"                                                                            \
         "cri-o\x1a\x06"                                                                            \
         "1.37.0\x22\x02v1")
-/* CRI-O without a network yet: server/runtime_status.go. */
+/* CRI-O while its network is not ready: server/runtime_status.go. */
 #define CRIO_STATUS                                                                                \
     STR("\x0a\x81\x01\x0a\x10\x0a\x0cRuntimeReady\x10\x01"                                         \
         "\x0a\x6d\x0a\x0cNetworkReady\x1a\x15NetworkPluginNotReady"                                \
         "\x22\x46Network plugin returns error: No CNI configuration file in /etc/cni/n/")
-/* A container of an image that CRI-O names by its bare ID; the kubelet's own words stand beside it
- * where they are kept. */
+/* A container whose image CRI-O names by its ID; the name in the pod spec is in a field of its own.
+ */
 #define HEX64 HEX32 HEX32
 #define CRIO_CONTAINERS                                                                            \
     STR("\x0a\x59\x12\x01s\x1a\x05\x0a\x01"                                                        \
         "c\x10\x02\x22\x47\x0a\x40" HEX64 "\x92\x01\x02"                                           \
         "bb\x38\x80\x94\xeb\xdc\x03")
 
-/* --- what happens ----------------------------------------------------------------------------- */
+/* --- events of the stories
+ * ----------------------------------------------------------------------------- */
 
 static void a_pull_begins(struct world *world)
 {
@@ -58,9 +59,9 @@ static void the_runtime_is_upgraded(struct world *world)
     double_answers(world->runtime, "Version", CONTAINERD_2);
 }
 
-/* --- what is in flight ------------------------------------------------------------------------ */
+/* --- blobs in flight ------------------------------------------------------------------------ */
 
-/* It begins just as a slice of sleep ends, so that the wake-up cannot be told from the end. */
+/* Starts at the very end of a slice of sleep, where a wake-up looks like the end of the slice. */
 static void blobs_in_flight_are_polled_during_a_pull(void **state)
 {
     static const struct moment story[] = {
@@ -104,7 +105,7 @@ static void owners_of_a_blob_are_polled_at_most_every_30_seconds(void **state)
     double_answers(world->runtime, "ListStatuses", STR(""));
     world->pulling = true;
     story_play(world, story);
-    /* Looked at after 3, 7, 12, 17 and so on; anew as soon as it is wanted anew. */
+    /* Polled after 3, 7, 12, 17 and so on, and as soon as it is wanted again. */
     story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n1 0 in flight\n"
                                  "3 0 in flight\n3 sha256:01 is of h/r\n"
                                  "7 0 in flight\n12 0 in flight\n17 0 in flight\n22 0 in flight\n"
@@ -141,7 +142,7 @@ static void blobs_over_the_limit_are_counted(void **state)
     world->pulling = true;
     story_play(world, story);
     assert_non_null(strstr(world->observed.at, "0 256 in flight"));
-    assert_true(story_calls(world, "ListStatuses") > 5); /* once, not with each look */
+    assert_true(story_calls(world, "ListStatuses") > 5); /* counted once, not at each poll */
     assert_int_equal(world->limit_hits, 1);
     assert_int_equal(world->limit_hit, LIMIT_HIT_INGESTS);
     free(many);
@@ -157,7 +158,7 @@ static void owners_over_the_limit_are_counted_once_per_blob(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
         messages[i] = (struct str){ .at = texts[i], .len = OWNER.len };
         memcpy(texts[i], OWNER.at, OWNER.len);
-        texts[i][OWNER.len - 1] = (char)('0' + i); /* the repository's name */
+        texts[i][OWNER.len - 1] = (char)('0' + i); /* the name of the repository */
     }
     story_start_runtime(world);
     double_set(world->runtime, "List",
@@ -169,8 +170,7 @@ static void owners_over_the_limit_are_counted_once_per_blob(void **state)
     assert_int_equal(world->limit_hit, LIMIT_HIT_BLOB_REPOSITORIES);
 }
 
-/* --- a content service that is not there, or does not do its work ------------------------------
- */
+/* --- a content service that is missing or fails --- */
 
 static void a_refused_content_service_is_not_called_again(void **state)
 {
@@ -212,8 +212,8 @@ static void a_new_connection_calls_the_content_service_again(void **state)
     double_set(world->runtime, "ListStatuses", &refusal);
     world->pulling = true;
     story_play(world, story);
-    /* gRPC may notice the restart in time and connect again by itself; then the version tells, at
-     * 32 at the latest. */
+    /* gRPC may notice the restart and reconnect by itself; then Version shows it, at 32 at the
+     * latest. */
     assert_non_null(strstr(world->observed.at, "runtime 2.1\n"));
     assert_non_null(strstr(world->observed.at, "1 in flight sha256:01\n"));
 }
@@ -236,7 +236,7 @@ static void a_failing_content_service_is_called_again_after_a_pause(void **state
         double_set(world->runtime, "ListStatuses", &rows[i].answer);
         world->pulling = world->stalled = true;
         story_play(world, story);
-        /* Tried at 0 and, since looks are at 27 and 32, at 32. */
+        /* Called at 0 and, since polls are at 27 and 32, at 32. */
         assert_int_equal(story_calls(world, "ListStatuses"), 2);
         assert_int_equal(story_calls(world, "List"), 0);
         assert_true(world->status.up);
@@ -276,8 +276,7 @@ static void a_connection_lost_in_the_content_service_is_lost(void **state)
     story_play(world, story);
     assert_false(world->status.up);
     assert_non_null(strstr(world->status.last_error, "Content/List: Unavailable: bye"));
-    assert_int_equal(story_calls(world, "List"),
-                     1); /* the first connection is no reason to retry */
+    assert_int_equal(story_calls(world, "List"), 1); /* the first connection is not a retry */
 }
 
 /* --- the image file system -------------------------------------------------------------------- */
@@ -333,10 +332,10 @@ static void cri_o_gets_only_cri_calls(void **state)
     assert_int_equal(story_calls(world, "ListStatuses"), 0);
     assert_int_equal(story_calls(world, "List"), 0);
     assert_int_equal(double_unknown_calls(world->runtime), 0);
-    /* Where the images are is told, but not that of the metadata only. */
+    /* The mount point is reported, but not the size, which is only that of the metadata. */
     assert_int_equal(world->n_image_fs, 1);
     assert_int_equal(world->image_fs_bytes, 0);
-    /* The network is not ready: the runtime is up, and says so. */
+    /* The network is not ready, but the source is up. */
     assert_true(world->status.up);
     assert_non_null(strstr(world->status.last_error,
                            "NetworkReady=false: NetworkPluginNotReady: Network plugin returns"));

@@ -12,7 +12,8 @@
 #include "tests/unit/cri/cri_story.h"
 #include "tests/unit/support/fault_heap.h"
 
-/* --- what happens ----------------------------------------------------------------------------- */
+/* --- events of the stories
+ * ----------------------------------------------------------------------------- */
 
 static void upgrade_runtime(struct world *world)
 {
@@ -189,7 +190,7 @@ static void a_restart_of_the_runtime_is_not_a_failure(void **state)
     story_assert_observed(world, "0 runtime 1.6\n30 runtime 2.1\n");
     assert_int_equal(world->status_flips, 0);
     assert_int_equal(story_logged(world, "retrying"), 0);
-    /* CLOSED is counted or not: gRPC may notice in time and connect again by itself. */
+    /* CLOSED may be counted or not: gRPC may notice the restart and reconnect by itself. */
     assert_int_equal(world->status.reconnects[RECONNECT_NETWORK], 0);
 }
 
@@ -204,7 +205,7 @@ static void an_outage_is_logged_once_and_retried_less_and_less_often(void **stat
 
     story_start_runtime(world);
     story_play(world, story);
-    /* Found out at 30; tried at 31, 33, 37, 45, 60 and 75. */
+    /* Noticed at 30; tried at 31, 33, 37, 45, 60 and 75. */
     story_assert_observed(world, "0 runtime 1.6\n75 runtime 1.6\n");
     assert_int_equal(world->status_flips, 2);
     assert_true(world->status.up);
@@ -243,7 +244,7 @@ static void a_waiting_container_does_not_shorten_the_back_off(void **state)
 
     world->rude = rude_new(world->path, RUDE_CLOSES);
     story_play(world, story);
-    /* Tried at 0, 1, 3, 7, 15 and not yet at 30. */
+    /* Tried at 0, 1, 3, 7 and 15, and not yet at 30. */
     assert_int_equal(world->status.reconnects[RECONNECT_NETWORK], 5);
     assert_false(world->status.up);
 }
@@ -318,7 +319,7 @@ static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
     };
     static const struct {
         const char *method;
-        bool is_fatal; /* to the round */
+        bool ends_poll;
     } rows[] = {
         { "Version", true },       { "Status", true },         { "ImageFsInfo", false },
         { "ImageStatus", false },  { "ListContainers", true }, { "ListPodSandbox", true },
@@ -338,7 +339,7 @@ static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
         story_play(world, story);
         assert_int_equal(world->limit_hits, 1);
         assert_int_equal(world->limit_hit, LIMIT_HIT_CRI_MESSAGE);
-        assert_int_equal(world->status.up, !rows[i].is_fatal);
+        assert_int_equal(world->status.up, !rows[i].ends_poll);
         assert_non_null(strstr(world->status.last_error, rows[i].method));
         story_free(&each);
     }
@@ -426,7 +427,7 @@ static void an_undecodable_answer_is_an_error(void **state)
     assert_int_equal(world->status.reconnects[RECONNECT_MALFORMED], 1);
 }
 
-/* --- what is told of the calls ---------------------------------------------------------------- */
+/* --- statistics of the calls ---------------------------------------------------------------- */
 
 static void each_poll_reports_its_calls(void **state)
 {
@@ -439,7 +440,7 @@ static void each_poll_reports_its_calls(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    /* At 0 and at 1 in good health, at 2 it was gone. */
+    /* It answered at 0 and 1, and was gone at 2. */
     assert_int_equal(world->n_calls, 3);
     assert_int_equal(world->calls.durations[METHOD_VERSION].count, 1);
     assert_int_equal(world->calls.durations[METHOD_STATUS].count, 1);
@@ -470,8 +471,8 @@ static void stop_does_not_wait_for_a_runtime_that_hangs(void **state)
     double_set(world->runtime, "Version", &silence);
     double_on_call(world->runtime, stop_it, world);
     story_play(world, story);
-    assert_int_equal(world->now_us, START); /* it slept no more either */
-    assert_true(world->status.up);          /* and called nothing a failure */
+    assert_int_equal(world->now_us, START); /* it did not sleep any more */
+    assert_true(world->status.up);          /* and a stop is not a failure */
     assert_int_equal(story_logged(world, "retrying"), 0);
 }
 
@@ -486,7 +487,8 @@ static void stop_before_run_is_kept(void **state)
     story_assert_observed(world, "");
 }
 
-/* --- making it -------------------------------------------------------------------------------- */
+/* --- construction --------------------------------------------------------------------------------
+ */
 
 static void a_malformed_endpoint_is_refused_by_name(void **state)
 {

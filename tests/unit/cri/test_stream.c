@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel_stream(): one call, many messages. */
+/* channel_stream(): one call with many messages. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@ struct world {
     struct channel *channel;
     struct buf told; /* the messages, each in brackets */
     size_t n_told;
-    size_t refuse_at; /* the message that the reader does not take; 0: takes all */
+    size_t refuse_at; /* the message that the reader refuses; 0: none */
     struct err err;
 };
 
@@ -156,7 +156,7 @@ static void a_silent_stream_ends_at_the_deadline(void **state)
     assert_told(world, "[a][][ccc]");
     assert_int_equal(channel_status(world->channel), 4);
 
-    /* The channel is not harmed by it. */
+    /* The channel still works. */
     answer(world, &(struct double_answer){ .messages = three, .n_messages = 1 });
     assert_int_equal(stream(world, NEVER_REACHED), 0);
     assert_told(world, "[a]");
