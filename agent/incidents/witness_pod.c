@@ -232,7 +232,7 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
         if (stays)
             continue;
         incidents_end(&c->incidents, pod, known->name, INCIDENT_GONE, now);
-        known->replaced_status = known->status;
+        known->replaced_status = known->pull == PULL_DONE ? 0 : known->status;
         known->pull = PULL_SILENT;
         known->status = 0;
     }

@@ -366,6 +366,26 @@ static void clock_set_back_does_not_freeze_the_cause(void **state)
     snapshot_done(&snapshot);
 }
 
+/* A running container has no waiting reason, but nothing keeps an API server from sending one. */
+static void status_of_a_replaced_image_that_ran_hides_nothing(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+    struct snapshot snapshot;
+
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].phase = PHASE_RUNNING;
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message = STR("not found");
+    observe_pod(w, &facts);
+    facts.containers[0].image = STR(REGISTRY "/team/app:v2");
+    facts.containers[0].phase = PHASE_WAITING;
+    observe_pod(w, &facts);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_FAILING);
+    snapshot_done(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +406,7 @@ int main(void)
         WORLD_TEST(pod_being_deleted_waits_for_no_image),
         WORLD_TEST(image_name_of_any_length_is_one_image),
         WORLD_TEST(clock_set_back_does_not_freeze_the_cause),
+        WORLD_TEST(status_of_a_replaced_image_that_ran_hides_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
