@@ -88,8 +88,8 @@ static int open_path(struct connection *connection, const char *path, struct are
         return 0;
     connection_close(connection);
     err_wrap(err, "container runtime at '%s'", path);
-    if (r ==
-        -ENOSYS) /* Docker's own containerd, for one: its config says disabled_plugins = ["cri"] */
+    /* For example Docker's containerd: its configuration has disabled_plugins = ["cri"]. */
+    if (r == -ENOSYS)
         err_wrap(err, "no CRI v1 on this socket (its CRI plugin is off, or the runtime is older "
                       "than CRI v1)");
     return r;

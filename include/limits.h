@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The limit of everything that comes from outside. A comment says what happens to what is over it.
- * A limit that can be reached in operation has a row in LIMIT_TABLE and is counted in
+ * The limits of all input. A comment says what happens to input over a limit. A limit that can be
+ * reached in operation has a row in LIMIT_TABLE and is counted in
  * imagepull_limit_hits_total{limit="..."}.
  */
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Prometheus and a person must be told the same. Nodes go through random lives;
- * at each halt what /metrics says of the present is worked out again from the
- * debug JSON, as a person with a pencil would, and compared line by line.
+ * Metrics and debug JSON must agree. Nodes get random events; now and then, the gauges of /metrics
+ * are computed from the debug JSON and compared line by line.
  */
 
 #include <setjmp.h>
@@ -56,8 +55,7 @@ static unsigned pick(unsigned n)
     return (unsigned)(seed % n);
 }
 
-/* --- a random life -----------------------------------------------------------------------------
- */
+/* --- random events --- */
 
 static const char *pod_name(unsigned pod)
 {
@@ -76,7 +74,7 @@ static const char *image_of(unsigned pod)
     return images[pod];
 }
 
-/* Some pods have an init container with the same image, which fails before the other. */
+/* Some pods have an init container with the same image, which fails first. */
 static void observe_state(struct world *w, unsigned pod, const char *reason, const char *message)
 {
     struct pod_facts facts;
@@ -132,8 +130,7 @@ static void live(struct world *w)
     }
 }
 
-/* --- both answers ------------------------------------------------------------------------------
- */
+/* --- both answers --- */
 
 struct answers {
     struct buf metrics;
@@ -211,8 +208,7 @@ static void answers_done(struct answers *answers)
     json_decref(answers->sources);
 }
 
-/* --- what the JSON lets expect -----------------------------------------------------------------
- */
+/* --- expectations from the JSON --- */
 
 static const char *text(const json_t *object, const char *key)
 {
@@ -238,7 +234,7 @@ static unsigned count_lines(const struct answers *answers, const char *name)
     return n;
 }
 
-/* The value of the only series that begins so; fails the test where there is none. */
+/* The value of the only series with this prefix; fails the test without one. */
 static double value_of(const struct answers *answers, const char *series)
 {
     const char *at = answers->metrics.at;
@@ -250,7 +246,7 @@ static double value_of(const struct answers *answers, const char *series)
     return -1;
 }
 
-/* A registry over the cap is "other"; one under it has counters. */
+/* A registry over the limit is "other"; one within it has counters. */
 static const char *label_of(const struct answers *answers, const char *registry)
 {
     char series[LINE_SIZE];
@@ -336,7 +332,7 @@ static void check_failures(const struct answers *answers)
                      open);
 }
 
-/* Sums over all registries; which one has how many is compared where there is no "other". */
+/* Sums over all registries. Values of a registry are compared only if there is no "other". */
 static void check_pulls(const struct answers *answers)
 {
     double in_progress = 0;
@@ -378,8 +374,7 @@ static void check_sources(const struct answers *answers)
     assert_int_equal(count_lines(answers, "imagepull_source_up"), on);
 }
 
-/* --- the tests ---------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static unsigned halt(struct world *w)
 {
@@ -422,7 +417,7 @@ static void metrics_and_json_agree(void **state)
         }
         world_end(&w);
     }
-    assert_true(most > PODS / 2); /* else the lives were too quiet to compare anything */
+    assert_true(most > PODS / 2); /* else too few failures to compare anything */
 }
 
 int main(void)

@@ -323,7 +323,7 @@ static void repositories_are_listed_once(void **state)
 {
     static const struct {
         struct label labels[4];
-        const char *told; /* all so far, each followed by a blank */
+        const char *expected; /* all so far, each followed by a blank */
     } rows[] = {
         { { NAMED, { SOURCE "docker.io", "library/busybox" } }, "docker.io/library/busybox " },
         { { NAMED, { SOURCE "docker.io", "library/busybox,a/b" } },
@@ -346,13 +346,13 @@ static void repositories_are_listed_once(void **state)
     struct owners owners = { .arena = &world->arena, .digest = STR("sha256:" HEX32) };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        char told[256] = "";
+        char expected[256] = "";
 
         assert_int_equal(add_entry(world, &owners, rows[i].labels), 0);
         for (size_t k = 0; k < owners.n; k++)
-            snprintf(told + strlen(told), sizeof(told) - strlen(told), "%.*s ",
+            snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%.*s ",
                      STR_ARG(owners.repositories[k]));
-        assert_string_equal(told, rows[i].told);
+        assert_string_equal(expected, rows[i].expected);
     }
     assert_false(owners.more);
 }

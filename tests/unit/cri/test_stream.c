@@ -25,7 +25,7 @@ struct world {
     struct rude_socket *rude;
     atomic_bool stop;
     struct channel *channel;
-    struct buf told; /* the messages, each in brackets */
+    struct buf received; /* the messages, each in brackets */
     size_t n_told;
     size_t refuse_at; /* the message that the reader refuses; 0: none */
     struct err err;
@@ -41,7 +41,7 @@ static int world_new(void **state)
     if (!mkdtemp(world->folder))
         return -1;
     snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
-    buf_init(&world->told, 1 << 16);
+    buf_init(&world->received, 1 << 16);
     channel_library_init();
     *state = world;
     return 0;
@@ -54,7 +54,7 @@ static int world_free(void **state)
     channel_free(world->channel);
     double_free(world->runtime);
     rude_free(world->rude);
-    buf_done(&world->told);
+    buf_done(&world->received);
     channel_library_done();
     rmdir(world->folder);
     free(world);
@@ -67,7 +67,7 @@ static int take(void *self, struct str message, struct err *err)
 
     world->n_told++;
     if (message.len < 100)
-        buf_printf(&world->told, "[%.*s]", STR_ARG(message));
+        buf_printf(&world->received, "[%.*s]", STR_ARG(message));
     if (world->n_told == world->refuse_at)
         return err_set(err, -EPROTO, "%s: the reader does not like it", METHOD);
     return 0;
@@ -88,7 +88,7 @@ static int stream(struct world *world, int64_t timeout_us)
     if (!world->channel)
         assert_int_equal(
             channel_new(world->path, NEVER_REACHED, &world->stop, &world->channel, NULL), 0);
-    buf_reset(&world->told);
+    buf_reset(&world->received);
     world->n_told = 0;
     err_clear(&world->err);
     return channel_stream(world->channel, &request, &reader, &world->err);
@@ -96,7 +96,8 @@ static int stream(struct world *world, int64_t timeout_us)
 
 static void assert_told(const struct world *world, const char *messages)
 {
-    assert_string_equal(world->told.at && world->told.len ? world->told.at : "", messages);
+    assert_string_equal(world->received.at && world->received.len ? world->received.at : "",
+                        messages);
 }
 
 static void assert_error(const struct world *world, const char *text)
