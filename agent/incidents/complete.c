@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a snapshot shows and needs no table for: correlate_complete(). It runs without the lock. */
+/* The parts of a snapshot that need no table: correlate_complete(). It runs without the lock. */
 
 #include <errno.h>
 

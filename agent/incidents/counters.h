@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the incident table counts and no registry does. */
+/* The counters that do not belong to one registry. */
 
 #include <stdint.h>
 

@@ -51,7 +51,7 @@ static size_t collect(const struct evidence *list, const struct report *report, 
     return n;
 }
 
-/* Of two reports of one time, the one that came first stands first. */
+/* Reports with the same time stay in the order of arrival. */
 static void sort(struct evidence *list)
 {
     for (size_t i = 1; i < list->n; i++)

@@ -76,7 +76,7 @@ static void take_times(struct incident *incident, const struct event_fact *fact,
         incident->first_failure_us = fact->first_us;
 }
 
-/* An event is about a pod of before this process started, or about one of now. */
+/* Whether the incident began while this process watched. */
 static bool is_fresh(const struct correlate *c, const struct pod *pod,
                      const struct event_fact *fact)
 {
@@ -189,7 +189,7 @@ static int take_failed_pull(struct correlate *c, struct pod *pod, const struct e
     return r;
 }
 
-/* Not for an old event, and not if the pod got its sandbox since. */
+/* False for an old event, and if the pod got its sandbox since. */
 static bool still_has_no_sandbox(const struct pod *pod, const struct event_fact *fact,
                                  struct instant now)
 {

@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct tale {
+struct story {
     const uint8_t *at;
     const uint8_t *end;
     struct correlate *correlate;
@@ -24,12 +24,12 @@ struct tale {
     uint64_t booked;
 };
 
-static unsigned pick(struct tale *t, unsigned below)
+static unsigned pick(struct story *t, unsigned below)
 {
     return t->at < t->end ? *t->at++ % below : 0;
 }
 
-static struct str one_of(struct tale *t, const char *const *texts, unsigned n)
+static struct str one_of(struct story *t, const char *const *texts, unsigned n)
 {
     return str_from(texts[pick(t, n)]);
 }
@@ -38,17 +38,17 @@ static struct str one_of(struct tale *t, const char *const *texts, unsigned n)
     one_of(t, (const char *const[]){ __VA_ARGS__ },                                                \
            sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
 
-static struct str uid(struct tale *t)
+static struct str uid(struct story *t)
 {
     return ONE_OF(t, "uid-1", "uid-2", "uid-3", "hash-1", "");
 }
 
-static struct str name(struct tale *t)
+static struct str name(struct story *t)
 {
     return ONE_OF(t, "app", "side", "init", "");
 }
 
-static struct str image(struct tale *t)
+static struct str image(struct story *t)
 {
     return ONE_OF(
         t, "busybox", "docker.io/library/busybox:latest", "quay.io/a/b:1",
@@ -56,7 +56,7 @@ static struct str image(struct tale *t)
         "[::1]:5000/x", "UPPER//bad:", "");
 }
 
-static struct str message(struct tale *t)
+static struct str message(struct story *t)
 {
     return ONE_OF(t, "", "Failed to pull image \"quay.io/a/b:1\": not found",
                   "Back-off pulling image \"busybox\"",
@@ -67,12 +67,12 @@ static struct str message(struct tale *t)
                   "context canceled");
 }
 
-static struct str digest(struct tale *t)
+static struct str digest(struct story *t)
 {
     return ONE_OF(t, "sha256:1", "sha256:2", "");
 }
 
-static void tell_pod(struct tale *t)
+static void observe_pod(struct story *t)
 {
     struct container_fact containers[3];
     struct image_volume_fact volume = { .reference = image(t) };
@@ -107,7 +107,7 @@ static void tell_pod(struct tale *t)
     correlate_observe(t->correlate, &o, t->now);
 }
 
-static void tell_event(struct tale *t)
+static void observe_event(struct story *t)
 {
     const struct observation o = {
         .kind = OBSERVE_EVENT,
@@ -128,7 +128,7 @@ static void tell_event(struct tale *t)
     correlate_observe(t->correlate, &o, t->now);
 }
 
-static void tell_runtime(struct tale *t)
+static void observe_runtime(struct story *t)
 {
     struct str repository = ONE_OF(t, "docker.io/library/busybox", "quay.io/a/b");
     struct ingest ingests[2];
@@ -167,7 +167,7 @@ static void tell_runtime(struct tale *t)
     correlate_observe(t->correlate, &o, t->now);
 }
 
-static void pass_time(struct tale *t)
+static void pass_time(struct story *t)
 {
     int64_t by_us = (int64_t)pick(t, 256) * pick(t, 64) * SEC;
 
@@ -176,7 +176,7 @@ static void pass_time(struct tale *t)
     correlate_tick(t->correlate, t->now);
 }
 
-static void reading_changes_nothing(struct tale *t, const struct snapshot *before)
+static void reading_changes_nothing(struct story *t, const struct snapshot *before)
 {
     struct snapshot again = { .taken = t->now };
     struct wanted wanted;
@@ -196,7 +196,7 @@ static void reading_changes_nothing(struct tale *t, const struct snapshot *befor
     snapshot_done(&again);
 }
 
-static void balance(struct tale *t)
+static void balance(struct story *t)
 {
     struct snapshot snapshot = { .taken = t->now };
     uint64_t failures = 0, attempts = 0, reasons = 0;
@@ -227,36 +227,36 @@ static void balance(struct tale *t)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct correlate_config config = { .max_registries = 2, .stall_after_us = 2 * MINUTE };
-    struct tale tale = { .at = data,
-                         .end = data + size,
-                         .now = { .mono_us = HOUR, .wall_us = INT64_C(1795300000) * SEC } };
+    struct story story = { .at = data,
+                           .end = data + size,
+                           .now = { .mono_us = HOUR, .wall_us = INT64_C(1795300000) * SEC } };
 
-    tale.correlate = correlate_new(&config, tale.now);
-    if (!tale.correlate)
+    story.correlate = correlate_new(&config, story.now);
+    if (!story.correlate)
         abort();
-    while (tale.at < tale.end) {
-        switch (pick(&tale, 6)) {
+    while (story.at < story.end) {
+        switch (pick(&story, 6)) {
         case 0:
         case 1:
-            tell_pod(&tale);
+            observe_pod(&story);
             break;
         case 2:
-            tell_event(&tale);
+            observe_event(&story);
             break;
         case 3:
-            tell_runtime(&tale);
+            observe_runtime(&story);
             break;
         case 4:
-            pass_time(&tale);
+            pass_time(&story);
             break;
         default:
-            correlate_observe(tale.correlate,
-                              &(struct observation){ .kind = pick(&tale, 2) ? OBSERVE_PODS_BEGIN
-                                                                            : OBSERVE_PODS_END },
-                              tale.now);
+            correlate_observe(story.correlate,
+                              &(struct observation){ .kind = pick(&story, 2) ? OBSERVE_PODS_BEGIN
+                                                                             : OBSERVE_PODS_END },
+                              story.now);
         }
-        balance(&tale);
+        balance(&story);
     }
-    correlate_free(tale.correlate);
+    correlate_free(story.correlate);
     return 0;
 }

@@ -32,24 +32,24 @@
 #define PODS_MAX 64u
 
 /* One frame of a recorded stream and when it is observed. */
-struct telling {
+struct delivery {
     const char *at;
     size_t len;
     bool is_event;
     uint64_t version;
     int64_t natural_us; /* when etcd wrote it, to the second */
-    int64_t told_us;
+    int64_t observed_us;
     unsigned order;
 };
 
 struct history {
     struct buf pods;
     struct buf events;
-    struct telling natural[FRAMES_MAX]; /* in the order in which etcd wrote them */
+    struct delivery natural[FRAMES_MAX]; /* in the order in which etcd wrote them */
     size_t n;
 };
 
-struct teller {
+struct observer {
     struct correlate *correlate;
     struct instant now;
     uint64_t random;
@@ -66,7 +66,7 @@ struct teller {
     uint64_t steps;
 };
 
-static uint64_t roll(struct teller *t, uint64_t below)
+static uint64_t roll(struct observer *t, uint64_t below)
 {
     t->random ^= t->random << 13; /* xorshift64 */
     t->random ^= t->random >> 7;
@@ -93,7 +93,7 @@ static void remember(char (*list)[64], size_t *n, struct str text)
 
 static void observe(void *self, const struct observation *observation)
 {
-    struct teller *t = self;
+    struct observer *t = self;
 
     if (observation->kind == OBSERVE_POD)
         remember(t->seen, &t->n_seen, observation->pod.uid);
@@ -138,13 +138,13 @@ static void read_stream(struct history *h, const struct buf *bytes, bool is_even
         const unsigned char *head = (const unsigned char *)bytes->at + at;
         size_t len =
             4 + ((size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3]);
-        struct telling *frame = &h->natural[h->n];
+        struct delivery *frame = &h->natural[h->n];
 
         assert_true(h->n++ < FRAMES_MAX);
         probe.event_us = 0;
         if (watch_feed(&watch, (struct str){ bytes->at + at, len }, &err) < 0)
             fail_msg("%s", err.text);
-        *frame = (struct telling){
+        *frame = (struct delivery){
             .at = bytes->at + at,
             .len = len,
             .is_event = is_event,
@@ -159,17 +159,17 @@ static void read_stream(struct history *h, const struct buf *bytes, bool is_even
 
 static int by_version(const void *left, const void *right)
 {
-    const struct telling *a = left, *b = right;
+    const struct delivery *a = left, *b = right;
 
     return (a->version > b->version) - (a->version < b->version);
 }
 
 static int by_time(const void *left, const void *right)
 {
-    const struct telling *a = left, *b = right;
+    const struct delivery *a = left, *b = right;
 
-    if (a->told_us != b->told_us)
-        return a->told_us < b->told_us ? -1 : 1;
+    if (a->observed_us != b->observed_us)
+        return a->observed_us < b->observed_us ? -1 : 1;
     return (a->order > b->order) - (a->order < b->order);
 }
 
@@ -199,7 +199,7 @@ static void history_done(struct history *h)
     buf_done(&h->events);
 }
 
-static void teller_init(struct teller *t, uint64_t seed)
+static void teller_init(struct observer *t, uint64_t seed)
 {
     memset(t, 0, sizeof(*t));
     t->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -218,7 +218,7 @@ static void teller_init(struct teller *t, uint64_t seed)
     watch_begin(&t->events, false);
 }
 
-static void teller_done(struct teller *t)
+static void teller_done(struct observer *t)
 {
     watch_done(&t->pods);
     watch_done(&t->events);
@@ -227,7 +227,7 @@ static void teller_done(struct teller *t)
     correlate_free(t->correlate);
 }
 
-static void picture(struct teller *t, enum snapshot_detail detail, struct snapshot *ret)
+static void take_snapshot(struct observer *t, enum snapshot_detail detail, struct snapshot *ret)
 {
     *ret = (struct snapshot){ .taken = t->now, .node = NODE };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
@@ -252,7 +252,7 @@ static size_t blocked_containers(const struct snapshot *snapshot)
     return n;
 }
 
-static void books_balance(struct teller *t)
+static void books_balance(struct observer *t)
 {
     struct blocked blocked = { .n_groups = 0 };
     struct err err = ERR_INIT;
@@ -260,7 +260,7 @@ static void books_balance(struct teller *t)
     uint64_t booked = 0, by_reason = 0, failures = 0;
     size_t gauge = 0;
 
-    picture(t, SNAPSHOT_METRICS, &snapshot);
+    take_snapshot(t, SNAPSHOT_METRICS, &snapshot);
     assert_int_equal(blocked_collect(&snapshot, &blocked, &err), 0);
     for (size_t i = 0; i < blocked.n_groups; i++)
         gauge += blocked.groups[i].containers;
@@ -293,7 +293,7 @@ static void books_balance(struct teller *t)
 }
 
 /* The runtime reports the sandbox of some pod, or an absent image. */
-static void runtime_says(struct teller *t)
+static void runtime_says(struct observer *t)
 {
     struct observation said = { .kind = OBSERVE_SANDBOX };
     struct wanted wanted;
@@ -311,35 +311,35 @@ static void runtime_says(struct teller *t)
     wanted_done(&wanted);
 }
 
-static void tell(struct teller *t, const struct telling *telling)
+static void deliver(struct observer *t, const struct delivery *delivery)
 {
     struct err err = ERR_INIT;
-    const struct str bytes = { telling->at, telling->len };
+    const struct str bytes = { delivery->at, delivery->len };
 
-    if (telling->told_us > t->now.wall_us) {
-        t->now.mono_us += telling->told_us - t->now.wall_us;
-        t->now.wall_us = telling->told_us;
+    if (delivery->observed_us > t->now.wall_us) {
+        t->now.mono_us += delivery->observed_us - t->now.wall_us;
+        t->now.wall_us = delivery->observed_us;
     }
-    if (watch_feed(telling->is_event ? &t->events : &t->pods, bytes, &err) < 0)
+    if (watch_feed(delivery->is_event ? &t->events : &t->pods, bytes, &err) < 0)
         fail_msg("%s", err.text);
 }
 
 /* When and how often each frame is observed this time. */
-static size_t schedule(struct teller *t, const struct history *h, bool reliable,
-                       struct telling *list)
+static size_t schedule(struct observer *t, const struct history *h, bool reliable,
+                       struct delivery *list)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < h->n; i++) {
-        struct telling one = h->natural[i];
+        struct delivery one = h->natural[i];
 
-        one.told_us = one.natural_us;
+        one.observed_us = one.natural_us;
         one.order = (unsigned)i;
         if (one.is_event && !reliable)
-            one.told_us += (int64_t)roll(t, LATE_MOST_US);
+            one.observed_us += (int64_t)roll(t, LATE_MOST_US);
         list[n++] = one;
         if (one.is_event && !reliable && roll(t, 4) == 0) {
-            one.told_us += (int64_t)roll(t, LATE_MOST_US);
+            one.observed_us += (int64_t)roll(t, LATE_MOST_US);
             list[n++] = one;
         }
     }
@@ -347,13 +347,13 @@ static size_t schedule(struct teller *t, const struct history *h, bool reliable,
     return n;
 }
 
-static void tell_all(struct teller *t, const struct history *h, bool reliable)
+static void observe_all(struct observer *t, const struct history *h, bool reliable)
 {
-    static struct telling list[2 * FRAMES_MAX];
+    static struct delivery list[2 * FRAMES_MAX];
     size_t n = schedule(t, h, reliable, list);
 
     for (size_t i = 0; i < n; i++) {
-        tell(t, &list[i]);
+        deliver(t, &list[i]);
         books_balance(t);
         if (!reliable && roll(t, 4) == 0) {
             runtime_says(t);
@@ -438,27 +438,27 @@ static void same_end(const struct snapshot *in_time, const struct snapshot *late
 static uint64_t any_order(const char *folder, uint64_t rounds)
 {
     static struct history history;
-    static struct teller teller;
+    static struct observer observer;
     struct snapshot in_time;
     uint64_t steps = 0;
 
     history_read(&history, folder);
-    teller_init(&teller, 0);
-    tell_all(&teller, &history, true);
-    picture(&teller, SNAPSHOT_DETAIL, &in_time);
+    teller_init(&observer, 0);
+    observe_all(&observer, &history, true);
+    take_snapshot(&observer, SNAPSHOT_DETAIL, &in_time);
     assert_true(in_time.n_incidents > 15);
-    teller_done(&teller);
+    teller_done(&observer);
 
     for (uint64_t seed = 1; seed <= rounds; seed++) {
         struct snapshot late;
 
-        teller_init(&teller, seed);
-        tell_all(&teller, &history, false);
-        picture(&teller, SNAPSHOT_DETAIL, &late);
+        teller_init(&observer, seed);
+        observe_all(&observer, &history, false);
+        take_snapshot(&observer, SNAPSHOT_DETAIL, &late);
         same_end(&in_time, &late, seed);
         snapshot_done(&late);
-        steps += teller.steps;
-        teller_done(&teller);
+        steps += observer.steps;
+        teller_done(&observer);
     }
     snapshot_done(&in_time);
     history_done(&history);

@@ -210,7 +210,7 @@ static json_t *load(const char *folder, const char *file)
     return json;
 }
 
-static void picture(struct replay *r, struct snapshot *ret)
+static void take_snapshot(struct replay *r, struct snapshot *ret)
 {
     *ret = (struct snapshot){ .taken = r->now, .node = NODE };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
@@ -364,7 +364,7 @@ static void replay_holds(const char *folder, const char *pods)
     for (size_t i = 0; i < ARRAY_SIZE(chunks); i++) {
         replay_open(&replay, folder, pods, chunks[i]);
         replay_until(&replay, version);
-        picture(&replay, &snapshot);
+        take_snapshot(&replay, &snapshot);
         expect_all_lines(&snapshot, expected);
         expect_attempts_as_events_say(&snapshot, folder, 0);
         snapshot_done(&snapshot);
@@ -427,7 +427,7 @@ static void repaired_pods_recover_and_series_of_a_deleted_pod_end(void **state)
     buf_done(&metrics);
 
     replay_until(&replay, UINT64_MAX);
-    picture(&replay, &snapshot);
+    take_snapshot(&replay, &snapshot);
     for (size_t i = 0; i < ARRAY_SIZE(repaired); i++) {
         assert_null(find(&snapshot, repaired[i], NULL, true));
         assert_non_null(find(&snapshot, repaired[i], NULL, false));
@@ -475,7 +475,7 @@ static void list_at_the_start_gives_the_same_as_the_watch(void **state)
     assert_int_equal(list_take(&replay.events.intake, buf_str(&body), true, &rest, &err), 0);
     buf_done(&body);
 
-    picture(&replay, &snapshot);
+    take_snapshot(&replay, &snapshot);
     expect_all_lines(&snapshot, expected);
     expect_attempts_as_events_say(&snapshot, "", 1);
     for (size_t i = 0; i < snapshot.n_incidents; i++)
