@@ -93,7 +93,7 @@ class CrioStory(unittest.TestCase):
     def up(self):
         return self.metric("source_up", source="cri")
 
-    def said(self, *words):
+    def log_lines(self, *words):
         """The log lines of the source cri, at info and above, that contain all the words."""
         return [line for line in self.agent.log().splitlines()
                 if "component=cri" in line and all(word in line for word in words)]
@@ -135,11 +135,11 @@ class CrioStory(unittest.TestCase):
         self.answers_until(lambda: self.up() == 1, "its return is noticed")
         self.assertEqual(self.source()["state"], "up")
 
-    def assert_said(self, outages):
+    def assert_logged(self, outages):
         """One warning for each reason of an outage and one line for its end, however many attempts failed."""
-        self.assertEqual(len(self.said("answers again")), outages, self.agent.log())
+        self.assertEqual(len(self.log_lines("answers again")), outages, self.agent.log())
         reasons = [[] for _ in range(outages)]
-        for line in self.said():
+        for line in self.log_lines():
             if "answers again" in line:
                 reasons.pop(0)
             elif "level=warn" in line:

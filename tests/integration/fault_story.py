@@ -102,20 +102,20 @@ class FaultStory(unittest.TestCase):
 
     def eventually_down(self, *words):
         """Wait until the source is down. Its last error contains the words."""
-        def told():
+        def reported():
             source = self.watcher.source()
             self.assertEqual((self.watcher.up(), source["state"]), (0, "down"))
             for word in words:
                 self.assertIn(word, source["last_error"])
 
-        support.wait_for(told, "the source is down")
+        support.wait_for(reported, "the source is down")
 
     def eventually_up(self):
-        def told():
+        def reported():
             self.assertEqual((self.watcher.up(), self.watcher.source()["state"]), (1, "up"), self.agent.log())
             self.assertEqual(self.watcher.source()["watches_open"], 1)
 
-        support.wait_for(told, "the source is up")
+        support.wait_for(reported, "the source is up")
 
     def assert_nothing_changed(self):
         self.assertEqual(self.watcher.facts(), self.before)

@@ -52,7 +52,7 @@ class Failures(Answers):
     def test_500_several_times(self):
         self.start_and_end_the_watch("status", code=500, times=2)
         self.eventually_counts("refused", 2)
-        self.eventually_down("500", "told to answer")
+        self.eventually_down("500", "the lab answers")
         self.assert_goes_on()
         self.assert_said_once("500")
 

@@ -60,7 +60,7 @@ class ErrorEvents(FaultStory):
         self.start()
         self.double.spoil_streams("error-event", code=500)
         self.eventually_counts("refused")
-        self.eventually_down("500", "told to answer")
+        self.eventually_down("500", "the lab answers")
         self.assert_goes_on()
         self.assert_said_once("500")
 

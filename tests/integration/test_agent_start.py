@@ -126,9 +126,9 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
         runtime = agent.metrics().find("imagepull_runtime_info")
         self.assertEqual([r.labels["runtime"] for r in runtime], ["containerd"])
         for component in ("component=pods", "component=cri"):
-            said = [line for line in agent.log().splitlines() if component in line and "retrying" in line]
-            self.assertEqual(len(said), 1, agent.log())
-            self.assertIn("level=warn", said[0])
+            lines = [line for line in agent.log().splitlines() if component in line and "retrying" in line]
+            self.assertEqual(len(lines), 1, agent.log())
+            self.assertIn("level=warn", lines[0])
 
     def test_sources_that_disappear_and_return(self):
         self.containerd.start()

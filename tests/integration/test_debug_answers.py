@@ -115,7 +115,7 @@ class Answers(FaultStory):
                              {("refused", "app"): False, ("missing", "app"): False, ("over", "app"): True,
                               ("nameless", "app"): False, ("begins", "fetch"): False, ("boxless", ""): False})
 
-        support.wait_for(all_there, "all six are told")
+        support.wait_for(all_there, "all six are shown")
 
     def test_every_answer_has_the_documented_types(self):
         for check in (self.every_answer_has_its_keys_and_types, self.the_special_ones, self.one_pod):
@@ -140,8 +140,8 @@ class Answers(FaultStory):
 
     def one_pod(self):
         for path in ("/debug/failures/default/refused", "/debug/failures/%64efault/re%66used"):
-            told = json.loads(self.agent.get(path)[1])["failures"]
-            self.assertEqual([f["pod"] for f in told], ["refused"])
+            failures_of_pod = json.loads(self.agent.get(path)[1])["failures"]
+            self.assertEqual([f["pod"] for f in failures_of_pod], ["refused"])
         for path, status in (("/debug/failures/default/nobody", 404), ("/debug/failures/default%2Frefused", 404),
                              ("/debug/failures/default/refused/app", 404), ("/debug/failures/default/%GG", 400)):
             answered, body = self.agent.get(path)

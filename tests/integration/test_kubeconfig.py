@@ -70,7 +70,7 @@ class Kubeconfig(unittest.TestCase):
     def assert_warns_once(self, agent):
         """Wait for one log line with these words. Returns it."""
         agent.wait_listening()
-        support.wait_for(lambda: self.assertIn("level=warn component=pods", agent.log()), "the failure is told")
+        support.wait_for(lambda: self.assertIn("level=warn component=pods", agent.log()), "the failure is logged")
         lines = [line for line in agent.log().splitlines() if "level=warn component=pods" in line]
         self.assertEqual(len(lines), 1, lines)
         return lines[0]
@@ -134,9 +134,9 @@ class Kubeconfig(unittest.TestCase):
         path = self.write("nobody-home", self.ca_data(), {"token": text_of(self.double.token_file)})
         agent = self.start(path, "--kube.context=lab", "--node-name=lab-nod")
         agent.wait_ready()
-        told = [line for line in agent.log().splitlines() if "no pods of node lab-nod; check --node-name" in line]
-        self.assertEqual(len(told), 1, agent.log())
-        self.assertIn("level=info", told[0])
+        lines = [line for line in agent.log().splitlines() if "no pods of node lab-nod; check --node-name" in line]
+        self.assertEqual(len(lines), 1, agent.log())
+        self.assertIn("level=info", lines[0])
 
     # --- what is refused at the start ---
 
@@ -157,8 +157,8 @@ class Kubeconfig(unittest.TestCase):
         os.mkfifo(fifo)
         self.assertIn(f"kubeconfig '{fifo}' is not a regular file", self.refused(f"--kubeconfig={fifo}", node))
         program = self.write("program", self.ca_data(), {"exec": {"command": "aws"}})
-        said = self.refused(f"--kubeconfig={program}", "--kube.context=lab", node)
-        self.assertIn("users[agent].user.exec is not supported", said)
+        line = self.refused(f"--kubeconfig={program}", "--kube.context=lab", node)
+        self.assertIn("users[agent].user.exec is not supported", line)
         query = self.write("query", {"server": self.double.url + "/x?y=z"}, {"token": "t"})
         self.assertIn("clusters[lab].cluster.server", self.refused(f"--kubeconfig={query}", "--kube.context=lab", node))
         self.assertIn("in the clear", self.refused("--kube.server=http://192.0.2.1:8080",

@@ -222,7 +222,7 @@ class OldMessages(unittest.TestCase):
             "nodeName": self.lab.node, "containers": [{"name": "app", "image": image}]}})
         follower = Follower(self.lab.api)
 
-        def told():
+        def reported():
             waiting = [state[0][1:] for state in follower.story("old").states]
             self.assertIn(("ErrImagePull", "rpc error: code = Unknown desc = RUNTIME-ERROR"), waiting)
             self.assertIn(("ImagePullBackOff", 'Back-off pulling image "HOST/team/app:v1"'), waiting)
@@ -230,7 +230,7 @@ class OldMessages(unittest.TestCase):
                            'Failed to pull image "HOST/team/app:v1": rpc error: code = Unknown desc = RUNTIME-ERROR'),
                           follower.story("old").events)
 
-        support.wait_for(told, "the old wording")
+        support.wait_for(reported, "the old wording")
 
 
 class OneByOne(unittest.TestCase):

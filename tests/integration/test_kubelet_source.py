@@ -79,13 +79,13 @@ class KubeletSource(unittest.TestCase):
         agent = self.start()
         before = set(agent.failures())
         for status, word in ((401, "webhook authentication"), (403, "nodes/pods")):
-            said = len(self.warnings(agent))
+            logged = len(self.warnings(agent))
             answered = len(self.kubelet.requests)
             self.kubelet.refusal = status
-            support.wait_for(lambda: self.assertEqual(self.up(agent), 0), f"{status} is told by the metric")
+            support.wait_for(lambda: self.assertEqual(self.up(agent), 0), f"{status} sets the metric to 0")
             support.wait_for(lambda: self.assertGreaterEqual(
                 [s for _, _, s in self.kubelet.requests[answered:]].count(status), 3), "it is tried again")
-            lines = self.warnings(agent)[said:]
+            lines = self.warnings(agent)[logged:]
             self.assertEqual(len(lines), 1, lines)
             self.assertIn(f"the kubelet answered {status}", lines[0])
             self.assertIn(word, lines[0])

@@ -63,9 +63,9 @@ class Registries(unittest.TestCase):
         for name, (code, ending) in SAYS.items():
             with self.subTest(endpoint=name):
                 host = self.lab.endpoints[name]
-                said_code, said = self.pull_error(host + "/team/app:v1")
-                self.assertEqual(said_code, code)
-                self.assertRegex(said, re.escape(ending.replace("HOST", host)) + "$")
+                found_code, found = self.pull_error(host + "/team/app:v1")
+                self.assertEqual(found_code, code)
+                self.assertRegex(found, re.escape(ending.replace("HOST", host)) + "$")
 
     def test_names_that_do_not_resolve_fail(self):
         self.assertIn("no such host", self.pull_error("registry.nope.invalid/team/app:v1")[1])
@@ -210,7 +210,7 @@ class Generations(unittest.TestCase):
         self.assertFalse(os.path.exists(os.path.join(self.cache, "containerd-nowhere")))
 
     def test_a_name_outside_of_the_folder_is_refused(self):
-        with self.assertRaisesRegex(generations.Unavailable, "no name of a Debian suite"):
+        with self.assertRaisesRegex(generations.Unavailable, "not the name of a Debian suite"):
             generations.folder("../sid")
 
 

@@ -145,12 +145,12 @@ class Scraped(unittest.TestCase):
         self.assert_given_back("text", "text/plain")
 
     def test_a_query_finds_what_blocks_a_container(self):
-        def told():
+        def stored_labels():
             found = self.prometheus.query('imagepull_container_blocked_info{job="openmetrics"}')
-            told = {(dict(labels)["pod"], dict(labels)["cause"]) for labels in found}
-            self.assertEqual(told, {("web-0", "unauthorized"), ("web-1", "network")})
+            found_labels = {(dict(labels)["pod"], dict(labels)["cause"]) for labels in found}
+            self.assertEqual(found_labels, {("web-0", "unauthorized"), ("web-1", "network")})
 
-        support.wait_for(told, "both pods and their causes")
+        support.wait_for(stored_labels, "both pods and their causes")
 
     def test_a_sample_of_everything_is_accepted(self):
         self.assert_up()

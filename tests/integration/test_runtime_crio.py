@@ -33,7 +33,7 @@ CODES = {1: "Canceled", 2: "Unknown", 3: "InvalidArgument", 4: "DeadlineExceeded
 class Healthy(CrioStory):
     options = ("--stall-after=1s",)
 
-    def assert_no_word_of_what_is_in_flight(self):
+    def assert_no_blob_in_flight(self):
         metrics = self.agent.metrics()
         self.assertNotIn("imagepull_in_progress_bytes{", metrics.text)
         self.assertFalse(metrics.value("imagepull_blocked_containers"))
@@ -49,10 +49,10 @@ class Healthy(CrioStory):
         began = time.time()
         uid = self.create_waiting("web")
         self.crio.tell("sandbox", uid)
-        support.wait_for(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "it is pulled")
+        support.wait_for(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "the pull is in progress")
         oldest = self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY)
         self.assertTrue(began - 0.01 <= oldest <= time.time(), (began, oldest))
-        self.holds_for(POLL + 2, self.assert_no_word_of_what_is_in_flight)
+        self.holds_for(POLL + 2, self.assert_no_blob_in_flight)
         self.assertEqual(self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY), oldest)
         image, = json.loads(self.agent.get("/debug/images")[1])["images"]
         self.assertEqual((image["present"], image["containers_pulling"]), (False, 1))
@@ -66,7 +66,7 @@ class Healthy(CrioStory):
         self.assertLessEqual(self.metric("duration_seconds_sum", registry=REGISTRY), took)
         self.assertEqual(self.metric("in_progress", registry=REGISTRY), 0)
         self.assertIsNone(self.metric("in_progress_oldest_timestamp_seconds", registry=REGISTRY))
-        self.assert_no_word_of_what_is_in_flight()
+        self.assert_no_blob_in_flight()
         self.assertEqual([self.crio.calls(method) for method in CONTENT_SERVICE], [0, 0, 0])
 
     def test_the_image_filesystem_of_crio_is_not_shown(self):
@@ -104,9 +104,9 @@ class Idle(CrioStory):
 
     def test_an_idle_runtime_is_only_checked_for_liveness(self):
         self.begin_watching_the_cost()
-        support.wait_for(lambda: self.crio.calls("Version") == 2, "the second question")
+        support.wait_for(lambda: self.crio.calls("Version") == 2, "the second liveness check")
         self.assertGreater(time.monotonic() - self.started, LIVENESS - 5)
-        support.wait_for(lambda: self.crio.calls("ImageFsInfo") == 2, "the last of its three")
+        support.wait_for(lambda: self.crio.calls("ImageFsInfo") == 2, "the last of its three calls")
         self.assertEqual({method: self.crio.calls(method) for method in EVERY_METHOD},
                          {**dict.fromkeys(EVERY_METHOD, 0), "Version": 2, "Status": 2, "ImageFsInfo": 2})
         support.wait_for(lambda: self.metric("cri_request_duration_seconds_count", method="ImageFsInfo") == 2,
@@ -127,14 +127,14 @@ class EachStatus:
         for number, (code, name) in enumerate((code, CODES[code]) for code in self.codes):
             with self.subTest(code=name):
                 self.one_refusal(code, name)
-                self.assert_said(number + 1)
+                self.assert_logged(number + 1)
         self.assert_cheap()
 
     def one_refusal(self, code, name):
         self.crio.tell("refuse", "all", code)
         self.one_more_waits()
         self.goes_down(name)
-        self.answers_until(lambda: self.errors("Version", name) > 0, "it is asked from the beginning")
+        self.answers_until(lambda: self.errors("Version", name) > 0, "the agent reconnects")
         self.assertEqual(self.errors("ImageStatus", name), 1)
         self.crio.tell("serve", "all")
         self.comes_back()
@@ -166,7 +166,7 @@ class Silence(CrioStory):
         self.crio.tell("serve", "all")
         self.comes_back()
         self.assertEqual(self.source()["reconnects"]["network"], 1)
-        self.assert_said(1)
+        self.assert_logged(1)
         self.assert_cheap()
 
     def test_nothing_is_answered(self):
@@ -174,11 +174,11 @@ class Silence(CrioStory):
         self.crio.tell("hang", "all")
         self.one_more_waits()
         self.goes_down("ImageStatus", "no answer within 2000 ms")
-        self.answers_until(lambda: self.errors("Version", "DeadlineExceeded") == 1, "it is tried again")
+        self.answers_until(lambda: self.errors("Version", "DeadlineExceeded") == 1, "the agent tries again")
         self.assertEqual(self.up(), 0)
         self.crio.tell("serve", "all")
         self.comes_back()
-        self.assert_said(1)
+        self.assert_logged(1)
         self.assert_cheap()
 
 
@@ -186,7 +186,7 @@ class Stop(CrioStory):
     def test_the_agent_stops_while_a_call_is_open(self):
         self.crio.tell("hang", "ListContainers")
         self.one_more_waits()
-        support.wait_for(lambda: self.crio.calls("ListContainers") == 1, "a question is open")
+        support.wait_for(lambda: self.crio.calls("ListContainers") == 1, "the call is open")
         status, seconds = self.agent.stop()
         self.assertEqual(status, 0)
         self.assertLess(seconds, LIST_SECONDS)
@@ -218,7 +218,7 @@ class Floods(CrioStory):
             before = support.wait_for(lambda: self.each_is_counted(method, before), "each is counted")
             self.crio.tell("serve", "all")
             self.comes_back()
-            self.assert_said(number)
+            self.assert_logged(number)
         self.assertLess(self.agent.anonymous_bytes() - memory, 1 << 20)
 
     def test_an_image_answer_that_is_too_long_skips_that_image(self):
@@ -226,14 +226,14 @@ class Floods(CrioStory):
         self.one_more_waits()
         self.answers_until(lambda: self.limit_hits() > 0, "it is counted")
         self.assertEqual(self.up(), 1)
-        support.wait_for(lambda: "ImageStatus" in (self.source()["last_error"] or ""), "the round is told of")
+        support.wait_for(lambda: "ImageStatus" in (self.source()["last_error"] or ""), "the poll reports it")
         self.assertGreater(self.crio.calls("ListPodSandbox"), 0)
 
     def test_a_version_answer_that_is_too_long(self):
         self.crio.tell("flood", "Version")
         self.crio.tell("refuse", "ListContainers", 13)  # so that the agent connects again
         self.one_more_waits()
-        self.answers_until(lambda: self.errors("Version", "ResourceExhausted") == 1, "it is greeted")
+        self.answers_until(lambda: self.errors("Version", "ResourceExhausted") == 1, "the agent calls Version")
         support.wait_for(lambda: self.limit_hits() == 1, "it is counted")
         self.assertEqual(self.up(), 0)
         self.crio.tell("serve", "all")
@@ -245,12 +245,12 @@ class Sockets(CrioStory):
 
     def start(self):
         self.crio.tell("sandbox", self.one_more_waits())
-        support.wait_for(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "it is pulled")
+        support.wait_for(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "the pull is in progress")
         self.begin_watching_the_cost()
 
     def end_well(self):
         self.comes_back()
-        self.assert_said(1)
+        self.assert_logged(1)
         reconnects = self.source()["reconnects"]
         self.assertGreaterEqual(reconnects["closed"] + reconnects["network"], 1, reconnects)
         self.assertEqual(self.metric("in_progress", registry=REGISTRY), 1)
@@ -299,9 +299,9 @@ class Upgraded(Sockets):
         self.crio.tell("gone")
         self.crio.tell("version", "cri-o", "1.35.0")
         self.crio.tell("back")
-        self.answers_until(lambda: self.metric("runtime_info", version="1.35.0") == 1, "it is met")
+        self.answers_until(lambda: self.metric("runtime_info", version="1.35.0") == 1, "the new version is known")
         self.assertIsNone(self.metric("runtime_info", version=VERSION))
-        self.assertEqual(self.said("level=warn"), [])
+        self.assertEqual(self.log_lines("level=warn"), [])
         self.assertEqual((self.up(), self.metric("in_progress", registry=REGISTRY)), (1, 1))
         self.assert_cheap()
 
@@ -312,7 +312,7 @@ class Killed(Sockets):
         self.crio.tell(manner, method)
         before = self.crio.calls(method)
         self.one_more_waits()
-        support.wait_for(lambda: self.crio.calls(method) > before, "it is asked")
+        support.wait_for(lambda: self.crio.calls(method) > before, "the method is called")
         self.crio.kill()
         self.goes_down(self.crio.socket)
         self.assertEqual(self.errors(method, "Unavailable"), 1)

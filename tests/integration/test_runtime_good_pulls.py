@@ -23,7 +23,7 @@ _TOOK = re.compile(r'^Successfully pulled image "[^"]*" in [\d.]+m?s \(([\d.]+)(
 class GoodPulls(runtimes.OnARuntime):
     lab_options = {"kubelet_arguments": ["--serialize-image-pulls"]}
 
-    def told(self, name, registry):
+    def value(self, name, registry):
         return self.agent.metrics().value("imagepull_" + name, registry=registry) or 0
 
     def kubelet_seconds(self, pod):
@@ -39,33 +39,33 @@ class GoodPulls(runtimes.OnARuntime):
         finally:
             runtime.close()
 
-    def eventually_told(self, name, registry, number):
-        support.wait_for(lambda: self.told(name, registry) == number, f"{name} of {registry} is {number}")
+    def eventually_value(self, name, registry, number):
+        support.wait_for(lambda: self.value(name, registry) == number, f"{name} of {registry} is {number}")
 
     def test_durations_and_sizes_match_kubelet_runtime_and_registry(self):
         began = time.monotonic()
         slow, works = self.lab.endpoints["slow"], self.lab.open
         self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("slow", slow + "/team/app:v1")
-        self.eventually_told("in_progress", slow, 1)
+        self.eventually_value("in_progress", slow, 1)
         queued = {"big": works.image("lab/big", "1"), "small": works.image("lab/pause", "1")}
         for pod, image in queued.items():
             self.create(pod, image)
-        self.eventually_told("in_progress", works.host, 2)
+        self.eventually_value("in_progress", works.host, 2)
         self.eventually_runs("slow", *queued)
 
-        self.eventually_told("duration_seconds_count", slow, 1)
-        self.eventually_told("duration_seconds_count", works.host, 2)
+        self.eventually_value("duration_seconds_count", slow, 1)
+        self.eventually_value("duration_seconds_count", works.host, 2)
         for registry, pods in ((slow, ["slow"]), (works.host, list(queued))):
             kubelet = sum(map(self.kubelet_seconds, pods))
             # The agent sees begin and end only when it polls. No pull can take longer than this test.
-            self.assertGreater(self.told("duration_seconds_sum", registry), kubelet - len(pods) * 2 * POLL)
-            self.assertLess(self.told("duration_seconds_sum", registry), len(pods) * (time.monotonic() - began))
-            self.assertEqual(self.told("in_progress", registry), 0)
+            self.assertGreater(self.value("duration_seconds_sum", registry), kubelet - len(pods) * 2 * POLL)
+            self.assertLess(self.value("duration_seconds_sum", registry), len(pods) * (time.monotonic() - began))
+            self.assertEqual(self.value("in_progress", registry), 0)
         self.assertGreaterEqual(self.kubelet_seconds("slow"), SLOW_LAYER_BYTES / SLOW_BYTES_A_SECOND - 1)
 
-        self.assertEqual(self.told("bytes_total", slow), self.runtime_bytes(slow + "/team/app:v1"))
-        counted = self.told("bytes_total", works.host)
+        self.assertEqual(self.value("bytes_total", slow), self.runtime_bytes(slow + "/team/app:v1"))
+        counted = self.value("bytes_total", works.host)
         self.assertEqual(counted, self.runtime_bytes(*queued.values()))
         # The registry sent manifests, configs and layers. Both images share a layer: it is in both sizes, but was sent
         # once, or not at all if the sandbox image contains it.
@@ -77,7 +77,7 @@ class GoodPulls(runtimes.OnARuntime):
         self.create("again", queued["big"])
         self.eventually_runs("again")
         self.holds_for(POLL + 2, lambda: self.assertEqual(
-            [self.told(name, works.host) for name in ("duration_seconds_count", "bytes_total", "attempts_total")],
+            [self.value(name, works.host) for name in ("duration_seconds_count", "bytes_total", "attempts_total")],
             [2, counted, 2]))
         self.assertEqual(self.agent.failures(), {})
 

@@ -87,22 +87,22 @@ class Status(FaultStory):
     def test_json_is_the_answer_of_the_agent(self):
         code, out, _ = self.status("--output=json")
         self.assertEqual((code, out.count("\n")), (1, 1))
-        told = json.loads(out)
-        self.assertEqual(told["failures"], json.loads(self.agent.get("/debug/failures")[1])["failures"])
-        self.assertEqual({s["source"] for s in told["sources"]}, {"pods", "events", "cri"})
+        answer = json.loads(out)
+        self.assertEqual(answer["failures"], json.loads(self.agent.get("/debug/failures")[1])["failures"])
+        self.assertEqual({s["source"] for s in answer["sources"]}, {"pods", "events", "cri"})
 
     def test_recent_observations_and_their_effect(self):
-        def heard(pod):
+        def recent(pod):
             events = json.loads(self.agent.get("/debug/events")[1])["events"]
             numbers = [event["number"] for event in events]
             self.assertEqual(numbers, sorted(set(numbers)))
             return [event for event in events if event["pod"] == pod]
 
-        opened = [event for event in heard("missing") if event["effect"] == "opened"]
+        opened = [event for event in recent("missing") if event["effect"] == "opened"]
         self.assertEqual([(e["source"], e["kind"], e["namespace"]) for e in opened], [("pods", "pod", "default")])
         self.pods.report("missing", running(), phase="Running")
-        support.wait_for(lambda: self.assertIn("ended", [e["effect"] for e in heard("missing")]), "its end is heard")
-        self.assertNotIn("ended", [event["effect"] for event in heard("refused")])
+        support.wait_for(lambda: self.assertIn("ended", [e["effect"] for e in recent("missing")]), "its end is a recent observation")
+        self.assertNotIn("ended", [event["effect"] for event in recent("refused")])
 
     def test_exit_status_0_when_everything_is_repaired(self):
         for name in ("refused", "missing"):

@@ -253,10 +253,10 @@ class Guarded(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(self.curl(agent, "--user", "prom:new", scheme="http"), (0, 200))
                 self.assertEqual(self.curl(agent, scheme="http"), (0, 401))
-        said = [line for line in agent.log().splitlines() if "keeping the settings read before" in line]
-        self.assertEqual(len(said), 2, agent.log())
-        self.assertIn("line 1: unknown key 'basic_auth_user'", said[0])
-        self.assertIn("takes effect after a restart", said[1])
+        lines = [line for line in agent.log().splitlines() if "keeping the settings read before" in line]
+        self.assertEqual(len(lines), 2, agent.log())
+        self.assertIn("line 1: unknown key 'basic_auth_user'", lines[0])
+        self.assertIn("takes effect after a restart", lines[1])
 
     # --- the real Prometheus ---
 
@@ -278,7 +278,7 @@ class Guarded(unittest.TestCase):
         self.addCleanup(prometheus.stop)
         prometheus.wait_ready()
 
-        def told():
+        def only_right_is_up():
             targets = prometheus.targets()
             self.assertEqual({name: health for name, (health, _) in targets.items()},
                              {"right": "up", "wrong-password": "down", "wrong-certificate": "down"})
@@ -286,7 +286,7 @@ class Guarded(unittest.TestCase):
             self.assertNotIn("HTTP status", targets["wrong-certificate"][1])  # the TLS handshake fails first
             self.assertEqual(prometheus.query('count(imagepull_exporter_build_info{job="right"})'), {frozenset(): 1})
 
-        support.wait_for(told, "only the right one is up")
+        support.wait_for(only_right_is_up, "only the right one is up")
         scrapes = self.scrapes(prometheus)
         new = make_server_certificate(self.folder, "newer-server", self.ca, ["IP:127.0.0.1"])
         for source, target in zip(new, self.server):
@@ -294,7 +294,7 @@ class Guarded(unittest.TestCase):
 
 
         def scraped_again():
-            told()
+            only_right_is_up()
             return self.scrapes(prometheus) >= scrapes + 4
 
         support.wait_for(scraped_again, "four scrapes with the new certificate")

@@ -14,7 +14,7 @@ A rule of POST /lab/faults applies to the next requests that match:
     json             answers in JSON, whatever the client accepts
     no-streaming     refuses sendInitialEvents, like servers with streaming lists off
     old-server       ignores sendInitialEvents, like servers before streaming lists
-    any stream fault answers 200, then does what is said below
+    any stream fault answers 200, then does one of these:
 
 POST /lab/streams applies to the open streams of `resource`:
 
@@ -47,7 +47,7 @@ PIECE = 65536
 def status(code, retry_after=None):
     """A metav1.Status with this code and the text of the API server."""
     details = {"retryAfterSeconds": retry_after} if retry_after else {}
-    return codec.status(code, REASONS.get(code, "Unknown"), f"the lab was told to answer {code}", details)
+    return codec.status(code, REASONS.get(code, "Unknown"), f"the lab answers {code}", details)
 
 
 # --- faults of a stream; `watch` is its api_watch.Watch ------------------------------------------------

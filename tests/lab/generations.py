@@ -34,7 +34,7 @@ def folder(suite):
             return programs("containerd", suite, cache, ["containerd", "--version"])
         except (LabError, OSError, subprocess.SubprocessError) as error:
             _unavailable[suite] = str(error)
-    raise Unavailable(f"containerd of Debian {suite} cannot be had: {_unavailable[suite]}")
+    raise Unavailable(f"cannot get containerd of Debian {suite}: {_unavailable[suite]}")
 
 
 def main():

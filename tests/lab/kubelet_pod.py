@@ -44,9 +44,9 @@ class PodWorker(threading.Thread):
 
     def update(self, pod):
         """Take a new version of the pod. A change of its status only is our own."""
-        news = pod["metadata"]["generation"] != self._pod["metadata"]["generation"]
+        changed = pod["metadata"]["generation"] != self._pod["metadata"]["generation"]
         self._pod = pod
-        if news:
+        if changed:
             self._changed.set()
             if "deletionTimestamp" in pod["metadata"]:
                 self._cancel_pull()
