@@ -204,7 +204,7 @@ class Generations(unittest.TestCase):
         error = LabError("no such mirror")
         with unittest.mock.patch("suites._download", side_effect=error) as download:
             for _ in range(2):
-                with self.assertRaisesRegex(generations.Unavailable, "of Debian nowhere cannot be had: no such mirror"):
+                with self.assertRaisesRegex(generations.Unavailable, "cannot get containerd of Debian nowhere: no such mirror"):
                     generations.folder("nowhere")
         download.assert_called_once()
         self.assertFalse(os.path.exists(os.path.join(self.cache, "containerd-nowhere")))
