@@ -3,9 +3,9 @@
 #   docker build --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) \
 #                --build-arg REVISION=$(git rev-parse --short=12 HEAD) -t imagepull-exporter .
 #
-# Nothing here names a processor: built on amd64 or arm64 (or with --platform) it is for that one.
+# It builds for the processor of the machine (amd64, arm64), or for that of --platform.
 
-# Pin it by digest for a build that can be repeated: --build-arg BASE=docker.io/library/debian@sha256:...
+# For a reproducible build, pin the base image: --build-arg BASE=docker.io/library/debian@sha256:...
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -17,8 +17,8 @@ COPY . .
 ARG REVISION=unknown
 RUN make DEPS=no BUILD=/build REVISION="${REVISION}" all
 
-# The program, the shared libraries that the loader asks for, who may sign for a server, and the licences of all of
-# it, of what is linked in as well. Looking up names needs no more: that is in Debian's C library itself.
+# The files of the image: the program, its shared libraries, the CA certificates, and the licences of all of them and of
+# the static libraries. Debian's C library resolves names without further files.
 ARG SOURCE_DATE_EPOCH=0
 RUN set -eu; root=/rootfs; packages="libgrpc-dev libabsl-dev libre2-dev libc-ares-dev ca-certificates"; \
     install -D -s -m 0755 /build/imagepull-exporter $root/usr/bin/imagepull-exporter; \
@@ -31,7 +31,7 @@ RUN set -eu; root=/rootfs; packages="libgrpc-dev libabsl-dev libre2-dev libc-are
     install -D -m 0644 LICENSE $root/usr/share/doc/imagepull-exporter/LICENSE; \
     find $root -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
 
-# From nothing: no shell, no package manager, nothing to exec but the agent itself.
+# An empty base: no shell, no package manager, no other program.
 FROM scratch
 COPY --from=build /rootfs/ /
 ARG REVISION=unknown
@@ -40,7 +40,7 @@ LABEL org.opencontainers.image.title="imagepull-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}"
-# The runtime's socket belongs to root. The DaemonSet takes every capability from it.
+# Only root can connect to the runtime's socket. The DaemonSet drops all capabilities.
 USER 0:0
 EXPOSE 9917
 ENTRYPOINT ["/usr/bin/imagepull-exporter"]

@@ -55,7 +55,7 @@ def wait_for(condition, what, seconds=120):
             result = condition()
             if result is not False:
                 return result
-            error = AssertionError(f"waited {seconds:g} s in vain: {what}")
+            error = AssertionError(f"timeout after {seconds:g} s: {what}")
         except AssertionError as failed:
             error = failed
         if time.monotonic() > deadline:

@@ -36,7 +36,7 @@ def wait_for(condition, what, seconds=120, interval=0.02):
         if result:
             return result
         if time.monotonic() > deadline:
-            raise LabError(f"waited {seconds:g} s in vain: {what}")
+            raise LabError(f"timeout after {seconds:g} s: {what}")
         time.sleep(interval)
 
 
