@@ -199,7 +199,7 @@ static void history_done(struct history *h)
     buf_done(&h->events);
 }
 
-static void teller_init(struct observer *t, uint64_t seed)
+static void observer_init(struct observer *t, uint64_t seed)
 {
     memset(t, 0, sizeof(*t));
     t->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -218,7 +218,7 @@ static void teller_init(struct observer *t, uint64_t seed)
     watch_begin(&t->events, false);
 }
 
-static void teller_done(struct observer *t)
+static void observer_done(struct observer *t)
 {
     watch_done(&t->pods);
     watch_done(&t->events);
@@ -293,7 +293,7 @@ static void books_balance(struct observer *t)
 }
 
 /* The runtime reports the sandbox of some pod, or an absent image. */
-static void runtime_says(struct observer *t)
+static void runtime_reports(struct observer *t)
 {
     struct observation said = { .kind = OBSERVE_SANDBOX };
     struct wanted wanted;
@@ -356,7 +356,7 @@ static void observe_all(struct observer *t, const struct history *h, bool reliab
         deliver(t, &list[i]);
         books_balance(t);
         if (!reliable && roll(t, 4) == 0) {
-            runtime_says(t);
+            runtime_reports(t);
             books_balance(t);
         }
     }
@@ -443,22 +443,22 @@ static uint64_t any_order(const char *folder, uint64_t rounds)
     uint64_t steps = 0;
 
     history_read(&history, folder);
-    teller_init(&observer, 0);
+    observer_init(&observer, 0);
     observe_all(&observer, &history, true);
     take_snapshot(&observer, SNAPSHOT_DETAIL, &in_time);
     assert_true(in_time.n_incidents > 15);
-    teller_done(&observer);
+    observer_done(&observer);
 
     for (uint64_t seed = 1; seed <= rounds; seed++) {
         struct snapshot late;
 
-        teller_init(&observer, seed);
+        observer_init(&observer, seed);
         observe_all(&observer, &history, false);
         take_snapshot(&observer, SNAPSHOT_DETAIL, &late);
         same_end(&in_time, &late, seed);
         snapshot_done(&late);
         steps += observer.steps;
-        teller_done(&observer);
+        observer_done(&observer);
     }
     snapshot_done(&in_time);
     history_done(&history);
