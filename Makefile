@@ -154,12 +154,12 @@ check-format: $(BUILD)/has-check
 	$(Q)clang-format --dry-run --Werror $(sort $(all_c) $(headers))
 check-tidy: $(BUILD)/has-check $(gen_h)
 	@echo "  TIDY  $(words $(static_sources)) files"
-	$(Q)printf '%s\n' $(static_sources) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet \
+	$(Q)printf '%s\n' $(static_sources) | xargs -P $(shell nproc) -n 6 sh -c 'clang-tidy --quiet \
 	    --warnings-as-errors="*" "$$@" -- -std=gnu17 -D_GNU_SOURCE -iquote . -iquote include \
 	    -I$(BUILD)/gen 2>$(BUILD)/tidy.$$$$ || { cat $(BUILD)/tidy.$$$$; exit 1; }' sh
 check-cppcheck: $(BUILD)/has-check $(gen_h)
 	@echo "  CPPCHECK"
-	$(Q)cppcheck -j 2 --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	$(Q)cppcheck -j $(shell nproc) --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingInclude --error-exitcode=1 -D_GNU_SOURCE -Iinclude -I. -I$(BUILD)/gen $(static_sources)
 
 # --- checks of the running code: sanitizers, valgrind, fuzzers ---------------------------------
