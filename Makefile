@@ -57,13 +57,15 @@ packages  := libprotobuf-c libcurl libmicrohttpd gnutls libcrypt jansson yaml-0.
 cflags     = -std=gnu17 -D_GNU_SOURCE -O2 -g -fPIE -ffunction-sections -fdata-sections $(harden) $(sanitize) $(paths) \
              -iquote . -iquote include -I$(BUILD)/gen $(CFLAGS)
 ldflags    = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--gc-sections $(sanitize) $(LDFLAGS)
-grpc_libs  = $(shell pkg-config --libs grpc_unsecure)
-libs       = $(shell pkg-config --libs $(packages)) -lpthread
+# $(call once,NAME,COMMAND): the output of COMMAND, which runs when NAME is used first. pkg-config needs 0.3 s for gRPC.
+once       = $(eval $(1) := $(shell $(2)))$($(1))
+grpc_libs  = $(call once,grpc_libs,pkg-config --libs grpc_unsecure)
+libs       = $(call once,libs,pkg-config --libs $(packages)) -lpthread
 test_libs  = -lcmocka $(grpc_libs) $(libs)
 
 # gRPC core is linked statically into the agent, without what the agent does not use: this saves about 3 MB of
 # resident memory and 60 shared libraries. Sanitizers need the shared ones.
-absl       = $(shell pkg-config --static --libs grpc_unsecure | tr ' ' '\n' | grep absl | awk '!seen[$$0]++')
+absl       = $(call once,absl,pkg-config --static --libs grpc_unsecure | tr ' ' '\n' | grep absl | awk '!seen[$$$$0]++')
 grpc_static = -Wl,-Bstatic -lgrpc_unsecure -lgpr -lupb -laddress_sorting -lre2 -lcares \
              -Wl,--start-group $(absl) -Wl,--end-group -lstdc++ -Wl,-Bdynamic -lm
 agent_libs = $(if $(SAN),$(grpc_libs),$(grpc_static)) $(libs)
