@@ -26,7 +26,7 @@ struct agent {
     struct exporter *exporter;
 };
 
-/* Before gRPC and libmicrohttpd start their threads: these inherit the mask. */
+/* Call it before gRPC and libmicrohttpd start their threads: threads inherit the mask. */
 static void block_signals(struct agent *agent)
 {
     sigemptyset(&agent->stop_signals);

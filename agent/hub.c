@@ -187,7 +187,7 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
     hub->clock = clock;
     hub->node = config->node;
     hub->reads_pods = config->reads_pods;
-    /* So that a loop that hangs before its first tick is noticed. */
+    /* Notice also a loop that hangs before its first tick. */
     hub->ticked_us[SOURCE_CRI] = clock_now(clock).mono_us;
     if (config->reads_pods)
         hub->ticked_us[SOURCE_PODS] = hub->ticked_us[SOURCE_CRI];

@@ -70,7 +70,7 @@ static void count_error(struct calls *calls, enum runtime_method method, unsigne
 static void count(struct calls *calls, enum runtime_method method, int64_t begun_us, int outcome)
 {
     if (outcome == -ECANCELED)
-        return; /* by the agent, which is stopping */
+        return; /* the agent cancelled it, because it stops */
     histogram_add(&calls->counted.durations[method], &histogram_call_bounds, now(calls) - begun_us);
     if (outcome < 0)
         count_error(calls, method, channel_status(calls->channel));
@@ -212,8 +212,8 @@ int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_
 
 /*
  * A manifest or an index names its blobs in numbered labels, and a filter matches one label. So
- * there is one filter for each number; the service ORs them. containerd answers as fast with all of
- * them as with one: in 2 ms.
+ * there is one filter for each number; the service combines them with OR. containerd needs
+ * 2 ms for all of them, as for one.
  */
 #define OWNER_FILTERS (LIMIT_LAYERS_PER_IMAGE + LIMIT_MANIFESTS_PER_INDEX + 1u)
 #define FILTER_MAX ((size_t)256)

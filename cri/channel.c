@@ -139,8 +139,8 @@ static const struct {
     const char *name; /* as Go prints it, to compare with the runtime's log */
     int code;
 } statuses[] = {
-    [GRPC_STATUS_CANCELLED] = { "Canceled",
-                                -EIO }, /* by the runtime; for our own see stopped_error() */
+    /* Cancelled by the runtime; see stopped_error() for our own cancellation. */
+    [GRPC_STATUS_CANCELLED] = { "Canceled", -EIO },
     [GRPC_STATUS_UNKNOWN] = { "Unknown", -EIO },
     [GRPC_STATUS_INVALID_ARGUMENT] = { "InvalidArgument", -EINVAL },
     [GRPC_STATUS_DEADLINE_EXCEEDED] = { "DeadlineExceeded", -ETIMEDOUT },

@@ -24,8 +24,8 @@ struct connection {
     const atomic_bool *stop;
     struct calls calls;   /* its `channel` is NULL without a connection */
     const char *path;     /* the socket of the channel */
-    struct quirks quirks; /* the runtime's */
-    unsigned runtimes;    /* number of times that it was new: a new connection or version */
+    struct quirks quirks; /* quirks of the runtime */
+    unsigned runtimes;    /* how often the runtime was new: a new connection or version */
     char name[LIMIT_RUNTIME_NAME_TEXT]; /* as last reported to `sink`; may be cut */
     char version[LIMIT_RUNTIME_NAME_TEXT];
     uint64_t received_bytes; /* on closed channels */

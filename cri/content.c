@@ -9,7 +9,7 @@
 /* Owners change only when another pull starts, and the call reads all of the content store. */
 #define ASK_AGAIN (30 * SEC)
 
-/* After an error. */
+/* The pause after an error. */
 #define FAILURE_PAUSE (30 * SEC)
 
 void content_init(struct content *content, const struct sink *sink, struct calls *calls,

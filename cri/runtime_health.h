@@ -21,12 +21,12 @@ struct runtime_health {
     struct health source;
     struct backoff backoff;
     bool failing;                               /* the last poll failed */
-    char reason[ERR_TEXT_MAX];                  /* why it failed; "": it did not */
+    char reason[ERR_TEXT_MAX];                  /* why the last poll failed; "": it did not fail */
     char complaint[LIMIT_RUNTIME_TROUBLE_TEXT]; /* the last text of runtime_health_complain(); "":
                                                    none */
 };
 
-/* Up since `now`. `sink` is borrowed. */
+/* Starts as up since `now`. `sink` is borrowed. */
 void runtime_health_init(struct runtime_health *health, const struct sink *sink,
                          struct instant now);
 

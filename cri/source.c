@@ -107,7 +107,8 @@ static void tick(struct cri *cri)
     cri->sink->tick(cri->sink->self, SOURCE_CRI);
 }
 
-/* For each error that ends a poll or becomes a remark. content.c counts its own remarks. */
+/* Counts the limit that caused the error `code`, if any. Call it for each error that ends a poll
+ * or becomes a remark. content.c counts its own remarks. */
 static void count_limit(struct cri *cri, int code)
 {
     if (code == -EMSGSIZE || (code == -ENOMEM && cri->arena.limit_reached))

@@ -11,7 +11,7 @@
 
 struct cri_timeouts {
     int64_t connect_us;
-    int64_t call_us; /* a question about one thing */
+    int64_t call_us; /* a call about one object */
     int64_t list_us;
 };
 

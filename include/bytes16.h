@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Scans text 16 bytes per step, in the vectors that gcc and clang have for every processor. A loop
- * over single bytes costs a mispredicted branch at the end of each word.
+ * Scans text 16 bytes per step, with the vectors that gcc and clang have for every processor. A
+ * loop over single bytes costs a mispredicted branch at the end of each word.
  *
- * A vector that answers a question has 0xff in each byte that matches and 0 in the others;
- * comparison operators on vectors give such answers, too. Combine them with | and ~.
+ * An answer is a vector with 0xff in each byte that matches and 0 in the others. Comparison
+ * operators on vectors return such answers, too. Combine answers with | and ~.
  */
 
 #include <stddef.h>

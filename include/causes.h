@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 #define CAUSE_TABLE(X)                                                                             \
-    X(UNAUTHORIZED, "unauthorized") /* the registry refused the credentials or their absence */    \
-    X(NOT_FOUND, "not_found")       /* the registry answered: no such image */                     \
-    X(NETWORK, "network")           /* no usable answer came from the registry */                  \
-    X(RATE_LIMITED, "rate_limited") /* 429, a pull quota of the account or address */              \
+    X(UNAUTHORIZED, "unauthorized")     /* refused by the registry: wrong or no credentials */     \
+    X(NOT_FOUND, "not_found")           /* the registry answered: no such image */                 \
+    X(NETWORK, "network")               /* no usable answer came from the registry */              \
+    X(RATE_LIMITED, "rate_limited")     /* 429, a pull quota of the account or address */          \
     X(REGISTRY_ERROR, "registry_error") /* the registry answered with an error of its own */       \
     X(BAD_IMAGE, "bad_image")           /* the image itself cannot be used here */                 \
     X(NODE, "node")                     /* this node failed */                                     \
@@ -34,7 +34,7 @@ enum cause {
     X(TOKEN_EXPIRED, "token_expired", UNAUTHORIZED)                                                \
     X(FORBIDDEN, "forbidden", UNAUTHORIZED)                                                        \
     X(INSUFFICIENT_SCOPE, "insufficient_scope", UNAUTHORIZED)                                      \
-    X(DENIED_OR_MISSING, "denied_or_missing", UNAUTHORIZED) /* the text fits not_found, too */     \
+    X(DENIED_OR_MISSING, "denied_or_missing", UNAUTHORIZED) /* the text also fits not_found */     \
     X(PULL_SECRET_MISSING, "pull_secret_missing", UNAUTHORIZED)                                    \
     X(CREDENTIAL_PROVIDER_FAILED, "credential_provider_failed", UNAUTHORIZED)                      \
     X(MANIFEST_UNKNOWN, "manifest_unknown", NOT_FOUND)                                             \

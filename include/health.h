@@ -21,7 +21,7 @@ struct health {
     bool changed;     /* since the last health_publish() */
 };
 
-/* Up since `now`; publishes that at once. `sink` must outlive the health. */
+/* Starts as up since `now`, and publishes that at once. `sink` must outlive the health. */
 void health_init(struct health *health, enum source_id source, const struct sink *sink,
                  bool enabled, struct instant now);
 

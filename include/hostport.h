@@ -17,8 +17,8 @@ struct hostport {
 };
 
 /*
- * Returns false and leaves `ret` alone when the parts cannot be told apart: an IPv6 address without
- * brackets, a bracket that is missing, or text between "]" and ":". Which characters a host or a
- * port may have is the caller's to check (number_port() in number.h checks a port).
+ * Returns false and leaves `ret` alone when the parts are not clear: an IPv6 address without
+ * brackets, a bracket that is missing, or text between "]" and ":". The caller checks the
+ * characters of the host and the port (number_port() in number.h checks a port).
  */
 bool hostport_split(struct str text, struct hostport *ret);

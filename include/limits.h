@@ -51,10 +51,10 @@
 #define LIMIT_PATH 8192u     /* of a file that a kubeconfig or web file names */
 #define LIMIT_FLAG_LIST 512u /* all values of a repeated flag; more is an error */
 
-/* What the classifier reads of one message; of a longer one, the middle is left out. */
+/* Bytes of one message that the classifier reads. It leaves out the middle of a longer message. */
 #define LIMIT_CLASSIFY_TEXT (16u << 10)
 
-/* What is kept of a message for people; a longer one is cut and ends with "...". */
+/* Bytes of a message that are kept for people. A longer message is cut and ends with "...". */
 #define LIMIT_MESSAGE_TEXT 1024u
 
 #define LIMIT_LOG_LINE 2048u /* a longer line is cut */
@@ -69,35 +69,35 @@
 #define LIMIT_CONTAINERS_PER_POD 128u
 #define LIMIT_IMAGE_VOLUMES_PER_POD 128u
 #define LIMIT_PULL_SECRETS_PER_POD 16u
-#define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the one unseen for longest is dropped */
-/* Anybody who may write events can claim any count: it grows by this much per report at most. */
+#define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the object that was seen longest ago is dropped */
+/* Anybody who may write events can claim any count. So one report adds at most this much. */
 #define LIMIT_EVENT_COUNT_STEP 1000u
 #define LIMIT_INCIDENTS 2048u          /* the oldest ended one is dropped */
 #define LIMIT_EVIDENCE_PER_INCIDENT 8u /* the second oldest is dropped; the first is kept */
-/* The last version of each pod. In a full table that of a deleted pod is dropped first; it counts
- * when that of an existing pod is dropped. */
+/* Rows with the last version of a pod. A full table drops rows of deleted pods first. Only a
+ * dropped row of an existing pod counts as a limit hit. */
 #define LIMIT_POD_VERSIONS 1024u
-#define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it no text is kept */
+#define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it, no more text is kept */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info; others have no series */
-#define LIMIT_EVENT_NAMESPACES 8u    /* whose events are read at once */
-#define LIMIT_WANTED_IMAGES 64u      /* asked for at once; others wait */
-#define LIMIT_WANTED_BLOBS 8u        /* whose owners are asked for at once; others wait */
-#define LIMIT_INGESTS 256u           /* blobs in flight; containerd fetches 3 at once per pull */
+#define LIMIT_EVENT_NAMESPACES 8u    /* whose events are read at the same time */
+#define LIMIT_WANTED_IMAGES 64u      /* asked for in one poll; others wait */
+#define LIMIT_WANTED_BLOBS 8u        /* whose owners are asked for in one poll; others wait */
+#define LIMIT_INGESTS 256u           /* blobs in flight; containerd fetches 3 at a time per pull */
 #define LIMIT_WAITING_BEHIND 32u     /* shown with each stall; the others only as incidents */
 #define LIMIT_BLOB_REPOSITORIES 32u  /* that share one blob; others are ignored */
 
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
 #define LIMIT_LISTEN_ADDRESSES 8u      /* of --web.listen-address */
-#define LIMIT_WEB_CONNECTIONS 64u      /* at once; the client with the oldest request is cut */
+#define LIMIT_WEB_CONNECTIONS 64u      /* at a time; the client with the oldest request is cut */
 #define LIMIT_DEBUG_CONNECTIONS 16u    /* as above */
 #define LIMIT_REQUEST_HEAD (16u << 10) /* libmicrohttpd answers 431 or 414 */
 #define LIMIT_WEB_FILE (64u << 10)     /* --web.config.file */
 #define LIMIT_WEB_USERS 64u            /* basic_auth_users */
-#define LIMIT_BCRYPT_COST 14           /* takes a second, and SIGTERM waits for a running check */
+#define LIMIT_BCRYPT_COST 14           /* a check takes a second, and SIGTERM waits for it */
 #define LIMIT_PASSWORD 256u            /* bytes; a longer one is wrong */
-#define LIMIT_PASSWORD_CHECKS 32u      /* that wait; more are answered 503 */
+#define LIMIT_PASSWORD_CHECKS 32u      /* checks that wait; more requests get 503 */
 #define LIMIT_PASSWORD_CACHE 64u       /* results that are kept; the oldest is replaced */
 #define LIMIT_YAML_DEPTH 100u          /* also of a kubeconfig */
 #define LIMIT_YAML_ANCHORS 100u

@@ -50,7 +50,7 @@ struct container_fact {
     enum container_phase phase;
     struct str waiting_reason; /* while waiting: "ErrImagePull", "ContainerCreating", ... */
     struct str waiting_message;
-    int32_t exit_code; /* of one that is terminated */
+    int32_t exit_code; /* of a terminated container */
 };
 
 /* A volume that is an image (core/v1 VolumeSource.image). */

@@ -3,7 +3,7 @@
 
 /*
  * Memory with several owners. Fill it before you share it; after that nobody changes it. It is
- * freed when its last owner drops it. Any thread may take or drop a part.
+ * freed when its last owner drops it. Any thread may add or drop an owner.
  */
 
 #include <stddef.h>
@@ -14,7 +14,7 @@
 /* Zeroed, with one owner. NULL: no memory. */
 void *shared_alloc(size_t size);
 
-/* The same, a terminated copy of `text`. */
+/* As shared_alloc(), with a terminated copy of `text`. */
 const char *shared_str(struct str text);
 
 /* Adds an owner. Accepts NULL; returns `memory`. */

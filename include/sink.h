@@ -17,7 +17,7 @@
 
 /* Why a source reconnected: the label of imagepull_source_reconnects_total. */
 #define RECONNECT_TABLE(X)                                                                         \
-    X(CLOSED, "closed")       /* the other side closed it, not at the agreed time */               \
+    X(CLOSED, "closed")       /* the other side closed the stream, but not at the agreed time */   \
     X(EXPIRED, "expired")     /* 410: the resourceVersion is too old */                            \
     X(REFUSED, "refused")     /* 401, 403 and other HTTP errors */                                 \
     X(NETWORK, "network")     /* no connection, TLS, timeouts */                                   \

@@ -118,14 +118,14 @@ struct snapshot_image {
     bool present;
     bool stalled;       /* an open incident about it is stalled; only with SNAPSHOT_DETAIL */
     uint64_t size;      /* bytes; 0: unknown, or absent */
-    const char *digest; /* ""; unknown, or absent */
+    const char *digest; /* "": unknown or absent */
     size_t waiting;     /* containers that start now and may lack it */
-    size_t pulling;     /* of these, without an error and in a sandbox, while it is absent */
+    size_t pulling;     /* of these: in a sandbox, without an error, and the image is absent */
     int64_t since_us;   /* wall; when the first of them began to wait; 0: none waits */
     uint64_t bytes;     /* of its blobs in flight, as far as known */
     uint64_t total;
-    uint64_t
-        bytes_once; /* the same, but a blob of several images only at the one that began first */
+    /* The same, but a blob of several images counts only for the image that began first. */
+    uint64_t bytes_once;
 };
 
 /* What one observation did to the incidents. */
@@ -146,8 +146,9 @@ const char *effect_name(enum effect effect);
 
 /* A recent observation. Texts are terminated, never NULL, "" if there is none. */
 struct snapshot_observation {
-    uint64_t number; /* of this process's observations, from 1; what is left out shows as a gap */
-    int64_t at_us;   /* wall; when it was observed */
+    /* Number of the observation in this process, from 1. Left-out observations leave gaps. */
+    uint64_t number;
+    int64_t at_us; /* wall; when it was observed */
     enum source_id source;
     enum observation_kind kind;
     const char *namespace;
@@ -178,7 +179,7 @@ struct snapshot_registry {
     uint64_t failures[CAUSE_MAX];
     struct snapshot_exemplar newest[CAUSE_MAX];
     uint64_t bytes;         /* of images that were pulled */
-    struct histogram pulls; /* good ones; histogram_pull_bounds */
+    struct histogram pulls; /* successful pulls; histogram_pull_bounds */
     size_t in_progress;     /* containers whose image is being pulled now */
     uint64_t in_progress_bytes;
     int64_t in_progress_since_us; /* wall; the oldest of them; 0: none */
@@ -191,7 +192,7 @@ enum snapshot_detail {
 
 struct snapshot {
     struct arena arena;
-    const void **owned; /* shared memory (shared.h) with the texts of others */
+    const void **owned; /* texts in memory that is shared with others (shared.h) */
     size_t n_owned;
     struct instant taken;
     const char *node;
@@ -199,9 +200,9 @@ struct snapshot {
     const char *runtime_version;
     const struct snapshot_incident *incidents; /* open ones first, each group oldest first */
     size_t n_incidents;
-    const struct snapshot_registry *registries; /* in order of first sight; "other" last */
+    const struct snapshot_registry *registries; /* first seen first; "other" last */
     size_t n_registries;
-    uint64_t unowned_bytes; /* in flight, of several registries; the owner is unknown */
+    uint64_t unowned_bytes; /* in flight; the owner is unknown, because several are possible */
     const struct snapshot_image *images; /* oldest first */
     size_t n_images;
     struct snapshot_image_fs image_fs;

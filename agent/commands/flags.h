@@ -24,7 +24,7 @@ enum flag_kind {
 
 struct flag_list {
     char text[LIMIT_FLAG_LIST]; /* all values, separated by commas */
-    const char *last;           /* as it was found; NULL: no value */
+    const char *last;           /* the last value, unchanged; NULL: no value */
 };
 
 struct flag {

@@ -72,7 +72,7 @@ uint64_t attempts_shown(const struct attempts *attempts)
     return shown ? shown : 1;
 }
 
-/* How much of what an Event object counts happened before the incident. */
+/* How much of the count of an Event object happened before the incident. */
 static uint64_t count_before(const struct event_object *object, int64_t since_us)
 {
     if (object->first_us >= since_us)
@@ -96,7 +96,7 @@ void attempts_start(struct attempts *attempts, const struct pull *pull,
                     struct event_objects *events)
 {
     if (!attempts->books)
-        return; /* the incident that books counts the volume's events */
+        return; /* only the incident that books counts the volume's events */
     for (size_t i = 0; i < events->n; i++)
         if (counts_for(&events->list[i], pull))
             attempts_divide(attempts, &events->list[i]);

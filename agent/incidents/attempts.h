@@ -2,19 +2,21 @@
 #pragma once
 
 /*
- * How often a pull was tried, counted once even if several witnesses saw it.
+ * How often a pull was tried. A try counts once, even if several witnesses
+ * report it.
  *
- * Two witnesses count. E: the counts of the Event objects that say "Failed to
- * pull image". They are exact while the objects exist, but the kubelet's spam
- * filter and their TTL of an hour lose them, and the agent may not read events
- * at all. S: entries of the container into a pull-error reason. The kubelet's
- * status can skip one when a back-off is short. So the growth since the
- * incident began is max(E, S).
+ * Two witnesses count:
+ *   E  the counts of the Event objects that say "Failed to pull image". They
+ *      are exact while the objects exist. But the kubelet's spam filter and
+ *      the TTL of an hour lose some, and the agent may not read events at all.
+ *   S  how often the status of the container changed to a pull-error reason.
+ *      The status can skip a try when a back-off is short.
+ * So the growth since the incident began is max(E, S).
  *
- *   attempts = old + max(dE, dS)      old: E from before this process started
+ *   attempts = old + max(dE, dS)      old: the part of E from before this process started
  *
- * Growth is booked in the metrics under the cause that the witness named who
- * reported it. A status without a cause waits for an event to name one.
+ * Growth is booked in the metrics under the cause that the witness named. If a
+ * status names no cause, its growth waits for an event that names one.
  */
 
 #include <stdbool.h>
@@ -29,24 +31,26 @@
 struct attempts {
     bool fresh;         /* the incident began while this process watched: `old` stays 0 */
     bool books;         /* counts in metrics; false for the second container of one image volume */
-    uint64_t old;       /* known only from events older than this process */
+    uint64_t old;       /* attempts before this process started, known only from events */
     uint64_t status;    /* S: entries into a pull-error reason */
     uint64_t grown;     /* max(dE, dS) so far: booked + unbooked */
-    uint64_t unbooked;  /* of these, not yet under any cause */
+    uint64_t unbooked;  /* part of `grown` that is not booked under a cause yet */
     int64_t book_by_us; /* mono; when `unbooked` is booked as unknown */
     int64_t since_us;   /* wall; earlier event times are not about this incident */
 };
 
-/* An incident begins: divides what Event objects counted so far, because an event can come before
- * the status that opens the incident. */
+/* Call it when an incident begins. Divides the counts of the Event objects: what happened before
+ * the incident, and what belongs to it. An event can come before the status that opens the
+ * incident. */
 void attempts_start(struct attempts *attempts, const struct pull *pull,
                     struct event_objects *events);
 
-/* The incident ends: all that was counted so far is its own, and not of the next one. */
+/* Call it when the incident ends: all that was counted so far does not belong to the next
+ * incident. */
 void attempts_end(const struct attempts *attempts, const struct pull *pull,
                   struct event_objects *events);
 
-/* Divides the count of one new Event object. */
+/* Divides the count of one new Event object in the same way. */
 void attempts_divide(struct attempts *attempts, struct event_object *object);
 
 /* Counts again after a witness reported. Returns whether there is growth. */
@@ -58,9 +62,9 @@ void attempts_book(struct attempts *attempts, const struct pull *pull,
                    struct registries *registries, const struct verdict *verdict,
                    struct instant now);
 
-/* Books what waited too long for a cause (`all`: also what could still wait). */
+/* Books what waited too long for a cause. `all`: books the rest, too. */
 void attempts_book_overdue(struct attempts *attempts, const struct pull *pull,
                            struct registries *registries, bool all, struct instant now);
 
-/* What people are shown: at least 1, because an incident begins with a failed attempt. */
+/* The number of attempts to show. At least 1, because an incident begins with a failed attempt. */
 uint64_t attempts_shown(const struct attempts *attempts);

@@ -75,7 +75,7 @@ static int fill_waiting_behind(const struct queue *queue, const struct snapshot_
     while (at < queue->n && !is_waiter(&queue->first[at], incident))
         at++;
     stall->waiting_behind = queue->first;
-    if (at == queue->n) { /* it is behind all that are shown */
+    if (at == queue->n) { /* it is not among the incidents that are shown */
         stall->n_waiting_behind = LIMIT_WAITING_BEHIND;
         return 0;
     }

@@ -99,7 +99,7 @@ static int take(struct correlate *c, const struct observation *observation, stru
     return 0;
 }
 
-/* Counts again who waits for what, so that readers need not. */
+/* Counts again which containers wait for which image, so that readers need not count. */
 static void settle(struct correlate *c, struct instant now)
 {
     if (!c->pods.changed && !c->images.changed)

@@ -29,15 +29,15 @@ struct correlate_config {
 struct correlate *correlate_new(const struct correlate_config *config, struct instant now);
 void correlate_free(struct correlate *correlate); /* accepts NULL */
 
-/* Takes one fact. 0, or -ENOMEM: the fact was lost in whole or in part, what was known stays valid.
- */
+/* Takes one fact. 0, or -ENOMEM: all or part of the fact is lost, and the table stays valid. */
 int correlate_observe(struct correlate *correlate, const struct observation *observation,
                       struct instant now);
 
-/* What time alone changes: late bookings, ended incidents to forget. Call it before reading. */
+/* Does what depends on time alone: books late attempts, forgets ended incidents. Call it before
+ * reading. */
 void correlate_tick(struct correlate *correlate, struct instant now);
 
-/* A limit was reached elsewhere; counted with those of the table itself. */
+/* Counts a limit that was reached elsewhere, together with the limits of the table. */
 void correlate_limit_hit(struct correlate *correlate, enum limit limit);
 
 /* See sink.h. `ret` is initialised here; without memory something is left out. */
@@ -58,6 +58,7 @@ int correlate_snapshot(const struct correlate *correlate, enum snapshot_detail d
 
 /*
  * Adds what needs no table: the registries' pulls in progress and, with detail, which images are
- * stalled, what waits behind a stall, and the advice. Call it without the lock. 0 or -ENOMEM.
+ * stalled, which containers wait behind a stall, and the advice. Call it without the lock. 0 or
+ * -ENOMEM.
  */
 int correlate_complete(enum snapshot_detail detail, struct snapshot *snapshot);

@@ -19,7 +19,7 @@ struct event_object {
     char *container;  /* from its fieldPath; "" for an image volume */
     char *image;      /* as the message names it */
     uint64_t count;
-    uint64_t before; /* the part of `count` that is not of the open incident but older */
+    uint64_t before; /* part of `count` that happened before the open incident */
     int64_t first_us;
     int64_t last_us;
 };

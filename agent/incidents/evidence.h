@@ -28,13 +28,14 @@ struct report {
     int64_t at_us;     /* wall */
 };
 
-/* The report in the list, perhaps with another time; or NULL. `list` may be NULL: empty. */
+/* Finds the same report in the list; its time may differ. NULL: not found. `list` may be NULL:
+ * empty. */
 const struct snapshot_evidence *evidence_find(const struct evidence *list,
                                               const struct report *report);
 
 /*
- * A new list with the report added. Where the list has it already, it gets the time of this one.
- * When the list is full, the first report stays and the one that came after it goes. NULL: no
+ * Returns a new list with the report added. If the list has the report already, only its time
+ * changes. A full list keeps the report that arrived first and drops the second one. NULL: no
  * memory.
  */
 const struct evidence *evidence_add(const struct evidence *list, const struct report *report);

@@ -94,7 +94,8 @@ static void pull_ended(struct images *images, struct image_state *image,
 
     registry->attempts++;
     registry->bytes += fact->size;
-    /* When the last of several tries began is unknown; so is when a pull began before our start. */
+    /* Count only a duration whose start is known: not after several tries, and not if the pull
+     * began before this process. */
     if (image->pull_us ? !image->pull_inexact : !image->failed)
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
 }
@@ -171,7 +172,7 @@ void images_forget(struct images *images, struct instant now)
         struct image_state *image = *link;
         int64_t keep_us = image_is_awaited(image) ? KEEP_AWAITED_US : KEEP_US;
 
-        /* A runtime that hangs answers nothing, and yet containers wait for the image. */
+        /* Keep an image that containers wait for, even if the runtime hangs and does not answer. */
         if (!image->waiting && now.mono_us - image->seen_us > keep_us) {
             *link = image->next;
             leave_bucket(images, image);
@@ -202,7 +203,7 @@ bool image_may_be_fetched(const struct image_state *image)
 /* --- who waits for what ---------------------------------------------------- */
 
 /*
- * Without a sandbox the kubelet does not pull, and it pulls for one container after the other:
+ * The kubelet pulls only when the pod has a sandbox, and for one container after the other.
  * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, SyncPod().
  */
 static bool may_pull(const struct pod *pod, const struct container *container,
@@ -212,7 +213,7 @@ static bool may_pull(const struct pod *pod, const struct container *container,
     bool has_turn = !*earlier_pulls;
 
     if (container->pull != PULL_SILENT)
-        return false; /* it failed, and it is the next one's turn */
+        return false; /* it failed; the kubelet now pulls for the next container */
     if (container->kind == CONTAINER_APP && absent)
         *earlier_pulls = true;
     return has_turn && (absent || container->always) && image && pod->no_sandbox_since_us == 0;
@@ -256,9 +257,9 @@ static void count_pod(const struct images *images, struct pod *pod, bool polled,
 }
 
 /*
- * For an image that is present and always pulled, the runtime as a rule only compares manifests. A
- * blob in flight shows that it is fetched: if the blob is known to be its own, or if no other image
- * can own it.
+ * Whether the image is fetched. For an image that is present and always pulled, the runtime usually
+ * only compares manifests. A blob in flight shows a fetch if the blob is known to belong to the
+ * image, or if it can belong to no other image.
  */
 static bool is_fetched(const struct images *images, const struct image_state *image, bool only)
 {

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The images that containers of this node wait for, and their pulls. The runtime is asked for an
- * image when the turn of a container comes that may lack it. If the image is absent then and
- * present later, that was a successful pull. It took as long as the container waited in its
- * sandbox: its duration includes the queueing, and is as exact as the runtime is asked often.
+ * The images that containers of this node wait for, and their pulls. The agent asks the runtime for
+ * an image when it is the turn of a container whose image may be absent. If the image is absent
+ * then and present later, that was a successful pull. Its duration is the time that the container
+ * waited in its sandbox. So it includes the queueing, and is only as exact as the poll interval.
  */
 
 #include <stdbool.h>
@@ -41,11 +41,11 @@ struct image_state {
     int64_t seen_us;   /* mono; when the runtime last answered about it */
     int64_t absent_us; /* mono; when it was found absent */
     int64_t pull_us;   /* mono; start of the current pull, which has not failed; 0: none */
-    int64_t used_us;   /* mono; when a container first used it since then; 0: none has */
+    int64_t used_us;   /* mono; when a container first used it after that; 0: not used */
 
     /* See images_count(). */
     size_t waiting;   /* containers that start now and may lack it */
-    size_t pulling;   /* of these, without an error and in a sandbox, while it is fetched */
+    size_t pulling;   /* of these: in a sandbox, without an error, and the image is fetched */
     int64_t begun_us; /* mono; when the first of these began to wait; 0: none waits */
     int64_t begun_wall_us;
     bool always;  /* a waiting container pulls it even if it is present */
@@ -57,7 +57,7 @@ struct images {
     const struct incidents *incidents;
     const struct ingests *ingests;
     struct pods *pods;
-    struct image_state *first; /* the newest */
+    struct image_state *first; /* newest first */
     struct image_state *buckets[IMAGE_BUCKETS];
     size_t n;
     bool changed; /* who waits for what may have changed: see correlate.c */
@@ -75,21 +75,22 @@ struct image_state *image_of(const struct images *images, const struct container
 /* The runtime's answer about one image. 0 or -ENOMEM. */
 int images_take(struct images *images, const struct image_fact *fact, struct instant now);
 
-/* A container was made of its image: the image is present, before the runtime was asked again. */
+/* A container was created, so its image is present, even before the next poll of the runtime. */
 void image_used(struct images *images, const struct container *container, struct instant now);
 
-/* A try to pull it has failed. `hash` is image_hash(image). */
+/* A try to pull the image failed. `hash` is image_hash(image). */
 void image_pull_failed(struct images *images, struct str image, uint64_t hash);
 
-/* Its pull has ended, and the runtime was not asked how: it is worth asking once more. */
+/* Whether its pull has ended with an unknown result: ask the runtime once more. */
 bool image_is_awaited(const struct image_state *image);
 
-/* A container waits for it, and it is absent or may be pulled again. */
+/* Whether a container waits for it, and it is absent or may be pulled again. */
 bool image_may_be_fetched(const struct image_state *image);
 
-/* Brings `waiting` and what follows it up to date for all images. */
+/* Updates `waiting` and the fields below it, for all images. */
 void images_count(struct images *images);
 
-/* The same at the end of a poll of the runtime: containers that are found pulling began now. */
+/* The same at the end of a poll of the runtime: if a container is found pulling, its pull began
+ * now. */
 void images_polled(struct images *images, struct instant now);
 void images_forget(struct images *images, struct instant now);

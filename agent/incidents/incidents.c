@@ -196,7 +196,7 @@ static void incident_remove(struct incidents *incidents, struct incident *incide
 {
     struct incident **link = bucket_of(incidents, incident->pull->pod_hash);
 
-    /* Nothing that was seen stays uncounted. */
+    /* Book all attempts, also if no cause is known. */
     attempts_book_overdue(&incident->attempts, incident->pull, incidents->registries, true, now);
     while (*link != incident)
         link = &(*link)->next_of_bucket;
@@ -227,8 +227,9 @@ static bool forget_oldest_ended(struct incidents *incidents, struct instant now)
 }
 
 /*
- * For the first failure of a pod that was watched from its creation, all that events ever counted
- * is of this incident. Else only what is not older than the incident.
+ * Events count for the incident from this time on. If a pod was watched from its creation and fails
+ * for the first time, all its events count. Else only events count that are not older than the
+ * incident.
  */
 static int64_t since(const struct pod *pod, bool fresh, struct instant now)
 {
@@ -299,7 +300,7 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
 size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod)
 {
     bool fresh = incident->last_failure_us - pod->missing_at_us <= MISSING_SECRET_FRESH_US;
-    /* By the events' own time: after a start, old events are read again. */
+    /* Compares the events' own times: after a start, old events are read again. */
     bool newest = pod->newest_event_us - pod->missing_event_us <= MISSING_SECRET_FRESH_US;
 
     return fresh && newest ? names_count(pod->missing_secrets) : 0;
@@ -361,7 +362,7 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
         incident->missing_secrets = shared_ref(pod->missing_secrets);
 
     if (successor)
-        successor->attempts.books = true; /* and it keeps what events counted so far */
+        successor->attempts.books = true; /* and keeps the counts of the events */
     else
         attempts_end(&incident->attempts, incident->pull, &pod->events);
     pod->failed = true;

@@ -21,7 +21,8 @@
 
 #define INCIDENT_BUCKETS 1024u
 
-/* A witness may cut its time to the second: a time that is older by so much is the same moment. */
+/* A witness may cut its time to whole seconds. So a time that is older by this much is the same
+ * moment. */
 #define SAME_MOMENT_US (2 * SEC)
 
 /* The layer that stands still while an incident is STALLED. */
@@ -54,14 +55,15 @@ struct incident {
     int64_t first_failure_us;
     bool first_failure_exact;
     int64_t last_failure_us;
-    int64_t last_failure_mono_us; /* wall clocks jump */
+    int64_t last_failure_mono_us; /* because wall clocks jump */
     int64_t ended_us;
     int64_t forget_us; /* mono; when an ended one is forgotten */
 
     struct stall stall;
     const struct evidence *evidence; /* NULL: none */
 
-    /* The pod's, kept when the incident ends: the pod can be gone earlier. */
+    /* Lists of the pod. The incident keeps them, because the pod can be gone before the
+     * incident. */
     const struct names *secrets;
     const struct names *missing_secrets;
 };
@@ -73,7 +75,7 @@ struct incidents {
     struct incident *first, *last;
     struct incident *buckets[INCIDENT_BUCKETS]; /* by pod */
     size_t n;
-    size_t evidence_bytes; /* texts of all incidents' evidence */
+    size_t evidence_bytes; /* of the evidence texts of all incidents */
 };
 
 void incidents_init(struct incidents *incidents, struct counters *counters,
@@ -89,7 +91,7 @@ struct incident_key {
     uint64_t image_hash; /* image_hash(image) */
 };
 
-/* Of a container and its own image. */
+/* The key for a container and its own image. */
 struct incident_key incident_key_of(struct pod *pod, const struct container *container);
 
 /* The pod's open incidents, oldest first: `after` is NULL before the first one. */
@@ -128,9 +130,9 @@ void incidents_end_of_sandbox(struct incidents *incidents, struct pod *pod, int6
 /* How many of the pod's missing Secrets still explain this incident: all of them, or none. */
 size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod);
 
-/* The verdict, with what the pod knows: which pull Secrets it names, and whether they exist. `pod`
- * may be NULL. */
+/* The verdict, completed with the pod's pull Secrets: how many it names, and whether they exist.
+ * `pod` may be NULL. */
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod);
 
-/* What time alone changes: late bookings, ended incidents. */
+/* Does what depends on time alone: books late attempts, forgets ended incidents. */
 void incidents_tick(struct incidents *incidents, struct instant now);

@@ -120,13 +120,14 @@ bool ingest_is_of(const struct ingest_state *ingest, const char *canonical_image
 
 /* --- what the runtime lists ------------------------------------------------ */
 
-/* The runtime's times on our own clock; its own clock may have been set since. */
+/* Converts a time of the runtime to our monotonic clock. The wall clock may have been set since
+ * then. */
 static int64_t by_our_clock(int64_t wall_us, struct instant now)
 {
     return now.mono_us - (wall_us < now.wall_us ? now.wall_us - wall_us : 0);
 }
 
-/* One blob of the new list. `before` is the same one in the last list, or NULL. -ENOMEM. */
+/* Reads one blob of the new list. `before`: the same blob in the last list, or NULL. -ENOMEM. */
 static int read_ingest(const struct ingests *ingests, const struct ingest *from,
                        const struct ingest_state *before, struct instant now,
                        struct ingest_state *to)

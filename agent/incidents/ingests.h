@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The blobs in flight, and what is left of one: the runtime keeps half a layer for the next try.
- * Only containerd lists them.
+ * The blobs in flight, and blobs that a failed try left behind: the runtime keeps half a layer for
+ * the next try. Only containerd lists them.
  */
 
 #include <stdbool.h>
@@ -23,9 +23,9 @@ struct ingest_state {
     int64_t begun_us;                 /* mono */
     int64_t moved_us;                 /* mono; when bytes last came */
     bool proven;                      /* a container is known to be stalled by it */
-    size_t held_up;                   /* containers, as last judged */
+    size_t held_up;                   /* number of containers that it holds up, as last judged */
     int64_t asked_us;                 /* mono; when the runtime last named its owner; 0: never */
-    const struct names *repositories; /* that own it */
+    const struct names *repositories; /* the repositories that own it */
 };
 
 struct ingests {
@@ -35,7 +35,7 @@ struct ingests {
     size_t n;
     int64_t listed_us;     /* mono; when the runtime last listed them */
     bool known;            /* the runtime lists them */
-    unsigned silent_polls; /* polls of the runtime since then */
+    unsigned silent_polls; /* polls of the runtime since `listed_us` */
 };
 
 void ingests_init(struct ingests *ingests, struct counters *counters, int64_t stall_after_us);
@@ -55,19 +55,20 @@ bool ingests_polled(struct ingests *ingests);
 /* NULL: not in flight. */
 struct ingest_state *ingest_find(const struct ingests *ingests, struct str digest);
 
-/* Bytes came within the last `stall_after`. */
+/* Whether bytes came within the last `stall_after`. */
 bool ingest_moves(const struct ingests *ingests, const struct ingest_state *ingest,
                   struct instant now);
 bool ingests_any_moves(const struct ingests *ingests, struct instant now);
 
-/* It began or moved since then. */
+/* Whether the blob began or moved since `mono_us`. */
 bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us);
 
 /* The same, with the tolerance of one poll of the runtime. */
 bool ingest_is_about_since(const struct ingest_state *ingest, int64_t mono_us);
 
-/* It began after `mono_us`, with the same tolerance. */
+/* Whether the blob began after `mono_us`, with the same tolerance. */
 bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us);
 
-/* Whether a manifest of the image's repository names it, if the runtime was asked. */
+/* Whether the runtime named the image's repository as an owner of the blob. False if the runtime
+ * was not asked. */
 bool ingest_is_of(const struct ingest_state *ingest, const char *canonical_image);

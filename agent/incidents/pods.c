@@ -143,7 +143,8 @@ static void keep_known(struct container *to, struct container *known)
     to->waiting_reason = TAKE_PTR(known->waiting_reason);
 }
 
-/* Ephemeral containers are added and images change: make the list again, keep what is known. */
+/* Ephemeral containers can be added, and images can change. So make the list again, and keep
+ * what is known. */
 static int replace_containers(struct pod *pod, const struct pod_fact *fact, size_t n)
 {
     struct container *made = mem_zalloc((n ? n : 1) * sizeof(*made));
@@ -216,7 +217,8 @@ static struct pod *pod_new(const struct pods *pods, const struct pod_fact *fact)
     if (!pod->namespace || !pod->name || !pod->uid || (fact->mirror_uid.len && !pod->mirror_uid))
         return NULL;
 
-    /* Creation times are whole seconds: a pod of our first second seems to be older than us. */
+    /* Creation times are whole seconds: a pod of our first second seems to be older than this
+     * process. */
     pod->fresh = !pods->listing || fact->created_us + SEC > pods->started.wall_us;
     return TAKE_PTR(pod);
 }

@@ -42,13 +42,13 @@ struct container {
     enum container_phase phase;
     enum pull_class pull;
     uint64_t status;          /* hash of the last waiting reason and message */
-    uint64_t replaced_status; /* the same, of its last image; 0: none */
+    uint64_t replaced_status; /* the last `status` with its previous image; 0: none */
     char *waiting_reason;
 };
 
 struct image_volume {
     char *reference;
-    bool registry_left_out; /* as above */
+    bool registry_left_out; /* counted at --metrics.max-registries */
 };
 
 struct pod {
@@ -72,9 +72,10 @@ struct pod {
     size_t n_volumes;
     const struct names *secrets;
     const struct names *missing_secrets;
-    int64_t missing_at_us;    /* wall; when an event first reported them */
-    int64_t missing_event_us; /* wall; the time of that event, which is read again and again */
-    int64_t newest_event_us;  /* wall; of any kind */
+    int64_t missing_at_us; /* wall; when an event first reported them */
+    int64_t
+        missing_event_us; /* wall; the event's own time: the same event is read again and again */
+    int64_t newest_event_us; /* wall; time of the newest event of any kind */
     struct event_objects events;
     uint32_t sandbox_poll;       /* the last poll of the runtime that found a ready sandbox */
     int64_t no_sandbox_since_us; /* mono; 0: a ready one was seen, or no poll was made */
@@ -103,7 +104,7 @@ struct pod *pod_find(const struct pods *pods, struct str uid);
 /* The same; `hash` is hash_str(uid). */
 struct pod *pod_find_hashed(const struct pods *pods, struct str uid, uint64_t hash);
 
-/* Also by the uid that events and CRI use for a static pod. */
+/* Finds a pod also by the uid that events and CRI use for a static pod. */
 struct pod *pod_find_named(const struct pods *pods, struct str uid);
 
 /* Brings the pod and its containers up to date; keeps what the fact does not contain. -ENOMEM, or
@@ -117,18 +118,19 @@ struct container *pod_container(const struct pod *pod, struct str name);
  * if the event is about the pod. */
 struct str field_path_container(struct str field_path);
 
-/* What is kept of an image's text. */
+/* The part of an image's text that is kept. */
 struct str image_kept(struct str image);
 
 /*
- * Whether the container waits now. Init containers and sidecars start one by one, the others after
- * them: ask in the pod's order, with `blocked` false before the first.
+ * Whether the container waits now. Init containers and sidecars start one by one, and the other
+ * containers after them. So call it in the order of the pod, with `blocked` false before the first
+ * one.
  */
 bool container_waits(const struct container *container, bool *blocked);
 
 /* Call it after the pod's containers changed. */
 void pod_count_waiting(struct pods *pods, struct pod *pod);
 
-/* The pod has a ready sandbox, or none. */
+/* Notes that the pod has a ready sandbox, or that it has none. */
 void pod_has_sandbox(struct pods *pods, struct pod *pod);
 void pod_has_no_sandbox(struct pods *pods, struct pod *pod, struct instant now);

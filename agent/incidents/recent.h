@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The ring of recent observations and what each of them changed, for people who ask why. What the
- * runtime repeats at each poll without an effect is left out; else it would fill the ring.
+ * The ring of recent observations and what each of them changed, for people who ask why. Repeated
+ * answers of the runtime that change nothing are left out: they would fill the ring.
  */
 
 #include <stddef.h>
@@ -23,6 +23,6 @@ struct recent {
 
 void recent_done(struct recent *recent);
 
-/* After the observation was taken. Without memory it is left out. */
+/* Notes an observation that the table has taken. Without memory, the observation is left out. */
 void recent_note(struct recent *recent, const struct pods *pods,
                  const struct observation *observation, enum effect effect, struct instant now);

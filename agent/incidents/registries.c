@@ -33,7 +33,7 @@ static struct registry *find(const struct registries *registries, const char *na
     return NULL;
 }
 
-/* `name` in a row of its own, or NULL. */
+/* Adds a row for `name`. NULL: no row is free, or no memory. */
 static struct registry *add(struct registries *registries, const char *name)
 {
     struct registry *row = &registries->rows[registries->n];

@@ -3,7 +3,7 @@
 
 /*
  * Counters by registry. Pods choose registries, so their number is limited: the row behind the last
- * one, "other", counts for all that found no place. A place is free again an hour after the last
+ * one, "other", counts for all registries without a row. A row is free again an hour after the last
  * pod that named its registry.
  */
 
@@ -35,7 +35,7 @@ struct registry {
 
 struct registries {
     struct counters *counters;
-    struct registry *rows; /* `max`, then the one for all others */
+    struct registry *rows; /* `max` rows, then the row "other" */
     size_t n;
     size_t max;
 };
@@ -43,15 +43,14 @@ struct registries {
 int registries_init(struct registries *registries, struct counters *counters, size_t max);
 void registries_done(struct registries *registries);
 
-/* The row that counts for the registry of `image`; over the limit, the row for all others. Never
- * NULL. */
+/* The row that counts for the registry of `image`; over the limit, the row "other". Never NULL. */
 struct registry *registry_of(struct registries *registries, struct str image, struct instant now);
 
-/* The row for all others. */
+/* The row "other". */
 struct registry *registry_other(const struct registries *registries);
 
-/* A pod names it: it gets a row where there is room. `*left_out`: this was counted as a limit hit.
- */
+/* A pod names the registry of an image: the registry gets a row if one is free. `*left_out`:
+ * this was counted as a limit hit. */
 void registry_named(struct registries *registries, struct str image, bool *left_out,
                     struct instant now);
 

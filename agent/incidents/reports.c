@@ -48,10 +48,10 @@ bool report_names_cause(const struct verdict *verdict, const struct message *mes
 }
 
 /*
- * The kubelet reports one failed pull twice: ErrImagePull with the runtime's
- * message, then ImagePullBackOff, which contains this message only since 1.32.
- * And events come late or again. So a message without a cause never replaces a
- * message with one, and an older message never replaces a newer one.
+ * The kubelet reports one failed pull twice: ErrImagePull with the runtime's message, then
+ * ImagePullBackOff, which contains this message only since 1.32. Events can also come late or
+ * twice. So a message without a cause never replaces a message with one, and an older message never
+ * replaces a newer one.
  *
  * kubelet: pkg/kubelet/images/image_manager.go, "Back-off pulling image".
  */
@@ -60,7 +60,7 @@ int incident_report(struct incidents *incidents, struct incident *incident,
                     const struct verdict *verdict)
 {
     bool caused = report_names_cause(verdict, message);
-    bool stale = report->witness != WITNESS_POD_STATUS && /* a status is always of now */
+    bool stale = report->witness != WITNESS_POD_STATUS && /* a status is always current */
                  report->at_us + SAME_MOMENT_US < incident->verdict_at_us;
 
     if (!incident->caused || (caused && !stale)) {

@@ -27,8 +27,8 @@ int incident_add_evidence(struct incidents *incidents, struct incident *incident
 void incident_count(struct incidents *incidents, struct incident *incident, const struct pod *pod,
                     const struct verdict *verdict, struct instant now);
 
-/* An event can come when the incident has ended, and name the cause that no status named. `ended`
- * may be NULL. */
+/* An event can come after the incident has ended, and name the cause that no status named.
+ * `ended` may be NULL. */
 void incident_name_cause(struct incidents *incidents, struct incident *ended,
                          const struct message *message, const struct verdict *verdict,
                          struct instant now);

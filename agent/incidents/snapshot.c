@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The table as others read it: correlate_snapshot(). It changes nothing in the table. */
+/* correlate_snapshot(): copies the table for readers. It changes nothing in the table. */
 
 #include "snapshot.h"
 

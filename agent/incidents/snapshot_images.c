@@ -32,9 +32,9 @@ static void fill_image(const struct image_state *from, struct snapshot *snapshot
 }
 
 /*
- * Adds a blob to every image that it belongs to, and once more to the one of them that began first;
- * if several began in one poll, to the one that is known for longest. A blob that can belong to
- * several pulls and has no known owner is counted at none of them.
+ * Adds a blob to every image that it belongs to. In `bytes_once` it adds the blob only to the image
+ * that began first; if several began in one poll, to the one that is known for longest. A blob that
+ * can belong to several pulls and has no known owner is added to no image.
  */
 static void add_blob(const struct ingest_state *ingest, const struct pulls *pulls,
                      struct snapshot *ret)
@@ -50,7 +50,7 @@ static void add_blob(const struct ingest_state *ingest, const struct pulls *pull
             continue;
         in_flight = true;
         if (pulls->n > 1 && !ingest_is_of(ingest, image->name->canonical))
-            continue; /* what is in flight during the only pull is its own */
+            continue; /* there is only one pull, so the blob belongs to it */
         pulls->shown[i]->bytes += ingest->bytes;
         pulls->shown[i]->total += ingest->total;
         if (!first || image->begun_us <= first->begun_us) { /* the newest is first */

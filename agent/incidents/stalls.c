@@ -2,11 +2,11 @@
 
 /*
  * containerd lists its blobs in flight. A blob without new bytes for `stall_after` is a suspect.
- * The content service knows from the manifests which repositories it belongs to. Every container
- * that waits for an image of these repositories is stalled, if the suspect is of this very pull:
+ * The content service knows from the manifests which repositories own the suspect. A container
+ * that waits for an image of these repositories is stalled, if the suspect belongs to its pull:
  *
  *   it began or moved since the container began to wait     yes
- *   it did not, but it holds up another container           yes: who comes later waits behind it
+ *   it did not, but it holds up another container           yes: later pulls wait behind it
  *   it did not, and other blobs move                        no: an earlier try left it behind; the
  *                                                           runtime continues with it when its
  *                                                           turn comes
@@ -17,13 +17,13 @@
  * download. So only the first or the second line applies, and only to a container that waited for
  * `stall_after` itself.
  *
- * Manifests name repositories, not tags. Of several tags of one repository, while other blobs move,
- * only the one is stalled that began to wait right before the blob began.
+ * Manifests name repositories, not tags. If several tags of one repository wait and other blobs
+ * move, only one tag is stalled: the one that began to wait right before the blob began.
  *
- * After a failed try the kubelet waits, and what this try left behind is not a stall. A blob that
- * began or moved since the failure belongs to the next try. A runtime that was restarted
- * continues with half a layer: so an older blob belongs to the next try too, when an event says
- * that this try has begun and nothing moves.
+ * After a failed try the kubelet waits. What this try left behind is not a stall. A blob that began
+ * or moved since the failure belongs to the next try. A runtime that was restarted continues with
+ * half a layer. So an older blob also belongs to the next try if an event reports that this try has
+ * begun, and nothing moves.
  */
 
 #include "agent/incidents/stalls.h"
@@ -54,15 +54,15 @@ bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
     return false;
 }
 
-/* What is the same for all containers while they are judged. */
+/* Values that are the same for all containers of one round. */
 struct judgement {
     struct stalls *stalls;
     struct instant now;
     bool others_move;
     const struct image_state *image;
-    struct ingest_state *suspects[LIMIT_INGESTS]; /* of the image, without new bytes */
+    struct ingest_state *suspects[LIMIT_INGESTS]; /* blobs of the image without new bytes */
     size_t n_suspects;
-    const struct ingest_state *described; /* by `message` */
+    const struct ingest_state *described; /* the blob that `message` is about */
     char message[LIMIT_MESSAGE_TEXT];
 };
 
@@ -78,7 +78,7 @@ static bool is_rather_of_another_tag(const struct judgement *j, const struct ing
     return false;
 }
 
-/* Whether the next try stands still at what the last try left behind. */
+/* Whether the next try stands still at a blob that the last try left behind. */
 static bool holds_up_next_try(const struct judgement *j, const struct ingest_state *suspect,
                               const struct container *container, const struct incident *incident)
 {
@@ -268,7 +268,7 @@ static int judge_pod(struct judgement *j, struct pod *pod)
     return r;
 }
 
-/* As a rule no image has suspects, and so no pod is read. */
+/* Usually an image has no suspects, so no pod needs to be read. */
 static int judge_image(struct judgement *j)
 {
     const struct ingests *ingests = j->stalls->ingests;
@@ -287,7 +287,7 @@ static int judge_image(struct judgement *j)
     return r;
 }
 
-/* A stall proves its blob while it lasts. The next try gets `stall_after` of its own. */
+/* A blob is proven only while it stalls a container: the next try has `stall_after` of its own. */
 static void find_proven(struct stalls *stalls)
 {
     for (size_t i = 0; i < stalls->ingests->n; i++) {

@@ -36,7 +36,7 @@ void stalls_clear(struct stalls *stalls, struct instant now);
 /* The runtime or the kubelet gave up: the try that stood still has failed. */
 void stall_failed(struct incidents *incidents, struct incident *incident);
 
-/* Bytes have not come for so long that the runtime should be asked for the owner. `any_moves`:
- * ingests_any_moves(). */
+/* Whether a blob got no new bytes for so long that the runtime should be asked for its owner.
+ * `any_moves`: ingests_any_moves(). */
 bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
                     const struct ingest_state *ingest, bool any_moves, struct instant now);

@@ -19,13 +19,14 @@ static bool events_would_help(const struct pod *pod, struct instant now)
 
 /* --- the limits ------------------------------------------------------------ */
 
-/* A few hashes; two texts with one hash count as one, which only a limit's counter can show. */
+/* A small set of hashes. Two texts with the same hash count as one: only the counter of a limit
+ * can be wrong then. */
 struct hashes {
     uint64_t list[LIMIT_WANTED_IMAGES];
     size_t n;
 };
 
-/* Returns whether it is in the set, or found a place. */
+/* Returns whether the hash is in the set now. False: the set is full. */
 static bool add(struct hashes *set, uint64_t hash)
 {
     for (size_t i = 0; i < set->n; i++)
@@ -94,11 +95,12 @@ struct question {
     const struct correlate *c;
     struct instant now;
     struct wanted *ret;
-    const struct image_state *images[LIMIT_WANTED_IMAGES]; /* that are named already */
+    const struct image_state
+        *images[LIMIT_WANTED_IMAGES]; /* images that are already in the question */
     size_t n_images;
 };
 
-/* Once each. Without memory it is left out. */
+/* Adds each text once. Without memory, the text is left out. */
 static void want(struct arena *arena, struct str *list, size_t *n, size_t max, const char *text)
 {
     char *kept;
@@ -118,7 +120,8 @@ static bool is_full(const struct question *q)
     return q->ret->n_images == LIMIT_WANTED_IMAGES;
 }
 
-/* `image`: what is known of it, or NULL. Of several spellings the first one is named. */
+/* `image`: what is known of it, or NULL. If the image has several spellings, the first one is
+ * used. */
 static void want_image(struct question *q, const struct image_state *image, const char *text)
 {
     for (size_t i = 0; i < q->n_images && image; i++)

@@ -11,7 +11,7 @@
 /* client-go: tools/record/events_cache.go; such an object counts several messages in one. */
 #define COMBINED STR("(combined from similar events): ")
 
-/* The status shows a failure of now within seconds. */
+/* An older event opens no incident: the status shows a current failure within seconds. */
 #define OPENING_EVENT_FRESH_US MINUTE
 
 /* The kubelet tries again every few seconds, but its spam filter may hold back all but one event in
@@ -83,7 +83,7 @@ static bool is_fresh(const struct correlate *c, const struct pod *pod,
     return pod->fresh || fact->first_us + SEC > c->pods.started.wall_us;
 }
 
-/* *ret: the incident, or NULL where there is no place for it. 0 or -ENOMEM. */
+/* *ret: the incident, or NULL if there is no place for it. 0 or -ENOMEM. */
 static int open_for(struct correlate *c, const struct incident_key *key,
                     const struct event_fact *fact, struct instant now, struct incident **ret)
 {
@@ -130,8 +130,8 @@ static int take_failure(struct correlate *c, struct incident *incident, const st
     return r;
 }
 
-/* An event without a container is about a volume's image, and so about every container that waits
- * for it. The first of their incidents counts it. */
+/* An event without a container is about a volume's image, so it is about every container that
+ * waits for this image. The first of their incidents counts it. */
 static int take_volume(struct correlate *c, struct pod *pod, const struct failed_pull *failed,
                        struct instant now)
 {

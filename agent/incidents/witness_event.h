@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the kubelet's events report. They are read only while something fails. They come late, again
- * and out of order, and one namespace has events about pods of other nodes too: these are ignored.
+ * What the kubelet's events report. They are read only while something fails. They can come late,
+ * twice and out of order. A namespace also has events about pods of other nodes, which are ignored.
  */
 
 #include "clock.h"

@@ -23,7 +23,8 @@ static const struct {
     { { "SignatureValidationFailed", 25 }, PULL_ERROR },
     { { "ErrImageNeverPull", 17 }, PULL_REFUSED },
     { { "InvalidImageName", 16 }, PULL_REFUSED },
-    /* pkg/kubelet/kuberuntime/kuberuntime_container.go: all of these come after the image. */
+    /* pkg/kubelet/kuberuntime/kuberuntime_container.go: all of these happen when the image is
+     * present. */
     { { "CreateContainerConfigError", 26 }, PULL_DONE },
     { { "PreCreateHookError", 18 }, PULL_DONE },
     { { "CreateContainerError", 20 }, PULL_DONE },
@@ -45,8 +46,9 @@ static enum pull_class pull_class_of(const struct container_fact *fact)
 }
 
 /*
- * A container fails on its own image or on that of a volume; only the message tells which. If it
- * names another image (a mirror, a name that the runtime rewrote), it means the container's own.
+ * A container fails on its own image or on the image of a volume; only the message shows which. If
+ * the message names another image (a mirror, a name that the runtime rewrote), it means the
+ * container's own.
  */
 static struct incident_key key_of(struct pod *pod, const struct container *container,
                                   struct str named)
@@ -67,14 +69,14 @@ static struct incident_key key_of(struct pod *pod, const struct container *conta
     return key;
 }
 
-/* Whether the status has entered a failed pull just now; it can also have stayed in one. */
+/* Whether the status shows a new failed pull. False if it still shows the last one. */
 static bool is_new_attempt(const struct container *before, enum pull_class pull, struct str reason)
 {
     switch (pull) {
     case PULL_ERROR:
         return before->pull != PULL_ERROR || !str_eq(str_from(before->waiting_reason), reason);
     case PULL_BACK_OFF:
-        /* The status left ErrImagePull before we could read it. */
+        /* The status left ErrImagePull before we read it. */
         return before->pull != PULL_ERROR && before->pull != PULL_BACK_OFF;
     case PULL_REFUSED:
         return before->pull != PULL_REFUSED;
@@ -86,8 +88,8 @@ static bool is_new_attempt(const struct container *before, enum pull_class pull,
 }
 
 /*
- * A container's status is about one image at a time. Where the runtime's message names no image
- * ("context deadline exceeded"), it is about the one that failed already.
+ * A container's status is about one image at a time. If the runtime's message names no image
+ * ("context deadline exceeded"), it is about the image that failed already.
  */
 static void choose_incident(struct correlate *c, struct incident_key *key, bool named,
                             struct instant now)
@@ -102,8 +104,8 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
             key->image_hash = i->pull->image_hash;
         } else if (i->pull->kind != key->kind ||
                    !image_same(str_from(i->pull->image), key->image)) {
-            /* kubelet: startContainer() pulls the container's own image before it looks at
-             * volumes; so nothing is known of a volume while the own image fails. */
+            /* kubelet: startContainer() pulls the container's own image before the volumes'
+             * images. So nothing is known about a volume while the own image fails. */
             incident_end(&c->incidents, i, key->pod,
                          key->kind == CONTAINER_IMAGE_VOLUME ? INCIDENT_RECOVERED : INCIDENT_GONE,
                          now);
@@ -112,8 +114,8 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
 }
 
 /*
- * *ret_taken: the status was taken in, so that it must not be counted when it is repeated. Where
- * there was no room or no memory for an incident, the repetition is the next chance.
+ * *ret_taken: the status was taken, so do not count it when it is repeated. It is not taken if
+ * there was no room or no memory for an incident: then the repetition is the next chance.
  */
 static int take_failure(struct correlate *c, struct pod *pod, struct container *container,
                         const struct container_fact *fact, bool first_sight, struct instant now,

@@ -18,7 +18,7 @@
 #include "limits.h"
 #include "sink.h"
 
-#define NAMESPACE_SIZE 254 /* an RFC 1123 name and its NUL */
+#define NAMESPACE_SIZE 254 /* the longest RFC 1123 name and its NUL */
 
 enum event_slot_state { SLOT_FREE, SLOT_PENDING, SLOT_OPEN, SLOT_CLOSING };
 
@@ -44,6 +44,5 @@ enum event_slot_step { SLOT_STEP_NONE, SLOT_STEP_OPEN, SLOT_STEP_CLOSE };
 /* What to do with slot `i` now. The caller must do it: the slot changes its state here. */
 enum event_slot_step event_slots_step(struct event_slots *slots, size_t i, int64_t now_us);
 
-/* Mono: when event_slots_step() has something to do; INT64_MAX: not without a change of what is
- * wanted. */
+/* When to call event_slots_step() (mono). INT64_MAX: not before the next event_slots_want(). */
 int64_t event_slots_deadline_us(const struct event_slots *slots);

@@ -5,7 +5,7 @@
 
 #include "log.h"
 
-/* The core is asked at most this often: events are never urgent, and pods may change often. */
+/* Ask the core at most this often: events are not urgent, and pods may change often. */
 #define WANTED_EVERY SEC
 
 void event_streams_init(struct event_streams *events, const struct event_streams_config *config)

@@ -16,17 +16,17 @@ struct event_streams_config {
     struct health *health;
     struct client *client;
     const struct clock *clock;
-    uint64_t seed; /* of the jitter */
+    uint64_t seed; /* for the jitter */
 };
 
 struct event_streams {
     struct event_streams_config config;
     struct event_slots slots;
     struct jitter jitter;
-    struct stream streams[LIMIT_EVENT_NAMESPACES]; /* part of this struct: opening cannot fail */
+    struct stream streams[LIMIT_EVENT_NAMESPACES]; /* in this struct, so opening cannot fail */
     bool open[LIMIT_EVENT_NAMESPACES];
     int64_t wanted_us;    /* mono: when the core may be asked again */
-    uint64_t wanted_read; /* `pods_read` when it was last asked */
+    uint64_t wanted_read; /* `pods_read` when the core was last asked */
 };
 
 /* Must not move in memory. Everything in `config` must outlive it. */

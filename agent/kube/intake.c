@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#define KEEP_ARENA (256u << 10) /* after a larger pod the memory is freed at once */
+#define KEEP_ARENA (256u << 10) /* more memory than this is freed after each pod */
 
 void intake_init(struct intake *intake, enum kube_resource resource, const struct sink *sink,
                  const char *node_name)

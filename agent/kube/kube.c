@@ -29,7 +29,7 @@ struct kube {
     struct health pods_health, events_health;
     struct stream pods;
     struct event_streams events;
-    int64_t tick_us; /* mono: the next one */
+    int64_t tick_us; /* mono: when the next tick is due */
 };
 
 /* --- building --------------------------------------------------------------------------------- */

@@ -15,13 +15,14 @@
 #define INITIAL_LIST_WITHIN (30 * SEC)
 /* The pods of a node are in the server's cache: they and the list's end arrive together. */
 #define INITIAL_LIST_SILENT_FOR (10 * SEC)
-/* Bookmarks of pods arrive about once a minute (k8s.io/apiserver, cacher: bookmarkFrequency), so
- * three are missing. Those of events may come every ten minutes (etcd's progress notices). */
+/* Bookmarks of pods arrive about once a minute (k8s.io/apiserver, cacher: bookmarkFrequency):
+ * after this time, three are missing. Bookmarks of events may arrive only every ten minutes (etcd's
+ * progress notices). */
 #define PODS_SILENT_FOR (200 * SEC)
 #define WATCH_SHORTEST (5 * MINUTE)
 #define WATCH_SPREAD (5 * MINUTE)
-/* The server ends each watch after timeoutSeconds. A connection through a proxy can stay open
- * though the server is gone: then the end does not arrive. */
+/* The server ends each watch after timeoutSeconds. If the server is gone, a proxy can keep the
+ * connection open, and the end never arrives. */
 #define WATCH_END_MARGIN (30 * SEC)
 /* A watch that stays open for this long works, even without an event. An ERROR event arrives at
  * once. */
@@ -96,7 +97,7 @@ void reflector_list_anew(struct reflector *reflector, enum target_list list, str
     reflector->pages = 0;
     if (reflector->intake.resource_version[0])
         memcpy(reflector->seen_version, reflector->intake.resource_version, LIMIT_RESOURCE_VERSION);
-    /* A watch cannot go on from here until the list is complete. */
+    /* Until the list is complete, there is no version from which a watch can continue. */
     reflector->intake.resource_version[0] = '\0';
 }
 
@@ -281,7 +282,7 @@ static int64_t watch_times_out_us(const struct reflector *reflector, const char 
     return end_us;
 }
 
-/* When the open request times out (mono), and the error then. */
+/* Returns when the open request times out (mono). *ret_text: the error to report then. */
 static int64_t times_out_us(const struct reflector *reflector, const char **ret_text)
 {
     if (reflector->mode == REFLECTOR_POLL) {

@@ -46,10 +46,10 @@ struct reflector_config {
     enum kube_resource resource;
     bool from_kubelet; /* pods: poll the kubelet instead of a list and a watch of the API server */
     const char *node_name;
-    const char *namespace; /* of events; NULL for pods */
+    const char *namespace; /* events: of this namespace; pods: NULL */
     const struct sink *sink;
     struct health *health; /* shared by the streams of one source */
-    uint64_t seed;         /* of the jitter */
+    uint64_t seed;         /* for the jitter */
 };
 
 enum reflector_state {
@@ -81,9 +81,9 @@ struct reflector_change {
     } kind;
     const char *doing;     /* "list" or "watch" */
     char text[512];        /* the error; of CHANGE_FAILED and CHANGE_RETRY */
-    int64_t retry_in_us;   /* likewise */
+    int64_t retry_in_us;   /* of CHANGE_FAILED and CHANGE_RETRY */
     unsigned failures;     /* of CHANGE_RECOVERED */
-    int64_t failed_for_us; /* likewise */
+    int64_t failed_for_us; /* of CHANGE_RECOVERED */
 };
 
 struct reflector {
@@ -98,8 +98,8 @@ struct reflector {
     enum reflector_mode mode;
     enum target_list list;
     struct buf continue_token;                 /* of the list's next page; empty for the first */
-    unsigned pages;                            /* of the list so far */
-    char seen_version[LIMIT_RESOURCE_VERSION]; /* a list must not be older; "": any */
+    unsigned pages;                            /* pages of the list that were read so far */
+    char seen_version[LIMIT_RESOURCE_VERSION]; /* no list may be older; "": any version */
     bool streaming;                            /* try STREAM */
     int64_t streaming_off_us;                  /* mono: when STREAM was found not to work */
     int64_t pause_us;                          /* POLL: see kubelet_next_pause_us() */
@@ -116,12 +116,12 @@ struct reflector {
     bool settled;               /* this request has shown that it works */
     bool no_streaming;          /* this request has shown that STREAM does not work */
     struct err err;             /* the error of this request */
-    enum reconnect why;         /* of `err` */
+    enum reconnect why;         /* the kind of `err` */
     bool failing;               /* see health.h */
     unsigned failures;          /* in a row */
     int64_t failing_since_us;   /* mono */
     enum reconnect failing_why; /* of the last CHANGE_FAILED */
-    int failing_status;         /* likewise */
+    int failing_status;         /* of the last CHANGE_FAILED */
     struct reflector_change change;
 };
 
@@ -132,7 +132,7 @@ void reflector_init(struct reflector *reflector, const struct reflector_config *
 /* Removes its part from the health. The caller cancels the open request. */
 void reflector_done(struct reflector *reflector, struct instant now);
 
-/* Mono: call reflector_due() (no request is open) or reflector_late() by then. */
+/* When to call reflector_due() (no request is open) or reflector_late(), at the latest (mono). */
 int64_t reflector_deadline_us(const struct reflector *reflector);
 
 /* Whether to make a request now: reflector_ask(). */

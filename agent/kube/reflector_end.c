@@ -11,9 +11,9 @@
 
 /* A server ends its watches a moment before or after the agreed time. */
 #define PLAN_SLACK (5 * SEC)
-/* After a stream that worked for this long, the back-off starts again. */
+/* After a stream that worked for this long, the next back-off starts at its first delay. */
 #define HEALTHY_AFTER MINUTE
-/* The longest Retry-After that is followed: longer waits would be an outage of the agent. */
+/* A longer Retry-After is cut to this: a longer wait would be an outage of the agent. */
 #define RETRY_AFTER_MOST (5 * MINUTE)
 
 enum outcome {
@@ -174,8 +174,8 @@ static bool version_is_refused(const struct reflector *reflector)
 }
 
 /*
- * The same for a list that must not be older than what was read before. Also possible: this
- * server's cache is behind that of the server we asked before.
+ * The same for a list that must not be older than what was read before. Another reason: the cache
+ * of this server is behind the cache of the server that we asked before.
  * client-go: tools/cache/reflector.go, list().
  */
 static bool list_is_refused_for_its_version(const struct reflector *reflector)

@@ -13,7 +13,7 @@ void reflector_list_anew(struct reflector *reflector, enum target_list list, str
 /* The request has shown that it works. */
 void reflector_settle(struct reflector *reflector, struct instant now);
 
-/* Sets the kind of the error, which must be set already, and returns its code. */
+/* Sets the kind of an error that is already set, and returns the error's code. */
 int reflector_fail(struct reflector *reflector, enum reconnect why);
 
 /* "list" or "watch", for the log. */

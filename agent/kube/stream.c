@@ -67,7 +67,7 @@ static const char *component(const struct stream *stream)
     return source_name(stream->reflector.config.health->source);
 }
 
-/* To the reflector, a cancelled request has ended like any other. */
+/* For the reflector, a cancelled request ends like any other. */
 static void cancel(struct stream *stream, const char *why)
 {
     const struct transfer_end end = { .text = why };

@@ -29,7 +29,7 @@ static bool is_dropped_before(const struct version_row *a, const struct version_
     return a->gone != b->gone ? a->gone : a->version < b->version;
 }
 
-/* The row of the object, or a row for it: a free one, else the one that is dropped first. */
+/* Returns the row of the object. If it has none: a free row, else the row that is dropped first. */
 static struct version_row *find(struct versions *versions, uint64_t object, bool *ret_known)
 {
     struct version_row *first = versions->rows;

@@ -8,7 +8,7 @@
 #include "limits.h"
 #include "mem.h"
 
-/* A URL, and the name of its certificate in place of its host. */
+/* A URL in which the certificate's name replaces the host. */
 #define ROUTE_MAX (LIMIT_SERVER_URL + LIMIT_NAME_TEXT + 16u)
 
 /* --- route ------------------------------------------------------------------------------------ */

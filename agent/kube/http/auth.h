@@ -13,7 +13,7 @@
 #include "buf.h"
 #include "err.h"
 
-/* Where a request goes if the certificate is for another name than the server's. */
+/* Where requests go. The certificate can have another name than the host of the URL. */
 struct auth_route {
     char *base;                    /* the start of each URL */
     struct curl_slist *connect_to; /* NULL: connect to the host of the URL */
@@ -31,6 +31,6 @@ int auth_add_token(const struct credential *token, struct curl_slist **headers, 
 /* Sets the CA and the client certificate; curl keeps copies. */
 int auth_set_tls(CURL *easy, const struct credentials *credentials, struct err *err);
 
-/* Appends to curl's error text the file of the credential that it is about: curl knows only the
- * bytes. `text` has `size` bytes and stays terminated. */
+/* Appends to curl's error text the name of the credential's file that the error is about: curl
+ * knows only the bytes. `text` has `size` bytes and stays terminated. */
 void auth_add_hint(const struct credentials *credentials, CURLcode code, char *text, size_t size);

@@ -33,8 +33,8 @@ struct client_request {
     struct client_handler handler;
     CURL *easy;
     struct curl_slist *headers;
-    bool added;     /* to the multi handle */
-    struct err err; /* why it could not start */
+    bool added;     /* to the multi handle of curl */
+    struct err err; /* why the request could not start */
     char text[CURL_ERROR_SIZE];
 };
 
@@ -132,7 +132,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *self)
     struct client_request *request = request_from(self);
     const struct str text = { .at = bytes, .len = size * count };
 
-    /* Any other value than the length cancels the request. */
+    /* Any value other than the length cancels the request. */
     return request->handler.received(request->handler.self, text) < 0 ? 0 : text.len;
 }
 
@@ -187,7 +187,7 @@ static void set_transport(CURL *easy, const char *server)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* one connection for all streams */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Otherwise, stopping waits for a name server that does not answer. */
+    /* Without this option, curl waits at the end for a name server that does not answer. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -258,8 +258,8 @@ void client_cancel(struct client_request *request)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
-/* Whether the other side closed an open connection. A dead peer, which keepalive reports as a
- * receive error that "timed out", did not. */
+/* Whether the other side closed an open connection. False for a dead peer: keepalive reports it
+ * as a receive error that "timed out". */
 static bool is_by_peer(CURLcode code, const char *text)
 {
     if (strstr(text, "timed out"))

@@ -14,7 +14,7 @@
 #include "str.h"
 
 struct client_config {
-    const struct credentials *credentials; /* with a server */
+    const struct credentials *credentials; /* must name a server */
     const char *user_agent;
     bool json; /* request JSON instead of protobuf */
 };

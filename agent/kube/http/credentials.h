@@ -11,7 +11,7 @@
 #include "str.h"
 
 /*
- * A file or data; at most one of both is set. A file is read for each request: the kubelet replaces
+ * A file or data; at most one of them is set. A file is read for each request: the kubelet replaces
  * a token about once an hour, and a cluster can change its CA while the agent runs.
  */
 struct credential {

@@ -57,7 +57,7 @@ static int find_entry(struct entry *entry, struct str name, const char *named_by
                    entry->path, entry->list, STR_ARG(str_head(name, NAME_SHOWN)), named_by);
 }
 
-/* Empty if there is none. */
+/* Sets `ret` to the text of `key`, or to an empty text if the key is missing. */
 static int read_text(const struct entry *entry, const char *key, struct str *ret)
 {
     const struct yaml_node *node = yaml_doc_member(entry->yaml, entry->body, key);
@@ -162,7 +162,7 @@ static int refuse_any(const struct entry *entry, const char *const keys[][2], si
     return 0;
 }
 
-/* It becomes part of a URL, so it must not contain what ends a host there. */
+/* The name becomes part of a URL, so it must not contain a character that ends a host there. */
 static bool is_host_name(struct str name)
 {
     if (name.len > LIMIT_NAME_TEXT)
@@ -262,7 +262,7 @@ static int read_context(const struct entry *context, struct credentials *ret)
         (r = read_cluster(&cluster, ret)) < 0 || (r = read_text(context, "user", &name)) < 0)
         return r;
     if (!name.len)
-        return 0; /* anonymous, as in client-go */
+        return 0; /* no user: anonymous, as in client-go */
     if ((r = find_entry(&user, name, "the context")) < 0 || (r = read_user(&user, ret)) < 0)
         return r;
     if (server_is_cleartext(ret->server) &&

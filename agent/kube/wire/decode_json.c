@@ -229,15 +229,15 @@ static void read_meta(struct reader *reader, const json_t *meta)
     struct kube_pod *pod = &reader->pod;
     const json_t *notes;
 
-    pod->fact.name = text(reader, meta, "name"); /* first: it is part of each error */
+    pod->fact.name = text(reader, meta, "name"); /* first, because each error names the pod */
     pod->fact.namespace = text(reader, meta, "namespace");
     pod->fact.uid = text(reader, meta, "uid");
     pod->fact.deleting = member(reader, meta, "deletionTimestamp", JSON_STRING) != NULL;
     pod->fact.created_us = wall_us(text(reader, meta, "creationTimestamp"));
     pod->resource_version = text(reader, meta, "resourceVersion");
 
-    /* See decode_pod.c. The kubelet lists static pods themselves, not their mirror pods: then the
-     * uid is the hash already. */
+    /* See decode_pod.c. The kubelet lists static pods themselves, not their mirror pods, so the
+     * uid already is the hash. */
     notes = object(reader, meta, "annotations");
     if (json_object_get(notes, "kubernetes.io/config.mirror"))
         pod->fact.mirror_uid = text(reader, notes, "kubernetes.io/config.hash");

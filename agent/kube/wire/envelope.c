@@ -21,8 +21,8 @@ enum { WATCH_EVENT_TYPE = 1, WATCH_EVENT_OBJECT = 2 };
 enum { LIST_METADATA = 1, LIST_ITEMS = 2 };
 enum { LIST_META_RESOURCE_VERSION = 2, LIST_META_CONTINUE = 3 };
 
-/* Finds the fields `a` and `b` of `message`. Of a field that occurs twice, the last one counts, as
- * in all protobuf readers. Each output may be NULL. */
+/* Finds the fields `a` and `b` of `message`. If a field occurs twice, the last one counts, as in
+ * all protobuf readers. Each output may be NULL. */
 static int find_bytes(struct str message, uint32_t a, struct str *ret_a, uint32_t b,
                       struct str *ret_b)
 {

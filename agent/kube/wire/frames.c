@@ -50,8 +50,8 @@ static int check_len(const struct frames *frames, size_t len, struct err *err)
     return 0;
 }
 
-/* Grows with the bytes that have arrived, not with the announced length: four bytes of a broken
- * proxy must not cost megabytes. */
+/* The buffer grows with the bytes that have arrived, not with the announced length: four bytes
+ * of a broken proxy must not cost megabytes. */
 static int reserve(struct frames *frames, size_t need, struct err *err)
 {
     size_t size = frames->size ? frames->size : FIRST_SIZE;
