@@ -72,10 +72,9 @@ struct pod {
     size_t n_volumes;
     const struct names *secrets;
     const struct names *missing_secrets;
-    int64_t missing_at_us; /* wall; when an event first reported them */
-    int64_t
-        missing_event_us; /* wall; the event's own time: the same event is read again and again */
-    int64_t newest_event_us; /* wall; time of the newest event of any kind */
+    int64_t missing_at_us;    /* wall; when an event first reported them */
+    int64_t missing_event_us; /* wall; of that event, which is read again and again */
+    int64_t newest_event_us;  /* wall; time of the newest event of any kind */
     struct event_objects events;
     uint32_t sandbox_poll;       /* the last poll of the runtime that found a ready sandbox */
     int64_t no_sandbox_since_us; /* mono; 0: a ready one was seen, or no poll was made */

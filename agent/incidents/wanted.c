@@ -95,8 +95,7 @@ struct question {
     const struct correlate *c;
     struct instant now;
     struct wanted *ret;
-    const struct image_state
-        *images[LIMIT_WANTED_IMAGES]; /* images that are already in the question */
+    const struct image_state *images[LIMIT_WANTED_IMAGES]; /* already in the question */
     size_t n_images;
 };
 
