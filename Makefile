@@ -144,7 +144,7 @@ check-install: $(BUILD)/has-check $(binary) docs
 	$(Q)scripts/check-install $(BUILD)/installed
 check-layers: $(archive) $(call object,agent/main.c)
 	$(Q)scripts/check-layers $(BUILD)
-	$(Q)scripts/check-includes
+	$(Q)scripts/check-includes $(BUILD)
 
 # --- static checks -----------------------------------------------------------------------------
 static_sources = $(library) agent/main.c $(docs_c)

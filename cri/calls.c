@@ -7,7 +7,7 @@
 
 #include "cri/timeouts.h"
 #include "cri/unpack_text.h"
-#include "limits.h"
+#include "limit.h"
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"
 

@@ -16,7 +16,7 @@
 #include <grpc/support/time.h>
 
 #include "buf.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "mem.h"
 

@@ -15,7 +15,7 @@
 #include "cri/calls.h"
 #include "cri/quirks.h"
 #include "err.h"
-#include "limits.h"
+#include "limit.h"
 #include "sink.h"
 
 struct connection {

@@ -26,7 +26,7 @@
 #include "cri/calls.h"
 #include "err.h"
 #include "health.h"
-#include "limits.h"
+#include "limit.h"
 #include "sink.h"
 
 /* When the owners of a blob were asked for. */

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "cri/unpack_text.h"
-#include "limits.h"
+#include "limit.h"
 #include "proto/cri.pb-c.h"
 #include "unpack.h"
 

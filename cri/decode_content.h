@@ -11,7 +11,7 @@
 
 #include "arena.h"
 #include "err.h"
-#include "limits.h"
+#include "limit.h"
 #include "observation.h"
 #include "str.h"
 

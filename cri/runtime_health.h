@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "err.h"
 #include "health.h"
-#include "limits.h"
+#include "limit.h"
 #include "sink.h"
 
 struct runtime_health {

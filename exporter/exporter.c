@@ -10,7 +10,7 @@
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/listen.h"
 #include "exporter/metrics/web.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "mem.h"
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "arena.h"
-#include "limits.h"
+#include "limit.h"
 #include "observation.h"
 #include "runtime_calls.h"
 
@@ -69,7 +69,7 @@ struct sink {
 
     void (*observe)(void *self, const struct observation *observation);
 
-    /* A limit was reached (limits.h). */
+    /* A limit was reached (limit.h). */
     void (*limit_hit)(void *self, enum limit limit);
 
     /* Replaces the status of `source`. */

@@ -16,7 +16,7 @@
 #include "clock.h"
 #include "err.h"
 #include "histogram.h"
-#include "limits.h"
+#include "limit.h"
 #include "observation.h"
 #include "runtime_calls.h"
 #include "sink.h"

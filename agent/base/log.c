@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "utf8.h"
 
 /* The start of a line: time, milliseconds, level, component. None of it comes from outside. */

@@ -6,7 +6,7 @@
 
 #include <yaml.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 
 struct yaml_doc {

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "str.h"
 
 /*

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "causes.h"
-#include "limits.h"
+#include "limit.h"
 #include "str.h"
 
 /* One message can hold several errors: the kubelet joins one per credential, CRI-O adds its mirrors

@@ -13,7 +13,7 @@
 #include "agent/commands/classify_output.h"
 #include "agent/commands/flags.h"
 #include "err.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 

@@ -15,7 +15,7 @@
 #include "buf.h"
 #include "causes.h"
 #include "clock.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 #define EXIT_CLEAR 0

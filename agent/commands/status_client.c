@@ -10,7 +10,7 @@
 
 #include "buf.h"
 #include "hostport.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "number.h"
 #include "str.h"

@@ -7,7 +7,7 @@
 
 #include "causes.h"
 #include "histogram.h"
-#include "limits.h"
+#include "limit.h"
 
 /* How often incidents changed so far. */
 struct changes {

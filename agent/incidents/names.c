@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "shared.h"
 
 static bool same(const struct names *names, const struct str *texts, size_t n)

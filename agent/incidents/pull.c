@@ -3,7 +3,7 @@
 
 #include "agent/classify/image_ref.h"
 #include "hash.h"
-#include "limits.h"
+#include "limit.h"
 #include "shared.h"
 
 uint64_t image_hash(struct str image)

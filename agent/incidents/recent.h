@@ -11,7 +11,7 @@
 
 #include "agent/incidents/pods.h"
 #include "clock.h"
-#include "limits.h"
+#include "limit.h"
 #include "observation.h"
 #include "snapshot.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "shared.h"
 
 int runtime_take(struct runtime *runtime, const struct runtime_fact *fact, bool *ret_changed)

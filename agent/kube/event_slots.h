@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "backoff.h"
-#include "limits.h"
+#include "limit.h"
 #include "sink.h"
 
 #define NAMESPACE_SIZE 254 /* the longest RFC 1123 name and its NUL */

@@ -13,7 +13,7 @@
 #include "agent/kube/wire/envelope.h"
 #include "arena.h"
 #include "err.h"
-#include "limits.h"
+#include "limit.h"
 #include "sink.h"
 
 enum kube_resource { KUBE_PODS, KUBE_EVENTS };

@@ -7,7 +7,7 @@
 
 #include "agent/kube/kubelet.h"
 #include "agent/kube/reflector_internal.h"
-#include "limits.h"
+#include "limit.h"
 
 /* An API server queues a request for at most 15 s (priority and fairness), then answers. */
 #define ANSWER_WITHIN (30 * SEC)

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 
 static struct stream *stream_from(void *self)

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "hash.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "number.h"
 

@@ -5,7 +5,7 @@
 
 #include "agent/kube/wire/decode.h"
 #include "agent/kube/wire/refusal.h"
-#include "limits.h"
+#include "limit.h"
 
 void watch_init(struct watch *watch, struct intake *intake)
 {

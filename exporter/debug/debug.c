@@ -13,7 +13,7 @@
 #include "exporter/debug/page.h"
 #include "exporter/http/limit_hits.h"
 #include "hostport.h"
-#include "limits.h"
+#include "limit.h"
 #include "number.h"
 #include "util.h"
 

@@ -7,7 +7,7 @@
 #include "buf.h"
 #include "causes.h"
 #include "clock.h"
-#include "limits.h"
+#include "limit.h"
 #include "utf8.h"
 
 /* ASCII, because the reader may be curl on a terminal. A terminal obeys U+009B, and U+202E reverses

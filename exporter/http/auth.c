@@ -10,7 +10,7 @@
 #include <crypt.h>
 #include <gnutls/crypto.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 

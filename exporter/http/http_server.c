@@ -17,7 +17,7 @@
 #include "exporter/http/http_reply.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/tls.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "mem.h"
 #include "number.h"

@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "limits.h"
+#include "limit.h"
 
 struct limit_hits {
     atomic_uint_fast64_t counts[LIMIT_HIT_MAX];

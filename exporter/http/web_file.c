@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 #include "yaml_doc.h"
 

@@ -12,7 +12,7 @@
 
 #include "arena.h"
 #include "err.h"
-#include "limits.h"
+#include "limit.h"
 #include "str.h"
 
 #define WEB_FILE_HEADERS 5u /* how many headers the format knows */

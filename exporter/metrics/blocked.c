@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "buf.h"
-#include "limits.h"
+#include "limit.h"
 #include "snapshot.h"
 #include "utf8.h"
 

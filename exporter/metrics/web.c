@@ -10,7 +10,7 @@
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/negotiate.h"
 #include "exporter/metrics/process_metrics.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 #define PROC "/proc"

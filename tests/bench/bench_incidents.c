@@ -17,7 +17,7 @@
 
 #include "agent/incidents/correlate.h"
 #include "clock.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 #define ROUNDS 400u

@@ -30,7 +30,7 @@
 #include "agent/hub.h"
 #include "clock.h"
 #include "exporter/exporter.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 #define CLIENTS 8

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "cri/cri.h"
-#include "limits.h"
+#include "limit.h"
 
 struct look {
     int64_t end_us;

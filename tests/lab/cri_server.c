@@ -42,7 +42,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "proto/content.pb-c.h"
 #include "proto/cri.pb-c.h"
 #include "runtime_calls.h"

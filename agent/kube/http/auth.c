@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "hostport.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 
 /* A URL in which the certificate's name replaces the host. */

@@ -13,7 +13,7 @@
 
 #include "agent/kube/http/auth.h"
 #include "agent/kube/http/server.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 
 /* A peer that disappears is noticed within 30 s: by keepalive probes while the agent waits, by the

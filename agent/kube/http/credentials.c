@@ -7,7 +7,7 @@
 #include "agent/kube/http/file.h"
 #include "agent/kube/http/pem.h"
 #include "agent/kube/http/server.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 
 static const struct kind_row {

@@ -8,7 +8,7 @@
 
 #include "agent/kube/http/file.h"
 #include "agent/kube/http/server.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "yaml_doc.h"
 

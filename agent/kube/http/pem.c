@@ -6,7 +6,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
-#include "limits.h"
+#include "limit.h"
 
 static gnutls_datum_t datum(struct str text)
 {

@@ -12,7 +12,7 @@
 #include <curl/curl.h>
 
 #include "hostport.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 

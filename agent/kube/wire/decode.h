@@ -20,7 +20,7 @@
 struct kube_pod {
     struct pod_fact fact;
     struct str resource_version;
-    bool containers_cut, image_volumes_cut, pull_secrets_cut; /* more than limits.h allows */
+    bool containers_cut, image_volumes_cut, pull_secrets_cut; /* more than limit.h allows */
 };
 
 int kube_decode_pod(struct arena *arena, struct str raw, struct kube_pod *ret, struct err *err);

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "limit.h"
 
 /* The pod that is being read. The first error is kept. */
 struct reader {

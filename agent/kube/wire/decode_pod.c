@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "agent/kube/wire/decode_internal.h"
-#include "limits.h"
+#include "limit.h"
 #include "unpack.h"
 
 /* The pod that is being built. */

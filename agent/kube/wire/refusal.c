@@ -7,7 +7,7 @@
 #include "agent/kube/wire/decode.h"
 #include "agent/kube/wire/envelope.h"
 #include "agent/kube/wire/json_scan.h"
-#include "limits.h"
+#include "limit.h"
 
 /* --- one line --------------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "agent/classify/message.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 /*

@@ -12,7 +12,7 @@
 #include "agent/classify/message.h"
 #include "agent/commands/classify_json.h"
 #include "buf.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/cri/cri_double.h"
 #include "tests/unit/support/fault_heap.h"
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/cri/cri_double.h"
 
 /* VersionResponse: runtime_name (2), runtime_version (3). */

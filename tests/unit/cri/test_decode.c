@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "proto/cri.pb-c.h"
 #include "tests/unit/support/fault_heap.h"
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "buf.h"
-#include "limits.h"
+#include "limit.h"
 
 /* Writes each observation as a line. */
 struct world {

@@ -13,7 +13,7 @@
 
 #include "buf.h"
 #include "cri/channel.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/cri/cri_double.h"
 
 #define METHOD "/containerd.services.content.v1.Content/List"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "agent/kube/list.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/kube/kube_world.h"
 #include "tests/unit/support/fault_heap.h"
 

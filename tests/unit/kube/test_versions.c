@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/kube/versions.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/support/fault_heap.h"
 
 static int take(struct versions *versions, const char *uid, const char *version)

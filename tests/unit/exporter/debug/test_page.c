@@ -10,7 +10,7 @@
 
 #include "exporter/debug/page.h"
 #include "exporter/http/http.h"
-#include "limits.h"
+#include "limit.h"
 #include "version.h"
 
 static struct http_response response;

@@ -14,7 +14,7 @@
 #include <crypt.h>
 
 #include "exporter/http/auth.h"
-#include "limits.h"
+#include "limit.h"
 
 /* Cost 4, the minimum. */
 static char hash_a[CRYPT_OUTPUT_SIZE], hash_b[CRYPT_OUTPUT_SIZE];

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "exporter/http/web_file.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"
 

@@ -19,7 +19,7 @@
 #include "agent/hub.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/metrics/web.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 static struct limit_hits limit_hits;

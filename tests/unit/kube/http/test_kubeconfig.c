@@ -12,7 +12,7 @@
 
 #include "agent/kube/http/kubeconfig.h"
 #include "agent/kube/kube.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/kube/kube_story.h"
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/kube/http/pem.h"
-#include "limits.h"
+#include "limit.h"
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 

@@ -15,7 +15,7 @@
 #include "agent/kube/http/server.h"
 #include "agent/kube/http/target.h"
 #include "agent/kube/kube.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "tests/unit/kube/kube_story.h"
 #include "tests/unit/support/fault_heap.h"

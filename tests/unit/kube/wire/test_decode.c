@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/kube/wire/decode.h"
-#include "limits.h"
+#include "limit.h"
 #include "proto/kube.pb-c.h"
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"
