@@ -209,10 +209,10 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 	    { cat $<.log; exit 1; }
 
 # --- tests with real programs ------------------------------------------------------------------
-lab := $(BUILD)/tests/lab/cri_look $(BUILD)/tests/lab/cri_server
+lab := $(BUILD)/tests/lab/cri_print $(BUILD)/tests/lab/cri_server
 .PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-build run-demo
 check-integration: $(BUILD)/has-demo $(binary) $(lab)
-	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_look
+	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_print
 	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-integration
 # The tests of the runtime again, with the newest containerd (Debian sid).
 check-newest-runtime: $(BUILD)/has-demo $(binary) $(lab)

@@ -141,12 +141,12 @@ static void observe_event(struct node *node, const struct pod_text *text)
                    .first_us = node->now.wall_us,
                    .last_us = node->now.wall_us },
     };
-    struct observation told = observation;
+    struct observation with_message = observation;
 
     snprintf(message, sizeof(message), "Failed to pull image \"%s\": %s", text->image,
              text->message);
-    told.event.message = str_from(message);
-    observe(node, &told);
+    with_message.event.message = str_from(message);
+    observe(node, &with_message);
 }
 
 static void fail(struct node *node, unsigned i)

@@ -66,7 +66,7 @@ class Rules(unittest.TestCase):
     def test_generated_files_are_up_to_date(self):
         tool(os.path.join(ALERTS, "generate"), "--check")
 
-    def test_the_alerts_are_the_wanted_ones(self):
+    def test_the_rules_define_exactly_the_listed_alerts(self):
         self.assertEqual(set(alerts()), WANTED)
 
     def test_each_alert_has_severity_for_keep_firing_for_and_annotations(self):

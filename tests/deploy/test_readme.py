@@ -67,19 +67,19 @@ class Readme(unittest.TestCase):
         self.assertEqual({url.rpartition("/")[0] for url in written}, {"https://wiki.example.com/imagepull"})
 
     def test_make_image_passes_the_build_time_to_each_tool(self):
-        for tool, told in (("buildah", True), ("podman", True), ("docker", False)):
-            said = subprocess.run(["make", "-n", "image", "TOOL=" + tool, "BASE=debian@sha256:0"], cwd=kubectl.ROOT,
+        for tool, expected in (("buildah", True), ("podman", True), ("docker", False)):
+            output = subprocess.run(["make", "-n", "image", "TOOL=" + tool, "BASE=debian@sha256:0"], cwd=kubectl.ROOT,
                                   text=True, capture_output=True, check=True).stdout
-            self.assertRegex(said, r"--build-arg SOURCE_DATE_EPOCH=\d+ ")
-            self.assertIn("--build-arg BASE=debian@sha256:0 ", said)
-            self.assertEqual(bool(re.search(r"--timestamp \d+ ", said)), told, tool)
+            self.assertRegex(output, r"--build-arg SOURCE_DATE_EPOCH=\d+ ")
+            self.assertIn("--build-arg BASE=debian@sha256:0 ", output)
+            self.assertEqual(bool(re.search(r"--timestamp \d+ ", output)), expected, tool)
 
     def test_flags_of_kubectl_exist(self):
         """For every page: the help of kubectl names each flag of its commands."""
-        def told(*command):
+        def output_of(*command):
             return subprocess.run([kubectl.path(), *command], text=True, capture_output=True, check=True).stdout
 
-        everywhere, seen = told("options"), 0
+        everywhere, seen = output_of("options"), 0
         for page in glob.glob(os.path.join(os.path.dirname(README), "**", "*.md"), recursive=True):
             with open(page) as source:
                 text = source.read().replace("\\\n", " ")
@@ -91,7 +91,7 @@ class Readme(unittest.TestCase):
                            and not word.startswith("-")][:3]
                 if not flags or not command:
                     continue
-                known = everywhere + told(*command, "--help")
+                known = everywhere + output_of(*command, "--help")
                 for flag in flags:
                     seen += 1
                     self.assertRegex(known, rf"(?m)^\s+(-\w, )?{flag}[=,]", f"{os.path.basename(page)}: {words}")

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 8
 
-TOLD = ("startTest", "stopTest", "addSuccess", "addError", "addFailure", "addSkip", "addSubTest",
+RECORDED = ("startTest", "stopTest", "addSuccess", "addError", "addFailure", "addSkip", "addSubTest",
         "addExpectedFailure", "addUnexpectedSuccess", "addDuration")
 
 
@@ -21,7 +21,7 @@ class Recorder(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self._calls = []
-        for name in TOLD:
+        for name in RECORDED:
             setattr(self, name, self._recording(name))
 
     def _recording(self, name):

@@ -163,7 +163,7 @@ class Failures(OnALab):
                                    reason="pull_secret_missing", pull_secrets=["not-there"],
                                    missing_pull_secrets=["not-there"])
 
-    def test_a_pod_with_a_wrong_password_is_not_told_to_add_a_secret(self):
+    def test_advice_for_a_wrong_password_does_not_ask_for_a_secret(self):
         self.create("wrong-password", self.private_image(), "old-password", app={"imagePullPolicy": "Always"})
         failure = self.eventually_fails_with("wrong-password", cause="unauthorized", pull_secrets=["old-password"])
         self.assertNotEqual(failure["reason"], "no_credentials")

@@ -162,7 +162,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
             with accepted:
                 self.assert_ends_at_once(agent)
 
-    def test_the_log_tells_version_node_and_sources(self):
+    def test_the_log_names_version_node_and_sources(self):
         agent = self.start()
         agent.wait_ready()
         with open(os.path.join(os.path.dirname(__file__), "../../VERSION")) as file:

@@ -130,7 +130,7 @@ class Kubeconfig(unittest.TestCase):
                           {"token": text_of(self.double.token_file)})
         self.assertIn("ca-new.crt", self.assert_warns_once(self.start(path)))
 
-    def test_a_node_without_pods_is_told_once(self):
+    def test_a_node_without_pods_is_logged_once(self):
         path = self.write("nobody-home", self.ca_data(), {"token": text_of(self.double.token_file)})
         agent = self.start(path, "--kube.context=lab", "--node-name=lab-nod")
         agent.wait_ready()

@@ -189,7 +189,7 @@ class Generations(unittest.TestCase):
         self.cache = folder.path
         self.enterContext(unittest.mock.patch.dict(os.environ, LAB_CACHE=self.cache))
 
-    def test_the_installed_one_is_not_fetched(self):
+    def test_the_installed_suite_is_not_fetched(self):
         self.assertIsNone(generations.folder(None))
         self.assertIsNone(generations.folder(generations.installed_suite()))
         self.assertEqual(os.listdir(self.cache), [])

@@ -3,10 +3,10 @@
 """
 Checks that cri/ reads the state of a real containerd. Needs root:
 
-    check_cri.py BUILD/tests/lab/cri_look [--suite SUITE] [--record DIR]
+    check_cri.py BUILD/tests/lab/cri_print [--suite SUITE] [--record DIR]
 
 Starts a containerd (that of the Debian SUITE, see generations.py), creates pods, lets a layer stall and compares the
-output of cri_look. Then containerd hangs, and stops. --record writes the bytes of the answers (tests/data/cri/).
+output of cri_print. Then containerd hangs, and stops. --record writes the bytes of the answers (tests/data/cri/).
 """
 
 import argparse
@@ -170,8 +170,8 @@ def record_content(client, folder, digest, reference):
     write(folder, "image-pulled", status(request, timeout=120))
 
 
-def look(program, seconds, socket_path, *images):
-    """The lines that cri_look prints, without a container's creation time."""
+def run_once(program, seconds, socket_path, *images):
+    """The lines that cri_print prints, without a container's creation time."""
     images = images or (SANDBOX_IMAGE, "lab.local/absent:1", "UPPER/not a:reference")
     done = subprocess.run([program, str(seconds), "unix://" + socket_path, *images], stdout=subprocess.PIPE,
                           text=True, timeout=seconds + 120, check=True)
@@ -189,11 +189,11 @@ def missing_of(lines, wanted):
     return [line for line in wanted if not any(have.startswith(line) for have in lines)]
 
 
-def look_until(program, seconds, socket_path, *wanted, images=()):
-    """Look again, each time for `seconds`, until all the wanted lines are printed. The lines of the last look."""
+def poll_until(program, seconds, socket_path, *wanted, images=()):
+    """Run cri_print for `seconds` again and again, until it prints all the wanted lines. Returns its last lines."""
     deadline = time.monotonic() + 120
     while True:
-        lines = look(program, seconds, socket_path, *images)
+        lines = run_once(program, seconds, socket_path, *images)
         if not missing_of(lines, wanted) or time.monotonic() > deadline:
             expect(lines, *wanted)
             return lines
@@ -214,9 +214,9 @@ def check_stall(args, client, runtime):
     try:
         # Host names come without their port.
         owners = f"blob {registry.digest} 127.0.0.1/team/big 127.0.0.1/team/shared"
-        wait_for(lambda: owners in look(args.program, 2, runtime.socket, big), "both owners of the layer")
+        wait_for(lambda: owners in run_once(args.program, 2, runtime.socket, big), "both owners of the layer")
         # The runtime writes whole MiB.
-        look_until(args.program, 2, runtime.socket,
+        poll_until(args.program, 2, runtime.socket,
                    f"ingest {registry.digest} {registry.half >> 20 << 20} of {registry.whole} ",
                    f"image {big} absent 0", images=(big,))
         if args.record:
@@ -225,7 +225,7 @@ def check_stall(args, client, runtime):
         registry.release.set()
         for pull in pulls:
             pull.join(120)
-    look_until(args.program, 1, runtime.socket, "ingests 0", f"image {big} present ", f"image {shared} present ",
+    poll_until(args.program, 1, runtime.socket, "ingests 0", f"image {big} present ", f"image {shared} present ",
                images=(big, shared))
     if args.record:
         record_content(client, args.record, registry.digest, big)
@@ -236,7 +236,7 @@ def check(args, node, client, runtime):
     if args.record:
         record(client, args.record)
 
-    lines = look_until(
+    lines = poll_until(
         args.program, 1, runtime.socket, "up 1", "runtime containerd ", f"image {SANDBOX_IMAGE} present ",
         "image lab.local/absent:1 absent 0", "image-fs /", "ingests 0", f"sandbox {WEB} ready", f"sandbox {DB} ready",
         f"sandbox {GONE} not-ready", f"created {WEB} app", f"created {WEB} sidecar")
@@ -248,21 +248,21 @@ def check(args, node, client, runtime):
     pid = containerd_pid(runtime.socket)
     os.kill(pid, signal.SIGSTOP)
     try:
-        lines = look_until(args.program, 3, runtime.socket, "up 0 container runtime at")
+        lines = poll_until(args.program, 3, runtime.socket, "up 0 container runtime at")
     finally:
         os.kill(pid, signal.SIGCONT)
     # Either a call or the next connection gets no answer.
     if not any("DeadlineExceeded" in line or "connection att" in line for line in lines):
         sys.exit("check_cri: a runtime that hangs:\n" + "\n".join(lines))
-    look_until(args.program, 1, runtime.socket, "up 1", "runtime containerd ")
+    poll_until(args.program, 1, runtime.socket, "up 1", "runtime containerd ")
 
     runtime.stop()
-    look_until(args.program, 1, runtime.socket, "up 0 container runtime")
+    poll_until(args.program, 1, runtime.socket, "up 0 container runtime")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Compare cri/ with a real containerd.")
-    parser.add_argument("program", help="the built cri_look")
+    parser.add_argument("program", help="the built cri_print")
     parser.add_argument("--suite", help="the Debian suite whose containerd it is (default: the installed one)")
     parser.add_argument("--record", metavar="DIR", help="also write the answers' bytes there")
     args = parser.parse_args()

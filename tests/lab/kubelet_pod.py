@@ -69,14 +69,14 @@ class PodWorker(threading.Thread):
         """Wait until the pod changes, the runtime shows a change, or it is time to try again."""
         deadline = time.monotonic() + retry_seconds if retry_seconds is not None else None
         while not self._changed.wait(PLEG_SECONDS / self._kubelet.speed):
-            seen = self._look()
+            seen = self._runtime_state()
             if seen != self._seen:
                 self._seen = seen
                 return
             if deadline is not None and time.monotonic() >= deadline:
                 return
 
-    def _look(self):
+    def _runtime_state(self):
         """The state that the kubelet's event generator compares: the sandbox and the containers."""
         return self._sandbox, {name: self._kubelet.runtime.container(cid).state for name, cid in self._running.items()}
 

@@ -369,12 +369,12 @@ static const struct snapshot_incident *same_in(const struct snapshot *snapshot,
                                                const struct snapshot_incident *like)
 {
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct snapshot_incident *view = &snapshot->incidents[i];
+        const struct snapshot_incident *incident = &snapshot->incidents[i];
 
-        if (strcmp(view->pod_uid, like->pod_uid) == 0 &&
-            strcmp(view->container, like->container) == 0 && view->kind == like->kind &&
-            strcmp(view->image, like->image) == 0)
-            return view;
+        if (strcmp(incident->pod_uid, like->pod_uid) == 0 &&
+            strcmp(incident->container, like->container) == 0 && incident->kind == like->kind &&
+            strcmp(incident->image, like->image) == 0)
+            return incident;
     }
     return NULL;
 }

@@ -221,11 +221,11 @@ static const struct snapshot_incident *find(const struct snapshot *snapshot, con
                                             const char *container, bool open)
 {
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct snapshot_incident *view = &snapshot->incidents[i];
+        const struct snapshot_incident *incident = &snapshot->incidents[i];
 
-        if (incident_state_open(view->state) == open && strcmp(view->pod, pod) == 0 &&
-            (!container || strcmp(view->container, container) == 0))
-            return view;
+        if (incident_state_open(incident->state) == open && strcmp(incident->pod, pod) == 0 &&
+            (!container || strcmp(incident->container, container) == 0))
+            return incident;
     }
     return NULL;
 }
@@ -238,28 +238,29 @@ static const char *word(const json_t *line, const char *key)
 static void expect_line(const struct snapshot *snapshot, const json_t *line)
 {
     const char *pod = word(line, "pod");
-    const struct snapshot_incident *view = find(snapshot, pod, word(line, "container"), true);
+    const struct snapshot_incident *incident = find(snapshot, pod, word(line, "container"), true);
     const json_t *missing = json_object_get(line, "missing_pull_secrets");
 
     if (!word(line, "cause")) {
         /* "no error is ever reported": only the runtime could show it. */
-        assert_null(view);
+        assert_null(incident);
         return;
     }
-    if (!view)
+    if (!incident)
         fail_msg("%s: no incident", pod);
-    if (strcmp(cause_name(view->verdict.cause), word(line, "cause")) != 0)
+    if (strcmp(cause_name(incident->verdict.cause), word(line, "cause")) != 0)
         fail_msg("%s: %s is expected, got %s (%s): %s", pod, word(line, "cause"),
-                 cause_name(view->verdict.cause), reason_name(view->verdict.reason), view->message);
+                 cause_name(incident->verdict.cause), reason_name(incident->verdict.reason),
+                 incident->message);
     if (word(line, "reason"))
-        assert_string_equal(reason_name(view->verdict.reason), word(line, "reason"));
-    assert_string_equal(container_kind_name(view->kind),
+        assert_string_equal(reason_name(incident->verdict.reason), word(line, "reason"));
+    assert_string_equal(container_kind_name(incident->kind),
                         word(line, "kind") ? word(line, "kind") : "container");
     if (word(line, "image"))
-        assert_string_equal(view->image, word(line, "image"));
-    assert_int_equal(view->n_missing_pull_secrets, json_array_size(missing));
+        assert_string_equal(incident->image, word(line, "image"));
+    assert_int_equal(incident->n_missing_pull_secrets, json_array_size(missing));
     for (size_t i = 0; i < json_array_size(missing); i++)
-        assert_string_equal(view->missing_pull_secrets[i],
+        assert_string_equal(incident->missing_pull_secrets[i],
                             json_string_value(json_array_get(missing, i)));
 }
 
@@ -282,22 +283,22 @@ static void expect_all_lines(const struct snapshot *snapshot, const json_t *expe
 
 /* The count of the recorded Event objects of a pod's container; 0: there are none.
  */
-static uint64_t pulls_failed(const json_t *events, const struct snapshot_incident *view)
+static uint64_t pulls_failed(const json_t *events, const struct snapshot_incident *incident)
 {
     const json_t *items = json_object_get(events, "items");
     char path[128];
     uint64_t n = 0;
 
-    snprintf(path, sizeof(path), "{%s}", view->container);
+    snprintf(path, sizeof(path), "{%s}", incident->container);
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *event = json_array_get(items, i);
         const json_t *object = json_object_get(event, "involvedObject");
         const char *field = word(object, "fieldPath");
 
-        if (strcmp(word(object, "uid"), view->pod_uid) != 0 ||
+        if (strcmp(word(object, "uid"), incident->pod_uid) != 0 ||
             strncmp(word(event, "message"), "Failed to pull image", 20) != 0)
             continue;
-        if (view->kind == CONTAINER_IMAGE_VOLUME ? field == NULL : field && strstr(field, path))
+        if (incident->kind == CONTAINER_IMAGE_VOLUME ? field == NULL : field && strstr(field, path))
             n += (uint64_t)json_integer_value(json_object_get(event, "count"));
     }
     return n;
@@ -308,9 +309,9 @@ static uint64_t pulls_failed(const json_t *events, const struct snapshot_inciden
  * container of this pod could not be created and used up the 25, so its status shows one attempt
  * more than its events.
  */
-static bool lost_events(const struct snapshot_incident *view, const char *folder)
+static bool lost_events(const struct snapshot_incident *incident, const char *folder)
 {
-    return strcmp(folder, "crio/") == 0 && strcmp(view->pod, "two-causes") == 0;
+    return strcmp(folder, "crio/") == 0 && strcmp(incident->pod, "two-causes") == 0;
 }
 
 /*
@@ -324,18 +325,18 @@ static void expect_attempts_as_events_say(const struct snapshot *snapshot, const
     size_t checked = 0;
 
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
-        const struct snapshot_incident *view = &snapshot->incidents[i];
-        uint64_t n = pulls_failed(events, view);
+        const struct snapshot_incident *incident = &snapshot->incidents[i];
+        uint64_t n = pulls_failed(events, incident);
 
         if (n == 0)
             continue;
-        if (lost_events(view, folder))
-            assert_true(view->attempts >= n);
-        else if (late && view->attempts + 1 == n)
+        if (lost_events(incident, folder))
+            assert_true(incident->attempts >= n);
+        else if (late && incident->attempts + 1 == n)
             late--;
-        else if (view->attempts != n)
-            fail_msg("%s/%s: %lu attempts, its events say %lu", view->pod, view->container,
-                     (unsigned long)view->attempts, (unsigned long)n);
+        else if (incident->attempts != n)
+            fail_msg("%s/%s: %lu attempts, its events say %lu", incident->pod, incident->container,
+                     (unsigned long)incident->attempts, (unsigned long)n);
         checked++;
     }
     assert_true(checked > 10);

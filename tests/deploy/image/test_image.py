@@ -38,8 +38,8 @@ CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CA
 def command(*argv, **more):
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout)[-3000:]
-        raise AssertionError(f"{' '.join(argv[:8])} ended with {done.returncode}:\n{said}")
+        output = (done.stderr or done.stdout)[-3000:]
+        raise AssertionError(f"{' '.join(argv[:8])} ended with {done.returncode}:\n{output}")
     return done.stdout
 
 

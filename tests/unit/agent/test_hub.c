@@ -57,12 +57,12 @@ static void take(struct node *node, struct snapshot *ret)
     assert_int_equal(source->take(source->self, SNAPSHOT_DETAIL, ret, &err), 0);
 }
 
-static void say(struct node *node, enum observation_kind kind)
+static void observe_kind(struct node *node, enum observation_kind kind)
 {
     node->sink->observe(node->sink->self, &(struct observation){ .kind = kind });
 }
 
-static void say_pod(struct node *node, const char *name, const char *reason)
+static void observe_waiting_pod(struct node *node, const char *name, const char *reason)
 {
     struct world w = { .now = node->now };
     struct pod_facts facts;
@@ -80,13 +80,13 @@ static void agent_is_ready_when_the_first_list_is_complete(void **state)
     struct node *node = *state;
     struct snapshot snapshot;
 
-    say(node, OBSERVE_PODS_BEGIN);
+    observe_kind(node, OBSERVE_PODS_BEGIN);
     take(node, &snapshot);
     assert_false(snapshot.ready);
     snapshot_done(&snapshot);
 
-    say(node, OBSERVE_PODS_END);
-    say(node, OBSERVE_PODS_BEGIN); /* a later list does not change it */
+    observe_kind(node, OBSERVE_PODS_END);
+    observe_kind(node, OBSERVE_PODS_BEGIN); /* a later list does not change it */
     take(node, &snapshot);
     assert_true(snapshot.ready);
     assert_string_equal(snapshot.node, "n1");
@@ -129,10 +129,10 @@ static void new_waiting_container_ends_the_wait(void **state)
     struct node *node = *state;
     int64_t far_us = clock_now(clock_system()).mono_us + HOUR;
 
-    say_pod(node, "web-0", "ContainerCreating");
+    observe_waiting_pod(node, "web-0", "ContainerCreating");
     assert_true(node->sink->wait(node->sink->self, far_us));
 
-    /* Nothing is new: it waits until its time, which is over. */
+    /* No new container waits: wait() sleeps until its time, which is in the past. */
     assert_true(node->sink->wait(node->sink->self, 0));
 
     hub_stop(node->hub);
@@ -140,7 +140,7 @@ static void new_waiting_container_ends_the_wait(void **state)
     assert_false(node->sink->wait(node->sink->self, far_us));
 }
 
-/* Returns whether wait() slept until its time: nothing woke it. */
+/* Returns whether wait() slept until its time was over, because nothing woke it. */
 static bool sleeps(struct node *node)
 {
     int64_t until_us = clock_now(clock_system()).mono_us + 20 * MSEC;
@@ -149,17 +149,17 @@ static bool sleeps(struct node *node)
     return clock_now(clock_system()).mono_us >= until_us;
 }
 
-static void only_one_more_waiting_container_ends_the_wait(void **state)
+static void wait_ends_only_when_more_containers_wait(void **state)
 {
     struct node *node = *state;
 
-    say_pod(node, "web-0", "ContainerCreating");
-    say_pod(node, "web-1", "ContainerCreating");
+    observe_waiting_pod(node, "web-0", "ContainerCreating");
+    observe_waiting_pod(node, "web-1", "ContainerCreating");
     assert_true(node->sink->wait(node->sink->self, INT64_MAX / 2));
-    assert_true(sleeps(node));                   /* this was reported already */
-    say_pod(node, "web-0", "ContainerCreating"); /* the same again */
+    assert_true(sleeps(node));                               /* this was reported already */
+    observe_waiting_pod(node, "web-0", "ContainerCreating"); /* the same again */
     assert_true(sleeps(node));
-    say_pod(node, "web-1", "CrashLoopBackOff"); /* one less */
+    observe_waiting_pod(node, "web-1", "CrashLoopBackOff"); /* one less */
     assert_true(sleeps(node));
 }
 
@@ -201,7 +201,7 @@ static void node_without_kubernetes_is_ready_at_once(void **state)
     hub_free(other.hub);
 }
 
-static void what_sources_report_of_themselves_is_in_the_snapshot(void **state)
+static void status_and_calls_of_sources_are_in_the_snapshot(void **state)
 {
     static const struct source_status status = { .enabled = true, .up = true, .since_us = 7 };
     static const struct runtime_calls calls = { .errors = { [METHOD_VERSION] = { [14] = 3 } } };
@@ -217,14 +217,15 @@ static void what_sources_report_of_themselves_is_in_the_snapshot(void **state)
     snapshot_done(&snapshot);
 }
 
-static void time_passes_with_ticks_and_with_snapshots(void **state)
+static void ticks_and_snapshots_book_overdue_attempts(void **state)
 {
     struct node *node = *state;
     int64_t ticked_us;
     struct snapshot snapshot;
 
     for (int tick = 0; tick < 2; tick++) {
-        say_pod(node, tick ? "web-1" : "web-0", "ImagePullBackOff"); /* without a cause */
+        observe_waiting_pod(node, tick ? "web-1" : "web-0",
+                            "ImagePullBackOff"); /* without a cause */
         node->now.mono_us += 30 * SEC;
         node->now.wall_us += 30 * SEC;
         ticked_us = node->now.wall_us;
@@ -248,7 +249,7 @@ static bool asks_for_blobs(struct node *node, int64_t stall_after_us)
     bool asks;
 
     other.sink = hub_sink(other.hub);
-    say_pod(&other, "web-0", "ContainerCreating");
+    observe_waiting_pod(&other, "web-0", "ContainerCreating");
     other.sink->observe(
         other.sink->self,
         &(struct observation){ .kind = OBSERVE_IMAGE, .image = { .image = STR(IMAGE) } });
@@ -259,7 +260,7 @@ static bool asks_for_blobs(struct node *node, int64_t stall_after_us)
     return asks;
 }
 
-static void blobs_are_asked_for_where_stalls_are_looked_for(void **state)
+static void blobs_are_wanted_only_if_stalls_are_detected(void **state)
 {
     assert_true(asks_for_blobs(*state, MINUTE));
     assert_false(asks_for_blobs(*state, 0));
@@ -267,7 +268,7 @@ static void blobs_are_asked_for_where_stalls_are_looked_for(void **state)
 
 #define ROUNDS 2000
 
-static void *chatter(void *arg)
+static void *observe_and_ask(void *arg)
 {
     struct node *node = arg;
     char name[16];
@@ -277,7 +278,7 @@ static void *chatter(void *arg)
         struct wanted wanted;
 
         snprintf(name, sizeof(name), "web-%u", i % 20);
-        say_pod(node, name, i % 3 ? "ErrImagePull" : "ImagePullBackOff");
+        observe_waiting_pod(node, name, i % 3 ? "ErrImagePull" : "ImagePullBackOff");
         node->sink->status(node->sink->self, SOURCE_PODS, &status);
         node->sink->tick(node->sink->self, SOURCE_PODS);
         node->sink->limit_hit(node->sink->self, LIMIT_HIT_WATCH_FRAME);
@@ -294,7 +295,7 @@ static void threads_can_observe_and_read_at_the_same_time(void **state)
     pthread_t threads[2];
 
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, chatter, node), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, observe_and_ask, node), 0);
     for (unsigned i = 0; i < 200; i++) {
         take(node, &snapshot);
         assert_true(snapshot.n_incidents <= 20);
@@ -316,12 +317,12 @@ int main(void)
         HUB_TEST(agent_is_healthy_while_every_loop_ticks),
         HUB_TEST(loop_that_hangs_before_its_first_tick_is_not_healthy),
         HUB_TEST(new_waiting_container_ends_the_wait),
-        HUB_TEST(only_one_more_waiting_container_ends_the_wait),
+        HUB_TEST(wait_ends_only_when_more_containers_wait),
         HUB_TEST(loop_is_healthy_for_a_minute_after_its_tick),
         HUB_TEST(node_without_kubernetes_is_ready_at_once),
-        HUB_TEST(what_sources_report_of_themselves_is_in_the_snapshot),
-        HUB_TEST(time_passes_with_ticks_and_with_snapshots),
-        HUB_TEST(blobs_are_asked_for_where_stalls_are_looked_for),
+        HUB_TEST(status_and_calls_of_sources_are_in_the_snapshot),
+        HUB_TEST(ticks_and_snapshots_book_overdue_attempts),
+        HUB_TEST(blobs_are_wanted_only_if_stalls_are_detected),
         HUB_TEST(threads_can_observe_and_read_at_the_same_time),
     };
 

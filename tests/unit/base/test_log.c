@@ -14,7 +14,7 @@
 
 #include "log.h"
 
-/* Captures log lines: standard error is a pipe meanwhile. */
+/* Captures log lines: standard error becomes a pipe until the test ends. */
 static int saved_stderr;
 static int reading;
 

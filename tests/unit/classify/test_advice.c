@@ -72,7 +72,8 @@ static void advice_names_the_pods_pull_secrets(void **state)
     assert_advice_has(REASON_PULL_SECRET_MISSING, &missing,
                       "The pull Secret \"regcred\", which the pod names, does not exist in its");
     write_advice(&out, REASON_PULL_SECRET_MISSING, &missing);
-    assert_null(strstr(strstr(out.at, "does not exist") + 1, "does not exist")); /* said once */
+    assert_null(strstr(strstr(out.at, "does not exist") + 1,
+                       "does not exist")); /* the advice says it only once */
     buf_done(&out);
     assert_advice_has(REASON_PULL_SECRET_MISSING, &none, "A pull Secret that the pod names");
     assert_advice_has(REASON_BAD_CREDENTIALS, &missing, "; the Secret \"regcred\" does not exist.");

@@ -103,7 +103,7 @@ static void missing_platform_is_bad_image_not_not_found(void **state)
          REASON_PLATFORM_MISMATCH, STAGE_MANIFEST);
 }
 
-static void not_found_of_other_components_is_not_the_registrys(void **state)
+static void not_found_of_other_components_is_not_the_cause_not_found(void **state)
 {
     (void)state;
     says("rpc error: code = NotFound desc = " CONTAINERD
@@ -381,7 +381,7 @@ static void a_page_without_a_known_phrase_is_a_malformed_response(void **state)
          REASON_MALFORMED_RESPONSE, STAGE_BLOB);
 }
 
-static void a_tls_error_through_a_proxy_is_the_proxys(void **state)
+static void a_tls_error_through_a_proxy_is_an_error_of_the_proxy(void **state)
 {
     (void)state;
     says(RESOLVE HEAD "proxyconnect tcp: tls: first record does not look like a TLS handshake",
@@ -442,7 +442,7 @@ int main(void)
         cmocka_unit_test(an_invalid_image_name_is_ignored),
         cmocka_unit_test(log_prefixes_are_ignored),
         cmocka_unit_test(missing_platform_is_bad_image_not_not_found),
-        cmocka_unit_test(not_found_of_other_components_is_not_the_registrys),
+        cmocka_unit_test(not_found_of_other_components_is_not_the_cause_not_found),
         cmocka_unit_test(a_page_decides_only_without_other_evidence),
         cmocka_unit_test(a_rate_limit_inside_access_denied_is_a_rate_limit),
         cmocka_unit_test(denied_for_a_quota_is_a_registry_error),
@@ -464,7 +464,7 @@ int main(void)
         cmocka_unit_test(a_status_in_json_is_a_status),
         cmocka_unit_test(the_tail_of_a_longer_phrase_does_not_match_again),
         cmocka_unit_test(a_page_without_a_known_phrase_is_a_malformed_response),
-        cmocka_unit_test(a_tls_error_through_a_proxy_is_the_proxys),
+        cmocka_unit_test(a_tls_error_through_a_proxy_is_an_error_of_the_proxy),
         cmocka_unit_test(a_detailed_tls_error_wins_over_a_vague_one),
         cmocka_unit_test(windows_errors_are_recognised),
         cmocka_unit_test(a_400_of_the_token_server_means_bad_credentials),

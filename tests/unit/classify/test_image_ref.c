@@ -57,7 +57,7 @@ static void hosts_are_lower_case_and_keep_their_port(void **state)
     assert_registry("[2001:DB8::1]:5000/a", "[2001:db8::1]:5000");
     assert_registry("busybox", "docker.io");
     assert_registry("INDEX.docker.io/library/busybox:1", "docker.io");
-    /* Only its capitals make it a host: in lower case it would be a path. */
+    /* Capitals make it a host: in lower case it would be a path. */
     assert_canonical("Mirror/app", "Mirror/app:latest");
 }
 

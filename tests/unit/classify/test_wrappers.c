@@ -68,7 +68,7 @@ static void text_before_a_back_off_is_the_head_of_a_log_line(void **state)
     }
 }
 
-static void a_status_of_the_daemons_api_is_not_the_registrys(void **state)
+static void a_status_of_the_daemons_api_is_not_a_status_of_the_registry(void **state)
 {
     (void)state;
     wrappers_of("(HTTP code 500) server error - Get https://r.example.com/v2/: EOF");
@@ -103,7 +103,7 @@ int main(void)
         cmocka_unit_test(wrappers_tell_where_an_error_comes_from),
         cmocka_unit_test(a_wrapper_shortened_by_people_still_matches),
         cmocka_unit_test(text_before_a_back_off_is_the_head_of_a_log_line),
-        cmocka_unit_test(a_status_of_the_daemons_api_is_not_the_registrys),
+        cmocka_unit_test(a_status_of_the_daemons_api_is_not_a_status_of_the_registry),
         cmocka_unit_test(wrapper_phrases_are_unique_and_have_the_slot_they_need),
     };
 

@@ -78,7 +78,7 @@ static unsigned count(const char *part)
     return n;
 }
 
-static void golden_tables(void **state)
+static void tables_match_the_golden_files(void **state)
 {
     (void)state;
     table();
@@ -284,7 +284,7 @@ static void unexpected_json_is_tolerated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(golden_tables),
+        TEST(tables_match_the_golden_files),
         TEST(no_line_is_too_wide),
         TEST(colours_are_optional),
         TEST(only_selected_failures_are_shown),

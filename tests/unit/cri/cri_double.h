@@ -49,7 +49,7 @@ void double_set(struct cri_double *runtime, const char *method, const struct dou
 /* Sets the answer to OK with `message`. */
 void double_answers(struct cri_double *runtime, const char *method, struct str message);
 
-/* The number of calls of `method`. */
+/* How many calls of `method` there were. */
 unsigned double_calls(struct cri_double *runtime, const char *method);
 
 /* The number of calls of methods that were never set. */

@@ -81,7 +81,7 @@ struct world {
     struct source_status status;
     unsigned status_flips;
     unsigned limit_hits;
-    enum limit limit_hit; /* the last one of them */
+    enum limit limit_hit; /* the last limit that was hit */
     unsigned n_image_fs;
     uint64_t image_fs_bytes;
     struct runtime_calls calls;

@@ -101,7 +101,7 @@ static void an_idle_node_gets_three_calls_every_30_seconds(void **state)
     assert_string_equal(world->status.last_error, "");
 }
 
-#define LOOK(second, image)                                                                        \
+#define POLLED(second, image)                                                                      \
     second " busybox " image "\n" second " sandbox u 1\n" second " created u/c\n" second           \
            " no more sandboxes\n"
 
@@ -117,9 +117,9 @@ static void a_waiting_container_is_polled_at_once_and_then_less_often(void **sta
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_observed(world, "0 runtime 1.6\n" LOOK("15", "absent 0") LOOK("16", "absent 0")
-                                     LOOK("18", "absent 0") LOOK("22", "absent 0")
-                                         LOOK("27", "present 5"));
+    story_assert_observed(world, "0 runtime 1.6\n" POLLED("15", "absent 0") POLLED("16", "absent 0")
+                                     POLLED("18", "absent 0") POLLED("22", "absent 0")
+                                         POLLED("27", "present 5"));
 }
 
 static void another_waiting_container_makes_polls_frequent_again(void **state)
@@ -133,10 +133,10 @@ static void another_waiting_container_makes_polls_frequent_again(void **state)
 
     story_start_runtime(world);
     story_play(world, story);
-    story_assert_observed(world,
-                          "0 runtime 1.6\n" LOOK("1", "absent 0") LOOK("2", "absent 0")
-                              LOOK("4", "absent 0") LOOK("8", "absent 0") LOOK("13", "absent 0")
-                                  LOOK("14", "absent 0") LOOK("15", "absent 0"));
+    story_assert_observed(world, "0 runtime 1.6\n" POLLED("1", "absent 0") POLLED("2", "absent 0")
+                                     POLLED("4", "absent 0") POLLED("8", "absent 0")
+                                         POLLED("13", "absent 0") POLLED("14", "absent 0")
+                                             POLLED("15", "absent 0"));
 }
 
 static void a_new_image_is_asked_for_before_the_next_full_poll(void **state)
@@ -153,7 +153,7 @@ static void a_new_image_is_asked_for_before_the_next_full_poll(void **state)
     story_start_runtime(world);
     story_play(world, story);
     story_assert_observed(
-        world, "0 runtime 1.6\n" LOOK(
+        world, "0 runtime 1.6\n" POLLED(
                    "1", "absent 0") "1.25 other absent 0\n"
                                     "2 busybox absent 0\n2 other absent 0\n2 sandbox u 1\n"
                                     "2 created u/c\n2 no more sandboxes\n");

@@ -26,7 +26,7 @@ struct world {
     atomic_bool stop;
     struct channel *channel;
     struct buf received; /* the messages, each in brackets */
-    size_t n_told;
+    size_t n_taken;
     size_t refuse_at; /* the message that the reader refuses; 0: none */
     struct err err;
 };
@@ -65,10 +65,10 @@ static int take(void *self, struct str message, struct err *err)
 {
     struct world *world = self;
 
-    world->n_told++;
+    world->n_taken++;
     if (message.len < 100)
         buf_printf(&world->received, "[%.*s]", STR_ARG(message));
-    if (world->n_told == world->refuse_at)
+    if (world->n_taken == world->refuse_at)
         return err_set(err, -EPROTO, "%s: the reader does not like it", METHOD);
     return 0;
 }
@@ -89,7 +89,7 @@ static int stream(struct world *world, int64_t timeout_us)
         assert_int_equal(
             channel_new(world->path, NEVER_REACHED, &world->stop, &world->channel, NULL), 0);
     buf_reset(&world->received);
-    world->n_told = 0;
+    world->n_taken = 0;
     err_clear(&world->err);
     return channel_stream(world->channel, &request, &reader, &world->err);
 }
@@ -147,7 +147,7 @@ static void a_silent_stream_ends_at_the_deadline(void **state)
     char error[64];
 
     /* A slow machine needs longer than the first of these deadlines for three messages. */
-    for (timeout_us = 120 * MSEC; world->n_told < 3 && timeout_us < NEVER_REACHED;
+    for (timeout_us = 120 * MSEC; world->n_taken < 3 && timeout_us < NEVER_REACHED;
          timeout_us *= 2) {
         answer(world, &(struct double_answer){ .messages = three, .n_messages = 3, .hangs = true });
         assert_int_equal(stream(world, timeout_us), -ETIMEDOUT);
@@ -172,7 +172,7 @@ static void an_endless_stream_ends_at_the_limit(void **state)
     answer(world, &(struct double_answer){ .messages = &large, .n_messages = 1, .endless = true });
     assert_int_equal(stream(world, NEVER_REACHED), -EMSGSIZE);
     assert_error(world, "more than 16777216 bytes");
-    assert_int_equal(world->n_told, LIMIT_CRI_MESSAGE / sizeof(bytes));
+    assert_int_equal(world->n_taken, LIMIT_CRI_MESSAGE / sizeof(bytes));
     assert_int_equal(channel_status(world->channel), 8);
 
     answer(world, &(struct double_answer){ .messages = three, .n_messages = 1 });

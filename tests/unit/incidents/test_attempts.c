@@ -103,7 +103,8 @@ static void recreated_event_object_continues_its_count(void **state)
     expect_attempts(w, "web-0", 40, 40);
     observe_series(w, "e2", PULL_FAILED(NOT_FOUND_TEXT), first_us, 41);
     expect_attempts(w, "web-0", 41, 41);
-    observe_series(w, "e3", PULL_FAILED("manifest unknown"), first_us, 2); /* another message */
+    observe_series(w, "e3", PULL_FAILED("manifest unknown"), first_us,
+                   2); /* another message, so another object */
     expect_attempts(w, "web-0", 43, 43);
     observe_series(w, "e4", PULL_FAILED(NOT_FOUND_TEXT), first_us + HOUR,
                    1); /* the kubelet has forgotten it */
@@ -175,7 +176,7 @@ static void attempt_without_a_cause_is_booked_as_unknown(void **state)
     snapshot_done(&snapshot);
 }
 
-/* A pod that failed for an hour before this process started. */
+/* A pod that had failed for an hour when this process started. */
 static void observe_found_failing(struct world *w, const char *name)
 {
     struct pod_facts facts;

@@ -48,7 +48,7 @@ static void failed_at(struct world *w, const char *object, int count, int64_t fi
     event_at(w, APP_PATH, object, "Failed", PULL_FAILED(NOT_FOUND_TEXT), count, first_us, last_us);
 }
 
-/* The newest incident of web-0: `shown` attempts; `booked` in the counters of the whole node. */
+/* web-0's newest incident shows `shown` attempts; the counters of the whole node have `booked`. */
 static void expect_attempts(struct world *w, uint64_t shown, uint64_t booked)
 {
     const struct snapshot_incident *newest = NULL;
@@ -80,7 +80,7 @@ static void fails_at_the_start(struct world *w, const char *reason, const char *
 
 /* --- which attempts an Event object counts --------------------------------- */
 
-static void one_count_of_an_older_event_object_is_of_now(void **state)
+static void older_event_object_counts_one_current_attempt(void **state)
 {
     struct world *w = *state;
 
@@ -90,7 +90,7 @@ static void one_count_of_an_older_event_object_is_of_now(void **state)
     expect_attempts(w, 7, 1);
 }
 
-static void event_that_begins_with_the_incident_is_of_now(void **state)
+static void event_that_begins_with_the_incident_counts_in_full(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -101,7 +101,7 @@ static void event_that_begins_with_the_incident_is_of_now(void **state)
     expect_attempts(w, 3, 2); /* and one attempt before this process started */
 }
 
-static void event_that_ends_when_the_incident_begins_has_one_count_of_now(void **state)
+static void event_that_ends_when_the_incident_begins_counts_once(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -112,7 +112,7 @@ static void event_that_ends_when_the_incident_begins_has_one_count_of_now(void *
     expect_attempts(w, 3, 1);
 }
 
-static void event_that_ends_before_the_incident_begins_is_older(void **state)
+static void event_that_ends_before_the_incident_does_not_count(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -123,7 +123,7 @@ static void event_that_ends_before_the_incident_begins_is_older(void **state)
     expect_attempts(w, 3, 0);
 }
 
-static void counts_of_an_ended_incident_stay_its_own(void **state)
+static void counts_of_an_ended_incident_do_not_move_to_the_next_one(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -137,7 +137,7 @@ static void counts_of_an_ended_incident_stay_its_own(void **state)
     expect_attempts(w, 1, 3);
 }
 
-static void late_event_about_an_ended_incident_counts_for_no_other(void **state)
+static void late_event_about_an_ended_incident_counts_for_no_other_incident(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -150,7 +150,7 @@ static void late_event_about_an_ended_incident_counts_for_no_other(void **state)
     expect_attempts(w, 1, 2);
 }
 
-static void event_time_cut_to_the_second_is_of_this_incident(void **state)
+static void event_time_cut_to_the_second_belongs_to_this_incident(void **state)
 {
     struct world *w = *state;
 
@@ -162,7 +162,7 @@ static void event_time_cut_to_the_second_is_of_this_incident(void **state)
     expect_attempts(w, 2, 3);
 }
 
-static void attempt_before_the_start_is_shown_beside_those_seen(void **state)
+static void attempts_before_and_after_the_start_are_shown_together(void **state)
 {
     struct world *w = *state;
 
@@ -262,7 +262,7 @@ static void each_report_adds_a_believable_count(void **state)
 
 /* --- times of an incident -------------------------------------------------- */
 
-static void recovery_takes_the_time_before_the_first_report_too(void **state)
+static void recovery_time_includes_the_time_before_the_first_report(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -276,7 +276,7 @@ static void recovery_takes_the_time_before_the_first_report_too(void **state)
     snapshot_done(&snapshot);
 }
 
-static void first_failure_that_was_seen_stays_exact(void **state)
+static void first_failure_that_was_watched_stays_exact(void **state)
 {
     struct world *w = *state;
     int64_t began_us;
@@ -287,12 +287,12 @@ static void first_failure_that_was_seen_stays_exact(void **state)
     world_advance(w, MINUTE);
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     began_us = w->now.wall_us;
-    failed_at(w, "e1", 2, began_us - 2 * SEC - 1, began_us); /* of the incident before */
+    failed_at(w, "e1", 2, began_us - 2 * SEC - 1, began_us); /* belongs to the earlier incident */
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.incidents[0].first_failure_us, began_us);
     snapshot_done(&snapshot);
 
-    failed_at(w, "e2", 2, began_us - 2 * SEC, began_us); /* the same moment */
+    failed_at(w, "e2", 2, began_us - 2 * SEC, began_us); /* counts as the same moment */
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.incidents[0].first_failure_us, began_us - 2 * SEC);
     snapshot_done(&snapshot);
@@ -309,7 +309,7 @@ static enum cause cause_of(struct world *w)
     return cause;
 }
 
-static void event_of_two_seconds_before_is_of_the_same_moment(void **state)
+static void event_two_seconds_earlier_is_the_same_moment(void **state)
 {
     struct world *w = *state;
     int64_t now_us = w->now.wall_us;
@@ -341,7 +341,7 @@ static void late_event_names_the_cause_of_the_newest_ended_incident(void **state
     snapshot_done(&snapshot);
 }
 
-static void message_without_a_cause_is_better_than_none(void **state)
+static void message_without_a_cause_is_kept_if_there_is_no_other(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -369,7 +369,7 @@ static void repeated_evidence_has_its_newest_time(void **state)
     snapshot_done(&snapshot);
 }
 
-static void ended_incident_is_kept_for_ten_minutes_exactly(void **state)
+static void ended_incident_is_kept_for_exactly_ten_minutes(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -415,7 +415,7 @@ static enum incident_state state_of(struct world *w)
     return state;
 }
 
-static void sandbox_event_opens_for_ten_minutes(void **state)
+static void sandbox_event_opens_an_incident_for_ten_minutes(void **state)
 {
     struct world *w = *state;
     int64_t failed_us = w->now.wall_us;
@@ -441,7 +441,7 @@ static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
              failed_us - SEC);
     assert_int_equal(state_of(w), INCIDENT_FAILING);
     event_at(w, "", "e3", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us, failed_us);
-    assert_int_equal(state_of(w), INCIDENT_FAILING); /* which came first is unknown */
+    assert_int_equal(state_of(w), INCIDENT_FAILING); /* the order of the two is unknown */
     world_advance(w, SEC);
     event_at(w, "", "e4", "FailedCreatePodSandBox", NO_NETWORK, 1, failed_us + 1, failed_us + 1);
     assert_int_equal(state_of(w), INCIDENT_RECOVERED);
@@ -449,7 +449,8 @@ static void older_sandbox_event_of_another_reason_ends_nothing(void **state)
 
 /* --- events and containers of the past ------------------------------------------------------ */
 
-/* An old pod waits in silence; an event that first happened at `first_us` counts 3 attempts. */
+/* An old pod waits without an error. Returns how many attempts are booked for an event that
+ * counts 3 and first happened at `first_us`. */
 static uint64_t booked_of_event(struct world *w, int64_t first_us)
 {
     struct snapshot snapshot;
@@ -463,14 +464,14 @@ static uint64_t booked_of_event(struct world *w, int64_t first_us)
     return booked;
 }
 
-static void event_of_our_first_second_counts_in_full(void **state)
+static void event_in_our_first_second_counts_in_full(void **state)
 {
     struct world *w = *state;
 
     assert_int_equal(booked_of_event(w, w->now.wall_us - SEC + 1), 3);
 }
 
-static void event_of_a_second_before_us_counts_once(void **state)
+static void event_a_second_before_our_start_counts_once(void **state)
 {
     struct world *w = *state;
 
@@ -587,14 +588,14 @@ static bool is_fresh(struct world *w, int64_t created_us)
     return fresh;
 }
 
-static void pod_of_our_first_second_is_fresh(void **state)
+static void pod_created_in_our_first_second_is_fresh(void **state)
 {
     struct world *w = *state;
 
     assert_true(is_fresh(w, w->now.wall_us - SEC + 1));
 }
 
-static void pod_of_a_second_before_us_is_not_fresh(void **state)
+static void pod_created_a_second_before_our_start_is_not_fresh(void **state)
 {
     struct world *w = *state;
 
@@ -604,29 +605,29 @@ static void pod_of_a_second_before_us_is_not_fresh(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(one_count_of_an_older_event_object_is_of_now),
-        WORLD_TEST(event_that_begins_with_the_incident_is_of_now),
-        WORLD_TEST(event_that_ends_when_the_incident_begins_has_one_count_of_now),
-        WORLD_TEST(event_that_ends_before_the_incident_begins_is_older),
-        WORLD_TEST(counts_of_an_ended_incident_stay_its_own),
-        WORLD_TEST(late_event_about_an_ended_incident_counts_for_no_other),
-        WORLD_TEST(event_time_cut_to_the_second_is_of_this_incident),
-        WORLD_TEST(attempt_before_the_start_is_shown_beside_those_seen),
+        WORLD_TEST(older_event_object_counts_one_current_attempt),
+        WORLD_TEST(event_that_begins_with_the_incident_counts_in_full),
+        WORLD_TEST(event_that_ends_when_the_incident_begins_counts_once),
+        WORLD_TEST(event_that_ends_before_the_incident_does_not_count),
+        WORLD_TEST(counts_of_an_ended_incident_do_not_move_to_the_next_one),
+        WORLD_TEST(late_event_about_an_ended_incident_counts_for_no_other_incident),
+        WORLD_TEST(event_time_cut_to_the_second_belongs_to_this_incident),
+        WORLD_TEST(attempts_before_and_after_the_start_are_shown_together),
         WORLD_TEST(second_container_of_a_volume_takes_no_counts_when_it_begins),
         WORLD_TEST(second_container_of_a_volume_takes_no_counts_when_it_ends),
         WORLD_TEST(each_report_adds_a_believable_count),
-        WORLD_TEST(recovery_takes_the_time_before_the_first_report_too),
-        WORLD_TEST(first_failure_that_was_seen_stays_exact),
-        WORLD_TEST(event_of_two_seconds_before_is_of_the_same_moment),
+        WORLD_TEST(recovery_time_includes_the_time_before_the_first_report),
+        WORLD_TEST(first_failure_that_was_watched_stays_exact),
+        WORLD_TEST(event_two_seconds_earlier_is_the_same_moment),
         WORLD_TEST(late_event_names_the_cause_of_the_newest_ended_incident),
-        WORLD_TEST(message_without_a_cause_is_better_than_none),
+        WORLD_TEST(message_without_a_cause_is_kept_if_there_is_no_other),
         WORLD_TEST(repeated_evidence_has_its_newest_time),
-        WORLD_TEST(ended_incident_is_kept_for_ten_minutes_exactly),
+        WORLD_TEST(ended_incident_is_kept_for_exactly_ten_minutes),
         WORLD_TEST(failure_in_a_later_list_of_a_watched_pod_is_not_exact),
-        WORLD_TEST(sandbox_event_opens_for_ten_minutes),
+        WORLD_TEST(sandbox_event_opens_an_incident_for_ten_minutes),
         WORLD_TEST(older_sandbox_event_of_another_reason_ends_nothing),
-        WORLD_TEST(event_of_our_first_second_counts_in_full),
-        WORLD_TEST(event_of_a_second_before_us_counts_once),
+        WORLD_TEST(event_in_our_first_second_counts_in_full),
+        WORLD_TEST(event_a_second_before_our_start_counts_once),
         WORLD_TEST(event_of_a_fresh_pod_counts_in_full),
         WORLD_TEST(container_made_before_the_newest_failure_proves_nothing),
         WORLD_TEST(container_made_in_the_future_proves_nothing),
@@ -634,8 +635,8 @@ int main(void)
         WORLD_TEST(event_object_that_was_seen_longest_ago_makes_room),
         WORLD_TEST(event_objects_without_a_time_are_different_objects),
         WORLD_TEST(back_off_of_a_sandbox_image_opens_nothing),
-        WORLD_TEST(pod_of_our_first_second_is_fresh),
-        WORLD_TEST(pod_of_a_second_before_us_is_not_fresh),
+        WORLD_TEST(pod_created_in_our_first_second_is_fresh),
+        WORLD_TEST(pod_created_a_second_before_our_start_is_not_fresh),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

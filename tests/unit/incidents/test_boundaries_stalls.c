@@ -166,7 +166,7 @@ static void failed_status_ends_the_stall(void **state)
     assert_false(shows_stall(w, "web-0"));
 }
 
-static void next_try_that_stalls_goes_on_as_a_failure(void **state)
+static void incident_is_failing_again_when_the_stall_of_the_next_try_ends(void **state)
 {
     struct world *w = *state;
     int64_t failed_us;
@@ -183,7 +183,8 @@ static void next_try_that_stalls_goes_on_as_a_failure(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
 }
 
-/* IMAGE fails now; its layer began and moved that long after the failure. Two minutes later: */
+/* IMAGE fails now. Its layer began `begun_us` and moved `moved_us` after the failure. Returns
+ * the state two minutes later. */
 static enum incident_state state_after_failure(struct world *w, int64_t begun_us, int64_t moved_us)
 {
     int64_t failed_us = w->now.wall_us;
@@ -196,17 +197,17 @@ static enum incident_state state_after_failure(struct world *w, int64_t begun_us
     return state_of(w, "web-0");
 }
 
-static void blob_that_began_at_the_failure_is_of_the_next_try(void **state)
+static void blob_that_began_at_the_failure_belongs_to_the_next_try(void **state)
 {
     assert_int_equal(state_after_failure(*state, 0, -SEC), INCIDENT_STALLED);
 }
 
-static void blob_that_moved_at_the_failure_is_of_the_next_try(void **state)
+static void blob_that_moved_at_the_failure_belongs_to_the_next_try(void **state)
 {
     assert_int_equal(state_after_failure(*state, -SEC, 0), INCIDENT_STALLED);
 }
 
-static void blob_that_began_after_the_failure_is_of_the_next_try(void **state)
+static void blob_that_began_after_the_failure_belongs_to_the_next_try(void **state)
 {
     assert_int_equal(state_after_failure(*state, SEC, -SEC), INCIDENT_STALLED);
 }
@@ -216,7 +217,8 @@ static void blob_that_stopped_right_before_the_failure_is_left_behind(void **sta
     assert_int_equal(state_after_failure(*state, -SEC, -1), INCIDENT_FAILING);
 }
 
-/* The next try begins that long after the failure, over a blob that the last one left behind. */
+/* The next try begins `begins_us` after the failure, and continues with a blob that the last try
+ * left behind. Returns the state `waits_us` after it began. */
 static enum incident_state state_of_next_try(struct world *w, int64_t begins_us, int64_t waits_us)
 {
     int64_t failed_us;
@@ -232,22 +234,22 @@ static enum incident_state state_of_next_try(struct world *w, int64_t begins_us,
     return state_of(w, "web-0");
 }
 
-static void try_that_begins_at_the_failure_has_not_begun(void **state)
+static void pulling_event_at_the_failure_does_not_begin_the_next_try(void **state)
 {
     assert_int_equal(state_of_next_try(*state, 0, 2 * STALL_AFTER), INCIDENT_FAILING);
 }
 
-static void next_try_has_its_own_time_before_it_stalls(void **state)
+static void next_try_stalls_only_after_its_own_stall_after(void **state)
 {
     assert_int_equal(state_of_next_try(*state, 1, STALL_AFTER - 1), INCIDENT_FAILING);
 }
 
-static void next_try_stalls_at_what_was_left_behind(void **state)
+static void next_try_stalls_at_a_blob_that_was_left_behind(void **state)
 {
     assert_int_equal(state_of_next_try(*state, 1, STALL_AFTER), INCIDENT_STALLED);
 }
 
-static void late_event_does_not_set_back_when_the_try_began(void **state)
+static void late_event_does_not_change_when_the_try_began(void **state)
 {
     struct world *w = *state;
     int64_t failed_us = w->now.wall_us;
@@ -284,7 +286,7 @@ static void next_try_waits_behind_a_blob_that_holds_up_another(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
 }
 
-static void restarted_kubelet_waits_though_its_status_is_silent(void **state)
+static void silent_status_of_a_restarted_kubelet_is_not_a_stall(void **state)
 {
     struct world *w = *state;
     int64_t moved_us = w->now.wall_us;
@@ -333,7 +335,7 @@ static void tags_that_began_together_can_both_stall(void **state)
     assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
 }
 
-static void container_of_a_present_image_waits_for_itself_behind_a_stall(void **state)
+static void container_with_a_present_image_stalls_only_after_its_own_wait(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -368,7 +370,7 @@ static void blob_of_a_failed_try_proves_nothing_to_a_new_pod(void **state)
     assert_int_equal(state_of(w, "web-1"), INCIDENT_GONE);
 }
 
-static void stall_of_a_pod_before_our_start_began_with_its_last_byte(void **state)
+static void stall_found_at_our_start_began_with_its_last_byte(void **state)
 {
     struct world *w = *state;
     int64_t moved_us = w->now.wall_us - HOUR;
@@ -388,7 +390,7 @@ static void stall_of_a_pod_before_our_start_began_with_its_last_byte(void **stat
     assert_int_equal(first_failure_of(w, "web-0"), moved_us);
 }
 
-static void byte_of_the_future_came_now(void **state)
+static void byte_with_a_time_in_the_future_counts_as_now(void **state)
 {
     struct world *w = *state;
     int64_t moved_us = w->now.wall_us + HOUR;
@@ -402,7 +404,7 @@ static void byte_of_the_future_came_now(void **state)
     assert_int_equal(first_failure_of(w, "web-0"), w->now.wall_us);
 }
 
-static void bytes_came_since_the_last_list_whatever_the_clock_says(void **state)
+static void new_bytes_count_as_progress_even_if_the_clock_jumps(void **state)
 {
     struct world *w = *state;
     int64_t began_us = w->now.wall_us;
@@ -416,7 +418,7 @@ static void bytes_came_since_the_last_list_whatever_the_clock_says(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_GONE);
 }
 
-static void event_of_before_the_stall_does_not_end_it(void **state)
+static void event_before_the_stall_does_not_end_the_stall(void **state)
 {
     struct world *w = *state;
     struct observation failed = { .kind = OBSERVE_EVENT,
@@ -435,12 +437,12 @@ static void event_of_before_the_stall_does_not_end_it(void **state)
     correlate_observe(w->correlate, &failed, w->now);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     failed.event.event_uid = STR("e2");
-    failed.event.last_us++; /* its time may be cut to the second */
+    failed.event.last_us++; /* a witness may cut its time to the second */
     correlate_observe(w->correlate, &failed, w->now);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
 }
 
-static void list_is_believed_for_24_silent_polls(void **state)
+static void list_is_used_for_24_silent_polls(void **state)
 {
     struct world *w = *state;
 
@@ -469,7 +471,7 @@ static void stall_many(struct world *w, int n)
     stalled(w);
 }
 
-static void all_others_behind_a_stall_are_shown_up_to_the_limit(void **state)
+static void containers_behind_a_stall_are_shown_up_to_the_limit(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -487,13 +489,13 @@ static void all_others_behind_a_stall_are_shown_up_to_the_limit(void **state)
     snapshot_done(&snapshot);
 }
 
-static void one_more_behind_a_stall_counts_once_for_each(void **state)
+static void each_container_behind_a_stall_over_the_limit_counts_once(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
 
     stall_many(w, LIMIT_WAITING_BEHIND + 1);
-    observe_blob_owner(w, LAYER, REPOSITORY); /* judged again */
+    observe_blob_owner(w, LAYER, REPOSITORY); /* all stalls are judged again */
     assert_int_equal(hits(w, LIMIT_HIT_WAITING_BEHIND), LIMIT_WAITING_BEHIND + 2);
     world_snapshot(w, &snapshot);
     for (size_t i = 0; i < LIMIT_WAITING_BEHIND + 2; i++)
@@ -555,7 +557,7 @@ static void blobs_asked_longest_ago_are_asked_first(void **state)
     assert_false(wants_owner(w, digests[8])); /* asked last */
 }
 
-static void left_out_image_counts_again_when_its_container_waits_again(void **state)
+static void left_out_image_is_counted_again_when_its_container_waits_again(void **state)
 {
     struct world *w = *state;
     struct pod_facts facts;
@@ -630,7 +632,7 @@ static size_t images_of(struct world *w)
     return n;
 }
 
-static void pull_that_nobody_waits_for_is_remembered_for_ten_minutes(void **state)
+static void pull_without_a_waiting_container_is_remembered_for_ten_minutes(void **state)
 {
     struct world *w = *state;
 
@@ -712,7 +714,7 @@ static void container_that_ran_since_our_start_has_an_exact_pull(void **state)
     snapshot_done(&snapshot);
 }
 
-static void stall_is_not_a_failed_try_of_its_image(void **state)
+static void stall_does_not_count_as_a_failed_try_of_its_image(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -784,37 +786,37 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(stall_is_one_attempt),
         WORLD_TEST(failed_status_ends_the_stall),
-        WORLD_TEST(next_try_that_stalls_goes_on_as_a_failure),
-        WORLD_TEST(blob_that_began_at_the_failure_is_of_the_next_try),
-        WORLD_TEST(blob_that_moved_at_the_failure_is_of_the_next_try),
-        WORLD_TEST(blob_that_began_after_the_failure_is_of_the_next_try),
+        WORLD_TEST(incident_is_failing_again_when_the_stall_of_the_next_try_ends),
+        WORLD_TEST(blob_that_began_at_the_failure_belongs_to_the_next_try),
+        WORLD_TEST(blob_that_moved_at_the_failure_belongs_to_the_next_try),
+        WORLD_TEST(blob_that_began_after_the_failure_belongs_to_the_next_try),
         WORLD_TEST(blob_that_stopped_right_before_the_failure_is_left_behind),
-        WORLD_TEST(try_that_begins_at_the_failure_has_not_begun),
-        WORLD_TEST(next_try_has_its_own_time_before_it_stalls),
-        WORLD_TEST(next_try_stalls_at_what_was_left_behind),
-        WORLD_TEST(late_event_does_not_set_back_when_the_try_began),
+        WORLD_TEST(pulling_event_at_the_failure_does_not_begin_the_next_try),
+        WORLD_TEST(next_try_stalls_only_after_its_own_stall_after),
+        WORLD_TEST(next_try_stalls_at_a_blob_that_was_left_behind),
+        WORLD_TEST(late_event_does_not_change_when_the_try_began),
         WORLD_TEST(next_try_waits_behind_a_blob_that_holds_up_another),
-        WORLD_TEST(restarted_kubelet_waits_though_its_status_is_silent),
+        WORLD_TEST(silent_status_of_a_restarted_kubelet_is_not_a_stall),
         WORLD_TEST(tags_that_began_together_can_both_stall),
-        WORLD_TEST(container_of_a_present_image_waits_for_itself_behind_a_stall),
+        WORLD_TEST(container_with_a_present_image_stalls_only_after_its_own_wait),
         WORLD_TEST(blob_of_a_failed_try_proves_nothing_to_a_new_pod),
-        WORLD_TEST(stall_of_a_pod_before_our_start_began_with_its_last_byte),
-        WORLD_TEST(byte_of_the_future_came_now),
-        WORLD_TEST(bytes_came_since_the_last_list_whatever_the_clock_says),
-        WORLD_TEST(event_of_before_the_stall_does_not_end_it),
-        WORLD_TEST(list_is_believed_for_24_silent_polls),
-        WORLD_TEST(all_others_behind_a_stall_are_shown_up_to_the_limit),
-        WORLD_TEST(one_more_behind_a_stall_counts_once_for_each),
+        WORLD_TEST(stall_found_at_our_start_began_with_its_last_byte),
+        WORLD_TEST(byte_with_a_time_in_the_future_counts_as_now),
+        WORLD_TEST(new_bytes_count_as_progress_even_if_the_clock_jumps),
+        WORLD_TEST(event_before_the_stall_does_not_end_the_stall),
+        WORLD_TEST(list_is_used_for_24_silent_polls),
+        WORLD_TEST(containers_behind_a_stall_are_shown_up_to_the_limit),
+        WORLD_TEST(each_container_behind_a_stall_over_the_limit_counts_once),
         WORLD_TEST(owner_of_a_stalled_blob_is_asked_again_while_others_move),
         WORLD_TEST(blobs_asked_longest_ago_are_asked_first),
-        WORLD_TEST(left_out_image_counts_again_when_its_container_waits_again),
+        WORLD_TEST(left_out_image_is_counted_again_when_its_container_waits_again),
         WORLD_TEST(running_pod_without_a_sandbox_wants_no_events),
         WORLD_TEST(pull_ends_when_its_first_container_runs),
-        WORLD_TEST(pull_that_nobody_waits_for_is_remembered_for_ten_minutes),
+        WORLD_TEST(pull_without_a_waiting_container_is_remembered_for_ten_minutes),
         WORLD_TEST(ephemeral_containers_pull_at_the_same_time),
         WORLD_TEST(container_added_to_an_old_pod_has_an_exact_pull),
         WORLD_TEST(container_that_ran_since_our_start_has_an_exact_pull),
-        WORLD_TEST(stall_is_not_a_failed_try_of_its_image),
+        WORLD_TEST(stall_does_not_count_as_a_failed_try_of_its_image),
         WORLD_TEST(wait_begins_again_with_another_image),
         WORLD_TEST(event_about_a_recovered_container_opens_nothing),
         WORLD_TEST(sandbox_event_of_a_pod_that_ended_opens_nothing),

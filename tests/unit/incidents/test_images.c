@@ -50,7 +50,7 @@ static void pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_present(v
     snapshot_done(&snapshot);
 }
 
-static void pull_faster_than_the_next_poll_counts_from_when_the_image_was_found_absent(void **state)
+static void duration_of_a_quick_pull_begins_when_the_image_was_found_absent(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -87,7 +87,7 @@ static void pod_that_runs_before_the_next_poll_had_a_successful_pull(void **stat
     world_advance(w, 2 * SEC);
     observe_running(w, "web-0");
     world_advance(w, 3 * SEC);
-    assert_true(wants_image(w)); /* nobody waits, but its size is unknown */
+    assert_true(wants_image(w)); /* nobody waits, but the size is still unknown */
     observe_size(w, IMAGE, 12345);
 
     world_snapshot(w, &snapshot);
@@ -97,7 +97,7 @@ static void pod_that_runs_before_the_next_poll_had_a_successful_pull(void **stat
     assert_false(wants_image(w));
 }
 
-static void next_pull_does_not_end_when_the_last_one_was_used(void **state)
+static void use_of_an_earlier_pull_does_not_end_the_next_pull(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -371,7 +371,8 @@ static void image_is_shown_as_the_runtime_reported_it(void **state)
     assert_int_equal(snapshot.images[0].size, 77);
     assert_int_equal(snapshot.images[0].waiting, 1);
     assert_int_equal(snapshot.images[0].pulling, 0);
-    assert_int_equal(registry(&snapshot, REGISTRY)->attempts, 0); /* it was present */
+    assert_int_equal(registry(&snapshot, REGISTRY)->attempts,
+                     0); /* the image was present already */
     snapshot_done(&snapshot);
 
     world_advance(w, 2 * MINUTE); /* a runtime that hangs reports nothing */
@@ -449,7 +450,7 @@ static void left_out_image_is_counted_once(void **state)
 
     observe_too_many(w, names);
     assert_int_equal(images_left_out(w, 20), 6);
-    observe_too_many(w, names); /* the same again counts nothing */
+    observe_too_many(w, names); /* the same pods again count nothing */
     assert_int_equal(images_left_out(w, 20), 6);
     for (size_t i = 0; i < TOO_MANY; i++)
         observe_running(w, names[i]);
@@ -510,7 +511,7 @@ static void runtime_is_asked_for_the_image_as_the_spec_names_it(void **state)
 }
 
 /* Polls every 5 s, as the source does, while a pod waits for an absent image. */
-static void look_on(struct world *w, const char *sandbox, const char *image, int64_t for_us)
+static void poll_for(struct world *w, const char *sandbox, const char *image, int64_t for_us)
 {
     for (int64_t passed = 0; passed < for_us; passed += 5 * SEC) {
         observe_image(w, image, false);
@@ -525,7 +526,7 @@ static void quick_pull_after_a_long_wait_for_the_sandbox_is_quick(void **state)
     struct snapshot snapshot;
 
     observe_waiting(w, "web-0", "ContainerCreating", "");
-    look_on(w, "another", IMAGE, 10 * MINUTE); /* its volume is not attached yet */
+    poll_for(w, "another", IMAGE, 10 * MINUTE); /* the volume of this pod is not attached yet */
     observe_size(w, IMAGE, 1);
 
     world_snapshot(w, &snapshot);
@@ -547,7 +548,7 @@ static void quick_pull_after_a_long_one_of_the_same_pod_is_quick(void **state)
     facts.containers[1].image = STR("quay.io/second:1");
     observe_pod(w, &facts);
     observe_image(w, IMAGE, false);
-    look_on(w, "web-0", "quay.io/second:1", 10 * MINUTE);
+    poll_for(w, "web-0", "quay.io/second:1", 10 * MINUTE);
     observe_size(w, IMAGE, 1);
     observe_size(w, "quay.io/second:1", 1);
 
@@ -580,9 +581,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(pull_lasts_from_the_wait_in_the_sandbox_until_the_image_is_present),
-        WORLD_TEST(pull_faster_than_the_next_poll_counts_from_when_the_image_was_found_absent),
+        WORLD_TEST(duration_of_a_quick_pull_begins_when_the_image_was_found_absent),
         WORLD_TEST(pod_that_runs_before_the_next_poll_had_a_successful_pull),
-        WORLD_TEST(next_pull_does_not_end_when_the_last_one_was_used),
+        WORLD_TEST(use_of_an_earlier_pull_does_not_end_the_next_pull),
         WORLD_TEST(image_of_an_abandoned_pull_is_asked_for_once_more),
         WORLD_TEST(pull_after_a_failed_try_has_no_duration),
         WORLD_TEST(pull_that_failed_before_the_start_has_no_duration),

@@ -65,7 +65,7 @@ static void first_report_stays_in_the_evidence(void **state)
     snapshot_done(&snapshot);
 }
 
-/* So many incidents, each with as much evidence as one can have. */
+/* Many incidents, each with as much evidence as one incident can have. */
 static void evidence_over_the_limit_is_left_out_and_counted(void **state)
 {
     static char text[LIMIT_MESSAGE_TEXT];

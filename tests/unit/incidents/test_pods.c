@@ -25,7 +25,7 @@ static void deleted_pod_ends_its_incident(void **state)
     snapshot_done(&snapshot);
 }
 
-static void pod_that_a_complete_list_lacks_is_gone(void **state)
+static void pod_missing_from_a_complete_list_is_gone(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -164,7 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(deleted_pod_ends_its_incident),
-        WORLD_TEST(pod_that_a_complete_list_lacks_is_gone),
+        WORLD_TEST(pod_missing_from_a_complete_list_is_gone),
         WORLD_TEST(incomplete_list_removes_nothing),
         WORLD_TEST(static_pod_is_found_by_the_hash_of_its_manifest),
         WORLD_TEST(pod_replaced_under_the_same_name_is_another_pod),

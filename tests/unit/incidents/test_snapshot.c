@@ -93,7 +93,7 @@ static void retry_of_another_image_does_not_put_a_present_one_in_progress(void *
 }
 
 /* An incident has the image as the pod names it, a snapshot's image its canonical name. */
-static void image_is_stalled_while_its_open_incident_is(void **state)
+static void image_is_stalled_while_its_incident_is_stalled(void **state)
 {
 #define DIGEST "@sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
     static const struct {
@@ -134,7 +134,7 @@ int main(void)
         WORLD_TEST(snapshot_for_metrics_has_no_texts_and_no_ended_incidents),
         WORLD_TEST(image_is_not_hidden_by_another_with_its_hash),
         WORLD_TEST(retry_of_another_image_does_not_put_a_present_one_in_progress),
-        cmocka_unit_test(image_is_stalled_while_its_open_incident_is),
+        cmocka_unit_test(image_is_stalled_while_its_incident_is_stalled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

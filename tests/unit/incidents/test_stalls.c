@@ -14,7 +14,7 @@
 #define OTHER_IMAGE "other:2" /* docker.io/library/other */
 #define LAYER "sha256:1111"
 #define OTHER_LAYER "sha256:2222"
-#define LOOK (5 * SEC)
+#define POLL (5 * SEC)
 
 /* A pod that waits in its sandbox for an absent image. */
 static void pulling(struct world *w, const char *name)
@@ -58,13 +58,13 @@ static bool wants_owner(struct world *w, const char *digest)
     return found;
 }
 
-/* Time passes, and the runtime is polled: the layer has `bytes`, the last of them came `idle_us`
- * ago. */
+/* Time passes, and the runtime is polled: the layer has `bytes`, and its last byte came
+ * `idle_us` ago. */
 static void stand_still(struct world *w, int64_t for_us, uint64_t bytes, int64_t idle_us)
 {
-    for (int64_t passed = 0; passed < for_us; passed += LOOK) {
-        world_advance(w, LOOK);
-        idle_us += LOOK;
+    for (int64_t passed = 0; passed < for_us; passed += POLL) {
+        world_advance(w, POLL);
+        idle_us += POLL;
         observe_image(w, IMAGE, false);
         observe_image(w, OTHER_IMAGE, false);
         OBSERVE_BLOBS(w, { LAYER, bytes, idle_us });
@@ -110,7 +110,7 @@ static void stall_ends_when_bytes_come_again(void **state)
     OBSERVE_BLOBS(w, { LAYER, 400, 0 });
     stand_still(w, 2 * MINUTE, 400, 0);
     observe_blob_owner(w, LAYER, REPOSITORY);
-    world_advance(w, LOOK);
+    world_advance(w, POLL);
     OBSERVE_BLOBS(w, { LAYER, 401, 0 });
 
     world_snapshot(w, &snapshot);
@@ -151,7 +151,7 @@ static void queued_or_unpacking_pull_is_not_a_stall(void **state)
     pulling(w, "web-0");
     OBSERVE_BLOBS(w, { LAYER, 400, 0 });
     stand_still(w, HOUR, 400, 0);
-    observe_blob_owner(w, LAYER, REGISTRY "/team/another"); /* the one that moves */
+    observe_blob_owner(w, LAYER, REGISTRY "/team/another"); /* this layer moves */
     assert_int_equal(incidents_of(w, "web-0"), 0);
     observe_ingests(w, NULL, 0);
     world_advance(w, HOUR);
@@ -208,11 +208,11 @@ static bool is_held_up(const char *image, const char *repository)
     pod_of(&w, &facts, "web-0");
     facts.containers[0].image = str_from(image);
     observe_pod(&w, &facts);
-    for (int64_t passed = 0; passed <= 2 * MINUTE; passed += LOOK) {
+    for (int64_t passed = 0; passed <= 2 * MINUTE; passed += POLL) {
         observe_image(&w, image, false);
         observe_polled(&w, "web-0");
         OBSERVE_BLOBS(&w, { LAYER, 400, passed });
-        world_advance(&w, LOOK);
+        world_advance(&w, POLL);
     }
     OBSERVE_BLOBS(&w, { LAYER, 400, 2 * MINUTE });
     observe_blob_owner(&w, LAYER, repository);
@@ -376,11 +376,11 @@ static void blob_that_began_right_before_the_first_poll_belongs_to_the_pull(void
     struct world *w = *state;
 
     pulling(w, "web-0");
-    for (int64_t passed = 0; passed <= 2 * MINUTE; passed += LOOK) {
+    for (int64_t passed = 0; passed <= 2 * MINUTE; passed += POLL) {
         observe_image(w, IMAGE, false);
         OBSERVE_BLOBS(w, { LAYER, 400, 4 * SEC + passed },
                       { OTHER_LAYER, (uint64_t)(passed / SEC), 0 });
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     OBSERVE_BLOBS(w, { LAYER, 400, 4 * SEC + 2 * MINUTE }, { OTHER_LAYER, 999, 0 });
     assert_true(wants_owner(w, LAYER));
@@ -453,7 +453,7 @@ static void deleted_pod_ends_its_stall(void **state)
 }
 
 /* The bytes came before the try failed, and the next poll saw them. */
-static void bytes_of_before_the_failure_make_no_stall(void **state)
+static void bytes_before_the_failure_make_no_stall(void **state)
 {
     struct world *w = *state;
 
@@ -485,13 +485,13 @@ static void next_try_does_not_begin_as_a_stall(void **state)
     stand_still(w, 20 * SEC, 400, 2 * MINUTE);
 
     observe_event(w, "web-0", APP_PATH, "p", "Pulling", "Pulling image \"" IMAGE "\"", 2);
-    stand_still(w, LOOK, 400, 140 * SEC);
+    stand_still(w, POLL, 400, 140 * SEC);
     assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
     OBSERVE_BLOBS(w, { LAYER, 500, 0 });
     assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
 }
 
-/* The same for a pod that replaces one that stalled. */
+/* The same for a pod that replaces a stalled pod. */
 static void new_pod_does_not_begin_as_a_stall(void **state)
 {
     struct world *w = *state;
@@ -503,7 +503,7 @@ static void new_pod_does_not_begin_as_a_stall(void **state)
     observe_deleted(w, "old");
     stand_still(w, 20 * SEC, 400, 2 * MINUTE);
     pulling(w, "new");
-    stand_still(w, LOOK, 400, 140 * SEC);
+    stand_still(w, POLL, 400, 140 * SEC);
     assert_int_equal(incidents_of(w, "new"), 0);
 }
 
@@ -558,7 +558,7 @@ int main(void)
         WORLD_TEST(clock_that_jumps_makes_no_stall),
         WORLD_TEST(blobs_are_not_asked_for_without_stall_after),
         WORLD_TEST(deleted_pod_ends_its_stall),
-        WORLD_TEST(bytes_of_before_the_failure_make_no_stall),
+        WORLD_TEST(bytes_before_the_failure_make_no_stall),
         WORLD_TEST(next_try_does_not_begin_as_a_stall),
         WORLD_TEST(new_pod_does_not_begin_as_a_stall),
         WORLD_TEST(blobs_and_owners_over_the_limit_are_counted),

@@ -16,7 +16,7 @@
 
 #include "tests/unit/incidents/world.h"
 
-#define LOOK (5 * SEC)
+#define POLL (5 * SEC)
 #define RESET_TEXT                                                                                 \
     "failed to pull and unpack image \"" IMAGE "\": failed to copy: read tcp 10.0.0.1:1->"         \
     "10.0.0.2:443: read: connection reset by peer"
@@ -28,7 +28,7 @@ static void pulling(struct world *w, const char *name)
     observe_polled(w, name);
 }
 
-/* The same while the old pod is still in its back-off. */
+/* A new pod begins to pull while the old pod is still in its back-off. */
 static void progress_begins_again_with_a_new_container(void **state)
 {
     struct world *w = *state;
@@ -40,7 +40,7 @@ static void progress_begins_again_with_a_new_container(void **state)
     observe_waiting(w, "old", "ErrImagePull", RESET_TEXT);
     observe_waiting(w, "old", "ImagePullBackOff", BACK_OFF_TEXT);
     for (int i = 0; i < 60; i++) {
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
         observe_image(w, IMAGE, false);
         observe_polled(w, "old");
     }
@@ -51,11 +51,11 @@ static void progress_begins_again_with_a_new_container(void **state)
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.n_images, 1);
     assert_int_equal(snapshot.images[0].pulling, 1);
-    assert_true(snapshot.images[0].since_us >= begun - LOOK);
+    assert_true(snapshot.images[0].since_us >= begun - POLL);
     snapshot_done(&snapshot);
 }
 
-/* The same outage hides a successful pull. */
+/* The runtime hangs while a successful pull ends. */
 static void pull_that_ends_while_the_runtime_hangs_is_counted(void **state)
 {
     struct world *w = *state;
@@ -70,7 +70,7 @@ static void pull_that_ends_while_the_runtime_hangs_is_counted(void **state)
     snapshot_done(&snapshot);
 }
 
-/* An event of 50 minutes ago that is read at the start says nothing about now. */
+/* An event that is 50 minutes old is read at the start. It does not describe the present. */
 static void secret_that_was_missing_long_ago_is_not_blamed(void **state)
 {
     struct world *w = *state;
@@ -122,7 +122,7 @@ static void image_that_was_just_found_absent_has_no_old_time(void **state)
     observe_image(w, IMAGE, false); /* removed by the kubelet, and wanted again */
     world_snapshot(w, &snapshot);
     assert_true(snapshot.images[0].since_us == 0 ||
-                snapshot.images[0].since_us >= w->now.wall_us - LOOK);
+                snapshot.images[0].since_us >= w->now.wall_us - POLL);
     snapshot_done(&snapshot);
 }
 
@@ -249,11 +249,11 @@ static void failure_of_another_pod_does_not_hide_a_successful_pull(void **state)
     observe_polled(w, "bad");
     observe_waiting(w, "bad", "ErrImagePull", UNAUTHORIZED_TEXT);
     observe_waiting(w, "bad", "ImagePullBackOff", BACK_OFF_TEXT);
-    world_advance(w, LOOK);
+    world_advance(w, POLL);
     observe_waiting(w, "good", "ContainerCreating", "");
     observe_image(w, IMAGE, false);
     observe_polled(w, "good");
-    world_advance(w, LOOK);
+    world_advance(w, POLL);
     observe_image(w, IMAGE, true);
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.registries[0].pulls.count, 1);

@@ -18,7 +18,7 @@
 #define OTHER_IMAGE "other:2" /* docker.io/library/other */
 #define LAYER "sha256:1111"
 #define OTHER_LAYER "sha256:2222"
-#define LOOK (5 * SEC)
+#define POLL (5 * SEC)
 #define RESET_TEXT                                                                                 \
     "failed to pull and unpack image \"" IMAGE "\": failed to copy: read tcp 10.0.0.1:1->"         \
     "10.0.0.2:443: read: connection reset by peer"
@@ -61,16 +61,16 @@ static enum incident_state state_of(struct world *w, const char *name)
     return is;
 }
 
-/* One look of the source at one pod: images, sandboxes, ingests. */
-static void one_look(struct world *w, const char *name, uint64_t bytes, int64_t idle_us)
+/* One poll of the source for one pod: images, sandboxes, ingests. */
+static void poll_pod(struct world *w, const char *name, uint64_t bytes, int64_t idle_us)
 {
     observe_image(w, IMAGE, false);
     observe_polled(w, name);
     OBSERVE_BLOBS(w, { LAYER, bytes, idle_us });
 }
 
-/* Its try failed and left half a blob behind; almost four minutes later it is still in its
- * back-off. Returns how long no byte has come. */
+/* A try of the pod failed and left half a blob behind. Almost four minutes later the pod is
+ * still in its back-off. Returns how long no byte has come. */
 static int64_t backing_off(struct world *w, const char *name)
 {
     int64_t idle;
@@ -81,14 +81,14 @@ static int64_t backing_off(struct world *w, const char *name)
     world_advance(w, 10 * SEC);
     observe_waiting(w, name, "ErrImagePull", RESET_TEXT);
     observe_waiting(w, name, "ImagePullBackOff", BACK_OFF_TEXT);
-    for (idle = 10 * SEC; idle < 4 * MINUTE; idle += LOOK) {
-        world_advance(w, LOOK);
-        one_look(w, name, 400, idle);
+    for (idle = 10 * SEC; idle < 4 * MINUTE; idle += POLL) {
+        world_advance(w, POLL);
+        poll_pod(w, name, 400, idle);
     }
     return idle;
 }
 
-/* A pod in its back-off is replaced; the first poll must not find the new one stalled. */
+/* A pod in its back-off is replaced; the first poll must not report the new pod as stalled. */
 static void new_pod_does_not_inherit_the_wait_of_a_failed_one(void **state)
 {
     struct world *w = *state;
@@ -98,7 +98,7 @@ static void new_pod_does_not_inherit_the_wait_of_a_failed_one(void **state)
     observe_deleted(w, "old");
     observe_waiting(w, "new", "ContainerCreating", "");
     world_advance(w, SEC);
-    one_look(w, "new", 400, idle);
+    poll_pod(w, "new", 400, idle);
     assert_int_equal(count(w, "new"), 0);
 }
 
@@ -110,10 +110,10 @@ static void stall_outlives_a_hanging_runtime(void **state)
     struct snapshot snapshot;
 
     pulling(w, "web-0");
-    for (; idle <= 3 * MINUTE; idle += LOOK) {
-        one_look(w, "web-0", 400, idle);
+    for (; idle <= 3 * MINUTE; idle += POLL) {
+        poll_pod(w, "web-0", 400, idle);
         observe_blob_owner(w, LAYER, REPOSITORY);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     for (int i = 0; i < 8; i++) { /* the source continues to tick */
@@ -121,7 +121,7 @@ static void stall_outlives_a_hanging_runtime(void **state)
         idle += 10 * SEC;
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
-    one_look(w, "web-0", 400, idle);
+    poll_pod(w, "web-0", 400, idle);
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.recoveries[CAUSE_NETWORK].count, 0);
     assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
@@ -145,7 +145,7 @@ static void blobs_of_an_old_list_make_no_stall(void **state)
     for (int i = 0; i < 30; i++) {
         observe_image(w, REPOSITORY ":v2", false);
         observe_polled(w, "web-1");
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     observe_polled(w, "web-1");
     assert_int_equal(count(w, "web-1"), 0);
@@ -161,10 +161,10 @@ static void failure_that_an_event_reported_is_not_a_recovery(void **state)
     observe_list_begin(w);
     observe_list_end(w);
     pulling(w, "web-0");
-    for (; idle <= 3 * MINUTE; idle += LOOK) {
-        one_look(w, "web-0", 400, idle);
+    for (; idle <= 3 * MINUTE; idle += POLL) {
+        poll_pod(w, "web-0", 400, idle);
         observe_blob_owner(w, LAYER, REPOSITORY);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     observe_event(w, "web-0", APP_PATH, "e1", "Failed",
@@ -188,7 +188,7 @@ static void later_container_waits_behind_the_stall_while_others_move(void **stat
     const struct str repositories[] = { STR(REPOSITORY), STR("docker.io/library/other") };
 
     pulling(w, "web-0");
-    for (int64_t idle = 0; idle <= 6 * MINUTE; idle += LOOK) {
+    for (int64_t idle = 0; idle <= 6 * MINUTE; idle += POLL) {
         if (idle == 2 * MINUTE)
             waits(w, "web-1", OTHER_IMAGE);
         observe_image(w, IMAGE, false);
@@ -211,7 +211,7 @@ static void later_container_waits_behind_the_stall_while_others_move(void **stat
                 .kind = OBSERVE_BLOB,
                 .blob = { .digest = STR(LAYER), .repositories = repositories, .n = 2 } },
             w->now);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(count(w, "web-1"), 1); /* STALLED */
@@ -231,7 +231,7 @@ static void blobs_without_an_owner_do_not_hide_the_next_one(void **state)
     for (int look = 0; look < 200; look++) {
         struct wanted wanted;
 
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
         observe_image(w, IMAGE, false);
         observe_polled(w, "web-0");
         for (int i = 0; i < 9; i++)
@@ -262,7 +262,7 @@ static void moving_pull_of_the_same_repository_is_not_a_stall(void **state)
     struct world *w = *state;
 
     waits(w, "big", REPOSITORY ":v2");
-    for (int64_t t = 0; t <= 8 * MINUTE; t += LOOK) {
+    for (int64_t t = 0; t <= 8 * MINUTE; t += POLL) {
         int64_t idle = t - 2 * MINUTE;
 
         if (t == MINUTE)
@@ -283,7 +283,7 @@ static void moving_pull_of_the_same_repository_is_not_a_stall(void **state)
             OBSERVE_BLOBS(w, { OTHER_LAYER, (uint64_t)(t / SEC), 0 }, { LAYER, 400, idle });
         observe_blob_owner(w, LAYER, REPOSITORY);
         observe_blob_owner(w, OTHER_LAYER, REPOSITORY);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(count(w, "big"), 0);
@@ -299,7 +299,7 @@ static void stall_without_memory_for_its_text_does_not_crash(void **state)
 
         pulling(w, "web-0");
         observe_waiting(w, "web-1", "ContainerCreating", "");
-        for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
+        for (int64_t idle = 0; idle <= 3 * MINUTE; idle += POLL) {
             observe_image(w, IMAGE, false);
             correlate_observe(
                 w->correlate,
@@ -308,7 +308,7 @@ static void stall_without_memory_for_its_text_does_not_crash(void **state)
                 w->now);
             observe_polled(w, "web-1");
             OBSERVE_BLOBS(w, { LAYER, 400, idle });
-            world_advance(w, LOOK);
+            world_advance(w, POLL);
         }
         fault_heap_fail_at(n);
         correlate_observe(w->correlate,
@@ -369,28 +369,28 @@ static void kubelet_that_restarts_in_a_back_off_makes_no_stall(void **state)
     int64_t idle = backing_off(w, "web-0");
 
     observe_waiting(w, "web-0", "ContainerCreating", "");
-    one_look(w, "web-0", 400, idle);
+    poll_pod(w, "web-0", 400, idle);
     assert_int_not_equal(state_of(w, "web-0"), INCIDENT_STALLED);
 }
 
-/* The content service stops to answer while a blob stalls. */
+/* The content service stops answering while a blob stalls. */
 static void stall_ends_when_the_runtime_lists_no_blobs(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
 
     observe_waiting(w, "web-0", "ContainerCreating", "");
-    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
+    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += POLL) {
         observe_image(w, IMAGE, false);
         observe_polled(w, "web-0");
         OBSERVE_BLOBS(w, { LAYER, 400, idle });
         observe_blob_owner(w, LAYER, REGISTRY "/team/app");
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
-    for (int64_t t = 0; t <= 5 * MINUTE; t += LOOK) {
+    for (int64_t t = 0; t <= 5 * MINUTE; t += POLL) {
         observe_image(w, IMAGE, false);
         observe_polled(w, "web-0");
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     world_snapshot(w, &snapshot);
     assert_int_not_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
@@ -408,12 +408,12 @@ static void clock_set_back_hides_no_stall(void **state)
     observe_image(w, IMAGE, false);
     observe_polled(w, "web-0");
     w->now.wall_us -= HOUR;
-    for (idle = 0; idle <= 5 * MINUTE; idle += LOOK) {
+    for (idle = 0; idle <= 5 * MINUTE; idle += POLL) {
         observe_image(w, IMAGE, false);
         observe_polled(w, "web-0");
         OBSERVE_BLOBS(w, { LAYER, 400, idle }, { "sha256:2222", (uint64_t)idle, 0 });
         observe_blob_owner(w, LAYER, REGISTRY "/team/app");
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     world_snapshot(w, &snapshot);
     assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 1);
@@ -481,16 +481,16 @@ static void present_image_that_is_pulled_again_can_stall(void **state)
     assert_true(wanted.ingests);
     wanted_done(&wanted);
     observe_ingests(w, NULL, 0);
-    assert_int_equal(repulls(w), 0); /* it can be just starting */
-    world_advance(w, LOOK);
-    for (int64_t idle = 0; idle <= 2 * MINUTE; idle += LOOK) {
+    assert_int_equal(repulls(w), 0); /* the pull may have just begun */
+    world_advance(w, POLL);
+    for (int64_t idle = 0; idle <= 2 * MINUTE; idle += POLL) {
         observe_image(w, IMAGE, true);
         observe_polled(w, "web-0");
         OBSERVE_BLOBS(w, { LAYER, 400, idle });
         assert_int_equal(repulls(w), 1);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
-    OBSERVE_BLOBS(w, { LAYER, 400, 2 * MINUTE + LOOK });
+    OBSERVE_BLOBS(w, { LAYER, 400, 2 * MINUTE + POLL });
     observe_blob_owner(w, LAYER, REPOSITORY);
     world_snapshot(w, &snapshot);
     assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_STALLED);
@@ -515,17 +515,17 @@ static void present_image_without_blobs_is_not_in_progress(void **state)
     correlate_wanted(w->correlate, w->now, &wanted);
     assert_false(wanted.ingests);
     wanted_done(&wanted);
-    world_advance(w, LOOK);
-    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
+    world_advance(w, POLL);
+    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += POLL) {
         OBSERVE_BLOBS(w, { LAYER, 400, idle });
         observe_blob_owner(w, LAYER, REPOSITORY);
         assert_int_equal(repulls(w), 0);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     assert_int_equal(count(w, "web-0"), 0);
 }
 
-static void blob_that_can_be_of_another_image_shows_no_progress(void **state)
+static void blob_that_may_belong_to_another_image_shows_no_progress(void **state)
 {
     struct world *w = *state;
     struct pod_facts facts;
@@ -559,15 +559,15 @@ static void container_with_its_image_does_not_wait_behind_another_tag(void **sta
     struct world *w = *state;
 
     waits(w, "web-1", REGISTRY "/team/app:v2");
-    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += LOOK) {
+    for (int64_t idle = 0; idle <= 3 * MINUTE; idle += POLL) {
         observe_image(w, REGISTRY "/team/app:v2", false);
         observe_polled(w, "web-1");
         OBSERVE_BLOBS(w, { LAYER, 400, idle });
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
     observe_blob_owner(w, LAYER, REPOSITORY);
     assert_int_equal(count(w, "web-1"), 1);
-    for (int64_t idle = 3 * MINUTE; idle <= 6 * MINUTE; idle += LOOK) {
+    for (int64_t idle = 3 * MINUTE; idle <= 6 * MINUTE; idle += POLL) {
         correlate_observe(
             w->correlate,
             &(struct observation){ .kind = OBSERVE_SANDBOX, .sandbox = { STR("web-1"), true } },
@@ -575,7 +575,7 @@ static void container_with_its_image_does_not_wait_behind_another_tag(void **sta
         repulling(w, "web-0");
         OBSERVE_BLOBS(w, { LAYER, 400, idle });
         assert_int_equal(count(w, "web-0"), 0);
-        world_advance(w, LOOK);
+        world_advance(w, POLL);
     }
 }
 
@@ -597,7 +597,7 @@ int main(void)
         WORLD_TEST(blobs_of_the_last_runtime_are_forgotten),
         WORLD_TEST(present_image_that_is_pulled_again_can_stall),
         WORLD_TEST(present_image_without_blobs_is_not_in_progress),
-        WORLD_TEST(blob_that_can_be_of_another_image_shows_no_progress),
+        WORLD_TEST(blob_that_may_belong_to_another_image_shows_no_progress),
         WORLD_TEST(container_with_its_image_does_not_wait_behind_another_tag),
     };
 

@@ -218,7 +218,7 @@ static uint64_t limit_hits(struct world *w, enum limit limit)
     return hits;
 }
 
-static void left_out_namespace_is_counted_when_nobody_asks(void **state)
+static void left_out_namespace_is_counted_before_a_source_asks(void **state)
 {
     struct world *w = *state;
 
@@ -227,7 +227,7 @@ static void left_out_namespace_is_counted_when_nobody_asks(void **state)
         assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
 }
 
-static void namespace_that_time_alone_leaves_out_is_counted(void **state)
+static void namespace_that_is_left_out_as_time_passes_is_counted(void **state)
 {
     struct world *w = *state;
     struct pod_facts facts;
@@ -246,7 +246,7 @@ static void namespace_that_time_alone_leaves_out_is_counted(void **state)
     assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
 }
 
-static void left_out_image_is_counted_when_nobody_asks(void **state)
+static void left_out_image_is_counted_before_a_source_asks(void **state)
 {
     struct world *w = *state;
     struct pod_facts facts;
@@ -273,9 +273,9 @@ int main(void)
         WORLD_TEST(only_the_current_container_waits),
         WORLD_TEST(namespaces_over_the_limit_are_counted),
         WORLD_TEST(namespace_that_is_left_out_again_is_counted_again),
-        WORLD_TEST(left_out_namespace_is_counted_when_nobody_asks),
-        WORLD_TEST(namespace_that_time_alone_leaves_out_is_counted),
-        WORLD_TEST(left_out_image_is_counted_when_nobody_asks),
+        WORLD_TEST(left_out_namespace_is_counted_before_a_source_asks),
+        WORLD_TEST(namespace_that_is_left_out_as_time_passes_is_counted),
+        WORLD_TEST(left_out_image_is_counted_before_a_source_asks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,13 +29,13 @@ static void container_created_before_the_failure_proves_nothing(void **state)
     struct world *w = *state;
     struct snapshot snapshot;
 
-    observe_created(w, "web-0", "app"); /* of an unknown pod */
+    observe_created(w, "web-0", "app"); /* the pod is unknown */
     observe_waiting(w, "web-0", "ContainerCreating", "");
     observe_created(w, "web-0", "app");
     world_advance(w, MINUTE);
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     w->now.wall_us -= MINUTE;
-    observe_created(w, "web-0", "app"); /* the runtime still lists the one that crashed */
+    observe_created(w, "web-0", "app"); /* the runtime still lists the container that crashed */
     w->now.wall_us += MINUTE;
     observe_created(w, "web-0", "another");
 

@@ -100,7 +100,7 @@ static void late_event_does_not_bring_back_an_older_cause(void **state)
     observe_waiting(w, "web-0", "ImagePullBackOff",
                     BACK_OFF_TEXT ": ErrImagePull: " NOT_FOUND_TEXT);
 
-    w->now.wall_us -= MINUTE; /* the time in the event */
+    w->now.wall_us -= MINUTE; /* the event has this time */
     observe_event(w, "web-0", APP_PATH, "e1", "Failed", PULL_FAILED(UNAUTHORIZED_TEXT), 1);
     w->now.wall_us += MINUTE;
 
@@ -294,7 +294,7 @@ static void sandbox_that_fails_for_another_reason_is_not_an_incident(void **stat
     snapshot_done(&snapshot);
 }
 
-/* A failed pull of web-0's "app", as an event dates it. */
+/* An event reports a failed pull of web-0's "app" at `wall_us`. */
 static void observe_event_of(struct world *w, int64_t wall_us)
 {
     const struct observation event = {
@@ -411,7 +411,7 @@ static void secret_that_was_created_is_not_missing_any_more(void **state)
     snapshot_done(&snapshot);
 }
 
-static void sandbox_that_fails_for_another_reason_now_has_its_image(void **state)
+static void sandbox_that_now_fails_for_another_reason_has_its_image(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
@@ -448,7 +448,7 @@ int main(void)
         WORLD_TEST(unbelievable_count_is_limited),
         WORLD_TEST(time_in_the_future_counts_as_now),
         WORLD_TEST(secret_that_was_created_is_not_missing_any_more),
-        WORLD_TEST(sandbox_that_fails_for_another_reason_now_has_its_image),
+        WORLD_TEST(sandbox_that_now_fails_for_another_reason_has_its_image),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,7 +98,7 @@ static void new_cause_replaces_the_old_one(void **state)
     snapshot_done(&snapshot);
 }
 
-static void container_that_fails_after_its_image_has_recovered(void **state)
+static void container_that_fails_with_its_image_present_has_recovered(void **state)
 {
     struct world *w = *state;
     const struct snapshot_incident *incident;
@@ -300,8 +300,8 @@ static void container_that_fails_on_its_volume_has_its_own_image(void **state)
     assert_int_equal(snapshot.incidents[1].state, INCIDENT_RECOVERED);
     snapshot_done(&snapshot);
 
-    observe_volume_pod(
-        w, "context deadline exceeded"); /* the message names nothing: it is still the volume */
+    observe_volume_pod(w, "context deadline exceeded"); /* the message names no image, so it is
+                                                           still about the volume */
     world_snapshot(w, &snapshot);
     assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 2);
     assert_int_equal(snapshot.incidents[0].kind, CONTAINER_IMAGE_VOLUME);
@@ -317,7 +317,7 @@ static void pod_being_deleted_waits_for_no_image(void **state)
 
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     pod_of(w, &facts, "web-0");
-    facts.fact.deleting = true; /* a finalizer keeps it */
+    facts.fact.deleting = true; /* a finalizer keeps the pod */
     facts.containers[0].waiting_reason = STR("ErrImagePull");
     observe_pod(w, &facts);
 
@@ -366,7 +366,7 @@ static void clock_set_back_does_not_freeze_the_cause(void **state)
     snapshot_done(&snapshot);
 }
 
-/* A running container has no waiting reason, but nothing keeps an API server from sending one. */
+/* A running container has no waiting reason, but an API server could send one. */
 static void status_of_a_replaced_image_that_ran_hides_nothing(void **state)
 {
     struct world *w = *state;
@@ -394,7 +394,7 @@ int main(void)
         WORLD_TEST(back_off_continues_the_incident_of_the_pull_error),
         WORLD_TEST(back_off_without_a_cause_keeps_the_known_one),
         WORLD_TEST(new_cause_replaces_the_old_one),
-        WORLD_TEST(container_that_fails_after_its_image_has_recovered),
+        WORLD_TEST(container_that_fails_with_its_image_present_has_recovered),
         WORLD_TEST(failure_after_a_recovery_is_a_new_incident),
         WORLD_TEST(changed_image_ends_the_incident),
         WORLD_TEST(ended_pod_waits_for_no_image),

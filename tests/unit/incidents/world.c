@@ -45,7 +45,7 @@ void pod_of(struct world *w, struct pod_facts *facts, const char *name)
                            .waiting_reason = STR("ContainerCreating") },
         .fact = { .namespace = STR("default"),
                   .name = str_from(name),
-                  .uid = str_from(name), /* the names in a test are unique, as a rule */
+                  .uid = str_from(name), /* names are usually unique within a test */
                   .phase = STR("Pending"),
                   .created_us = w->now.wall_us,
                   .n_containers = 1 },

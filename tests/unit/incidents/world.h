@@ -59,10 +59,10 @@ void observe_event(struct world *w, const char *name, const char *field_path, co
 #define APP_PATH "spec.containers{app}"
 
 void observe_image(struct world *w, const char *image, bool present);
-/* A poll of the runtime that found the pod's sandbox ready, and no other one. */
+/* A poll of the runtime that found a ready sandbox for this pod only. */
 void observe_polled(struct world *w, const char *name);
 
-/* A blob in flight: so many bytes so far, and how long ago the last of them came. */
+/* A blob in flight: its bytes so far, and how long ago the last byte came. */
 struct blob_seen {
     const char *digest;
     uint64_t bytes;

@@ -18,7 +18,7 @@ struct story {
     struct source_status status[SOURCE_MAX];
     const char *wanted[LIMIT_EVENT_NAMESPACES]; /* what sink.wanted() answers */
     size_t n_wanted;
-    bool pods_wait; /* likewise */
+    bool pods_wait; /* what sink.wanted() answers */
 };
 
 void story_init(struct story *story);

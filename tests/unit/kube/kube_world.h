@@ -11,7 +11,7 @@
 #define PODS "/api/v1/pods?fieldSelector=spec.nodeName%3Dlab-node"
 #define START (1000 * SEC)
 
-/* A reflector, its sink, and the time, which is a number here. */
+/* A reflector, its sink, and the time, which is a number that the test sets. */
 struct kube_world {
     struct story story;
     struct health health;
@@ -35,13 +35,13 @@ void kube_world_begin_kubelet(struct kube_world *w);
 
 void kube_world_advance(struct kube_world *w, int64_t us);
 
-/* The time until the reflector makes its next request, or until the open one times out. */
+/* How long the reflector waits until it makes its next request, or until the open one times out. */
 int64_t kube_world_waits(const struct kube_world *w);
 
 /* Waits until a request is due and makes it. */
 void kube_world_ask(struct kube_world *w);
 
-/* The last request contains `words`. */
+/* Asserts that the last request contains `words`. */
 void kube_world_assert_asked(const struct kube_world *w, const char *words);
 
 /* What the server does. */
@@ -56,5 +56,5 @@ void kube_world_list_and_watch(struct kube_world *w);
 
 void kube_world_assert_change(struct kube_world *w, int kind, const char *text);
 
-/* `n` reconnects for this reason, and none for another. */
+/* Asserts `n` reconnects for this reason, and none for another. */
 void kube_world_assert_reconnects(const struct kube_world *w, enum reconnect reason, unsigned n);

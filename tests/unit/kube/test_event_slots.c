@@ -12,7 +12,7 @@
 
 #define START (500 * SEC)
 
-/* Slots, the wanted namespaces, and the time, which is a number here. */
+/* Slots, the wanted namespaces, and the time, which is a number that the test sets. */
 struct world {
     struct event_slots slots;
     struct wanted wanted;

@@ -11,8 +11,8 @@
 #include "tests/unit/support/fault_heap.h"
 #include "util.h"
 
-/* Event streams with a client that never runs, so nothing is sent; and the time, which is a number
- * here. */
+/* Event streams with a client that never runs, so nothing is sent. The time is a number that the
+ * test sets. */
 struct world {
     struct story story;
     struct health health;

@@ -42,7 +42,7 @@ static ProtobufCBinaryData bytes(const char *text)
     return (ProtobufCBinaryData){ .len = strlen(text), .data = (uint8_t *)(uintptr_t)text };
 }
 
-/* A pod with so many pull Secrets and image volumes. */
+/* Takes a pod with this many pull Secrets and image volumes. */
 static void take(struct world *w, const char *uid, const char *version, unsigned how,
                  size_t n_secrets, size_t n_volumes)
 {

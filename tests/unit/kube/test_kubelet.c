@@ -74,7 +74,7 @@ static void list_of_the_kubelet_matches_its_json(void **state)
 }
 
 /* The kubelet's list was recorded a moment later: one of 24 pods had begun its next attempt. */
-static void list_of_the_kubelet_equals_that_of_the_api_server(void **state)
+static void kubelet_and_api_server_give_the_same_list(void **state)
 {
     struct kube_world *w = *state;
     struct err err = ERR_INIT;
@@ -246,7 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KUBELET_TEST(list_of_the_kubelet_matches_its_json),
-        KUBELET_TEST(list_of_the_kubelet_equals_that_of_the_api_server),
+        KUBELET_TEST(kubelet_and_api_server_give_the_same_list),
         KUBELET_TEST(polls_are_frequent_only_while_a_container_waits),
         KUBELET_TEST(silent_kubelet_times_out_after_30s),
         KUBELET_TEST(answer_that_stops_in_the_middle_times_out),

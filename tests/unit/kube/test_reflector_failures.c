@@ -146,7 +146,7 @@ static void refusal_is_logged_with_the_message_of_the_server(void **state)
     struct kube_world *w = *state;
 
     kube_world_ask(w);
-    kube_world_refuse(w, 403); /* of the streaming list: not logged */
+    kube_world_refuse(w, 403); /* the 403 of the streaming list is not logged */
     kube_world_ask(w);
     kube_world_answer(w, 403);
     assert_int_equal(kube_world_receive(w, recording_body(&w->forbidden)), 0);
@@ -388,7 +388,8 @@ static void silence_times_out_in_each_state(void **state)
     kube_world_advance(w, 2 * MINUTE);
     assert_true(reflector_late(&w->reflector, w->now));
     kube_world_cut(w, false, "timeout");
-    assert_int_equal(story_count(&w->story, "PODS_END"), 1); /* that of the first list */
+    assert_int_equal(story_count(&w->story, "PODS_END"),
+                     1); /* this PODS_END is of the first list */
 }
 
 /* timeoutSeconds of the last request. */
@@ -431,7 +432,7 @@ static void event_watch_that_does_not_end_in_time_is_a_failure(void **state)
     buf_done(&list);
 }
 
-/* Bytes alone do not keep a watch open either. */
+/* Bytes alone do not keep a watch of pods open, either. */
 static void pod_watch_that_does_not_end_in_time_is_a_failure(void **state)
 {
     struct kube_world *w = *state;

@@ -92,7 +92,8 @@ static void version_of_a_deleted_pod_is_dropped_first(void **state)
         assert_int_equal(take(&versions, uid, "7"), 1);
     }
     assert_int_equal(versions_take(&versions, STR("uid-500"), STR("9"), true), 1);
-    assert_int_equal(take(&versions, "uid-500", "8"), 0); /* late: it is still known */
+    assert_int_equal(take(&versions, "uid-500", "8"),
+                     0); /* the version comes late, but the pod is still known */
     assert_int_equal(take(&versions, "new", "9"), 1);
     assert_int_equal(versions.dropped, 0);
     assert_int_equal(take(&versions, "uid-1", "7"), 0);

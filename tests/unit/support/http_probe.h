@@ -21,8 +21,8 @@ void probe_send_text(int fd, const char *text);
 /* Appends everything until the other side closes or resets. */
 void probe_read_all(int fd, struct buf *ret);
 
-/* Appends until `part` has arrived. Fails if the other side closes before. */
+/* Appends until `part` has arrived. Fails if the other side closes first. */
 void probe_read_until(int fd, struct buf *ret, const char *part);
 
-/* Waits until the other side closes or resets; ignores what it sends before. */
+/* Waits until the other side closes or resets; ignores the bytes that it sends. */
 void probe_wait_closed(int fd);

@@ -11,7 +11,7 @@
 #define FIXTURE_INCIDENTS 2048u
 #define FIXTURE_REGISTRIES 32u
 
-/* 2026-11-21T22:40:00Z, the time of all snapshots. */
+/* the time of all snapshots: 2026-11-21T22:40:00Z */
 #define FIXTURE_NOW (INT64_C(1795300800) * SEC)
 
 struct fixture {

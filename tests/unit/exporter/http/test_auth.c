@@ -43,7 +43,7 @@ static void wait_for(unsigned n)
     struct timespec deadline;
 
     clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += 120; /* only a hang takes so long */
+    deadline.tv_sec += 120; /* only a hang takes this long */
     pthread_mutex_lock(&waiter.lock);
     while (waiter.woken < n)
         assert_int_equal(pthread_cond_timedwait(&waiter.changed, &waiter.lock, &deadline), 0);

@@ -226,7 +226,7 @@ static void a_unix_socket_is_private_and_removed_at_the_end(void **state)
     assert_int_equal(file.st_mode & 0777, 0600);
     close(probe_unix(path));
     assert_refused(address, -EADDRINUSE, "another process listens on");
-    close(probe_unix(path)); /* the second attempt did no harm */
+    close(probe_unix(path)); /* the second attempt did not break the first listener */
     listener_close(&listener);
     assert_int_equal(access(path, F_OK), -1);
 

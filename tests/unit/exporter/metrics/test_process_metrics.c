@@ -98,7 +98,7 @@ static void unreadable_values_are_unknown(void **state)
     assert_int_equal(stats.virtual_bytes, -1);
     assert_int_equal(stats.open_fds, -1);
     assert_int_equal(stats.start_us, -1);
-    assert_true(stats.cpu_us >= 0); /* does not need procfs */
+    assert_true(stats.cpu_us >= 0); /* this value does not need procfs */
 }
 
 static void memory_is_in_bytes(void **state)

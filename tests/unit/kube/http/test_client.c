@@ -215,7 +215,7 @@ static void request_has_target_token_and_user_agent(void **state)
     assert_non_null(strstr(server.request, "\r\nAuthorization: Bearer secret\r\n"));
 }
 
-/* The kubelet replaces it about once an hour: the request after a 401 has the new token. */
+/* The kubelet replaces the token about once an hour: the request after a 401 has the new token. */
 static void changed_token_file_is_used_for_the_next_request(void **state)
 {
     static const char *const tokens[] = { "first", "second" };
@@ -383,7 +383,7 @@ static void cancelled_request_calls_no_handler(void **state)
     client_free(client);
     server_stop(&server);
 
-    /* Likewise a request that is open when the client is freed. */
+    /* The same for a request that is open when the client is freed. */
     server_start(&other, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", true);
     client = new_client(other.port, "http", NULL);
     assert_non_null(get(client, true, &left_open));

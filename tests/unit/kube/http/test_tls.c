@@ -86,7 +86,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     return result;
 }
 
-/* On `port`; 0: on a free port. */
+/* Listens on `port`; 0: on a free port. */
 static void server_start(struct server *server, const char *name, int port)
 {
     char file[64], certificate[PEM_MAX], key[PEM_MAX], trust[PEM_MAX];

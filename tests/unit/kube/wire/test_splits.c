@@ -17,7 +17,7 @@
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 
-/* In each part: when the cut is in the second frame, the first one was already read. */
+/* Frames in each part. When the cut is in the second frame, the first one was already read. */
 #define FRAMES 2
 
 struct part {

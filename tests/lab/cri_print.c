@@ -2,10 +2,10 @@
 /*
  * Prints what the agent reads from a container runtime, one line each:
  *
- *     cri_look SECONDS ENDPOINT [IMAGE...]
+ *     cri_print SECONDS ENDPOINT [IMAGE...]
  *
  * Runs cri/ alone for so many seconds, as if a container waited for the images, and asks for the
- * repositories of each blob in flight. For check_cri.py, and to look at a runtime by hand.
+ * repositories of each blob in flight. For check_cri.py, and to read a runtime by hand.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include "cri/cri.h"
 #include "limit.h"
 
-struct look {
+struct printer {
     int64_t end_us;
     struct str images[LIMIT_WANTED_IMAGES];
     size_t n_images;
@@ -26,18 +26,18 @@ struct look {
     int up; /* -1: not known yet */
 };
 
-static void print_ingests(struct look *look, const struct ingests_fact *ingests)
+static void print_ingests(struct printer *printer, const struct ingests_fact *ingests)
 {
     printf("ingests %zu\n", ingests->n);
-    look->n_blobs = 0;
+    printer->n_blobs = 0;
     for (size_t i = 0; i < ingests->n; i++) {
         const struct ingest *ingest = &ingests->ingests[i];
 
         printf("ingest %.*s %" PRIu64 " of %" PRIu64 " begun %" PRId64 " moved %" PRId64 "\n",
                STR_ARG(ingest->digest), ingest->bytes, ingest->total, ingest->begun_us,
                ingest->moved_us);
-        if (look->n_blobs < LIMIT_WANTED_BLOBS)
-            snprintf(look->blobs[look->n_blobs++], sizeof(look->blobs[0]), "%.*s",
+        if (printer->n_blobs < LIMIT_WANTED_BLOBS)
+            snprintf(printer->blobs[printer->n_blobs++], sizeof(printer->blobs[0]), "%.*s",
                      STR_ARG(ingest->digest));
     }
 }
@@ -81,13 +81,13 @@ static void print_limit(void *self, enum limit limit)
 
 static void print_status(void *self, enum source_id source, const struct source_status *status)
 {
-    struct look *look = self;
+    struct printer *printer = self;
 
     (void)source;
-    if (look->up == status->up)
+    if (printer->up == status->up)
         return;
-    look->up = status->up;
-    printf("up %d %s\n", look->up, status->up ? "" : status->last_error);
+    printer->up = status->up;
+    printf("up %d %s\n", printer->up, status->up ? "" : status->last_error);
     fflush(stdout);
 }
 
@@ -114,21 +114,21 @@ static void print_calls(const struct runtime_calls *calls)
 
 static void keep_calls(void *self, const struct runtime_calls *calls)
 {
-    struct look *look = self;
+    struct printer *printer = self;
 
-    look->calls = *calls;
+    printer->calls = *calls;
 }
 
 static void want(void *self, struct wanted *ret)
 {
-    const struct look *look = self;
+    const struct printer *printer = self;
 
-    arena_init(&ret->arena, LIMIT_WANTED_BLOBS * sizeof(look->blobs[0]));
-    for (ret->n_images = 0; ret->n_images < look->n_images; ret->n_images++)
-        ret->images[ret->n_images] = look->images[ret->n_images];
+    arena_init(&ret->arena, LIMIT_WANTED_BLOBS * sizeof(printer->blobs[0]));
+    for (ret->n_images = 0; ret->n_images < printer->n_images; ret->n_images++)
+        ret->images[ret->n_images] = printer->images[ret->n_images];
     ret->n_blobs = 0;
-    for (size_t i = 0; i < look->n_blobs; i++) {
-        const char *blob = arena_str(&ret->arena, str_from(look->blobs[i]));
+    for (size_t i = 0; i < printer->n_blobs; i++) {
+        const char *blob = arena_str(&ret->arena, str_from(printer->blobs[i]));
 
         if (blob)
             ret->blobs[ret->n_blobs++] = str_from(blob);
@@ -139,18 +139,18 @@ static void want(void *self, struct wanted *ret)
 
 static bool sleep_until(void *self, int64_t until_us)
 {
-    const struct look *look = self;
-    int64_t wake_us = until_us < look->end_us ? until_us : look->end_us;
+    const struct printer *printer = self;
+    int64_t wake_us = until_us < printer->end_us ? until_us : printer->end_us;
     const struct timespec wake = { .tv_sec = wake_us / SEC, .tv_nsec = (wake_us % SEC) * 1000 };
 
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL) == EINTR)
         ;
-    return until_us < look->end_us;
+    return until_us < printer->end_us;
 }
 
 int main(int argc, char **argv)
 {
-    struct look look = { .up = -1 };
+    struct printer look = { .up = -1 };
     const struct sink sink = { .self = &look,
                                .observe = print,
                                .limit_hit = print_limit,
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
     struct err err = ERR_INIT;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: cri_look SECONDS ENDPOINT [IMAGE...]\n");
+        fprintf(stderr, "usage: cri_print SECONDS ENDPOINT [IMAGE...]\n");
         return 2;
     }
     look.end_us = clock_now(clock_system()).mono_us + strtoll(argv[1], NULL, 10) * SEC;
