@@ -150,8 +150,8 @@ static bool sleep_until(void *self, int64_t until_us)
 
 int main(int argc, char **argv)
 {
-    struct printer look = { .up = -1 };
-    const struct sink sink = { .self = &look,
+    struct printer printer = { .up = -1 };
+    const struct sink sink = { .self = &printer,
                                .observe = print,
                                .limit_hit = print_limit,
                                .status = print_status,
@@ -167,16 +167,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: cri_print SECONDS ENDPOINT [IMAGE...]\n");
         return 2;
     }
-    look.end_us = clock_now(clock_system()).mono_us + strtoll(argv[1], NULL, 10) * SEC;
+    printer.end_us = clock_now(clock_system()).mono_us + strtoll(argv[1], NULL, 10) * SEC;
     config.endpoint = argv[2];
-    for (int i = 3; i < argc && look.n_images < LIMIT_WANTED_IMAGES; i++)
-        look.images[look.n_images++] = str_from(argv[i]);
+    for (int i = 3; i < argc && printer.n_images < LIMIT_WANTED_IMAGES; i++)
+        printer.images[printer.n_images++] = str_from(argv[i]);
     if (cri_new(&config, &sink, clock_system(), &cri, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
     cri_run(cri);
     cri_free(cri);
-    print_calls(&look.calls);
+    print_calls(&printer.calls);
     return 0;
 }
