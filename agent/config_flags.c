@@ -143,8 +143,9 @@ static const struct flag flags[] = {
       .value = "FILE",
       .env = "IMAGEPULL_KUBECONFIG",
       .group = KUBERNETES,
-      .help = "Kubeconfig file with server and credentials. Replaces the three flags above; "
-              "cannot be combined with them. The KUBECONFIG variable is not read.",
+      .help = "Kubeconfig file with server and credentials. Replaces --kube.server, "
+              "--kube.ca-file and --kube.token-file, and cannot be combined with them. The "
+              "KUBECONFIG variable is not read.",
       SETTING(kubeconfig) },
     { .name = "--kube.context",
       .value = "NAME",

@@ -10,7 +10,7 @@
 #include "mem.h"
 #include "util.h"
 
-/* A loop that has not ticked for so long hangs. Sources promise a tick every 30 s (sink.h). */
+/* A loop that has not ticked for this long hangs. Sources promise a tick every 30 s (sink.h). */
 #define TICK_MAX_US MINUTE
 
 struct hub {

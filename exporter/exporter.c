@@ -163,7 +163,7 @@ int exporter_check(const struct exporter_config *config, struct err *err)
     return r < 0 ? err_wrap(err, "--debug.listen-address=%s", config->debug_listen) : 0;
 }
 
-/* Called when all addresses are bound: a failure before is one sentence, without a log. */
+/* Called when all addresses are bound: an earlier failure is one sentence, without a log. */
 static void log_addresses(const struct exporter *exporter)
 {
     for (size_t i = 0; i < LIMIT_LISTEN_ADDRESSES; i++)

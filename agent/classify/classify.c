@@ -53,9 +53,9 @@ static bool find_status(const struct message_part *part, struct finding *ret)
 }
 
 /*
- * The hit with the highest rank; of equal ones the last. After an HTTP status, phrases of the
- * network are skipped: the registry reports its own problems there. Phrases in a page are the
- * weakest: a page can hold any text.
+ * Returns the hit with the highest rank, and the last one if ranks are equal. After an HTTP status,
+ * phrases of the network are skipped: the registry reports its own problems there. Phrases in a
+ * page are the weakest: a page can hold any text.
  */
 static bool find_hit(const struct message *message, const struct message_part *part,
                      struct finding *ret)
@@ -96,7 +96,8 @@ static bool find_fallback(const struct message_part *part, struct finding *ret)
     return false;
 }
 
-/* If status and phrase agree, the phrase: it is refine. Else the one with the higher rank. */
+/* If status and phrase agree, the phrase decides, because it is more exact. Else the one with
+ * the higher rank decides. */
 static bool find_best(const struct message *message, const struct message_part *part,
                       struct finding *ret)
 {
@@ -156,7 +157,7 @@ static enum stage stage_of(const struct message_part *part, enum reason reason)
     return w & W_RESOLVE ? STAGE_RESOLVE : STAGE_MAX;
 }
 
-/* The order in the comment at the top, as one number. */
+/* The order of the comment at the top of this file, as one number. */
 static unsigned weight(const struct message_part *part, const struct finding *found,
                        enum stage stage)
 {
@@ -266,7 +267,7 @@ struct runners_up {
     unsigned strength[EXPLAIN_RUNNERS_UP_MAX];
 };
 
-/* Keeps the list sorted; of equal ones, the earlier in the text is first. */
+/* Keeps the list sorted. If two rules are equal, the earlier one in the text comes first. */
 static void add_runner_up(struct runners_up *list, const struct message_part *part,
                           const struct finding *found)
 {

@@ -29,7 +29,7 @@ struct explain_rule {
 };
 
 struct explanation {
-    int part; /* the one that decided; -1: none */
+    int part; /* the part that decided; -1: none */
     size_t n_steps;
     struct explain_step steps[EXPLAIN_STEPS_MAX]; /* in the order of the text */
     size_t n_runners_up;

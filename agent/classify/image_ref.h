@@ -24,7 +24,7 @@
  */
 bool image_canonical(struct str image, char ret[LIMIT_IMAGE_TEXT]);
 
-/* Writes the host[:port] of the registry as above, or "invalid". Never that of a mirror. */
+/* Writes the host[:port] of the registry as above, or "invalid". Never the host of a mirror. */
 void image_registry(struct str image, char ret[LIMIT_NAME_TEXT]);
 
 /* Whether both name the same image. */

@@ -19,11 +19,12 @@
 #include "limit.h"
 #include "str.h"
 
-/* One message can hold several errors: the kubelet joins one per credential, CRI-O adds its mirrors
- * and its try as an OCI artifact. Of more parts than this, the first ones and the last are kept. */
+/* One message can hold several errors: the kubelet joins one per credential, CRI-O adds its
+ * mirrors and its try as an OCI artifact. If there are more parts than this, the first ones and the
+ * last one are kept. */
 #define MESSAGE_PARTS_MAX 8u
 
-/* The phrases of rules that are kept; later ones are ignored. */
+/* Phrases of rules that are kept; later phrases are ignored. */
 #define MESSAGE_HITS_MAX 64u
 
 /* The wrappers in front of one error: one bit (W_*) for each kind, see agent/classify/wrappers.h.

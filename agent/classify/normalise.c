@@ -33,7 +33,7 @@
 /* containers/image puts the transport in front of a reference. */
 #define TRANSPORT STR("docker://")
 
-/* Who named the image. The best source wins; of equal ones, the first. */
+/* Who named the image. The best source wins; if two are equal, the first one wins. */
 enum image_quality { IMAGE_NONE, IMAGE_BY_RUNTIME, IMAGE_BY_KUBELET };
 
 struct reader {

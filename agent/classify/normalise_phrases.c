@@ -84,7 +84,8 @@ static void compile(const char *text, enum phrase_kind kind, size_t row)
     n_phrases++;
 }
 
-/* By first word; then the longer first. Equal ones keep their order: wrappers, then rules. */
+/* Sorts by first word, then the longer phrase first. Equal phrases keep their order: wrappers,
+ * then rules. */
 static bool before(const struct phrase *a, const struct phrase *b)
 {
     if (a->element[0] != b->element[0])
@@ -163,7 +164,7 @@ static void index_word(size_t first, size_t end)
     }
 }
 
-/* A phrase stands in one table only: of two equal ones, the second would never match. */
+/* A phrase is in one table only: if two phrases were equal, the second one would never match. */
 static void assert_new(const struct phrase *p, size_t at)
 {
     for (size_t i = at; i > 0 && phrases[i - 1].element[0] == p->element[0]; i--)

@@ -214,7 +214,7 @@ static bool is_trailing(char c)
     return c == ':' || c == '.' || c == ',' || c == ';' || c == '!' || c == '?' || c == '\'';
 }
 
-/* A word or punctuation that goes on: "i/o", "host:5000/name", a URL. */
+/* A word or punctuation that continues: "i/o", "host:5000/name", a URL. */
 static void split_value(struct splitter *s, size_t from, size_t next)
 {
     bool url = next - from >= 3 && memcmp(s->text + next - 3, "://", 3) == 0;

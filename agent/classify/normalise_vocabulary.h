@@ -56,7 +56,7 @@ struct word_key {
 
 extern struct word_key vocabulary_keys[WORDS_MAX];
 
-#define VOCABULARY_SLOT_BITS 12 /* mostly empty, so that most unknown words need one look */
+#define VOCABULARY_SLOT_BITS 12 /* mostly empty, so most unknown words need one probe */
 extern uint16_t vocabulary_slots[1u << VOCABULARY_SLOT_BITS];
 
 /* vocabulary_find(), if the first slot is not enough. */

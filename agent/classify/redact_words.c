@@ -18,7 +18,7 @@ static const struct shape {
     { { "AKIA", 4 }, 20 },      { { "ASIA", 4 }, 20 },      { { "sha256~", 7 }, 30 },
 };
 
-/* Whether one of them, or a JSON web token, may start here. Two bytes rule out most words. */
+/* Whether such a token or a JSON web token may start here. Two bytes rule out most words. */
 static bool may_begin(struct str text)
 {
     char second = (char)(text.len > 1 ? text.at[1] : ' ');

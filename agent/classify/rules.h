@@ -42,7 +42,7 @@ struct rule {
     wrapper_set needs; /* the part must have all of these */
 };
 
-/* Rows with the same phrase are adjacent; the first whose needs are met counts. */
+/* Rows with the same phrase are adjacent. The first row whose needs are met counts. */
 struct rule_table {
     const struct rule *rows;
     size_t n;
@@ -56,7 +56,7 @@ extern const struct rule_table rules_registry; /* the registry answered */
 extern const struct rule_table *const rule_tables[];
 extern const size_t n_rule_tables;
 
-/* A row has one number, made of its table's and its own. */
+/* A row has one number, made from the number of its table and its own number. */
 #define RULE_TABLE_ROWS 512u
 
 static inline uint16_t rule_number(size_t table, size_t row)

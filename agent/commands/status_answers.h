@@ -24,7 +24,7 @@ struct status_options {
     const char *namespace; /* NULL: all */
     const char *cause;     /* NULL: all */
     int width;             /* columns; at least STATUS_WIDTH_LEAST are used */
-    int height;            /* lines; the last one counts those that do not fit. 0: no limit */
+    int height;            /* lines; the last one counts the lines that do not fit. 0: no limit */
     bool colour;
     int64_t now_us; /* wall */
 };

@@ -54,7 +54,7 @@ static void count_on(struct event_object *object, struct counters *counters,
         object->last_us = fact->last_us;
 }
 
-/* Makes place for one more. At the limit, drops the object that was seen longest ago. */
+/* Makes room for one more. At the limit, drops the object that was seen longest ago. */
 static struct event_object *add(struct event_objects *objects, struct counters *counters)
 {
     struct event_object *oldest;

@@ -38,7 +38,7 @@ struct stall {
 
 struct incident {
     struct incident *next, *previous; /* oldest first */
-    struct incident *next_of_bucket;  /* the same */
+    struct incident *next_of_bucket;  /* within one bucket, oldest first */
     const struct pull *pull;
     enum incident_state state;
 
@@ -100,7 +100,7 @@ struct incident *incident_next_open(const struct incidents *incidents, const str
 struct incident *incident_find_open(const struct incidents *incidents,
                                     const struct incident_key *key);
 
-/* The newest one that ended, or NULL. */
+/* The newest ended incident with this key, or NULL. */
 struct incident *incident_find_ended(const struct incidents *incidents,
                                      const struct incident_key *key);
 

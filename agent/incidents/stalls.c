@@ -68,8 +68,8 @@ struct judgement {
 
 /* --- whether a blob holds up a container ----------------------------------- */
 
-/* Another tag of the repository began to wait later, but still before the blob began. */
-static bool is_rather_of_another_tag(const struct judgement *j, const struct ingest_state *suspect)
+/* Whether another tag of the repository began to wait later, but still before the blob began. */
+static bool belongs_to_another_tag(const struct judgement *j, const struct ingest_state *suspect)
 {
     for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
         if (i != j->image && i->begun_us > j->image->begun_us &&
@@ -98,7 +98,7 @@ static bool holds_up(const struct judgement *j, const struct ingest_state *suspe
         return incident && (ingest_is_since(suspect, incident->last_failure_mono_us) ||
                             holds_up_next_try(j, suspect, container, incident));
     if (!container->begun_us ||
-        ((j->others_move || j->image->present) && is_rather_of_another_tag(j, suspect)))
+        ((j->others_move || j->image->present) && belongs_to_another_tag(j, suspect)))
         return false;
     if (incident && incident->state == INCIDENT_BACKING_OFF &&
         !ingest_is_since(suspect, incident->last_failure_mono_us))
@@ -141,7 +141,7 @@ static int describe(struct judgement *j, const struct ingest_state *ingest)
     return r;
 }
 
-/* The first report of a stall, or of one that another layer causes now. */
+/* Reports a stall when it begins, and again when another layer causes it. */
 static int report_stall(struct judgement *j, struct incident *incident,
                         const struct ingest_state *ingest)
 {

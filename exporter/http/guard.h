@@ -32,14 +32,14 @@ void guard_free(struct guard *guard); /* after guard_stop(); accepts NULL */
 
 bool guard_has_tls(const struct guard *guard); /* never changes */
 
-/* The rules as they are now; never NULL. */
+/* The current rules; never NULL. */
 struct guard_rules *guard_rules_get(struct guard *guard);
 void guard_rules_put(struct guard_rules *rules); /* accepts NULL */
 
 /* Sets up a TLS session; the rules must outlive it. See tls_attach(). */
 int guard_rules_attach(const struct guard_rules *rules, void *session);
 
-/* The header at `i` of those that each answer gets; false after the last one. */
+/* The header at `i` of the headers that each answer gets; false after the last one. */
 bool guard_rules_header(const struct guard_rules *rules, size_t i, const char **ret_name,
                         const char **ret_value);
 

@@ -98,8 +98,8 @@ static bool client_secure(struct http_server *server, struct MHD_Connection *con
                                                  ->tls_session) == 0;
 }
 
-/* Without memory the connection goes on unlisted: libmicrohttpd's own limit holds, and a TLS
- * handshake fails because the session gets no certificate. */
+/* Without memory the client is not in the list: then only libmicrohttpd's own limit holds, and a
+ * TLS handshake fails because the session gets no certificate. */
 static void client_begin(struct http_server *server, struct MHD_Connection *connection, void **ret)
 {
     struct client *client = mem_zalloc(sizeof(*client));
@@ -274,7 +274,7 @@ static enum MHD_Result handle(struct http_server *server, struct MHD_Connection 
     return send_reply(connection, &response, rules);
 }
 
-/* Follows the rules as they are now, not as they were when the client connected. */
+/* Follows the current rules, not the rules of the time when the client connected. */
 static enum MHD_Result answer(struct http_server *server, struct MHD_Connection *connection,
                               const char *path, const char *method, struct str body)
 {

@@ -18,8 +18,8 @@ struct limit_hits;
 
 struct http_server_config {
     const char *name;              /* for log lines: "web", "debug" */
-    unsigned connections;          /* how many at once */
-    unsigned idle_timeout_s;       /* a client that neither sends nor reads for so long is cut */
+    unsigned connections;          /* how many at the same time */
+    unsigned idle_timeout_s;       /* a client that neither sends nor reads for this long is cut */
     unsigned request_timeout_s;    /* from one complete request to the next; 0: no such limit */
     struct guard *guard;           /* who may use it; outlives the server. NULL: everybody */
     struct limit_hits *limit_hits; /* where reached limits are counted; outlives the server */

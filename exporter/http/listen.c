@@ -79,7 +79,7 @@ static void set_port(struct sockaddr_storage *address, uint16_t port)
         ((struct sockaddr_in *)address)->sin_port = htons(port);
 }
 
-/* Fills in the address that the kernel bound: with port 0 it chose one. */
+/* Fills in the address that the kernel bound: if the port was 0, the kernel chose one. */
 static void note_bound(struct listener *listener)
 {
     union {

@@ -113,7 +113,7 @@ void tls_free(struct tls *tls)
     mem_free(tls);
 }
 
-/* Refuses a server's certificate that a client uses: its purpose is checked, as in Go. */
+/* Checks the purpose of the client's certificate, as Go does: a server's certificate is refused. */
 static int verify_client(gnutls_session_t session)
 {
     gnutls_typed_vdata_st purpose = {

@@ -24,9 +24,9 @@ struct blocked_container {
     const char *container; /* "" for a sandbox */
     const char *image;
     const char *registry;
-    enum cause cause; /* if several were merged: of the one that failed last */
+    enum cause cause; /* of the incident that failed last, if several were merged */
     enum reason reason;
-    int64_t since_us; /* wall; of the oldest; 0: unknown */
+    int64_t since_us; /* wall; of the oldest incident; 0: unknown */
 };
 
 /* How many containers are blocked for one reason. */
@@ -35,7 +35,7 @@ struct blocked_group {
     const char *registry;
     enum cause cause;
     enum reason reason;
-    uint64_t containers; /* each counts once, also if several of its images fail */
+    uint64_t containers; /* each container counts once, even if several of its images fail */
 };
 
 struct blocked {

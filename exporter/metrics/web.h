@@ -17,7 +17,7 @@ struct web {
     const char *version;
     const char *revision;
     const char *metrics_path;
-    unsigned max_scrapes; /* how many are answered at once; 0: no limit */
+    unsigned max_scrapes; /* how many are answered at the same time; 0: no limit */
     atomic_uint scrapes;
     struct limit_hits *limit_hits;
     int64_t start_us;       /* of the process */

@@ -43,7 +43,7 @@ NOBODY = "unix:///nonexistent/containerd.sock"
 # --- recorded objects, cloned ---------------------------------------------------------------------------
 
 def recorded(name):
-    """Every object of a recorded watch, as a message that keeps what it does not know."""
+    """Every object of a recorded watch, as a message that keeps unknown fields."""
     with open(os.path.join(RECORDINGS, name), "rb") as source:
         for kind, body in codec.frames(source.read()):
             if kind in ("ADDED", "MODIFIED"):
@@ -72,7 +72,7 @@ class Templates:
 
 
 class Cluster:
-    """Two recordings that begin with a node's pods as they stand and go on with what happens to them."""
+    """Two recordings: the pods of a node with their events, and then the changes of both."""
 
     def __init__(self, folder, templates, pods, failing):
         self.folder, self.templates, self.pods, self.failing = folder, templates, pods, failing
@@ -107,7 +107,7 @@ class Cluster:
         self._add(change, "events", event, f"{name}.{kind:x}", f"00000000-0000-4000-9000-{i:06d}{kind:06d}")
 
     def live(self, hours):
-        """What the failing pods' kubelet reports in so many hours, evenly."""
+        """Adds the changes that the kubelet reports about the failing pods in `hours`, evenly spread."""
         for step in range(int(FLIPS * hours)):
             for i in range(self.failing):
                 self._pod("MODIFIED", i, ("ErrImagePull", "ImagePullBackOff")[step % 2])
@@ -116,7 +116,7 @@ class Cluster:
         return self
 
     def arguments(self):
-        """For the double."""
+        """Writes the recordings. Returns the arguments with which the double replays them."""
         arguments = []
         for resource, frames in self.frames.items():
             path = os.path.join(self.folder, resource + ".pb")
@@ -130,7 +130,7 @@ class Cluster:
 # --- one run --------------------------------------------------------------------------------------------
 
 class Run:
-    """A double with a cluster in it, and an agent; in a folder that is gone afterwards."""
+    """A double that replays a cluster, and an agent, in a folder that is removed at the end."""
 
     def __init__(self, binary, templates):
         self.binary, self.templates = binary, templates
@@ -157,7 +157,7 @@ class Run:
         self._fill(cluster)
 
     def _fill(self, cluster):
-        """The replay begins with the first watch, so somebody watches until the node stands as it should."""
+        """The replay begins with the first watch, so watch until all pods and events of the start are there."""
         admin = self.double.client()
         for event in admin.watch("/api/v1/pods?watch=1"):
             if int(event["object"]["metadata"]["resourceVersion"]) >= 1000 + cluster.pods:
@@ -165,7 +165,7 @@ class Run:
         wait_for(lambda: self.version() >= cluster.standing, "the double has all pods and events", 60)
 
     def version(self):
-        """The double's newest resourceVersion: how far it has played."""
+        """The newest resourceVersion of the double, which shows how far the replay is."""
         return int(self.double.client().call("GET", "/lab/state")["resourceVersion"])
 
     def start_agent(self, flags):
@@ -175,13 +175,13 @@ class Run:
         self.agent.wait_ready(30)
 
     def through_wire(self):
-        """The agent's flags, with a wire between it and the double that counts what goes over it."""
+        """The agent's flags, with a Wire between agent and double that counts the bytes."""
         self.wire = Wire(self.double.url)
         self.parts.append(self.wire)
         return [f"--kube.server={self.wire.url}", *self.double.agent_flags()[1:]]
 
     def status(self, field):
-        """KiB, of the agent."""
+        """A value of the agent in /proc/PID/status, in KiB."""
         with open(f"/proc/{self.agent.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith(field + ":"))
 
@@ -200,7 +200,7 @@ def watches(double):
 
 
 def settle(run, failing):
-    """Until the agent has said all that it has to say about the node as it stands."""
+    """Waits until the agent watches the events and shows all failures."""
     if failing:  # events are watched up to 10 s later
         wait_for(lambda: watches(run.double)[1], "the events are watched", 30)
         wait_for(lambda: len({pod for pod, _ in run.agent.failures()}) == failing, "all failures are shown", 30)
@@ -223,7 +223,7 @@ def reopen(run):
 
 
 def bookmarks_missing():
-    """By how many bytes the double's bookmarks of an hour and watch are shorter than a real server's."""
+    """How many bytes shorter the double's bookmarks of one watch in one hour are than those of a real server."""
     with open(os.path.join(RECORDINGS, "pods.watch.pb"), "rb") as source:
         real = next(codec.frame(*change) for change in codec.frames(source.read()) if change[0] == "BOOKMARK")
     plain = codec.to_message("Pod", {"metadata": {"resourceVersion": "1234"}}).SerializeToString()
@@ -231,7 +231,7 @@ def bookmarks_missing():
 
 
 def play_hour(run, failing, seconds):
-    """Of an hour with its watches open all the time: bytes down and up, new requests, CPU; bytes of the start."""
+    """Plays one hour with open watches. Returns bytes down and up, new requests, CPU, and the bytes of the start."""
     cluster = run.cluster(PODS, failing).live(2.0)  # as long as it takes to settle, and an hour
     changes = failing * (FLIPS + EVENTS)
     run.start_double(cluster, seconds / changes if changes else 0, seconds / BOOKMARKS)

@@ -7,7 +7,7 @@ import urllib.parse
 
 
 class Wire:
-    """Between a client, which uses `url`, and the server at the URL it is made with."""
+    """Forwards between a client, which connects to `url`, and the server at the given URL."""
 
     def __init__(self, server_url):
         parts = urllib.parse.urlsplit(server_url)

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def copy_sources(test, name):
-    """A copy of the files that git knows (of all files where there is no git); its path."""
+    """Copies the files that git tracks, or all files without git. Returns the path of the copy."""
     folder = tempfile.mkdtemp(prefix=f"imagepull-{name}-")
     (test.addClassCleanup if isinstance(test, type) else test.addCleanup)(shutil.rmtree, folder)
     listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT,

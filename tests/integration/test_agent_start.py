@@ -49,7 +49,7 @@ class BadInput(unittest.TestCase):
         for word in words:
             self.assertIn(word, lines[0])
 
-    def test_flags(self):
+    def test_a_bad_flag_is_named(self):
         self.assert_refused(self.flags() + ["--no-such-flag"], "--no-such-flag", "--help")
         self.assert_refused(self.flags() + ["argument"], "argument")
         self.assert_refused(self.flags() + ["--node-name"], "--node-name", "needs a value")
@@ -58,7 +58,7 @@ class BadInput(unittest.TestCase):
         self.assert_refused(self.flags(metrics__max_registries="0"), "--metrics.max-registries")
         self.assert_refused(self.flags(), "IMAGEPULL_LOG_LEVEL", "loud", IMAGEPULL_LOG_LEVEL="loud")
 
-    def test_files(self):
+    def test_an_unreadable_or_damaged_file_is_named(self):
         missing = os.path.join(self.folder, "missing")
         empty = os.path.join(self.folder, "empty")
         with open(empty, "w"):
@@ -67,7 +67,7 @@ class BadInput(unittest.TestCase):
         self.assert_refused(self.flags(kube__ca_file=missing), missing)
         self.assert_refused(self.flags(kube__token_file=empty), empty)
 
-    def test_addresses(self):
+    def test_a_bad_address_is_named(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()

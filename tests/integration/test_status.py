@@ -126,7 +126,7 @@ class Status(FaultStory):
         terminal.wait()
         return terminal.shown
 
-    def test_watching(self):
+    def test_watch_prints_each_new_state(self):
         terminal = Terminal(self, self.argv("--watch"), 80)
         support.wait_for(lambda: "2 containers blocked" in terminal.read(), "the first table")
         self.pods.create_failing("third")
@@ -144,7 +144,7 @@ class Status(FaultStory):
         unset.wait()
         self.assertRegex(unset.shown, COLOUR)
 
-    def test_watching_an_agent_that_goes_away(self):
+    def test_watch_goes_on_when_the_agent_goes_away(self):
         terminal = Terminal(self, self.argv("--watch"), 80)
         support.wait_for(lambda: "2 containers blocked" in terminal.read(), "the first table")
         self.agent.stop()

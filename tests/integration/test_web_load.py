@@ -102,14 +102,14 @@ class Rude(unittest.TestCase):
                                       .encode("latin-1")).partition(b"\r\n\r\n")
         return int(head.split()[1]) if head else 0, body
 
-    def test_methods(self):
+    def test_other_methods_get_405(self):
         for method in ("POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "get", "X"):
             for path in ("/metrics", "/", "/healthz"):
                 self.assertEqual(self.ask(f"{method} {path} HTTP/1.1"), (405, f"{path} accepts GET and HEAD only\n".encode()))
             self.assertEqual(self.ask(f"{method} /other HTTP/1.1")[0], 404)
         self.assertIn(b"\r\nAllow: GET, HEAD\r\n", self.exchange(b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 
-    def test_targets(self):
+    def test_only_exact_paths_are_found(self):
         for target in ("/metrics", "/metrics?name[]=up&x", "http://somewhere:1/metrics", "HTTPS://[::1]/metrics?x"):
             status, body = self.ask(f"GET {target} HTTP/1.1")
             self.assertEqual(status, 200, target)
@@ -118,13 +118,13 @@ class Rude(unittest.TestCase):
                        "/metrics%00", "/metrics;x", "*", "metrics", "http:/metrics", "/x?u=http://y/metrics"):
             self.assertEqual(self.ask(f"GET {target} HTTP/1.1")[0], 404, target)
 
-    def test_request_heads_that_are_too_large(self):
+    def test_large_request_heads_are_refused(self):
         for headers in (["X: " + "x" * 65536], [f"X-{n}: x" for n in range(1000)], ["X: x"] * 10_000):
             self.assertIn(self.ask("GET /metrics HTTP/1.1", *headers)[0], (431, 0))  # 0: the agent reset the connection first
         self.assertEqual(self.ask("GET /" + "x" * 65536 + " HTTP/1.1")[0], 414)
         self.assertEqual(self.ask("GET /metrics HTTP/1.1", "Accept: " + "," * 8000, "Accept-Encoding: " + ";" * 4000)[0], 200)
 
-    def test_bodies(self):
+    def test_requests_with_a_body_are_refused(self):
         for more in ("Content-Length: 5", "Transfer-Encoding: chunked", "Content-Length: 999999999999999999"):
             self.assertEqual(self.ask("POST /metrics HTTP/1.1", more, "Expect: 100-continue")[0], 405, more)
             self.assertEqual(self.ask("GET /metrics HTTP/1.1", more)[0], 413, more)
@@ -146,7 +146,7 @@ class Rude(unittest.TestCase):
 
 
 class Addresses(unittest.TestCase):
-    def test_every_address_and_the_path(self):
+    def test_metrics_are_served_on_each_address_at_the_given_path(self):
         agent = support.start_agent(self, ["--kube.source=none", "--web.listen-address=[::1]:0",
                                            "--web.telemetry-path=/node/images",
                                            "--cri.endpoint=unix:///nonexistent/containerd.sock"])

@@ -86,7 +86,7 @@ class Guarded(unittest.TestCase):
 
     # --- TLS and client certificates ---
 
-    def test_tls(self):
+    def test_only_trusting_tls_clients_get_an_answer(self):
         agent = self.start(self.tls())
         self.assertEqual(self.curl(agent), (0, 200))
         self.assertEqual(self.curl(agent, "--tls-max", "1.2"), (0, 200))
@@ -107,12 +107,12 @@ class Guarded(unittest.TestCase):
                         pass
         self.assertLess(agent.cpu_seconds() - before, 1, "it waits for the rest, and does not ask for it all the time")
 
-    def test_versions(self):
+    def test_older_tls_versions_are_refused(self):
         agent = self.start(self.tls("  min_version: TLS13\n"))
         self.assertEqual(self.curl(agent), (0, 200))
         self.assert_refused(self.curl(agent, "--tls-max", "1.2"))
 
-    def test_client_certificates(self):
+    def test_only_verified_client_certificates_are_accepted(self):
         agent = self.start(self.tls("  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n"))
         self.assertEqual(self.curl(agent, "--cert", self.client[0], "--key", self.client[1]), (0, 200))
         self.assert_refused(self.curl(agent))
@@ -142,7 +142,7 @@ class Guarded(unittest.TestCase):
 
     # --- passwords ---
 
-    def test_passwords(self):
+    def test_only_the_right_password_is_accepted(self):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n  \"anne ü\": {hashed('x')}\n")
         right = ("--user", f"prom:{PASSWORD}")
         for _ in range(3):
@@ -203,7 +203,7 @@ class Guarded(unittest.TestCase):
             self.assertNotIn(200, answers)
             self.assertLess(answers.count(401), len(answers), "it checks all waiting passwords before it exits")
 
-    def test_headers(self):
+    def test_configured_headers_are_sent_once(self):
         agent = self.start("http_server_config:\n  headers:\n    Strict-Transport-Security: max-age=3600\n"
                            "    X-Content-Type-Options: nosniff\n")
         done = subprocess.run(["curl", "--silent", "--head", "--noproxy", "*", f"http://{agent.web[0]}:{agent.web[1]}/"],
@@ -260,7 +260,7 @@ class Guarded(unittest.TestCase):
 
     # --- the real Prometheus ---
 
-    def test_prometheus(self):
+    def test_prometheus_scrapes_with_certificate_and_password(self):
         agent = self.start(self.tls("  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n") +
                            f"basic_auth_users:\n  prom: {hashed(PASSWORD)}\n")
         folder = support.Folder()

@@ -376,7 +376,7 @@ static bool print_calls(struct server *server, char **words, size_t n)
 }
 
 /* Executes one line. Cuts it into words. */
-static bool obey(struct server *server, char *line, bool *ret_answered)
+static bool run_command(struct server *server, char *line, bool *ret_answered)
 {
     char *words[WORDS_MAX], *rest = line, *word;
     size_t n = 0;
@@ -395,7 +395,7 @@ static bool obey(struct server *server, char *line, bool *ret_answered)
 static void run(struct server *server, char *line)
 {
     bool answered;
-    bool done = obey(server, line, &answered);
+    bool done = run_command(server, line, &answered);
 
     if (!done)
         printf("error: unknown command or wrong arguments; see the top of cri_server.c\n");
@@ -416,7 +416,7 @@ static void begin(struct server *server)
     for (size_t i = 0; i < ARRAY_SIZE(health); i++) {
         bool answered;
 
-        obey(server, health[i], &answered);
+        run_command(server, health[i], &answered);
     }
     come_back(server, NULL, 0);
 }
