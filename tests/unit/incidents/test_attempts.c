@@ -10,8 +10,6 @@
 
 #include "tests/unit/incidents/world.h"
 
-#define PULL_FAILED(text) "Failed to pull image \"" IMAGE "\": " text
-
 static void expect_attempts(struct world *w, const char *pod, uint64_t shown, uint64_t booked)
 {
     struct snapshot snapshot;
@@ -349,8 +347,7 @@ static void event_after_the_end_still_names_the_cause(void **state)
     observe_waiting(w, "web-0", "ErrImagePull", "");
     world_advance(w, 2 * SEC);
     observe_running(w, "web-0");
-    observe_event(w, "web-0", APP_PATH, "e1", "Failed",
-                  "Failed to pull image \"" IMAGE "\": " NOT_FOUND_TEXT, 1);
+    observe_event(w, "web-0", APP_PATH, "e1", "Failed", PULL_FAILED(NOT_FOUND_TEXT), 1);
     world_advance(w, MINUTE);
 
     world_snapshot(w, &snapshot);

@@ -154,6 +154,102 @@ static void container_without_room_gets_its_incident_later(void **state)
     snapshot_done(&snapshot);
 }
 
+static void recovery_time_includes_the_time_before_the_first_report(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_failing_at_start(w, "ErrImagePull", NOT_FOUND_TEXT);
+    observe_failed_at(w, "e1", 2, w->now.wall_us - 10 * MINUTE, w->now.wall_us);
+    world_advance(w, MINUTE);
+    observe_running(w, "web-0");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.recoveries[CAUSE_NOT_FOUND].sum_us, 11 * MINUTE);
+    snapshot_done(&snapshot);
+}
+
+static void first_failure_that_was_watched_stays_exact(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-0");
+    world_advance(w, MINUTE);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    began_us = w->now.wall_us;
+    observe_failed_at(w, "e1", 2, began_us - 2 * SEC - 1,
+                      began_us); /* belongs to the earlier incident */
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.incidents[0].first_failure_us, began_us);
+    snapshot_done(&snapshot);
+
+    observe_failed_at(w, "e2", 2, began_us - 2 * SEC, began_us); /* counts as the same moment */
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.incidents[0].first_failure_us, began_us - 2 * SEC);
+    snapshot_done(&snapshot);
+}
+
+static void message_without_a_cause_is_kept_if_there_is_no_other(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_string_equal(incident_of(&snapshot, "web-0")->message, BACK_OFF_TEXT);
+    snapshot_done(&snapshot);
+}
+
+static void repeated_evidence_has_its_newest_time(void **state)
+{
+    struct world *w = *state;
+    int64_t later_us;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_advance(w, 20 * SEC);
+    later_us = w->now.wall_us;
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->n_evidence, 2);
+    assert_int_equal(incident_of(&snapshot, "web-0")->evidence[1].at_us, later_us);
+    snapshot_done(&snapshot);
+}
+
+static void ended_incident_is_kept_for_exactly_ten_minutes(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_running(w, "web-0");
+    world_advance(w, 10 * MINUTE - 1);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 1);
+    snapshot_done(&snapshot);
+    world_advance(w, 1);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 0);
+    snapshot_done(&snapshot);
+}
+
+static void failure_in_a_later_list_of_a_watched_pod_is_not_exact(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    observe_list_begin(w);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_list_end(w);
+    world_snapshot(w, &snapshot);
+    assert_false(incident_of(&snapshot, "web-0")->first_failure_exact);
+    snapshot_done(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +259,12 @@ int main(void)
         WORLD_TEST(evidence_over_the_limit_is_left_out_and_counted),
         WORLD_TEST(oldest_ended_incident_makes_room),
         WORLD_TEST(container_without_room_gets_its_incident_later),
+        WORLD_TEST(recovery_time_includes_the_time_before_the_first_report),
+        WORLD_TEST(first_failure_that_was_watched_stays_exact),
+        WORLD_TEST(message_without_a_cause_is_kept_if_there_is_no_other),
+        WORLD_TEST(repeated_evidence_has_its_newest_time),
+        WORLD_TEST(ended_incident_is_kept_for_exactly_ten_minutes),
+        WORLD_TEST(failure_in_a_later_list_of_a_watched_pod_is_not_exact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

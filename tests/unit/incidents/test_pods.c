@@ -73,8 +73,7 @@ static void static_pod_is_found_by_the_hash_of_its_manifest(void **state)
     pod_of(w, &facts, "etcd-node");
     facts.fact.mirror_uid = STR("0123456789abcdef");
     observe_pod(w, &facts);
-    observe_event(w, "0123456789abcdef", APP_PATH, "e1", "Failed",
-                  "Failed to pull image \"" IMAGE "\": " NOT_FOUND_TEXT, 1);
+    observe_event(w, "0123456789abcdef", APP_PATH, "e1", "Failed", PULL_FAILED(NOT_FOUND_TEXT), 1);
 
     world_snapshot(w, &snapshot);
     assert_int_equal(incident_of(&snapshot, "etcd-node")->verdict.cause, CAUSE_NOT_FOUND);
@@ -160,6 +159,39 @@ static void node_that_booted_with_a_wrong_clock_books_no_old_attempts(void **sta
     snapshot_done(&snapshot);
 }
 
+static bool is_fresh(struct world *w, int64_t created_us)
+{
+    struct pod_facts facts;
+    struct snapshot snapshot;
+    bool fresh;
+
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = created_us;
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    observe_pod(w, &facts);
+    observe_list_end(w);
+    world_snapshot(w, &snapshot);
+    fresh = failures_of(&snapshot, CAUSE_NOT_FOUND) == 1; /* its first attempt was booked */
+    snapshot_done(&snapshot);
+    return fresh;
+}
+
+static void pod_created_in_our_first_second_is_fresh(void **state)
+{
+    struct world *w = *state;
+
+    assert_true(is_fresh(w, w->now.wall_us - SEC + 1));
+}
+
+static void pod_created_a_second_before_our_start_is_not_fresh(void **state)
+{
+    struct world *w = *state;
+
+    assert_false(is_fresh(w, w->now.wall_us - SEC));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +203,8 @@ int main(void)
         WORLD_TEST(own_uid_of_a_pod_wins_over_the_manifest_hash_of_another),
         WORLD_TEST(node_that_booted_with_a_wrong_clock_books_no_old_attempts),
         WORLD_TEST(pods_over_the_limit_are_left_out_and_counted),
+        WORLD_TEST(pod_created_in_our_first_second_is_fresh),
+        WORLD_TEST(pod_created_a_second_before_our_start_is_not_fresh),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,9 +75,7 @@ static void repeated_poll_leaves_only_a_gap_in_the_numbers(void **state)
     struct world *w = *state;
     struct snapshot snapshot;
 
-    observe_waiting(w, "web-0", "ContainerCreating", "");
-    observe_image(w, IMAGE, false);
-    observe_polled(w, "web-0");
+    observe_pulling(w, "web-0");
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.n_recent, 2);

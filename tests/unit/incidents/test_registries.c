@@ -10,15 +10,6 @@
 
 #include "tests/unit/incidents/world.h"
 
-static void observe_pod_of_image(struct world *w, const char *name, const char *image)
-{
-    struct pod_facts facts;
-
-    pod_of(w, &facts, name);
-    facts.containers[0].image = str_from(image);
-    observe_pod(w, &facts);
-}
-
 static void registry_has_a_row_when_a_pod_names_it(void **state)
 {
     struct world *w = *state;
@@ -37,9 +28,9 @@ static void all_spellings_of_a_registry_share_a_row(void **state)
     struct world *w = *state;
     struct snapshot snapshot;
 
-    observe_pod_of_image(w, "a", "busybox");
-    observe_pod_of_image(w, "b", "docker.io/library/busybox:1.36");
-    observe_pod_of_image(w, "c", "index.docker.io/team/app");
+    observe_waiting_for(w, "a", "busybox");
+    observe_waiting_for(w, "b", "docker.io/library/busybox:1.36");
+    observe_waiting_for(w, "c", "index.docker.io/team/app");
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.n_registries, 1);
     assert_string_equal(snapshot.registries[0].registry, "docker.io");
@@ -56,7 +47,7 @@ static void registries_over_the_limit_are_counted_as_other(void **state)
     for (unsigned i = 0; i < 30; i++) { /* each status is repeated */
         snprintf(name, sizeof(name), "web-%u", i % 10);
         snprintf(image, sizeof(image), "r%u.example.com/app:v1", i % 10);
-        observe_pod_of_image(w, name, image);
+        observe_waiting_for(w, name, image);
         observe_image(w, image, i % 2 == 0);
     }
     world_snapshot(w, &snapshot);

@@ -14,19 +14,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/incidents/stall_story.h"
 #include "tests/unit/incidents/world.h"
-
-#define POLL (5 * SEC)
-#define RESET_TEXT                                                                                 \
-    "failed to pull and unpack image \"" IMAGE "\": failed to copy: read tcp 10.0.0.1:1->"         \
-    "10.0.0.2:443: read: connection reset by peer"
-
-static void pulling(struct world *w, const char *name)
-{
-    observe_waiting(w, name, "ContainerCreating", "");
-    observe_image(w, IMAGE, false);
-    observe_polled(w, name);
-}
 
 /* A new pod begins to pull while the old pod is still in its back-off. */
 static void progress_begins_again_with_a_new_container(void **state)
@@ -35,7 +24,7 @@ static void progress_begins_again_with_a_new_container(void **state)
     struct snapshot snapshot;
     int64_t begun;
 
-    pulling(w, "old");
+    observe_pulling(w, "old");
     world_advance(w, 10 * SEC);
     observe_waiting(w, "old", "ErrImagePull", RESET_TEXT);
     observe_waiting(w, "old", "ImagePullBackOff", BACK_OFF_TEXT);
@@ -44,9 +33,7 @@ static void progress_begins_again_with_a_new_container(void **state)
         observe_image(w, IMAGE, false);
         observe_polled(w, "old");
     }
-    observe_waiting(w, "new", "ContainerCreating", "");
-    observe_image(w, IMAGE, false);
-    observe_polled(w, "new");
+    observe_pulling(w, "new");
     begun = w->now.wall_us;
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.n_images, 1);
@@ -61,7 +48,7 @@ static void pull_that_ends_while_the_runtime_hangs_is_counted(void **state)
     struct world *w = *state;
     struct snapshot snapshot;
 
-    pulling(w, "web-0");
+    observe_pulling(w, "web-0");
     for (int i = 0; i < 8; i++)
         world_advance(w, 10 * SEC);
     observe_image(w, IMAGE, true);
@@ -115,7 +102,7 @@ static void image_that_was_just_found_absent_has_no_old_time(void **state)
     struct world *w = *state;
     struct snapshot snapshot;
 
-    pulling(w, "web-0");
+    observe_pulling(w, "web-0");
     world_advance(w, 10 * SEC);
     observe_image(w, IMAGE, true);
     world_advance(w, 50 * SEC);
@@ -135,7 +122,7 @@ static void pod_that_ran_wants_no_events(void **state)
 
     pod_of(w, &facts, "web-0");
     observe_pod(w, &facts);
-    correlate_observe(w->correlate, &(struct observation){ .kind = OBSERVE_SANDBOXES_END }, w->now);
+    observe_sandboxes_end(w);
     observe_running(w, "web-0");
     world_advance(w, HOUR);
     pod_of(w, &facts, "web-0");
@@ -218,18 +205,17 @@ static void observations_of_a_static_pod_go_to_the_live_mirror_pod(void **state)
         observe_pod(w, &facts);
         correlate_observe(
             w->correlate,
-            &(struct observation){
-                .kind = OBSERVE_EVENT,
-                .event = { .event_uid = str_from(hash),
-                           .namespace = STR("default"),
-                           .pod_name = str_from(new),
-                           .pod_uid = str_from(hash),
-                           .field_path = STR(APP_PATH),
-                           .reason = STR("Failed"),
-                           .message = STR("Failed to pull image \"" IMAGE "\": " UNAUTHORIZED_TEXT),
-                           .count = 1,
-                           .first_us = w->now.wall_us,
-                           .last_us = w->now.wall_us } },
+            &(struct observation){ .kind = OBSERVE_EVENT,
+                                   .event = { .event_uid = str_from(hash),
+                                              .namespace = STR("default"),
+                                              .pod_name = str_from(new),
+                                              .pod_uid = str_from(hash),
+                                              .field_path = STR(APP_PATH),
+                                              .reason = STR("Failed"),
+                                              .message = STR(PULL_FAILED(UNAUTHORIZED_TEXT)),
+                                              .count = 1,
+                                              .first_us = w->now.wall_us,
+                                              .last_us = w->now.wall_us } },
             w->now);
         world_snapshot(w, &snapshot);
         wrong += incidents_of_pod(&snapshot, new) == 0;

@@ -18,6 +18,25 @@ static bool wants(const struct str *list, size_t n, const char *text)
     return false;
 }
 
+static void expect_namespaces(struct world *w, size_t n)
+{
+    struct wanted wanted;
+
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_namespaces, n);
+    wanted_done(&wanted);
+}
+
+static void expect_only_image(struct world *w, const char *image)
+{
+    struct wanted wanted;
+
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_images, 1);
+    assert_true(wants(wanted.images, 1, image));
+    wanted_done(&wanted);
+}
+
 static void node_without_waiting_pods_wants_nothing(void **state)
 {
     struct world *w = *state;
@@ -60,63 +79,42 @@ static void failing_container_wants_events_until_it_recovers(void **state)
 
     observe_running(w, "web-0");
     observe_running(w, "web-1");
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_namespaces, 0);
-    wanted_done(&wanted);
+    expect_namespaces(w, 0);
 }
 
 static void pod_without_a_sandbox_for_a_minute_wants_events(void **state)
 {
-    const struct observation none = { .kind = OBSERVE_SANDBOX,
-                                      .sandbox = { .pod_uid = STR("web-0"), .ready = false } };
     struct world *w = *state;
-    struct wanted wanted;
 
     observe_waiting(w, "web-0", "ContainerCreating", "");
-    correlate_observe(w->correlate, &none, w->now);
+    observe_sandbox(w, "web-0", false);
     world_advance(w, 59 * SEC);
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_namespaces, 0);
-    wanted_done(&wanted);
+    expect_namespaces(w, 0);
 
     world_advance(w, 2 * SEC);
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_namespaces, 1);
-    wanted_done(&wanted);
+    expect_namespaces(w, 1);
 }
 
 static void pod_that_the_runtime_does_not_list_has_no_sandbox(void **state)
 {
-    const struct observation ready = { .kind = OBSERVE_SANDBOX,
-                                       .sandbox = { .pod_uid = STR("web-0"), .ready = true } };
-    const struct observation end = { .kind = OBSERVE_SANDBOXES_END };
     struct world *w = *state;
-    struct wanted wanted;
 
     observe_waiting(w, "web-0", "ContainerCreating", "");
     observe_waiting(w, "web-1", "ContainerCreating", "");
     for (size_t i = 0; i < 2; i++) {
-        correlate_wanted(w->correlate, w->now, &wanted);
-        assert_int_equal(wanted.n_namespaces, 0);
-        wanted_done(&wanted);
-        correlate_observe(w->correlate, &ready, w->now);
-        correlate_observe(w->correlate, &end, w->now);
+        expect_namespaces(w, 0);
+        observe_polled(w, "web-0");
         world_advance(w, 30 * SEC);
     }
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_namespaces, 1);
-    wanted_done(&wanted);
+    expect_namespaces(w, 1);
 
     observe_deleted(w, "web-1"); /* web-0 has its sandbox */
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_namespaces, 0);
-    wanted_done(&wanted);
+    expect_namespaces(w, 0);
 }
 
 static void only_the_current_container_waits(void **state)
 {
     struct world *w = *state;
-    struct wanted wanted;
     struct pod_facts facts;
 
     pod_of(w, &facts, "web-0");
@@ -130,30 +128,20 @@ static void only_the_current_container_waits(void **state)
     facts.containers[1].kind = CONTAINER_SIDECAR;
     facts.containers[1].image = STR("proxy:v1");
     observe_pod(w, &facts);
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_images, 1);
-    assert_true(wants(wanted.images, 1, "setup:v1"));
-    wanted_done(&wanted);
+    expect_only_image(w, "setup:v1");
 
     facts.containers[0].phase = PHASE_TERMINATED;
     observe_pod(w, &facts);
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_images, 1);
-    assert_true(wants(wanted.images, 1, "proxy:v1"));
-    wanted_done(&wanted);
+    expect_only_image(w, "proxy:v1");
 
     facts.containers[1].phase = PHASE_RUNNING;
     observe_pod(w, &facts);
-    correlate_wanted(w->correlate, w->now, &wanted);
-    assert_int_equal(wanted.n_images, 1);
-    assert_true(wants(wanted.images, 1, IMAGE));
-    wanted_done(&wanted);
+    expect_only_image(w, IMAGE);
 }
 
 static void namespaces_over_the_limit_are_counted(void **state)
 {
     struct world *w = *state;
-    struct wanted wanted;
     struct pod_facts facts;
     struct snapshot snapshot;
     char name[16];
@@ -166,9 +154,7 @@ static void namespaces_over_the_limit_are_counted(void **state)
         observe_pod(w, &facts);
     }
     for (int i = 0; i < 10; i++) { /* once each, with every question */
-        correlate_wanted(w->correlate, w->now, &wanted);
-        assert_int_equal(wanted.n_namespaces, LIMIT_EVENT_NAMESPACES);
-        wanted_done(&wanted);
+        expect_namespaces(w, LIMIT_EVENT_NAMESPACES);
     }
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.limit_hits[LIMIT_HIT_EVENT_NAMESPACES], 2);
@@ -207,24 +193,13 @@ static void namespace_that_is_left_out_again_is_counted_again(void **state)
     snapshot_done(&snapshot);
 }
 
-static uint64_t limit_hits(struct world *w, enum limit limit)
-{
-    struct snapshot snapshot;
-    uint64_t hits;
-
-    world_snapshot(w, &snapshot);
-    hits = snapshot.limit_hits[limit];
-    snapshot_done(&snapshot);
-    return hits;
-}
-
 static void left_out_namespace_is_counted_before_a_source_asks(void **state)
 {
     struct world *w = *state;
 
     observe_namespaces(w, true);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
+        assert_int_equal(hits_of(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
 }
 
 static void namespace_that_is_left_out_as_time_passes_is_counted(void **state)
@@ -239,11 +214,11 @@ static void namespace_that_is_left_out_as_time_passes_is_counted(void **state)
         facts.fact.namespace = str_from(name);
         observe_pod(w, &facts);
     }
-    correlate_observe(w->correlate, &(struct observation){ .kind = OBSERVE_SANDBOXES_END }, w->now);
+    observe_sandboxes_end(w);
     world_advance(w, 59 * SEC);
-    assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 0);
+    assert_int_equal(hits_of(w, LIMIT_HIT_EVENT_NAMESPACES), 0);
     world_advance(w, SEC);
-    assert_int_equal(limit_hits(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
+    assert_int_equal(hits_of(w, LIMIT_HIT_EVENT_NAMESPACES), 1);
 }
 
 static void left_out_image_is_counted_before_a_source_asks(void **state)
@@ -259,7 +234,17 @@ static void left_out_image_is_counted_before_a_source_asks(void **state)
         observe_pod(w, &facts);
     }
     for (int i = 0; i < 3; i++)
-        assert_int_equal(limit_hits(w, LIMIT_HIT_WANTED_IMAGES), 2);
+        assert_int_equal(hits_of(w, LIMIT_HIT_WANTED_IMAGES), 2);
+}
+
+static void running_pod_without_a_sandbox_wants_no_events(void **state)
+{
+    struct world *w = *state;
+
+    observe_running(w, "web-0");
+    observe_sandbox(w, "web-0", false);
+    world_advance(w, 2 * MINUTE);
+    expect_namespaces(w, 0);
 }
 
 int main(void)
@@ -276,6 +261,7 @@ int main(void)
         WORLD_TEST(left_out_namespace_is_counted_before_a_source_asks),
         WORLD_TEST(namespace_that_is_left_out_as_time_passes_is_counted),
         WORLD_TEST(left_out_image_is_counted_before_a_source_asks),
+        WORLD_TEST(running_pod_without_a_sandbox_wants_no_events),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,41 @@ static void incident_shows_whether_its_image_is_present(void **state)
     snapshot_done(&snapshot);
 }
 
+static void created_at(struct world *w, int64_t at_us)
+{
+    const struct observation observation = {
+        .kind = OBSERVE_CREATED,
+        .created = { .pod_uid = STR("web-0"), .container = STR("app"), .created_us = at_us }
+    };
+
+    correlate_observe(w->correlate, &observation, w->now);
+}
+
+static void container_made_before_the_newest_failure_proves_nothing(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 40 * SEC);
+    observe_failed_at(w, "e1", 2, failed_us, failed_us + 30 * SEC);
+    created_at(w, failed_us + 20 * SEC);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+    created_at(w, failed_us + 30 * SEC + 1);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_RECOVERED);
+}
+
+static void container_made_in_the_future_proves_nothing(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    created_at(w, w->now.wall_us + SEC + 1);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+    created_at(w, w->now.wall_us + SEC);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_RECOVERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +133,8 @@ int main(void)
         WORLD_TEST(image_that_appears_was_pulled_once),
         WORLD_TEST(image_that_was_always_present_was_not_pulled),
         WORLD_TEST(incident_shows_whether_its_image_is_present),
+        WORLD_TEST(container_made_before_the_newest_failure_proves_nothing),
+        WORLD_TEST(container_made_in_the_future_proves_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,6 @@
 
 #include "tests/unit/incidents/world.h"
 
-#define PULL_FAILED(text) "Failed to pull image \"" IMAGE "\": " text
 #define SECRET_MISSING                                                                             \
     "Unable to retrieve some image pull secrets (regcred, other); attempting to pull the image "   \
     "may not succeed."
@@ -189,111 +188,6 @@ static void missing_pull_secret_explains_nothing_else(void **state)
     snapshot_done(&snapshot);
 }
 
-#define PAUSE "registry.example.com/pause:3.9"
-#define NO_PAUSE                                                                                   \
-    "Failed to create pod sandbox: rpc error: code = NotFound desc = failed to start sandbox "     \
-    "\"x\": failed to get sandbox image \"" PAUSE "\": failed to pull image \"" PAUSE              \
-    "\": failed to pull and unpack image \"" PAUSE "\": failed to resolve image: " PAUSE           \
-    ": not found"
-#define NO_NETWORK                                                                                 \
-    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for "  \
-    "sandbox \"abc\": plugin type=\"calico\" failed (add): error getting ClusterInformation: "     \
-    "Get \"https://10.96.0.1:443/apis\": dial tcp 10.96.0.1:443: i/o timeout"
-
-static void observe_sandbox(struct world *w, const char *name, bool ready)
-{
-    const struct observation observations[] = {
-        { .kind = OBSERVE_SANDBOX, .sandbox = { .pod_uid = str_from(name), .ready = ready } },
-        { .kind = OBSERVE_SANDBOXES_END },
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(observations); i++)
-        assert_int_equal(correlate_observe(w->correlate, &observations[i], w->now), 0);
-}
-
-static void sandbox_image_that_cannot_be_pulled_is_an_incident(void **state)
-{
-    struct world *w = *state;
-    const struct snapshot_incident *incident;
-    struct snapshot snapshot;
-
-    observe_waiting(w, "web-0", "ContainerCreating", "");
-    observe_sandbox(w, "web-0", false);
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
-    world_advance(w, 15 * SEC);
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 2);
-
-    world_snapshot(w, &snapshot);
-    incident = incident_of(&snapshot, "web-0");
-    assert_int_equal(incident->kind, CONTAINER_SANDBOX);
-    assert_string_equal(incident->container, "");
-    assert_string_equal(incident->image, PAUSE);
-    assert_int_equal(incident->verdict.cause, CAUSE_NOT_FOUND);
-    assert_int_equal(incident->attempts, 2);
-    snapshot_done(&snapshot);
-
-    observe_sandbox(w, "web-0", true);
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 2); /* late */
-    world_snapshot(w, &snapshot);
-    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
-    snapshot_done(&snapshot);
-}
-
-static void event_dates_a_failure_before_it_was_read(void **state)
-{
-    struct world *w = *state;
-    const struct snapshot_incident *incident;
-    struct snapshot snapshot;
-    int64_t began_us;
-
-    observe_waiting(w, "web-0", "ContainerCreating", "");
-    observe_sandbox(w, "web-0", false);
-    world_advance(w, 70 * SEC); /* only now events are read */
-    w->now.wall_us -= MINUTE;
-    began_us = w->now.wall_us / SEC * SEC;
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 6);
-    w->now.wall_us += MINUTE;
-
-    world_snapshot(w, &snapshot);
-    incident = incident_of(&snapshot, "web-0");
-    assert_int_equal(incident->attempts, 6);
-    assert_int_equal(incident->first_failure_us, began_us);
-    assert_int_equal(failures_of(&snapshot, CAUSE_NOT_FOUND), 6);
-    snapshot_done(&snapshot);
-}
-
-static void container_with_a_failed_pull_has_its_sandbox(void **state)
-{
-    struct world *w = *state;
-    struct snapshot snapshot;
-
-    observe_waiting(w, "web-0", "ContainerCreating", "");
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
-    observe_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
-
-    world_snapshot(w, &snapshot);
-    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 2);
-    assert_int_equal(snapshot.incidents[0].kind, CONTAINER_APP);
-    assert_int_equal(snapshot.incidents[1].kind, CONTAINER_SANDBOX);
-    assert_int_equal(snapshot.incidents[1].state, INCIDENT_RECOVERED);
-    snapshot_done(&snapshot);
-}
-
-static void sandbox_that_fails_for_another_reason_is_not_an_incident(void **state)
-{
-    struct world *w = *state;
-    struct snapshot snapshot;
-
-    observe_waiting(w, "web-0", "ContainerCreating", "");
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_NETWORK, 1);
-    observe_running(w, "web-1");
-    observe_event(w, "web-1", "", "e2", "FailedCreatePodSandBox", NO_PAUSE, 1); /* an old event */
-
-    world_snapshot(w, &snapshot);
-    assert_int_equal(snapshot.n_incidents, 0);
-    snapshot_done(&snapshot);
-}
-
 /* An event reports a failed pull of web-0's "app" at `wall_us`. */
 static void observe_event_of(struct world *w, int64_t wall_us)
 {
@@ -411,17 +305,62 @@ static void secret_that_was_created_is_not_missing_any_more(void **state)
     snapshot_done(&snapshot);
 }
 
-static void sandbox_that_now_fails_for_another_reason_has_its_image(void **state)
+static enum cause cause_of(struct world *w)
+{
+    struct snapshot snapshot;
+    enum cause cause;
+
+    world_snapshot(w, &snapshot);
+    cause = incident_of(&snapshot, "web-0")->verdict.cause;
+    snapshot_done(&snapshot);
+    return cause;
+}
+
+static void event_two_seconds_earlier_is_the_same_moment(void **state)
+{
+    struct world *w = *state;
+    int64_t now_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_event_at(w, APP_PATH, "e1", "Failed", PULL_FAILED(UNAUTHORIZED_TEXT), 1,
+                     now_us - 2 * SEC - 1, now_us - 2 * SEC - 1);
+    assert_int_equal(cause_of(w), CAUSE_NOT_FOUND);
+    observe_event_at(w, APP_PATH, "e2", "Failed", PULL_FAILED(UNAUTHORIZED_TEXT), 1,
+                     now_us - 2 * SEC, now_us - 2 * SEC);
+    assert_int_equal(cause_of(w), CAUSE_UNAUTHORIZED);
+}
+
+static void late_event_names_the_cause_of_the_newest_ended_incident(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    for (int i = 0; i < 2; i++) {
+        observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+        world_advance(w, SEC);
+        observe_running(w, "web-0");
+    }
+    observe_failed_at(w, "e1", 1, w->now.wall_us, w->now.wall_us);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(snapshot.n_incidents, 2);
+    assert_int_equal(snapshot.incidents[0].verdict.cause, CAUSE_UNKNOWN);
+    assert_int_equal(snapshot.incidents[1].verdict.cause, CAUSE_NOT_FOUND);
+    snapshot_done(&snapshot);
+}
+
+static void event_about_a_recovered_container_opens_nothing(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
 
     observe_waiting(w, "web-0", "ContainerCreating", "");
-    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
-    world_advance(w, MINUTE);
-    observe_event(w, "web-0", "", "e2", "FailedCreatePodSandBox", NO_NETWORK, 1);
-
+    for (int i = 0; i < 2; i++) {
+        observe_event(w, "web-0", APP_PATH, "e1", "Failed", PULL_FAILED(NOT_FOUND_TEXT), 1);
+        world_advance(w, 5 * SEC);
+        observe_created(w, "web-0", "app");
+    }
     world_snapshot(w, &snapshot);
+    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 1);
     assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
     snapshot_done(&snapshot);
 }
@@ -438,17 +377,15 @@ int main(void)
         WORLD_TEST(missing_pull_secret_explains_unauthorized),
         WORLD_TEST(older_event_does_not_make_an_existing_secret_missing),
         WORLD_TEST(missing_pull_secret_explains_nothing_else),
-        WORLD_TEST(sandbox_image_that_cannot_be_pulled_is_an_incident),
-        WORLD_TEST(event_dates_a_failure_before_it_was_read),
-        WORLD_TEST(container_with_a_failed_pull_has_its_sandbox),
-        WORLD_TEST(sandbox_that_fails_for_another_reason_is_not_an_incident),
         WORLD_TEST(old_event_opens_nothing_for_a_pod_that_waits_for_a_volume),
         WORLD_TEST(event_opens_nothing_for_a_pod_that_has_ended),
         WORLD_TEST(event_of_another_namespace_is_ignored),
         WORLD_TEST(unbelievable_count_is_limited),
         WORLD_TEST(time_in_the_future_counts_as_now),
         WORLD_TEST(secret_that_was_created_is_not_missing_any_more),
-        WORLD_TEST(sandbox_that_now_fails_for_another_reason_has_its_image),
+        WORLD_TEST(event_two_seconds_earlier_is_the_same_moment),
+        WORLD_TEST(late_event_names_the_cause_of_the_newest_ended_incident),
+        WORLD_TEST(event_about_a_recovered_container_opens_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

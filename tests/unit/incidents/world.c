@@ -83,6 +83,28 @@ void observe_running(struct world *w, const char *name)
     observe_pod(w, &facts);
 }
 
+void observe_waiting_for(struct world *w, const char *name, const char *image)
+{
+    struct pod_facts facts;
+
+    pod_of(w, &facts, name);
+    facts.containers[0].image = str_from(image);
+    observe_pod(w, &facts);
+}
+
+void observe_failing_at_start(struct world *w, const char *reason, const char *message)
+{
+    struct pod_facts facts;
+
+    observe_list_begin(w);
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = w->now.wall_us - HOUR;
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = str_from(message);
+    observe_pod(w, &facts);
+    observe_list_end(w);
+}
+
 void observe_deleted(struct world *w, const char *name)
 {
     observe(w,
@@ -102,21 +124,43 @@ void observe_list_end(struct world *w)
 void observe_event(struct world *w, const char *name, const char *field_path, const char *object,
                    const char *reason, const char *message, int count)
 {
-    const struct observation observation = {
-        .kind = OBSERVE_EVENT,
-        .event = { .event_uid = str_from(object),
-                   .namespace = STR("default"),
-                   .pod_name = str_from(name),
-                   .pod_uid = str_from(name),
-                   .field_path = str_from(field_path),
-                   .reason = str_from(reason),
-                   .message = str_from(message),
-                   .count = count,
-                   .first_us = w->now.wall_us / SEC * SEC,
-                   .last_us = w->now.wall_us / SEC * SEC },
-    };
+    const int64_t at_us = w->now.wall_us / SEC * SEC;
 
-    observe(w, &observation);
+    observe(w, &(struct observation){ .kind = OBSERVE_EVENT,
+                                      .event = { .event_uid = str_from(object),
+                                                 .namespace = STR("default"),
+                                                 .pod_name = str_from(name),
+                                                 .pod_uid = str_from(name),
+                                                 .field_path = str_from(field_path),
+                                                 .reason = str_from(reason),
+                                                 .message = str_from(message),
+                                                 .count = count,
+                                                 .first_us = at_us,
+                                                 .last_us = at_us } });
+}
+
+void observe_event_at(struct world *w, const char *field_path, const char *object,
+                      const char *reason, const char *message, int count, int64_t first_us,
+                      int64_t last_us)
+{
+    observe(w, &(struct observation){ .kind = OBSERVE_EVENT,
+                                      .event = { .event_uid = str_from(object),
+                                                 .namespace = STR("default"),
+                                                 .pod_name = STR("web-0"),
+                                                 .pod_uid = STR("web-0"),
+                                                 .field_path = str_from(field_path),
+                                                 .reason = str_from(reason),
+                                                 .message = str_from(message),
+                                                 .count = count,
+                                                 .first_us = first_us,
+                                                 .last_us = last_us } });
+}
+
+void observe_failed_at(struct world *w, const char *object, int count, int64_t first_us,
+                       int64_t last_us)
+{
+    observe_event_at(w, APP_PATH, object, "Failed", PULL_FAILED(NOT_FOUND_TEXT), count, first_us,
+                     last_us);
 }
 
 void observe_image(struct world *w, const char *image, bool present)
@@ -125,11 +169,37 @@ void observe_image(struct world *w, const char *image, bool present)
                                       .image = { .image = str_from(image), .present = present } });
 }
 
-void observe_polled(struct world *w, const char *name)
+void observe_size(struct world *w, const char *image, uint64_t size)
+{
+    observe(w, &(struct observation){ .kind = OBSERVE_IMAGE,
+                                      .image = { .image = str_from(image),
+                                                 .present = true,
+                                                 .size = size,
+                                                 .digest = STR("sha256:abcd") } });
+}
+
+void observe_sandbox(struct world *w, const char *name, bool ready)
 {
     observe(w, &(struct observation){ .kind = OBSERVE_SANDBOX,
-                                      .sandbox = { .pod_uid = str_from(name), .ready = true } });
+                                      .sandbox = { .pod_uid = str_from(name), .ready = ready } });
+}
+
+void observe_sandboxes_end(struct world *w)
+{
     observe(w, &(struct observation){ .kind = OBSERVE_SANDBOXES_END });
+}
+
+void observe_polled(struct world *w, const char *name)
+{
+    observe_sandbox(w, name, true);
+    observe_sandboxes_end(w);
+}
+
+void observe_pulling(struct world *w, const char *name)
+{
+    observe_waiting_for(w, name, IMAGE);
+    observe_image(w, IMAGE, false);
+    observe_polled(w, name);
 }
 
 void observe_ingests(struct world *w, const struct blob_seen *blobs, size_t n)
@@ -151,11 +221,15 @@ void observe_ingests(struct world *w, const struct blob_seen *blobs, size_t n)
 
 void observe_blob_owner(struct world *w, const char *digest, const char *repository)
 {
-    const struct str repositories[] = { str_from(repository) };
+    observe_blob_owners(w, digest, (const struct str[]){ str_from(repository) }, 1);
+}
 
+void observe_blob_owners(struct world *w, const char *digest, const struct str *repositories,
+                         size_t n)
+{
     observe(w, &(struct observation){
                    .kind = OBSERVE_BLOB,
-                   .blob = { .digest = str_from(digest), .repositories = repositories, .n = 1 } });
+                   .blob = { .digest = str_from(digest), .repositories = repositories, .n = n } });
 }
 
 void observe_created(struct world *w, const char *name, const char *container)
@@ -190,6 +264,48 @@ const struct snapshot_incident *incident_of(const struct snapshot *snapshot, con
     for (size_t i = 0; i < snapshot->n_incidents; i++)
         if (strcmp(snapshot->incidents[i].pod, name) == 0)
             return &snapshot->incidents[i];
+    return NULL;
+}
+
+enum incident_state state_of(struct world *w, const char *name)
+{
+    struct snapshot snapshot;
+    enum incident_state state;
+
+    world_snapshot(w, &snapshot);
+    state = incident_of(&snapshot, name)->state;
+    snapshot_done(&snapshot);
+    return state;
+}
+
+size_t count_incidents(struct world *w, const char *name)
+{
+    struct snapshot snapshot;
+    size_t n;
+
+    world_snapshot(w, &snapshot);
+    n = incidents_of_pod(&snapshot, name);
+    snapshot_done(&snapshot);
+    return n;
+}
+
+uint64_t hits_of(struct world *w, enum limit limit)
+{
+    struct snapshot snapshot;
+    uint64_t hits;
+
+    world_snapshot(w, &snapshot);
+    hits = snapshot.limit_hits[limit];
+    snapshot_done(&snapshot);
+    return hits;
+}
+
+const struct snapshot_registry *registry_row(const struct snapshot *snapshot, const char *registry)
+{
+    for (size_t i = 0; i < snapshot->n_registries; i++)
+        if (strcmp(snapshot->registries[i].registry, registry) == 0)
+            return &snapshot->registries[i];
+    fail_msg("no registry %s", registry);
     return NULL;
 }
 

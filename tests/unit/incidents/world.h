@@ -22,6 +22,7 @@
 #define NOT_FOUND_TEXT                                                                             \
     "rpc error: code = NotFound desc = failed to pull and unpack image \"" IMAGE                   \
     "\": failed to resolve image: " IMAGE ": not found"
+#define PULL_FAILED(text) "Failed to pull image \"" IMAGE "\": " text
 #define BACK_OFF_TEXT "Back-off pulling image \"" IMAGE "\""
 
 struct world {
@@ -48,6 +49,12 @@ void observe_pod(struct world *w, const struct pod_facts *facts);
 /* The same with app's state: a waiting reason and message, or running. */
 void observe_waiting(struct world *w, const char *name, const char *reason, const char *message);
 void observe_running(struct world *w, const char *name);
+/* Its container "app" waits for `image`, without an error. */
+void observe_waiting_for(struct world *w, const char *name, const char *image);
+/* web-0 fails for this reason; it is in the first list, and was created before this process
+ * started.
+ */
+void observe_failing_at_start(struct world *w, const char *reason, const char *message);
 void observe_deleted(struct world *w, const char *name);
 void observe_list_begin(struct world *w);
 void observe_list_end(struct world *w);
@@ -57,10 +64,23 @@ void observe_list_end(struct world *w);
 void observe_event(struct world *w, const char *name, const char *field_path, const char *object,
                    const char *reason, const char *message, int count);
 #define APP_PATH "spec.containers{app}"
+/* An event of web-0 with these times; and one that its pull of IMAGE failed. */
+void observe_event_at(struct world *w, const char *field_path, const char *object,
+                      const char *reason, const char *message, int count, int64_t first_us,
+                      int64_t last_us);
+void observe_failed_at(struct world *w, const char *object, int count, int64_t first_us,
+                       int64_t last_us);
 
 void observe_image(struct world *w, const char *image, bool present);
+/* `image` is present with this size, and the digest "sha256:abcd". */
+void observe_size(struct world *w, const char *image, uint64_t size);
+/* The sandboxes of one poll: each of them, then the end of the list. */
+void observe_sandbox(struct world *w, const char *name, bool ready);
+void observe_sandboxes_end(struct world *w);
 /* A poll of the runtime that found a ready sandbox for this pod only. */
 void observe_polled(struct world *w, const char *name);
+/* The pod waits in its sandbox for IMAGE, which is absent: the kubelet pulls it. */
+void observe_pulling(struct world *w, const char *name);
 
 /* A blob in flight: its bytes so far, and how long ago the last byte came. */
 struct blob_seen {
@@ -73,6 +93,8 @@ void observe_ingests(struct world *w, const struct blob_seen *blobs, size_t n);
     observe_ingests(w, (const struct blob_seen[]){ __VA_ARGS__ },                                  \
                     sizeof((const struct blob_seen[]){ __VA_ARGS__ }) / sizeof(struct blob_seen))
 void observe_blob_owner(struct world *w, const char *digest, const char *repository);
+void observe_blob_owners(struct world *w, const char *digest, const struct str *repositories,
+                         size_t n);
 
 void observe_created(struct world *w, const char *name, const char *container);
 
@@ -82,6 +104,14 @@ void world_snapshot(struct world *w, struct snapshot *snapshot);
 /* The only incident of pod `name`; fails the test unless there is exactly one. */
 const struct snapshot_incident *incident_of(const struct snapshot *snapshot, const char *name);
 size_t incidents_of_pod(const struct snapshot *snapshot, const char *name);
+
+/* The same of a snapshot of this moment. */
+enum incident_state state_of(struct world *w, const char *name);
+size_t count_incidents(struct world *w, const char *name);
+uint64_t hits_of(struct world *w, enum limit limit);
+
+/* The row of one registry; fails the test if there is none. */
+const struct snapshot_registry *registry_row(const struct snapshot *snapshot, const char *registry);
 
 /* Failures of all registries with one cause; attempts of one registry, UINT64_MAX: no such row. */
 uint64_t failures_of(const struct snapshot *snapshot, enum cause cause);
