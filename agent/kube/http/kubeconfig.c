@@ -104,12 +104,22 @@ static int take_file(const struct entry *entry, struct str file, struct credenti
     return r;
 }
 
+/* GnuTLS skips blanks in base64. Go, and with it kubectl, skips only line breaks. */
+static bool has_blank(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (isspace((unsigned char)text.at[i]) && text.at[i] != '\n' && text.at[i] != '\r')
+            return true;
+    return false;
+}
+
 static int take_data(const struct entry *entry, const char *key, struct str text,
                      struct credential *ret)
 {
     const gnutls_datum_t base64 = { .data = (unsigned char *)text.at, .size = (unsigned)text.len };
     gnutls_datum_t data = { 0 };
-    int r = gnutls_base64_decode2(&base64, &data);
+    int r =
+        has_blank(text) ? GNUTLS_E_BASE64_DECODING_ERROR : gnutls_base64_decode2(&base64, &data);
 
     if (r == GNUTLS_E_MEMORY_ERROR)
         r = err_set(entry->err, -ENOMEM, "no memory for a credential");

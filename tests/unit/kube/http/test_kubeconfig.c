@@ -123,8 +123,10 @@ static void base64_is_decoded_as_in_go(void **state)
     static const char *const good[][2] = {
         { "Zg==", "f" }, { "Zm8=", "fo" }, { "Zm9v", "foo" }, { "\"Zm9v\\nYg==\\r\\n\"", "foob" }
     };
-    static const char *const bad[] = { "Z",    "Zg",       "Zg=",   "Zm8",  "Z===",
-                                       "====", "Zg==Zg==", "Zm9v=", "Zm-v", "Zm v" };
+    static const char *const bad[] = {
+        "Z",        "Zg",    "Zg=",  "Zm8",  "Z===",  "====",
+        "Zg==Zg==", "Zm9v=", "Zm-v", "Zm v", "Zm 9v", "\"Zm\\t9v\""
+    };
     char text[512];
 
     (void)state;
