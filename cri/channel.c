@@ -31,7 +31,7 @@ struct channel {
     grpc_completion_queue *queue;
     const atomic_bool *stop;
     uint64_t received_bytes;
-    unsigned status; /* of the last call */
+    unsigned status; /* gRPC status of the last call */
 };
 
 /* gRPC would write to stderr in its own format. Errors that matter are also statuses of calls. */

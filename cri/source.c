@@ -44,8 +44,8 @@ struct cri {
     const struct sink *sink;
     const struct clock *clock;
     atomic_bool stop;
-    char *endpoint;           /* the configured path; may be NULL */
-    const char *only_this[2]; /* the same, as a list */
+    char *endpoint;            /* the configured path; may be NULL */
+    const char *configured[2]; /* `endpoint` as a list that ends with NULL */
     struct connection connection;
     struct content content;
     struct runtime_health health;
@@ -79,8 +79,8 @@ int cri_new(const struct cri_config *config, const struct sink *sink, const stru
     cri->sink = sink;
     cri->clock = clock;
     atomic_init(&cri->stop, false);
-    cri->only_this[0] = cri->endpoint;
-    connection_init(&cri->connection, sink, clock, path ? cri->only_this : endpoint_well_known(),
+    cri->configured[0] = cri->endpoint;
+    connection_init(&cri->connection, sink, clock, path ? cri->configured : endpoint_well_known(),
                     &cri->stop);
     content_init(&cri->content, sink, &cri->connection.calls, &cri->health.source);
     arena_init(&cri->asked_texts, (size_t)LIMIT_WANTED_IMAGES * LIMIT_IMAGE_TEXT);

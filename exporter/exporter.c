@@ -39,7 +39,7 @@ struct endpoint {
 struct exporter {
     struct limit_hits limit_hits;
     struct web web;
-    struct guard *guard; /* of the web endpoints; NULL: everybody may use them */
+    struct guard *guard; /* guard of the web endpoints; NULL: everybody may use them */
     struct debug debug;
     struct endpoint web_endpoints[LIMIT_LISTEN_ADDRESSES];
     struct endpoint debug_endpoint;

@@ -11,7 +11,7 @@
  * in etcd has at most 1.5 MiB, a page of 500 pods about 5 MiB. */
 #define LIMIT_WATCH_FRAME (8u << 20)
 #define LIMIT_LIST_BODY (64u << 20)
-#define LIMIT_LIST_PAGES 1000u        /* of 500 items; over it the list fails */
+#define LIMIT_LIST_PAGES 1000u        /* pages of 500 items; over it the list fails */
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
 /* Memory of one decoded message or poll; over it: error. */
@@ -48,7 +48,7 @@
 #define LIMIT_PEM_FILE (4u << 20) /* a company's whole CA bundle has a few hundred KiB */
 #define LIMIT_CERTIFICATES 4096u  /* in one file; Debian's bundle has about 150 */
 #define LIMIT_KUBECONFIG_FILE (1u << 20)
-#define LIMIT_PATH 8192u     /* of a file that a kubeconfig or web file names */
+#define LIMIT_PATH 8192u     /* path of a file that a kubeconfig or web file names */
 #define LIMIT_FLAG_LIST 512u /* all values of a repeated flag; more is an error */
 
 /* Bytes of one message that the classifier reads. It leaves out the middle of a longer message. */
@@ -77,7 +77,8 @@
 /* Rows with the last version of a pod. A full table drops rows of deleted pods first. Only a
  * dropped row of an existing pod counts as a limit hit. */
 #define LIMIT_POD_VERSIONS 1024u
-#define LIMIT_EVIDENCE_BYTES (2u << 20) /* of all incidents; over it, no more text is kept */
+#define LIMIT_EVIDENCE_BYTES (2u << 20) /* texts of all incidents; over it, no more text is kept   \
+                                         */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info; others have no series */
@@ -86,10 +87,10 @@
 #define LIMIT_WANTED_BLOBS 8u        /* whose owners are asked for in one poll; others wait */
 #define LIMIT_INGESTS 256u           /* blobs in flight; containerd fetches 3 at a time per pull */
 #define LIMIT_WAITING_BEHIND 32u     /* shown with each stall; the others only as incidents */
-#define LIMIT_BLOB_REPOSITORIES 32u  /* that share one blob; others are ignored */
+#define LIMIT_BLOB_REPOSITORIES 32u  /* repositories that share one blob; others are ignored */
 
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
-#define LIMIT_LISTEN_ADDRESSES 8u      /* of --web.listen-address */
+#define LIMIT_LISTEN_ADDRESSES 8u      /* addresses of --web.listen-address */
 #define LIMIT_WEB_CONNECTIONS 64u      /* at a time; the client with the oldest request is cut */
 #define LIMIT_DEBUG_CONNECTIONS 16u    /* as above */
 #define LIMIT_REQUEST_HEAD (16u << 10) /* libmicrohttpd answers 431 or 414 */

@@ -62,7 +62,7 @@ struct pod_fact {
     struct str namespace;
     struct str name;
     struct str uid;
-    struct str mirror_uid; /* of a static pod: its annotation kubernetes.io/config.hash, which
+    struct str mirror_uid; /* only for a static pod: its annotation kubernetes.io/config.hash, which
                               events and CRI use as its uid; else empty */
     struct str phase;      /* "Pending", "Running", "Succeeded", "Failed" */
     bool deleting;         /* has a deletionTimestamp */

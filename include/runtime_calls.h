@@ -19,7 +19,7 @@
     X(LIST_POD_SANDBOX, "ListPodSandbox")                                                          \
     X(LIST_CONTAINERS, "ListContainers")                                                           \
     X(LIST_STATUSES, "ListStatuses") /* containerd's content service */                            \
-    X(LIST_CONTENT, "List")          /* the same */
+    X(LIST_CONTENT, "List")          /* containerd's content service, too */
 
 enum runtime_method {
 #define X(name, text) METHOD_##name,
@@ -37,6 +37,6 @@ const char *runtime_method_name(enum runtime_method method);
 const char *runtime_code_name(unsigned code);
 
 struct runtime_calls {
-    struct histogram durations[METHOD_MAX];     /* of all calls, also failed ones */
+    struct histogram durations[METHOD_MAX];     /* of all calls, including failed ones */
     uint64_t errors[METHOD_MAX][RUNTIME_CODES]; /* [0] (OK) stays 0 */
 };

@@ -122,7 +122,7 @@ struct snapshot_image {
     size_t waiting;     /* containers that start now and may lack it */
     size_t pulling;     /* of these: in a sandbox, without an error, and the image is absent */
     int64_t since_us;   /* wall; when the first of them began to wait; 0: none waits */
-    uint64_t bytes;     /* of its blobs in flight, as far as known */
+    uint64_t bytes;     /* bytes of its blobs in flight, as far as known */
     uint64_t total;
     /* The same, but a blob of several images counts only for the image that began first. */
     uint64_t bytes_once;
@@ -178,7 +178,7 @@ struct snapshot_registry {
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
     struct snapshot_exemplar newest[CAUSE_MAX];
-    uint64_t bytes;         /* of images that were pulled */
+    uint64_t bytes;         /* size of the images that were pulled */
     struct histogram pulls; /* successful pulls; histogram_pull_bounds */
     size_t in_progress;     /* containers whose image is being pulled now */
     uint64_t in_progress_bytes;

@@ -13,7 +13,7 @@
 
 struct arena_block {
     struct arena_block *older;
-    size_t size; /* of `bytes` */
+    size_t size; /* size of `bytes` */
     size_t used;
     alignas(max_align_t) unsigned char bytes[];
 };

@@ -33,7 +33,7 @@ typedef uint32_t wrapper_set;
 
 /* A phrase of a rule, found in the message. */
 struct hit {
-    uint16_t rule;  /* its number in agent/classify/rules.h */
+    uint16_t rule;  /* number of the rule in agent/classify/rules.h */
     bool in_answer; /* after the HTTP status: part of the registry's answer */
     bool in_page;   /* in an HTML or XML page */
 };

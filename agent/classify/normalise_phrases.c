@@ -13,7 +13,7 @@
 
 enum element { ELEMENT_GAP = 0xfffe, ELEMENT_ANY = 0xffff };
 
-static struct phrase phrases[PHRASES_MAX]; /* by first word, then longest first */
+static struct phrase phrases[PHRASES_MAX]; /* sorted by first word, then longest first */
 static size_t n_phrases;
 
 /*

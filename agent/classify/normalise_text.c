@@ -52,7 +52,7 @@ static bool is_letter(char c)
     return small >= 'a' && small <= 'z';
 }
 
-/* What is written ends with "C:" or another drive. */
+/* Whether the text written so far ends with "C:" or another drive. */
 static bool after_drive(const struct reader *r, const char *to)
 {
     return to - r->written >= 2 && to[-1] == ':' && is_letter(to[-2]) &&

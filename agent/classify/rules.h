@@ -39,7 +39,7 @@ struct rule {
     const char *phrase; /* normalise_phrases.h */
     enum reason reason;
     enum rank rank;
-    wrapper_set needs; /* the part must have all of these */
+    wrapper_set needs; /* the part must have all of these wrappers */
 };
 
 /* Rows with the same phrase are adjacent. The first row whose needs are met counts. */

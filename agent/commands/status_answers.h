@@ -32,7 +32,8 @@ struct status_options {
 /* The value of a key. "" or 0 if it is null, missing or of another type. */
 const char *status_text(const json_t *object, const char *key);
 uint64_t status_number(const json_t *object, const char *key);
-int64_t status_time_us(const json_t *object, const char *key); /* of "2026-11-21T22:40:01Z" */
+int64_t status_time_us(const json_t *object,
+                       const char *key); /* The time in a text like "2026-11-21T22:40:01Z". */
 
 /* Whether namespace and cause of this failure are those of `options`. */
 bool status_selected(const json_t *failure, const struct status_options *options);

@@ -15,7 +15,7 @@
 
 struct evidence {
     size_t n;
-    size_t text_bytes;                                          /* of all texts */
+    size_t text_bytes;                                          /* size of all texts together */
     unsigned char arrival[LIMIT_EVIDENCE_PER_INCIDENT];         /* indexes, in order of arrival */
     struct snapshot_evidence list[LIMIT_EVIDENCE_PER_INCIDENT]; /* oldest first */
 };

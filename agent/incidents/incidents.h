@@ -73,9 +73,9 @@ struct incidents {
     struct registries *registries;
     const struct pods *pods;
     struct incident *first, *last;
-    struct incident *buckets[INCIDENT_BUCKETS]; /* by pod */
+    struct incident *buckets[INCIDENT_BUCKETS]; /* by the hash of the pod */
     size_t n;
-    size_t evidence_bytes; /* of the evidence texts of all incidents */
+    size_t evidence_bytes; /* size of the evidence texts of all incidents */
 };
 
 void incidents_init(struct incidents *incidents, struct counters *counters,

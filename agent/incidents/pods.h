@@ -87,7 +87,7 @@ struct pods {
     struct pod *buckets[POD_BUCKETS];
     size_t n;
     size_t waiting;      /* sum over all pods */
-    uint32_t generation; /* of the current list */
+    uint32_t generation; /* number of the current list */
     uint32_t poll;       /* number of the current poll of the runtime, from 1 */
     bool listing;        /* between PODS_BEGIN and PODS_END */
     bool listed;         /* a complete list was read */

@@ -28,7 +28,7 @@ struct registry {
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
     struct newest newest[CAUSE_MAX];
-    uint64_t bytes;         /* of the images that were pulled */
+    uint64_t bytes;         /* size of the images that were pulled */
     struct histogram pulls; /* successful ones */
     int64_t used_us;        /* mono; when a pod last named it */
 };

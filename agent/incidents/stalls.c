@@ -341,7 +341,8 @@ static int judge(struct stalls *stalls, struct instant now)
         r = one < 0 ? one : r;
     }
     for (struct incident *i = stalls->incidents->first; i; i = i->next)
-        if (i->state == INCIDENT_STALLED && !i->stall.judged) /* bytes come again, or all came */
+        if (i->state == INCIDENT_STALLED &&
+            !i->stall.judged) /* bytes come again, or the blob is complete */
             stall_over(stalls, i, INCIDENT_RECOVERED, now);
     count_left_out(stalls);
     return r;

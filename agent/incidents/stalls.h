@@ -30,7 +30,7 @@ int stalls_take_owner(struct stalls *stalls, const struct blob_fact *fact, struc
 /* A poll of the runtime has ended, perhaps without a list of blobs. */
 void stalls_polled(struct stalls *stalls, struct instant now);
 
-/* Another runtime answers, or it lists no blobs any more: all stalls end. */
+/* Ends all stalls: another runtime answers, or the runtime lists no blobs any more. */
 void stalls_clear(struct stalls *stalls, struct instant now);
 
 /* The runtime or the kubelet gave up: the try that stood still has failed. */

@@ -23,7 +23,7 @@ struct intake {
     const struct sink *sink;
     const char *node_name; /* events of other nodes' kubelets are skipped */
     struct arena arena;
-    struct versions versions; /* of pods, since the last list began */
+    struct versions versions; /* versions of the pods since the last list began */
     size_t pods;              /* read since the last list began */
     enum { FIRST_LIST_PENDING, FIRST_LIST_EMPTY, FIRST_LIST_DONE } first_list;
     char resource_version[LIMIT_RESOURCE_VERSION]; /* "" until the first list is complete */

@@ -97,8 +97,8 @@ struct reflector {
     enum reflector_state state;
     enum reflector_mode mode;
     enum target_list list;
-    struct buf continue_token;                 /* of the list's next page; empty for the first */
-    unsigned pages;                            /* pages of the list that were read so far */
+    struct buf continue_token; /* token of the list's next page; empty for the first page */
+    unsigned pages;            /* pages of the list that were read so far */
     char seen_version[LIMIT_RESOURCE_VERSION]; /* no list may be older; "": any version */
     bool streaming;                            /* try STREAM */
     int64_t streaming_off_us;                  /* mono: when STREAM was found not to work */

@@ -17,7 +17,7 @@ struct kube_config {
     const char *user_agent;
 
     const char *kubeconfig; /* NULL: none; else server, ca_file and token_file must be NULL */
-    const char *context;    /* of the kubeconfig; NULL: its current-context */
+    const char *context;    /* a context of the kubeconfig; NULL: its current-context */
 
     /* Read the pods from the kubelet, which does not serve events. */
     bool from_kubelet;

@@ -17,8 +17,8 @@ struct client {
     TAILQ_ENTRY(client) link;
     int fd;                    /* -1: cut */
     int64_t asked_us;          /* mono; when its last request was complete, or when it connected */
-    struct guard_rules *rules; /* of its TLS session; NULL without a guard */
-    bool turned_away;          /* its password check did not fit in the queue */
+    struct guard_rules *rules; /* rules of its TLS session; NULL without a guard */
+    bool turned_away;          /* true: its password check did not fit in the queue */
 };
 
 struct clients {

@@ -42,7 +42,7 @@ struct guard {
     /* Guards the fields below. Held while the files are read, about a millisecond. */
     pthread_mutex_t lock;
     struct guard_rules *rules;
-    struct stamps stamps; /* of the files that `rules` were read from */
+    struct stamps stamps; /* stamps of the files that `rules` were read from */
     struct err refused;   /* the last logged error of the files; "" if there is none */
 };
 

@@ -58,7 +58,7 @@ struct http_handler {
     void (*handle)(void *self, const struct http_request *request, struct http_response *response);
     /* Whether this path needs no password although the others do. NULL: all need one. */
     bool (*is_public)(const char *path);
-    size_t max_body; /* of a request; more gets a 413. 0: bodies are not read */
+    size_t max_body; /* bytes of a body; a larger one gets a 413. 0: bodies are not read */
 };
 
 #define HTTP_TEXT "text/plain; charset=utf-8"

@@ -8,7 +8,7 @@
 
 #include "err.h"
 
-#define LISTEN_PATH_MAX 108u /* of struct sockaddr_un, with the terminating NUL */
+#define LISTEN_PATH_MAX 108u /* size of sun_path in struct sockaddr_un, with its NUL */
 #define LISTEN_NAME_MAX (LISTEN_PATH_MAX + 8u)
 
 struct listener {

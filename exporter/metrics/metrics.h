@@ -21,7 +21,7 @@ struct metrics_input {
     const char *version;
     const char *revision;
     const char *compiler;
-    const struct limit_hits *limit_hits; /* of exporter/ itself */
+    const struct limit_hits *limit_hits; /* limits that exporter/ itself reached */
     size_t info_left_out_before;         /* `ret_left_out` of the last call; 0: first call */
 };
 

@@ -20,7 +20,7 @@ struct web {
     unsigned max_scrapes; /* how many are answered at the same time; 0: no limit */
     atomic_uint scrapes;
     struct limit_hits *limit_hits;
-    int64_t start_us;       /* of the process */
+    int64_t start_us;       /* start time of the process */
     atomic_size_t left_out; /* info series that the last scrape left out */
 };
 

@@ -33,7 +33,7 @@ struct client_request {
     struct client_handler handler;
     CURL *easy;
     struct curl_slist *headers;
-    bool added;     /* to the multi handle of curl */
+    bool added;     /* added to the multi handle of curl */
     struct err err; /* why the request could not start */
     char text[CURL_ERROR_SIZE];
 };

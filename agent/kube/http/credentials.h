@@ -17,7 +17,7 @@
 struct credential {
     char *file;
     char *data;
-    size_t len; /* of `data` */
+    size_t len; /* length of `data` */
 };
 
 /* All owned; NULL and empty if not given. */
@@ -28,7 +28,7 @@ struct credentials {
     struct credential ca;     /* PEM; not given: the system's certificates */
     struct credential token;  /* one word */
     struct credential client; /* certificate, PEM */
-    struct credential key;    /* of `client`, PEM */
+    struct credential key;    /* the key of `client`, PEM */
 };
 
 /* Frees all and wipes secrets. May be called on a zeroed struct, and again. */

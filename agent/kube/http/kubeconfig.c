@@ -12,12 +12,12 @@
 #include "mem.h"
 #include "yaml_doc.h"
 
-#define NAME_SHOWN 100 /* bytes of a name in an error */
+#define NAME_SHOWN 100 /* bytes of a name that an error shows */
 
 /* One named entry of clusters, contexts or users. */
 struct entry {
     const struct yaml_doc *yaml;
-    const char *path; /* of the kubeconfig */
+    const char *path; /* path of the kubeconfig */
     const char *list; /* "clusters" */
     const char *key;  /* "cluster" */
     struct str name;

@@ -15,8 +15,8 @@ enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32
 struct wire_field {
     uint32_t number;
     enum wire_type type;
-    uint64_t varint;  /* of WIRE_VARINT only */
-    struct str bytes; /* of WIRE_BYTES only; part of the message */
+    uint64_t varint;  /* value of a WIRE_VARINT */
+    struct str bytes; /* value of a WIRE_BYTES; part of the message */
 };
 
 /*
