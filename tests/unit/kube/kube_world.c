@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,14 +135,32 @@ void kube_world_refuse(struct kube_world *w, int status)
     kube_world_end(w);
 }
 
+void kube_world_answer_all(struct kube_world *w, const struct buf *body)
+{
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(body)), 0);
+    kube_world_end(w);
+}
+
+void kube_world_expire(struct kube_world *w)
+{
+    assert_int_equal(kube_world_receive(w, recording_body(&w->expired)), -EREMOTEIO);
+    kube_world_end(w);
+}
+
+void kube_world_streaming_list(struct kube_world *w)
+{
+    kube_world_ask(w);
+    kube_world_answer(w, 200);
+    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+}
+
 void kube_world_list_and_watch(struct kube_world *w)
 {
     kube_world_ask(w);
     kube_world_refuse(w, 422);
     kube_world_ask(w);
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &w->list);
     kube_world_ask(w);
     kube_world_answer(w, 200);
 }

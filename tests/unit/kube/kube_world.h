@@ -49,7 +49,12 @@ void kube_world_answer(struct kube_world *w, int status);
 int kube_world_receive(struct kube_world *w, struct str bytes);
 void kube_world_end(struct kube_world *w);
 void kube_world_refuse(struct kube_world *w, int status);
+void kube_world_answer_all(struct kube_world *w, const struct buf *body); /* 200, to its end */
+void kube_world_expire(struct kube_world *w); /* the open watch ends with the status 410 */
 void kube_world_cut(struct kube_world *w, bool by_peer, const char *text); /* the request fails */
+
+/* Asks for a streaming list and receives it; its watch stays open. */
+void kube_world_streaming_list(struct kube_world *w);
 
 /* A server without streaming lists, up to the watch that follows the list. */
 void kube_world_list_and_watch(struct kube_world *w);

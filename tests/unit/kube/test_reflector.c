@@ -80,9 +80,7 @@ static void streaming_list_without_an_end_is_followed_by_a_list(void **state)
 
     kube_world_ask(w);
     assert_string_equal(w->target.at, PODS "&resourceVersion=0");
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &w->list);
     assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 2);
     assert_int_equal(story_count(&w->story, "PODS_END"), 1);
 }
@@ -105,8 +103,7 @@ static void streaming_is_tried_again_after_an_hour(void **state)
     struct kube_world *w = *state;
 
     kube_world_list_and_watch(w);
-    assert_int_equal(kube_world_receive(w, recording_body(&w->expired)), -EREMOTEIO);
-    kube_world_end(w);
+    kube_world_expire(w);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&limit=500");
     kube_world_refuse(w, 410);
@@ -126,8 +123,7 @@ static void expired_watch_is_followed_by_a_paged_list(void **state)
     struct kube_world *w = *state;
 
     kube_world_list_and_watch(w);
-    assert_int_equal(kube_world_receive(w, recording_body(&w->expired)), -EREMOTEIO);
-    kube_world_end(w);
+    kube_world_expire(w);
     assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 3 * SEC / 2);
     kube_world_assert_reconnects(w, RECONNECT_EXPIRED, 1);
     assert_true(w->health.status.up);
@@ -135,15 +131,11 @@ static void expired_watch_is_followed_by_a_paged_list(void **state)
 
     kube_world_ask(w);
     assert_string_equal(w->target.at, PODS "&limit=500");
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->page)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &w->page);
     assert_int_equal(kube_world_waits(w), 0);
     kube_world_ask(w);
     kube_world_assert_asked(w, PODS "&limit=500&continue=ey");
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &w->list);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3179&");
     assert_int_equal(story_count(&w->story, "PODS_BEGIN"), 2);
@@ -156,19 +148,14 @@ static void expired_page_is_followed_by_the_whole_list(void **state)
     struct kube_world *w = *state;
 
     kube_world_list_and_watch(w);
-    assert_int_equal(kube_world_receive(w, recording_body(&w->expired)), -EREMOTEIO);
-    kube_world_end(w);
+    kube_world_expire(w);
     kube_world_ask(w);
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->page)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &w->page);
     kube_world_ask(w);
     kube_world_refuse(w, 410);
     kube_world_ask(w);
     assert_string_equal(w->target.at, PODS);
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &w->list);
     assert_int_equal(story_count(&w->story, "PODS_END"), 2);
     kube_world_ask(w);
     kube_world_assert_asked(w, "&resourceVersion=3179&");
@@ -178,9 +165,7 @@ static void expired_watch_is_followed_by_a_streaming_list(void **state)
 {
     struct kube_world *w = *state;
 
-    kube_world_ask(w);
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&w->watchlist)), 0);
+    kube_world_streaming_list(w);
     kube_world_advance(w, 11 * MINUTE);
     kube_world_end(w);
     kube_world_ask(w);
@@ -210,14 +195,11 @@ static void repeated_expiry_backs_off(void **state)
 
     kube_world_list_and_watch(w);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(kube_world_receive(w, recording_body(&w->expired)), -EREMOTEIO);
-        kube_world_end(w);
+        kube_world_expire(w);
         assert_true(kube_world_waits(w) > last);
         last = kube_world_waits(w);
         kube_world_ask(w);
-        kube_world_answer(w, 200);
-        assert_int_equal(kube_world_receive(w, buf_str(&w->list)), 0);
-        kube_world_end(w);
+        kube_world_answer_all(w, &w->list);
         kube_world_ask(w);
         kube_world_answer(w, 200);
     }
@@ -236,9 +218,7 @@ static void events_are_listed_in_pages_and_then_watched(void **state)
     kube_world_ask(w);
     assert_string_equal(w->target.at, "/api/v1/namespaces/default/events?fieldSelector="
                                       "involvedObject.kind%3DPod%2Csource%3Dkubelet&limit=500");
-    kube_world_answer(w, 200);
-    assert_int_equal(kube_world_receive(w, buf_str(&list)), 0);
-    kube_world_end(w);
+    kube_world_answer_all(w, &list);
     assert_true(story_count(&w->story, "EVENT ") > 100);
     assert_int_equal(story_count(&w->story, "PODS_"), 0);
     kube_world_ask(w);

@@ -80,17 +80,24 @@ static void full_table_drops_the_oldest_version(void **state)
     versions_done(&versions);
 }
 
+/* As many pods as the table has room for, with the version 7 each. */
+static void fill(struct versions *versions)
+{
+    char uid[32];
+
+    versions_init(versions);
+    for (unsigned i = 1; i <= LIMIT_POD_VERSIONS; i++) {
+        snprintf(uid, sizeof(uid), "uid-%u", i);
+        assert_int_equal(take(versions, uid, "7"), 1);
+    }
+}
+
 static void version_of_a_deleted_pod_is_dropped_first(void **state)
 {
     struct versions versions;
-    char uid[32];
 
     (void)state;
-    versions_init(&versions);
-    for (unsigned i = 1; i <= LIMIT_POD_VERSIONS; i++) {
-        snprintf(uid, sizeof(uid), "uid-%u", i);
-        assert_int_equal(take(&versions, uid, "7"), 1);
-    }
+    fill(&versions);
     assert_int_equal(versions_take(&versions, STR("uid-500"), STR("9"), true), 1);
     assert_int_equal(take(&versions, "uid-500", "8"),
                      0); /* the version comes late, but the pod is still known */
@@ -106,14 +113,9 @@ static void version_of_a_deleted_pod_is_dropped_first(void **state)
 static void deletion_without_a_newer_version_is_remembered(void **state)
 {
     struct versions versions;
-    char uid[32];
 
     (void)state;
-    versions_init(&versions);
-    for (unsigned i = 1; i <= LIMIT_POD_VERSIONS; i++) {
-        snprintf(uid, sizeof(uid), "uid-%u", i);
-        assert_int_equal(take(&versions, uid, "7"), 1);
-    }
+    fill(&versions);
     assert_int_equal(versions_take(&versions, STR("uid-500"), STR("7"), true), 0);
     assert_int_equal(take(&versions, "new", "9"), 1);
     assert_int_equal(versions.dropped, 0);
