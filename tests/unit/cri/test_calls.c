@@ -7,18 +7,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "proto/content.pb-c.h"
 #include "tests/unit/cri/cri_double.h"
+#include "tests/unit/cri/socket_folder.h"
 
 #define HEX32 "0123456789abcdef0123456789abcdef"
 #define LAYER STR("sha256:" HEX32)
 
 struct world {
-    char folder[32];
+    char folder[SOCKET_FOLDER_SIZE];
     char path[64];
     struct cri_double *runtime;
     atomic_bool stop;
@@ -40,14 +40,10 @@ static int world_new(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
 
-    if (!world)
-        return -1;
-    strcpy(world->folder, "/tmp/cri-XXXXXX");
-    if (!mkdtemp(world->folder))
+    if (!world || socket_folder_new(world->folder) < 0)
         return -1;
     snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
     arena_init(&world->arena, LIMIT_DECODE_ARENA);
-    channel_library_init();
     world->clock = (struct clock){ .self = world, .now = world_now };
     world->calls.clock = &world->clock;
     world->runtime = double_new(world->path);
@@ -62,8 +58,7 @@ static int world_free(void **state)
     channel_free(world->calls.channel);
     double_free(world->runtime);
     arena_done(&world->arena);
-    channel_library_done();
-    rmdir(world->folder);
+    socket_folder_free(world->folder);
     free(world);
     return 0;
 }

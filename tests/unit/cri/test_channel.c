@@ -13,12 +13,13 @@
 
 #include "limit.h"
 #include "tests/unit/cri/cri_double.h"
+#include "tests/unit/cri/socket_folder.h"
 #include "tests/unit/support/fault_heap.h"
 
 #define METHOD "/runtime.v1.RuntimeService/Version"
 
 struct world {
-    char folder[32];
+    char folder[SOCKET_FOLDER_SIZE];
     char path[96];
     struct cri_double *runtime;
     struct rude_socket *rude;
@@ -33,14 +34,10 @@ static int world_new(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
 
-    if (!world)
-        return -1;
-    strcpy(world->folder, "/tmp/cri-XXXXXX");
-    if (!mkdtemp(world->folder))
+    if (!world || socket_folder_new(world->folder) < 0)
         return -1;
     snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
     arena_init(&world->arena, LIMIT_DECODE_ARENA);
-    channel_library_init();
     *state = world;
     return 0;
 }
@@ -53,8 +50,7 @@ static int world_free(void **state)
     double_free(world->runtime);
     rude_free(world->rude);
     arena_done(&world->arena);
-    channel_library_done();
-    rmdir(world->folder);
+    socket_folder_free(world->folder);
     free(world);
     return 0;
 }

@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "limit.h"
 #include "tests/unit/cri/cri_double.h"
+#include "tests/unit/cri/socket_folder.h"
 
 /* VersionResponse: runtime_name (2), runtime_version (3). */
 #define CONTAINERD                                                                                 \
@@ -26,7 +26,7 @@
         "1.37")
 
 struct world {
-    char folder[32];
+    char folder[SOCKET_FOLDER_SIZE];
     char first[64], second[64];
     const char *paths[3];
     struct cri_double *runtime, *other;
@@ -54,10 +54,7 @@ static int world_new(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
 
-    if (!world)
-        return -1;
-    strcpy(world->folder, "/tmp/cri-XXXXXX");
-    if (!mkdtemp(world->folder))
+    if (!world || socket_folder_new(world->folder) < 0)
         return -1;
     snprintf(world->first, sizeof(world->first), "%s/1", world->folder);
     snprintf(world->second, sizeof(world->second), "%s/2", world->folder);
@@ -65,7 +62,6 @@ static int world_new(void **state)
     world->paths[1] = world->second;
     world->sink = (struct sink){ .self = world, .observe = observe };
     arena_init(&world->arena, LIMIT_DECODE_ARENA);
-    channel_library_init();
     connection_init(&world->connection, &world->sink, clock_system(), world->paths, &world->stop);
     *state = world;
     return 0;
@@ -80,8 +76,7 @@ static int world_free(void **state)
     double_free(world->other);
     rude_free(world->rude);
     arena_done(&world->arena);
-    channel_library_done();
-    rmdir(world->folder);
+    socket_folder_free(world->folder);
     free(world);
     return 0;
 }

@@ -5,62 +5,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "limit.h"
 #include "proto/cri.pb-c.h"
+#include "tests/unit/cri/decode_world.h"
 #include "tests/unit/support/fault_heap.h"
-
-#define RECORDED "tests/data/cri/containerd-1.6/"
-#define RECORDED_1_7 "tests/data/cri/containerd-1.7/"
-#define RECORDED_2_1 "tests/data/cri/containerd-2.1/"
-
-struct world {
-    struct arena arena;
-    struct err err;
-    char file[8192];
-};
-
-static int world_new(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-
-    if (!world)
-        return -1;
-    arena_init(&world->arena, LIMIT_DECODE_ARENA);
-    *state = world;
-    return 0;
-}
-
-static int world_free(void **state)
-{
-    struct world *world = *state;
-
-    arena_done(&world->arena);
-    free(world);
-    return 0;
-}
-
-static struct str recorded(struct world *world, const char *path)
-{
-    FILE *file = fopen(path, "r");
-    struct str bytes = { .at = world->file };
-
-    assert_non_null(file);
-    bytes.len = fread(world->file, 1, sizeof(world->file), file);
-    assert_true(bytes.len < sizeof(world->file));
-    fclose(file);
-    return bytes;
-}
-
-static void assert_text(struct str text, const char *expected)
-{
-    if (!str_eq(text, str_from(expected)))
-        fail_msg("\"%.*s\" is not \"%s\"", STR_ARG(text), expected);
-}
 
 /* --- recorded bytes
  * ------------------------------------------------------------------------------- */
@@ -70,8 +22,8 @@ static void version_of_containerd_is_decoded(void **state)
     struct world *world = *state;
     struct runtime_fact runtime;
 
-    assert_int_equal(decode_version(recorded(world, RECORDED "version.pb"), &world->arena, &runtime,
-                                    &world->err),
+    assert_int_equal(decode_version(recorded(world, RECORDED_1_6 "version.pb"), &world->arena,
+                                    &runtime, &world->err),
                      0);
     assert_text(runtime.name, "containerd");
     assert_text(runtime.version, "1.6.20~ds1");
@@ -103,7 +55,7 @@ static void conditions_of_containerd_are_decoded(void **state)
     const struct cri_condition *conditions;
     size_t n;
 
-    assert_int_equal(decode_status(recorded(world, RECORDED "status.pb"), &world->arena,
+    assert_int_equal(decode_status(recorded(world, RECORDED_1_6 "status.pb"), &world->arena,
                                    &conditions, &n, &world->err),
                      0);
     assert_int_equal(n, 2);
@@ -137,7 +89,8 @@ static void conditions_of_newer_containerd_are_decoded(void **state)
 
 static void an_image_that_was_pulled_has_a_digest(void **state)
 {
-    static const char *const paths[] = { RECORDED "image-pulled.pb", RECORDED_1_7 "image-pulled.pb",
+    static const char *const paths[] = { RECORDED_1_6 "image-pulled.pb",
+                                         RECORDED_1_7 "image-pulled.pb",
                                          RECORDED_2_1 "image-pulled.pb" };
     struct world *world = *state;
 
@@ -192,14 +145,14 @@ static void image_presence_is_decoded(void **state)
     struct world *world = *state;
     struct image_fact image = { .size = 1 };
 
-    assert_int_equal(decode_image_status(recorded(world, RECORDED "image-present.pb"),
+    assert_int_equal(decode_image_status(recorded(world, RECORDED_1_6 "image-present.pb"),
                                          &world->arena, &image, &world->err),
                      0);
     assert_true(image.present);
     assert_int_equal(image.size, 686771);
     assert_text(image.digest, "");
-    assert_int_equal(decode_image_status(recorded(world, RECORDED "image-absent.pb"), &world->arena,
-                                         &image, &world->err),
+    assert_int_equal(decode_image_status(recorded(world, RECORDED_1_6 "image-absent.pb"),
+                                         &world->arena, &image, &world->err),
                      0);
     assert_false(image.present);
     assert_int_equal(image.size, 0);
@@ -212,7 +165,7 @@ static void sandboxes_of_containerd_are_decoded(void **state)
     unsigned ready = 0, of_second_pod = 0;
     size_t n;
 
-    assert_int_equal(decode_sandboxes(recorded(world, RECORDED "sandboxes.pb"), &world->arena,
+    assert_int_equal(decode_sandboxes(recorded(world, RECORDED_1_6 "sandboxes.pb"), &world->arena,
                                       &sandboxes, &n, &world->err),
                      0);
     assert_int_equal(n, 4);
@@ -231,7 +184,7 @@ static void containers_of_containerd_are_decoded(void **state)
     const struct cri_container *containers, *apps[2];
     size_t n, n_apps = 0;
 
-    assert_int_equal(decode_containers(recorded(world, RECORDED "containers.pb"), &world->arena,
+    assert_int_equal(decode_containers(recorded(world, RECORDED_1_6 "containers.pb"), &world->arena,
                                        &containers, &n, &world->err),
                      0);
     assert_int_equal(n, 3);
@@ -332,7 +285,7 @@ static void undecodable_bytes_are_an_error(void **state)
 static void a_truncated_answer_is_decoded_or_an_error(void **state)
 {
     struct world *world = *state;
-    struct str whole = recorded(world, RECORDED "containers.pb");
+    struct str whole = recorded(world, RECORDED_1_6 "containers.pb");
     unsigned refused = 0;
 
     for (size_t len = 0; len < whole.len; len++) {
@@ -373,7 +326,7 @@ static void many_empty_items_stop_at_the_limit_of_the_arena(void **state)
 static void failed_allocations_are_errors_without_leaks(void **state)
 {
     struct world *world = *state;
-    struct str bytes = recorded(world, RECORDED "containers.pb");
+    struct str bytes = recorded(world, RECORDED_1_6 "containers.pb");
 
     for (size_t n = 0;; n++) {
         const struct cri_container *containers;
@@ -397,23 +350,22 @@ static void failed_allocations_are_errors_without_leaks(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(version_of_containerd_is_decoded),
-        TEST(version_of_newer_containerd_is_decoded),
-        TEST(conditions_of_containerd_are_decoded),
-        TEST(conditions_of_newer_containerd_are_decoded),
-        TEST(an_image_that_was_pulled_has_a_digest),
-        TEST(the_first_of_several_digests_is_taken),
-        TEST(image_presence_is_decoded),
-        TEST(sandboxes_of_containerd_are_decoded),
-        TEST(containers_of_containerd_are_decoded),
-        TEST(no_bytes_are_an_empty_answer),
-        TEST(absent_parts_and_out_of_range_numbers_are_decoded),
-        TEST(undecodable_bytes_are_an_error),
-        TEST(a_truncated_answer_is_decoded_or_an_error),
-        TEST(many_empty_items_stop_at_the_limit_of_the_arena),
-        TEST(failed_allocations_are_errors_without_leaks),
+        DECODE_TEST(version_of_containerd_is_decoded),
+        DECODE_TEST(version_of_newer_containerd_is_decoded),
+        DECODE_TEST(conditions_of_containerd_are_decoded),
+        DECODE_TEST(conditions_of_newer_containerd_are_decoded),
+        DECODE_TEST(an_image_that_was_pulled_has_a_digest),
+        DECODE_TEST(the_first_of_several_digests_is_taken),
+        DECODE_TEST(image_presence_is_decoded),
+        DECODE_TEST(sandboxes_of_containerd_are_decoded),
+        DECODE_TEST(containers_of_containerd_are_decoded),
+        DECODE_TEST(no_bytes_are_an_empty_answer),
+        DECODE_TEST(absent_parts_and_out_of_range_numbers_are_decoded),
+        DECODE_TEST(undecodable_bytes_are_an_error),
+        DECODE_TEST(a_truncated_answer_is_decoded_or_an_error),
+        DECODE_TEST(many_empty_items_stop_at_the_limit_of_the_arena),
+        DECODE_TEST(failed_allocations_are_errors_without_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,59 +11,12 @@
 #include <cmocka.h>
 
 #include "proto/content.pb-c.h"
+#include "tests/unit/cri/decode_world.h"
 #include "tests/unit/support/fault_heap.h"
-
-#define RECORDED_1_6 "tests/data/cri/containerd-1.6/"
-#define RECORDED_1_7 "tests/data/cri/containerd-1.7/"
-#define RECORDED_2_1 "tests/data/cri/containerd-2.1/"
 
 /* The layer that stalls in the recordings: of team/big, and shared by team/shared. */
 #define SHARED_LAYER "sha256:96fa39606a1d9abfbcff378405b59d4a90fb2418381e27ce0720b22e3ee04398"
 #define HEX32 "0123456789abcdef0123456789abcdef"
-
-struct world {
-    struct arena arena;
-    struct err err;
-    char file[65536];
-};
-
-static int world_new(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-
-    if (!world)
-        return -1;
-    arena_init(&world->arena, LIMIT_DECODE_ARENA);
-    *state = world;
-    return 0;
-}
-
-static int world_free(void **state)
-{
-    struct world *world = *state;
-
-    arena_done(&world->arena);
-    free(world);
-    return 0;
-}
-
-static struct str recorded(struct world *world, const char *path)
-{
-    FILE *file = fopen(path, "r");
-    struct str bytes = { .at = world->file };
-
-    assert_non_null(file);
-    bytes.len = fread(world->file, 1, sizeof(world->file), file);
-    assert_true(bytes.len > 0 && bytes.len < sizeof(world->file));
-    fclose(file);
-    return bytes;
-}
-
-static void assert_text(struct str text, const char *expected)
-{
-    if (!str_eq(text, str_from(expected)))
-        fail_msg("\"%.*s\" is not \"%s\"", STR_ARG(text), expected);
-}
 
 static ProtobufCBinaryData binary(const char *text)
 {
@@ -442,21 +395,20 @@ static void failed_allocations_are_errors_without_leaks(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
     const struct CMUnitTest tests[] = {
-        TEST(blobs_in_flight_of_containerd_are_decoded),
-        TEST(owners_of_a_layer_of_containerd_are_decoded),
-        TEST(a_blob_without_a_manifest_has_no_owner),
-        TEST(digests_are_checked),
-        TEST(the_digest_is_in_the_name_or_in_its_own_field),
-        TEST(out_of_range_numbers_are_unknown),
-        TEST(blobs_over_the_limit_are_reported),
-        TEST(no_blobs_in_flight_are_valid),
-        TEST(repositories_are_listed_once),
-        TEST(repositories_over_the_limit_are_reported),
-        TEST(undecodable_bytes_are_an_error),
-        TEST(a_truncated_answer_is_decoded_or_an_error),
-        TEST(failed_allocations_are_errors_without_leaks),
+        DECODE_TEST(blobs_in_flight_of_containerd_are_decoded),
+        DECODE_TEST(owners_of_a_layer_of_containerd_are_decoded),
+        DECODE_TEST(a_blob_without_a_manifest_has_no_owner),
+        DECODE_TEST(digests_are_checked),
+        DECODE_TEST(the_digest_is_in_the_name_or_in_its_own_field),
+        DECODE_TEST(out_of_range_numbers_are_unknown),
+        DECODE_TEST(blobs_over_the_limit_are_reported),
+        DECODE_TEST(no_blobs_in_flight_are_valid),
+        DECODE_TEST(repositories_are_listed_once),
+        DECODE_TEST(repositories_over_the_limit_are_reported),
+        DECODE_TEST(undecodable_bytes_are_an_error),
+        DECODE_TEST(a_truncated_answer_is_decoded_or_an_error),
+        DECODE_TEST(failed_allocations_are_errors_without_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,11 +14,12 @@
 #include "cri/channel.h"
 #include "limit.h"
 #include "tests/unit/cri/cri_double.h"
+#include "tests/unit/cri/socket_folder.h"
 
 #define METHOD "/containerd.services.content.v1.Content/List"
 
 struct world {
-    char folder[32];
+    char folder[SOCKET_FOLDER_SIZE];
     char path[96];
     struct cri_double *runtime;
     struct rude_socket *rude;
@@ -35,14 +35,10 @@ static int world_new(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
 
-    if (!world)
-        return -1;
-    strcpy(world->folder, "/tmp/cri-XXXXXX");
-    if (!mkdtemp(world->folder))
+    if (!world || socket_folder_new(world->folder) < 0)
         return -1;
     snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
     buf_init(&world->received, 1 << 16);
-    channel_library_init();
     *state = world;
     return 0;
 }
@@ -55,8 +51,7 @@ static int world_free(void **state)
     double_free(world->runtime);
     rude_free(world->rude);
     buf_done(&world->received);
-    channel_library_done();
-    rmdir(world->folder);
+    socket_folder_free(world->folder);
     free(world);
     return 0;
 }
