@@ -7,7 +7,6 @@ import time
 import unittest
 
 import support
-from api_double import ApiDouble
 from cri_double import CriDouble
 from pods import IMAGE, Pods, pod, waiting
 
@@ -37,10 +36,7 @@ class CrioStory(unittest.TestCase):
         folder = support.Folder()
         cls.addClassCleanup(folder.remove)
         cls.folder = folder.path
-        cls.double = ApiDouble(os.path.join(cls.folder, "api"))
-        cls.addClassCleanup(cls.double.stop)
-        cls.double.start()
-        cls.double.wait_ready()
+        cls.double = support.start_api(cls, cls.folder)
         cls.pods = Pods(cls.double.client())
 
     def setUp(self):

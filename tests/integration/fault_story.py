@@ -2,11 +2,9 @@
 """The base of the tests of a misbehaving API server: failures are open, something goes wrong, no failure is lost."""
 
 import json
-import os
 import unittest
 
 import support
-from api_double import ApiDouble
 from pods import NOT_FOUND, Pods
 
 NO_RUNTIME = "--cri.endpoint=unix:///nonexistent/containerd.sock"
@@ -56,12 +54,7 @@ class FaultStory(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = support.Folder()
-        cls.addClassCleanup(folder.remove)
-        cls.double = ApiDouble(os.path.join(folder.path, "api"), cls.double_options)
-        cls.addClassCleanup(cls.double.stop)
-        cls.double.start()
-        cls.double.wait_ready()
+        cls.double = support.start_api(cls, arguments=cls.double_options)
         cls.pods = Pods(cls.double.client())
 
     def setUp(self):

@@ -121,15 +121,31 @@ def start_agent(test, flags, name="agent", folder=None):
     """
     from agent import Agent
 
-    cleanup = (test.addModuleCleanup if test is unittest else
-               test.addClassCleanup if isinstance(test, type) else test.addCleanup)
-    if folder is None:
-        own = Folder()
-        cleanup(own.remove)
-        folder = own.path
-    agent = Agent(agent_binary(), flags, os.path.join(folder, name + ".log"))
-    cleanup(_end_well, agent)
+    agent = Agent(agent_binary(), flags, os.path.join(folder or _own_folder(test), name + ".log"))
+    _cleanup(test)(_end_well, agent)
     return agent
+
+
+def start_api(test, folder=None, arguments=()):
+    """Start a double of the API server, as start_agent() starts an agent, and wait until it is ready."""
+    from api_double import ApiDouble
+
+    double = ApiDouble(os.path.join(folder or _own_folder(test), "api"), arguments)
+    _cleanup(test)(double.stop)
+    double.start()
+    double.wait_ready()
+    return double
+
+
+def _cleanup(test):
+    return (test.addModuleCleanup if test is unittest else
+            test.addClassCleanup if isinstance(test, type) else test.addCleanup)
+
+
+def _own_folder(test):
+    own = Folder()
+    _cleanup(test)(own.remove)
+    return own.path
 
 
 class Answers:

@@ -6,7 +6,6 @@ import os
 import unittest
 
 import support
-from api_double import ApiDouble
 
 
 class Player:
@@ -18,12 +17,9 @@ class Player:
         source = os.path.join(support.RECORDINGS, folder)
         with open(os.path.join(source, "expected.json")) as expected:
             self.expected = json.load(expected)
-        self.double = ApiDouble(os.path.join(temporary.path, "api"), [
+        self.double = support.start_api(unittest, temporary.path, [
             "--replay-pods", os.path.join(source, "pods.watch.pb"),
             "--replay-events", os.path.join(source, "events.watch.pb"), *arguments])
-        unittest.addModuleCleanup(self.double.stop)
-        self.double.start()
-        self.double.wait_ready()
         self.agent = support.start_agent(unittest, ["--node-name=lab-node", *self.double.agent_flags(),
                                                     "--cri.endpoint=unix:///nonexistent/containerd.sock"])
 

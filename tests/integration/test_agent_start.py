@@ -91,10 +91,7 @@ class SourcesThatAreNotThereYet(unittest.TestCase):
     def setUp(self):
         folder = support.Folder()
         self.addCleanup(folder.remove)
-        self.double = ApiDouble(os.path.join(folder.path, "api"))
-        self.addCleanup(self.double.stop)
-        self.double.start()
-        self.double.wait_ready()
+        self.double = support.start_api(self, folder.path)
         os.makedirs(os.path.join(folder.path, "containerd"))
         self.containerd = Containerd(os.path.join(folder.path, "containerd"), "127.0.0.1")
         self.addCleanup(self.containerd.stop)

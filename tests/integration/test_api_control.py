@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control port of the API server's double: it refuses invalid commands, and no fault affects it."""
 
-import os
 import unittest
 
 import support
 import kube_codec as codec
-from api_double import ApiDouble
 from kube_client import ApiError
 from pods import pod
 
@@ -16,12 +14,7 @@ PODS = "/api/v1/pods?fieldSelector=spec.nodeName%3Dlab-node"
 class Control(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = support.Folder()
-        cls.addClassCleanup(folder.remove)
-        cls.double = ApiDouble(os.path.join(folder.path, "api"))
-        cls.addClassCleanup(cls.double.stop)
-        cls.double.start()
-        cls.double.wait_ready()
+        cls.double = support.start_api(cls)
 
     def setUp(self):
         self.double.clear_faults()

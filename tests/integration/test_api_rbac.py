@@ -8,7 +8,7 @@ import yaml
 
 import side_by_side
 import support
-from api_double import RBAC, ApiDouble
+from api_double import RBAC
 from fault_story import Watcher
 from pods import Pods
 
@@ -25,10 +25,7 @@ class Role(unittest.TestCase):
         folder = support.Folder()
         self.addCleanup(folder.remove)
         self.folder = folder.path
-        self.double = ApiDouble(os.path.join(folder.path, "api"))
-        self.addCleanup(self.double.stop)
-        self.double.start()
-        self.double.wait_ready()
+        self.double = support.start_api(self, folder.path)
         self.double.control("rights", files=[os.path.join(RBAC, self.file)])
         Pods(self.double.client()).create_failing("broken")
 

@@ -11,7 +11,6 @@ import urllib.request
 
 import support
 import kube_codec as codec
-from api_double import ApiDouble
 from kube_client import ApiError
 
 NODE = "fieldSelector=spec.nodeName%3Dlab-node"
@@ -31,12 +30,7 @@ class Double(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = support.Folder()
-        cls.addClassCleanup(folder.remove)
-        cls.double = ApiDouble(os.path.join(folder.path, "api"), cls.arguments)
-        cls.addClassCleanup(cls.double.stop)
-        cls.double.start()
-        cls.double.wait_ready()
+        cls.double = support.start_api(cls, arguments=cls.arguments)
         cls.admin = cls.double.client()
 
     def agent_token(self):

@@ -8,7 +8,6 @@ import subprocess
 import unittest
 
 import support
-from api_double import ApiDouble
 from kube_front import KubeFront
 
 PKI = os.path.join(support.ROOT, "tests", "data", "kube")
@@ -41,10 +40,7 @@ class Kubeconfig(unittest.TestCase):
         folder = support.Folder()
         cls.addClassCleanup(folder.remove)
         cls.folder = folder.path
-        cls.double = ApiDouble(os.path.join(folder.path, "api"))
-        cls.addClassCleanup(cls.double.stop)
-        cls.double.start()
-        cls.double.wait_ready()
+        cls.double = support.start_api(cls, folder.path)
         cls.admin = cls.double.client()
         cls.admin.create("pods", failing_pod("web-0"))
         cls.admin.update("pods", failing_pod("web-0"), "status")

@@ -15,7 +15,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import support
 from agent import Metrics
-from api_double import ApiDouble
 from pods import Pods, pod, waiting
 from procs import require
 from prometheus_server import Prometheus
@@ -88,10 +87,7 @@ class Scraped(unittest.TestCase):
     def setUpClass(cls):
         folder = support.Folder()
         cls.addClassCleanup(folder.remove)
-        double = ApiDouble(os.path.join(folder.path, "api"))
-        cls.addClassCleanup(double.stop)
-        double.start()
-        double.wait_ready()
+        double = support.start_api(cls, folder.path)
         pods = Pods(double.client())
         pods.create_failing("web-0")
         pods.create_failing("web-1", 'dial tcp: lookup registry.example.com on 10.0.0.10:53: no such host "<&>"')
@@ -181,10 +177,7 @@ class Exemplars(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = support.Folder()
         cls.addClassCleanup(cls.folder.remove)
-        double = ApiDouble(os.path.join(cls.folder.path, "api"))
-        cls.addClassCleanup(double.stop)
-        double.start()
-        double.wait_ready()
+        double = support.start_api(cls, cls.folder.path)
         cls.agent = support.start_agent(cls, ["--node-name=lab-node", *double.agent_flags(),
                                               "--cri.endpoint=unix:///nonexistent/containerd.sock"])
         cls.agent.wait_ready()
@@ -292,12 +285,7 @@ class Hostile(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = support.Folder()
-        cls.addClassCleanup(folder.remove)
-        double = ApiDouble(os.path.join(folder.path, "api"))
-        cls.addClassCleanup(double.stop)
-        double.start()
-        double.wait_ready()
+        double = support.start_api(cls)
         pods = Pods(double.client())
         for number in range(25):
             cls.create(pods, number)
