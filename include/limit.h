@@ -77,8 +77,7 @@
 /* Rows with the last version of a pod. A full table drops rows of deleted pods first. Only a
  * dropped row of an existing pod counts as a limit hit. */
 #define LIMIT_POD_VERSIONS 1024u
-#define LIMIT_EVIDENCE_BYTES (2u << 20) /* texts of all incidents; over it, no more text is kept   \
-                                         */
+#define LIMIT_EVIDENCE_BYTES (2u << 20) /* texts of all incidents; over it, texts are left out */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info; others have no series */
