@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * How often a pull was tried. A try counts once, even if several witnesses
+ * How often a pull was tried. An attempt counts once, even if several witnesses
  * report it.
  *
  * Two witnesses count:
@@ -10,7 +10,7 @@
  *      are exact while the objects exist. But the kubelet's spam filter and
  *      the TTL of an hour lose some, and the agent may not read events at all.
  *   S  how often the status of the container changed to a pull-error reason.
- *      The status can skip a try when a back-off is short.
+ *      The status can skip an attempt when a back-off is short.
  * So the growth since the incident began is max(E, S).
  *
  *   attempts = old + max(dE, dS)      old: the part of E from before this process started

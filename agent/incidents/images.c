@@ -94,7 +94,7 @@ static void pull_ended(struct images *images, struct image_state *image,
 
     registry->attempts++;
     registry->bytes += fact->size;
-    /* Count only a duration whose start is known: not after several tries, and not if the pull
+    /* Count only a duration whose start is known: not after several attempts, and not if the pull
      * began before this process. */
     if (image->pull_us ? !image->pull_inexact : !image->failed)
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);

@@ -36,7 +36,7 @@ struct image_state {
     uint64_t size;
     const char *digest; /* shared */
     bool present;
-    bool failed;       /* a try to pull it has failed since it was found absent */
+    bool failed;       /* an attempt to pull it has failed since it was found absent */
     bool pull_inexact; /* the current pull began before this process did */
     int64_t seen_us;   /* mono; when the runtime last answered about it */
     int64_t absent_us; /* mono; when it was found absent */
@@ -78,7 +78,7 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
 /* A container was created, so its image is present, even before the next poll of the runtime. */
 void image_used(struct images *images, const struct container *container, struct instant now);
 
-/* A try to pull the image failed. `hash` is image_hash(image). */
+/* An attempt to pull the image failed. `hash` is image_hash(image). */
 void image_pull_failed(struct images *images, struct str image, uint64_t hash);
 
 /* Whether its pull has ended with an unknown result: ask the runtime once more. */

@@ -310,7 +310,7 @@ struct verdict incident_verdict(const struct incident *incident, const struct po
 {
     struct verdict verdict = incident->verdict;
 
-    /* A message of an earlier try is not about this one. */
+    /* A message of an earlier attempt is not about this one. */
     if (incident->state == INCIDENT_STALLED)
         return (struct verdict){ .cause = CAUSE_NETWORK,
                                  .reason = REASON_PULL_STALLED,

@@ -48,7 +48,7 @@ struct incident {
     const char *message;   /* shared */
 
     struct attempts attempts;
-    bool stalled_only; /* it began as a stall, and no try has failed since */
+    bool stalled_only; /* it began as a stall, and no attempt has failed since */
 
     int64_t opened_us; /* mono */
     int64_t opened_wall_us;
@@ -104,7 +104,7 @@ struct incident *incident_find_open(const struct incidents *incidents,
 struct incident *incident_find_ended(const struct incidents *incidents,
                                      const struct incident_key *key);
 
-/* Whether a try to pull the image failed in an incident that is still open. */
+/* Whether an attempt to pull the image failed in an incident that is still open. */
 bool incidents_failed_on(const struct incidents *incidents, struct str image);
 
 /*

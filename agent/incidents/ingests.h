@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The blobs in flight, and blobs that a failed try left behind: the runtime keeps half a layer for
- * the next try. Only containerd lists them.
+ * The blobs in flight, and blobs that a failed attempt left behind: the runtime keeps half a layer
+ * for the next attempt. Only containerd lists them.
  */
 
 #include <stdbool.h>

@@ -132,12 +132,13 @@ void recent_note(struct recent *recent, const struct pods *pods,
         .at_us = now.wall_us,
         .source = source_of(observation->kind),
         .kind = observation->kind,
-        .namespace = pack(&at, parts[PART_NAMESPACE]),
-        .pod = pack(&at, parts[PART_POD]),
-        .container = pack(&at, parts[PART_CONTAINER]),
-        .text = text = pack(&at, parts[PART_TEXT]),
         .effect = effect,
     };
+    entry->namespace = pack(&at, parts[PART_NAMESPACE]);
+    entry->pod = pack(&at, parts[PART_POD]);
+    entry->container = pack(&at, parts[PART_CONTAINER]);
+    text = pack(&at, parts[PART_TEXT]);
+    entry->text = text;
     text[redact(text, parts[PART_TEXT].len)] = '\0';
     shared_unref(recent->ring[recent->next]);
     recent->ring[recent->next] = entry;

@@ -7,11 +7,11 @@
  *
  *   it began or moved since the container began to wait     yes
  *   it did not, but it holds up another container           yes: later pulls wait behind it
- *   it did not, and other blobs move                        no: an earlier try left it behind; the
- *                                                           runtime continues with it when its
- *                                                           turn comes
+ *   it did not, and other blobs move                        no: an earlier attempt left it behind
  *   it did not, and nothing moves                           yes: it stopped before this process
  *                                                           started
+ *
+ * The runtime continues with what an earlier attempt left behind when its turn comes.
  *
  * If an older image of the tag is present and always pulled, a container can start without any
  * download. So only the first or the second line applies, and only to a container that waited for
@@ -20,10 +20,10 @@
  * Manifests name repositories, not tags. If several tags of one repository wait and other blobs
  * move, only one tag is stalled: the one that began to wait right before the blob began.
  *
- * After a failed try the kubelet waits. What this try left behind is not a stall. A blob that began
- * or moved since the failure belongs to the next try. A runtime that was restarted continues with
- * half a layer. So an older blob also belongs to the next try if an event reports that this try has
- * begun, and nothing moves.
+ * After a failed attempt the kubelet waits. What this attempt left behind is not a stall. A blob
+ * that began or moved since the failure belongs to the next attempt. A runtime that was restarted
+ * continues with half a layer. So an older blob also belongs to the next attempt if an event
+ * reports that this attempt has begun, and nothing moves.
  */
 
 #include "agent/incidents/stalls.h"
@@ -78,7 +78,7 @@ static bool belongs_to_another_tag(const struct judgement *j, const struct inges
     return false;
 }
 
-/* Whether the next try stands still at a blob that the last try left behind. */
+/* Whether the next attempt stands still at a blob that the last attempt left behind. */
 static bool holds_up_next_try(const struct judgement *j, const struct ingest_state *suspect,
                               const struct container *container, const struct incident *incident)
 {
@@ -191,7 +191,7 @@ static int64_t stalled_since_us(const struct ingest_state *ingest,
     return since_us < now.wall_us ? since_us : now.wall_us;
 }
 
-/* The incident continues as a failed try; if it was only a stall, it ends. */
+/* The incident continues as a failed attempt; if it was only a stall, it ends. */
 static void stall_over(struct stalls *stalls, struct incident *incident, enum incident_state how,
                        struct instant now)
 {
@@ -287,7 +287,8 @@ static int judge_image(struct judgement *j)
     return r;
 }
 
-/* A blob is proven only while it stalls a container: the next try has `stall_after` of its own. */
+/* A blob is proven only while it stalls a container: the next attempt has `stall_after` of its own.
+ */
 static void find_proven(struct stalls *stalls)
 {
     for (size_t i = 0; i < stalls->ingests->n; i++) {

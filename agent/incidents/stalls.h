@@ -33,7 +33,7 @@ void stalls_polled(struct stalls *stalls, struct instant now);
 /* Ends all stalls: another runtime answers, or the runtime lists no blobs any more. */
 void stalls_clear(struct stalls *stalls, struct instant now);
 
-/* The runtime or the kubelet gave up: the try that stood still has failed. */
+/* The runtime or the kubelet gave up: the attempt that stood still has failed. */
 void stall_failed(struct incidents *incidents, struct incident *incident);
 
 /* Whether a blob got no new bytes for so long that the runtime should be asked for its owner.

@@ -121,7 +121,7 @@ static int take_failure(struct correlate *c, struct incident *incident, const st
     bool caused = report_names_cause(&failed->verdict, &failed->message);
     int r;
 
-    /* The try failed after the stall was found. */
+    /* The attempt failed after the stall was found. */
     if (incident->state == INCIDENT_STALLED && fact->last_us + SEC > incident->stall.noted_wall_us)
         stall_failed(&c->incidents, incident);
     take_times(incident, fact, now);
@@ -261,7 +261,7 @@ static bool is_about_pull(const struct event_fact *fact)
            str_eq(fact->reason, STR("ErrImageNeverPull"));
 }
 
-/* kubelet: pkg/kubelet/images/image_manager.go, "Pulling image", when a try begins. */
+/* kubelet: pkg/kubelet/images/image_manager.go, "Pulling image", when an attempt begins. */
 static void take_pulling(const struct pod *pod, const struct event_fact *fact, struct instant now)
 {
     struct container *container = pod_container(pod, field_path_container(fact->field_path));

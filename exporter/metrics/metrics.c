@@ -342,7 +342,7 @@ static const struct row {
         "Always 1. One series for each blocked container with cause and reason, up to a limit (see imagepull_container_blocked_left_out).",
         { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
     { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
-        "When the pull that blocks the container failed first. Does not change when the cause changes.",
+        "When the pull that blocks the container first failed. Does not change when the cause changes.",
         { "namespace", "pod", "container", "image" } }, write_blocked_since },
     { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
         "Blocked containers that have no series of their own because the limit is reached. The oldest keep theirs.",

@@ -68,7 +68,8 @@ static void image_is_not_hidden_by_another_with_its_hash(void **state)
     wanted_done(&wanted);
 }
 
-/* The blob in flight can belong to the next try of the other image, which its status does not show.
+/* The blob in flight can belong to the next attempt of the other image, which its status does not
+ * show.
  */
 static void retry_of_another_image_does_not_put_a_present_one_in_progress(void **state)
 {

@@ -104,7 +104,7 @@ static void blob_of_a_failed_try_is_not_a_stall(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
 }
 
-/* The bytes came before the try failed, and the next poll saw them. */
+/* The bytes came before the attempt failed, and the next poll saw them. */
 static void bytes_before_the_failure_make_no_stall(void **state)
 {
     struct world *w = *state;
@@ -164,8 +164,8 @@ static void incident_is_failing_again_when_the_stall_of_the_next_try_ends(void *
     assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
 }
 
-/* The runtime was restarted: the pull failed, half of its layer stays, and the next try continues
- * with it (cri/content.h), but the registry sends nothing. */
+/* The runtime was restarted: the pull failed, half of its layer stays, and the next attempt
+ * continues with it (cri/content.h), but the registry sends nothing. */
 static void next_try_can_stall_at_the_same_layer(void **state)
 {
     struct world *w = *state;
@@ -188,7 +188,7 @@ static void next_try_can_stall_at_the_same_layer(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
 
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    stand_still(w, 3 * MINUTE, 400, 9 * MINUTE); /* this try has failed, too */
+    stand_still(w, 3 * MINUTE, 400, 9 * MINUTE); /* this attempt has failed, too */
     assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
 }
 
@@ -210,8 +210,8 @@ static void next_try_with_another_layer_does_not_stall_at_the_old_one(void **sta
     }
 }
 
-/* The next try gets its own time at a layer where the last one stood still: the registry may answer
- * again. */
+/* The next attempt gets its own time at a layer where the last one stood still: the registry may
+ * answer again. */
 static void next_try_does_not_begin_as_a_stall(void **state)
 {
     struct world *w = *state;

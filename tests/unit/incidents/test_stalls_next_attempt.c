@@ -53,8 +53,8 @@ static void pulling_event(struct world *w, int64_t at_us)
     observe_event_at(w, APP_PATH, "p", "Pulling", "Pulling image", 1, at_us, at_us);
 }
 
-/* The next try begins `begins_us` after the failure, and continues with a blob that the last try
- * left behind. Returns the state `waits_us` after it began. */
+/* The next attempt begins `begins_us` after the failure, and continues with a blob that the last
+ * attempt left behind. Returns the state `waits_us` after it began. */
 static enum incident_state state_of_next_try(struct world *w, int64_t begins_us, int64_t waits_us)
 {
     int64_t failed_us;
@@ -151,7 +151,7 @@ static void blob_of_a_failed_try_proves_nothing_to_a_new_pod(void **state)
     assert_int_equal(count_incidents(w, "web-1"), 0);
 }
 
-/* A try of the pod failed and left half a blob behind. Almost four minutes later the pod is
+/* An attempt of the pod failed and left half a blob behind. Almost four minutes later the pod is
  * still in its back-off. Returns how long no byte has come. */
 static int64_t backing_off(struct world *w, const char *name)
 {
