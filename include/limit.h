@@ -14,7 +14,8 @@
 #define LIMIT_LIST_PAGES 1000u        /* pages of 500 items; over it the list fails */
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
-/* Memory of one decoded message or poll; over it: error. */
+/* Memory of one decoded message or poll; over it: error, counted with the message it came from
+ * (list_body, watch_frame, cri_message). */
 #define LIMIT_DECODE_ARENA (128u << 20)
 
 /* A resourceVersion is opaque; those of etcd are numbers of up to 20 digits. A continue token has a

@@ -133,6 +133,9 @@ int intake_object(struct intake *intake, struct str raw, unsigned how, struct er
     int r = intake->resource == KUBE_PODS ? take_pod(intake, raw, how, err)
                                           : take_event(intake, raw, how, err);
 
+    count_limit(intake, intake->arena.limit_reached,
+                how & INTAKE_ADVANCE ? LIMIT_HIT_WATCH_FRAME : LIMIT_HIT_LIST_BODY);
+    intake->arena.limit_reached = false;
     if (intake->arena.used > KEEP_ARENA)
         arena_done(&intake->arena);
     else

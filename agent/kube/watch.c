@@ -113,8 +113,3 @@ int watch_feed(struct watch *watch, struct str bytes, struct err *err)
         watch->intake->sink->limit_hit(watch->intake->sink->self, LIMIT_HIT_WATCH_FRAME);
     return r;
 }
-
-bool watch_is_cut(const struct watch *watch)
-{
-    return frames_pending(&watch->frames) > 0;
-}

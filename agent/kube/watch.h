@@ -42,6 +42,3 @@ void watch_begin(struct watch *watch, bool initial);
  * ERROR event (see `watch->refusal`). After an error, close the stream.
  */
 int watch_feed(struct watch *watch, struct str bytes, struct err *err);
-
-/* Whether the stream ended in the middle of an event. */
-bool watch_is_cut(const struct watch *watch);

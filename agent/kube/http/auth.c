@@ -55,7 +55,7 @@ int auth_route_init(struct auth_route *route, const struct credentials *credenti
     }
     if (r < 0) {
         auth_route_done(route);
-        return err_set(err, r, "no memory for the API server's URL");
+        return err_set(err, r, "no memory for the server's URL");
     }
     return 0;
 }

@@ -209,7 +209,7 @@ static int read_cluster(const struct entry *cluster, struct credentials *ret)
                       "cannot be combined with a certificate authority");
     url = mem_str(server);
     if (!url)
-        return err_set(cluster->err, -ENOMEM, "no memory for the API server's URL");
+        return err_set(cluster->err, -ENOMEM, "no memory for the server's URL");
     r = server_url(url, &ret->server, cluster->err);
     if (r < 0) {
         err_wrap(cluster->err, "kubeconfig '%s': clusters[%.*s].cluster.server", cluster->path,

@@ -18,6 +18,18 @@
 
 /* --- the URL ---------------------------------------------------------------------------------- */
 
+static bool names_port_0(CURLU *parts)
+{
+    char *text;
+    bool r;
+
+    if (curl_url_get(parts, CURLUPART_PORT, &text, 0) != CURLUE_OK)
+        return false; /* the port of the scheme */
+    r = strcmp(text, "0") == 0;
+    curl_free(text);
+    return r;
+}
+
 static const char *url_fault(CURLU *parts)
 {
     static const CURLUPart unwanted[] = { CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY,
@@ -36,6 +48,8 @@ static const char *url_fault(CURLU *parts)
             fault = "does not begin with https:// or http://";
         curl_free(text);
     }
+    if (!fault && names_port_0(parts))
+        fault = "names port 0";
     return fault;
 }
 
@@ -63,18 +77,18 @@ int server_url(const char *url, char **ret, struct err *err)
     size_t len;
 
     if (!parts)
-        return err_set(err, -ENOMEM, "no memory for the API server's URL");
+        return err_set(err, -ENOMEM, "no memory for the server's URL");
     fault = normalise_url(parts, url, &normal);
     curl_url_cleanup(parts);
     if (fault)
-        return err_set(err, -EINVAL, "the API server's URL '%.200s' %s; expected https://host:port",
+        return err_set(err, -EINVAL, "the server's URL '%.200s' %s; expected https://host:port",
                        strchr(url, '@') ? "(not shown: it may contain a password)" : url, fault);
     for (len = strlen(normal); normal[len - 1] == '/'; len--)
         ; /* "/api/v1/..." is appended */
     copy = mem_str((struct str){ .at = normal, .len = len });
     curl_free(normal);
     if (!copy)
-        return err_set(err, -ENOMEM, "no memory for the API server's URL");
+        return err_set(err, -ENOMEM, "no memory for the server's URL");
     *ret = copy;
     return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -156,6 +157,26 @@ static void each_limit_of_a_pod_is_counted_by_its_own_name(void **state)
     assert_string_equal(limit_name(LIMIT_HIT_IMAGE_VOLUMES), "image_volumes_per_pod");
 }
 
+/* A few bytes can decode to many: each empty field of a list costs an object. */
+static void object_that_decodes_to_too_much_is_counted(void **state)
+{
+    struct world *w = *state;
+    const struct str raw = STR("\x0a\x03\x0a\x01p");
+    struct err err = ERR_INIT;
+
+    w->intake.arena.limit = 16;
+    assert_int_equal(intake_object(&w->intake, raw, 0, &err), -ENOMEM);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_WATCH_FRAME], 0);
+    assert_int_equal(intake_object(&w->intake, raw, INTAKE_ADVANCE, &err), -ENOMEM);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_WATCH_FRAME], 1);
+
+    w->intake.arena.limit = LIMIT_DECODE_ARENA;
+    take(w, "a", "1", 0, 0, 0);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
+}
+
 static void dropped_version_of_an_existing_pod_is_counted(void **state)
 {
     struct world *w = *state;
@@ -183,6 +204,7 @@ int main(void)
         INTAKE_TEST(later_empty_list_is_not_reported),
         INTAKE_TEST(pods_of_an_incomplete_list_do_not_count),
         INTAKE_TEST(each_limit_of_a_pod_is_counted_by_its_own_name),
+        INTAKE_TEST(object_that_decodes_to_too_much_is_counted),
         INTAKE_TEST(dropped_version_of_an_existing_pod_is_counted),
     };
 

@@ -82,6 +82,7 @@ static void bad_url_is_refused_by_name(void **state)
         { "10.0.0.1:6443", "'10.0.0.1:6443' is not a URL" },
         { "https://", "is not a URL" },
         { "https://h:99999", "is not a URL" },
+        { "https://h:0", "names port 0" },
         { "https://h h", "is not a URL" },
         { "https://h/a b", "is not a URL" },
         { "https://h:1/?a=b", "has more than a host, a port and a path" },
