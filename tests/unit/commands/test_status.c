@@ -175,12 +175,12 @@ static void the_flag_wins_over_the_environment(void **state)
 static void an_address_of_all_interfaces_is_asked_at_loopback(void **state)
 {
     static const char *const hosts[] = { "", "0.0.0.0", "localhost", "127.0.0.1" };
-    char told[64];
+    char endpoint[64];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
-        snprintf(told, sizeof(told), "%s:%u", hosts[i], exporter_debug_port(exporter));
-        assert_int_equal(RUN(DEBUG_LISTEN_FLAG, told), 1);
+        snprintf(endpoint, sizeof(endpoint), "%s:%u", hosts[i], exporter_debug_port(exporter));
+        assert_int_equal(RUN(DEBUG_LISTEN_FLAG, endpoint), 1);
     }
 }
 
@@ -266,11 +266,11 @@ static void addresses_that_cannot_be_asked_are_refused(void **state)
 
 static void a_server_that_is_not_the_debug_listener_is_named(void **state)
 {
-    char told[64];
+    char endpoint[64];
 
     (void)state;
-    snprintf(told, sizeof(told), "127.0.0.1:%u", exporter_web_port(exporter));
-    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, told), 2);
+    snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%u", exporter_web_port(exporter));
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, endpoint), 2);
     assert_non_null(strstr(err, "check that this is the debug address of the agent"));
     node.error = -12;
     assert_int_equal(RUN(), 2);

@@ -223,7 +223,7 @@ static void a_failing_content_service_is_called_again_after_a_pause(void **state
     static const struct moment story[] = { { START + 45 * SEC, NULL } };
     static const struct {
         struct double_answer answer;
-        const char *told;
+        const char *error;
     } rows[] = {
         { { .status = 13, .details = "bolt is broken" }, "Internal: bolt is broken" },
         { { .status = 4, .details = "too slow" }, "DeadlineExceeded: too slow" },
@@ -241,7 +241,7 @@ static void a_failing_content_service_is_called_again_after_a_pause(void **state
         assert_int_equal(story_calls(world, "List"), 0);
         assert_true(world->status.up);
         assert_int_equal(world->status_flips, 0);
-        assert_non_null(strstr(world->status.last_error, rows[i].told));
+        assert_non_null(strstr(world->status.last_error, rows[i].error));
         story_free(state);
         assert_int_equal(story_new(state), 0);
         world = *state;

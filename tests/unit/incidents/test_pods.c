@@ -17,7 +17,7 @@ static void deleted_pod_ends_its_incident(void **state)
 
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     observe_deleted(w, "web-0");
-    observe_deleted(w, "never-heard-of");
+    observe_deleted(w, "unknown-pod");
 
     world_snapshot(w, &snapshot);
     assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_GONE);
