@@ -143,12 +143,29 @@ static void stall_after_is_a_duration_or_off(void **state)
     assert_int_equal(config.stall_after_us, 0);
 }
 
+/* A command line that is refused, and a part of the error. */
+struct refused {
+    const char *words[3];
+    const char *sentence;
+};
+
+static void assert_refused(const struct refused *cases, size_t count)
+{
+    struct config config;
+    struct err err;
+
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(
+            read_line(&config, &err, cases[i].words[0], cases[i].words[1], cases[i].words[2]),
+            CONFIG_BAD);
+        if (!strstr(err.text, cases[i].sentence))
+            fail_msg("'%s' is not in '%s'", cases[i].sentence, err.text);
+    }
+}
+
 static void errors_name_the_flag_and_the_value(void **state)
 {
-    static const struct {
-        const char *words[3];
-        const char *sentence;
-    } cases[] = {
+    static const struct refused cases[] = {
         { { "--node-nam=x" }, "unknown flag '--node-nam=x'" },
         { { "serve" }, "unexpected argument 'serve'" },
         { { "--node-name" }, "--node-name needs a value" },
@@ -167,6 +184,18 @@ static void errors_name_the_flag_and_the_value(void **state)
           "it must be a number from 1 to" },
         { { "--metrics.max-registries=9x", "--node-name=n" }, "--metrics.max-registries is '9x'" },
         { { "--metrics.max-registries=1001", "--node-name=n" }, "a number from 1 to 1000" },
+        { { "--kube.events=on" }, "--node-name (or NODE_NAME) is required" },
+    };
+
+    (void)state;
+    assert_refused(cases, ARRAY_SIZE(cases));
+    setenv("IMAGEPULL_KUBE_SOURCE", "etcd", 1);
+    assert_refused(&(struct refused){ { "--node-name=n" }, "IMAGEPULL_KUBE_SOURCE is 'etcd'" }, 1);
+}
+
+static void a_stall_time_that_is_no_duration_is_refused(void **state)
+{
+    static const struct refused cases[] = {
         { { "--node-name=n", "--stall-after=2" },
           "--stall-after is '2'; it must be a duration from 1s to 24h" },
         { { "--node-name=n", "--stall-after=0s" }, "--stall-after is '0s'" },
@@ -183,6 +212,15 @@ static void errors_name_the_flag_and_the_value(void **state)
         { { "--node-name=n", "--stall-after=OFF" }, "--stall-after is 'OFF'" },
         { { "--node-name=n", "--stall-after=2mm" }, "--stall-after is '2mm'" },
         { { "--node-name=n", "--stall-after=99999999999999999999h" }, "--stall-after is '9" },
+    };
+
+    (void)state;
+    assert_refused(cases, ARRAY_SIZE(cases));
+}
+
+static void flags_that_exclude_each_other_are_refused(void **state)
+{
+    static const struct refused cases[] = {
         { { "--node-name=n", "--kubeconfig=a", "--kube.server=b" },
           "--kubeconfig and --kube.server both name an API server; use only one" },
         { { "--node-name=n", "--kubeconfig=a", "--kube.ca-file=b" }, "both name a CA" },
@@ -197,27 +235,14 @@ static void errors_name_the_flag_and_the_value(void **state)
           "works only with --kube.source=kubelet" },
         { { "--node-name=n", "--kube.kubelet-insecure-skip-tls-verify=yes" },
           "it must be one of true, false" },
-        { { "--kube.events=on" }, "--node-name (or NODE_NAME) is required" },
+        { { "--kube.source=kubelet", "--kube.kubelet-insecure-skip-tls-verify=true",
+            "--kube.ca-file=a" },
+          "--kube.ca-file cannot be combined" },
     };
-    struct config config;
-    struct err err;
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        assert_int_equal(
-            read_line(&config, &err, cases[i].words[0], cases[i].words[1], cases[i].words[2]),
-            CONFIG_BAD);
-        if (!strstr(err.text, cases[i].sentence))
-            fail_msg("'%s' is not in '%s'", cases[i].sentence, err.text);
-    }
     setenv("NODE_NAME", "n", 1);
-    assert_int_equal(read_line(&config, &err, "--kube.source=kubelet",
-                               "--kube.kubelet-insecure-skip-tls-verify=true", "--kube.ca-file=a"),
-                     CONFIG_BAD);
-    assert_non_null(strstr(err.text, "--kube.ca-file cannot be combined"));
-    setenv("IMAGEPULL_KUBE_SOURCE", "etcd", 1);
-    assert_int_equal(read_line(&config, &err, "--node-name=n", NULL, NULL), CONFIG_BAD);
-    assert_non_null(strstr(err.text, "IMAGEPULL_KUBE_SOURCE is 'etcd'"));
+    assert_refused(cases, ARRAY_SIZE(cases));
 }
 
 static void a_node_name_is_an_rfc_1123_subdomain(void **state)
@@ -371,6 +396,8 @@ int main(void)
         CONFIG_TEST(stall_after_is_a_duration_or_off),
         CONFIG_TEST(help_that_cannot_be_written_is_an_error),
         CONFIG_TEST(errors_name_the_flag_and_the_value),
+        CONFIG_TEST(a_stall_time_that_is_no_duration_is_refused),
+        CONFIG_TEST(flags_that_exclude_each_other_are_refused),
         CONFIG_TEST(repeated_listen_addresses_are_all_used),
         CONFIG_TEST(too_many_listen_addresses_are_refused),
         CONFIG_TEST(max_requests_is_a_number),

@@ -82,7 +82,7 @@ static void words_that_only_start_like_a_token_are_kept(void **state)
     (void)state;
     assert_kept("ghost_writer and ghp_short are names");
     assert_kept("registry.example.com/team/ghs_exporter:v1: not found");
-    assert_kept("AKIAlower0123456789ab is none, AKIA0123 neither");
+    assert_kept("AKIAlower0123456789ab and AKIA0123 are not key ids");
     assert_kept("eyJhbGciOiJIUzI1NiJ9 alone has one part; eyJ.a.b has short ones");
     assert_kept("sha256:0123456789012345678901234567890123456789012345678901234567890123");
     assert_kept("nvapi-client: connection refused");
