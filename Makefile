@@ -213,10 +213,10 @@ lab := $(BUILD)/tests/lab/cri_print $(BUILD)/tests/lab/cri_server
 .PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-build run-demo
 check-integration: $(BUILD)/has-demo $(binary) $(lab)
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_print
-	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-integration
+	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules tests/integration
 # The tests of the runtime again, with the newest containerd (Debian sid).
 check-newest-runtime: $(BUILD)/has-demo $(binary) $(lab)
-	$(Q)AGENT=$(abspath $(binary)) LAB_SUITES=sid $(PYTHON) scripts/run-integration 'test_runtime_*.py'
+	$(Q)AGENT=$(abspath $(binary)) LAB_SUITES=sid $(PYTHON) scripts/run-modules tests/integration 'test_runtime_*.py'
 # The status page in a browser. PAGE_PICTURES=FOLDER keeps screenshots.
 check-page: $(BUILD)/has-page $(BUILD)/tests/page/page_server
 	$(Q)PAGE_SERVER=$(abspath $(BUILD))/tests/page/page_server $(PYTHON) -m unittest discover -s tests/page

@@ -109,7 +109,7 @@ class EndToEnd(unittest.TestCase):
     def test_2_every_query_of_the_dashboard_has_data(self):
         self.good_pulls_and_recoveries()
         self.create("stalled", self.lab.endpoints["stalls"] + "/team/app:v1")
-        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.lab.registries.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("slow", self.slow_image)
         self.create("down", self.lab.endpoints["down"] + "/team/app:v1")
         with open(os.path.join(stack.DEPLOY, "dashboard", "imagepull.json")) as source:
@@ -134,7 +134,7 @@ class EndToEnd(unittest.TestCase):
         """Two of each: rate() does not see the first value of a new histogram."""
         count = 'imagepull_duration_seconds_count{registry="%s"}' % self.lab.endpoints["slow"]
         recovered = 'imagepull_recovery_seconds_count{cause="not_found"}'
-        self.lab.set_pace("slow", QUICK_BYTES_A_SECOND)
+        self.lab.registries.set_pace("slow", QUICK_BYTES_A_SECOND)
         for n in (1, 2):
             self.create(f"late-{n}", self.lab.open.image("lab/late", f"v{n}"))
             self.create(f"slow-{n}", self.slow_image)

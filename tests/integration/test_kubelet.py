@@ -253,7 +253,7 @@ class OneByOne(unittest.TestCase):
         # As a real kubelet does, it records the event before the pull starts.
         support.wait_for(lambda: messages("second", "Pulling") != [], "the second pod wants its image")
         self.assertNotIn("lab/big", lab.containerd.ctr("images", "ls", "-q"))
-        lab.set_pace("stalls")
+        lab.registries.set_pace("stalls")
         message, = support.wait_for(lambda: messages("second", "Pulled") or False, "both are pulled")
         seconds = [float(number) / (1000 if unit == "ms" else 1)
                    for number, unit in re.findall(r"([\d.]+)(ms|s)\b", message)]

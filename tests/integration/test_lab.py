@@ -89,24 +89,24 @@ class Registries(unittest.TestCase):
         threading.Thread(target=pull, daemon=True).start()
         support.wait_for(lambda: bool(calls), "the pull has begun")
         self.assertFalse(done.wait(0.5))
-        self.lab.set_pace("stalls")
+        self.lab.registries.set_pace("stalls")
         self.assertTrue(done.wait(120))
 
     def test_the_pace_of_a_layer_can_be_set(self):
         host = self.lab.endpoints["slow"]
         manifest = json.loads(self.fetch(host, "/v2/team/app/manifests/v1"))
         layer = manifest["layers"][0]
-        self.lab.set_pace("slow", 0)
+        self.lab.registries.set_pace("slow", 0)
         with self.assertRaises(TimeoutError):
             self.fetch(host, "/v2/team/app/blobs/" + layer["digest"], seconds=0.5)
 
-        self.lab.set_pace("slow", 20 << 20)
+        self.lab.registries.set_pace("slow", 20 << 20)
         begun = time.monotonic()
         data = self.fetch(host, "/v2/team/app/blobs/" + layer["digest"])
         self.assertEqual((len(data), digest_of(data)), (layer["size"], layer["digest"]))
         self.assertGreater(time.monotonic() - begun, SLOW_LAYER_BYTES / (20 << 20) - 0.3)
         with self.assertRaises(LabError):
-            self.lab.set_pace("forbidden")
+            self.lab.registries.set_pace("forbidden")
 
     def fetch(self, host, path, seconds=120):
         connection = http.client.HTTPConnection(self.lab.address, int(host.rpartition(":")[2]), timeout=seconds)

@@ -45,7 +45,7 @@ class GoodPulls(runtimes.OnARuntime):
     def test_durations_and_sizes_match_kubelet_runtime_and_registry(self):
         began = time.monotonic()
         slow, works = self.lab.endpoints["slow"], self.lab.open
-        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.lab.registries.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("slow", slow + "/team/app:v1")
         self.eventually_value("in_progress", slow, 1)
         queued = {"big": works.image("lab/big", "1"), "small": works.image("lab/pause", "1")}

@@ -31,7 +31,7 @@ class Outage:
     def test_an_outage_is_noticed_and_ends(self):
         self.create("running", self.lab.open.image("lab/pause", "1"))
         self.eventually_runs("running")
-        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.lab.registries.set_pace("slow", SLOW_BYTES_A_SECOND)
         pods = {"silent": self.lab.endpoints["stalls"], "moving": self.lab.endpoints["slow"]}
         for pod, registry in pods.items():
             self.create(pod, registry + "/team/app:v1")
@@ -50,7 +50,7 @@ class Outage:
         begun, used = time.monotonic(), self.agent.cpu_seconds()
         self.answers_until(lambda: self.source_up() == 1, "its return is noticed")
         for endpoint in ("stalls", "slow"):
-            self.lab.set_pace(endpoint)
+            self.lab.registries.set_pace(endpoint)
         self.eventually_runs(*pods)
         support.wait_for(self.nothing_is_left, "nothing is left of it")
         share = (self.agent.cpu_seconds() - used) / (time.monotonic() - begun)

@@ -76,7 +76,7 @@ class Stalls(OnARuntimeThatStalls):
         self.eventually_runs("healthy", "later")
         self.assertEqual({pod for pod, _ in self.agent.failures()}, set(self.images))
 
-        self.lab.set_pace("stalls")
+        self.lab.registries.set_pace("stalls")
         self.eventually_runs(*self.images)
         for pod in self.images:
             ended = self.eventually_shown(pod, state="recovered", reason="pull_stalled")
@@ -136,7 +136,7 @@ class OneByOne(OnARuntimeThatStalls):
         self.create("runs-for-long", self.lab.open.image("lab/big", "1"),
                     initContainers=[{"name": "migrate", "image": works}])
         support.wait_for(lambda: "running" in self.init_state("runs-for-long"), "the init container runs")
-        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.lab.registries.set_pace("slow", SLOW_BYTES_A_SECOND)
         begun = time.time()
         self.create("slow", self.lab.endpoints["slow"] + "/team/app:v1")
         self.eventually_in_progress(self.lab.endpoints["slow"], 1)
@@ -153,7 +153,7 @@ class OneByOne(OnARuntimeThatStalls):
         support.wait_for(lambda: (self.agent.metrics().value("imagepull_in_progress_bytes") or 0) > 4 * MEBIBYTE,
                          "bytes come in")
 
-        self.lab.set_pace("slow")
+        self.lab.registries.set_pace("slow")
         self.eventually_runs("slow", "queued")
         self.assert_no_incident()
 
@@ -176,7 +176,7 @@ class QueuedBehindAStall(OnARuntimeThatStalls):
             self.assertEqual({pod for pod, _ in self.agent.failures()}, {"stalled"})
 
         self.holds_for(POLL + 2, alone)
-        self.lab.set_pace("stalls")
+        self.lab.registries.set_pace("stalls")
         self.eventually_runs("stalled", "queued")
         self.eventually_shown("stalled", state="recovered")
         alone()
@@ -195,7 +195,7 @@ class AnOlderImageIsThere(OnARuntimeThatStalls):
         found = self.eventually_shown("again", state="stalled", reason="pull_stalled")
         self.assertTrue(found["image_present"])
 
-        self.lab.set_pace("stalls")
+        self.lab.registries.set_pace("stalls")
         self.eventually_runs("again")
         self.eventually_shown("again", state="recovered")
 
@@ -203,12 +203,12 @@ class AnOlderImageIsThere(OnARuntimeThatStalls):
 class Unpacking(OnARuntimeThatStalls):
     def test_slow_unpacking_is_not_a_stall(self):
         registry = self.lab.endpoints["slow"]
-        self.lab.set_pace("slow", SLOW_BYTES_A_SECOND)
+        self.lab.registries.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("big", registry + "/team/app:v1")
         self.eventually_in_progress(registry, 1)
         # Not earlier, because containerd 2.x also unpacks the image of the sandbox.
         self.lab.containerd.hold_unpacking()
-        self.lab.set_pace("slow")
+        self.lab.registries.set_pace("slow")
         support.wait_for(lambda: not self.lab.containerd.ctr("content", "active").splitlines()[1:],
                          "all layers have arrived")
         self.holds_for(NO_ALARM, self.assert_no_incident)

@@ -95,6 +95,11 @@ class Agent:
         """{(pod, container): failure} of /debug/failures."""
         return {(f["pod"], f["container"]): f for f in json.loads(self.get("/debug/failures")[1])["failures"]}
 
+    def failures_of(self, namespace, pod=None):
+        """The failures of a namespace, or of one pod in it."""
+        path = f"/debug/failures/{namespace}/{pod}" if pod else "/debug/failures"
+        return [f for f in json.loads(self.get(path)[1]).get("failures", ()) if f["namespace"] == namespace]
+
     def anonymous_bytes(self):
         """Its resident memory without file pages, which the kernel may drop at any time."""
         with open(f"/proc/{self._process.pid}/status") as status:

@@ -2,9 +2,10 @@
 """
 The lab's containerd: root, state, socket and configuration are in one folder.
 
-It runs in PID and mount namespaces of its own. When the first process ends, the kernel ends every shim and container
-and removes every mount, so nothing must be cleaned up, even after SIGKILL. /run and /etc/resolv.conf inside are the
-lab's: shims do not share sockets with others, and names are only looked up on loopback.
+It runs in PID and mount namespaces of its own, unless the caller's are (`namespaces=False`). When the first process
+ends, the kernel ends every shim and container and removes every mount, so nothing must be cleaned up, even after
+SIGKILL. /run and /etc/resolv.conf inside are the lab's: shims do not share sockets with others, and names are only
+looked up on loopback.
 """
 
 import os
@@ -28,9 +29,9 @@ disabled_plugins = [
   "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp",
 ]
 [grpc]
-  address = "{root}/containerd.sock"
+  address = "{socket}"
 [ttrpc]
-  address = "{root}/containerd.sock.ttrpc"
+  address = "{socket}.ttrpc"
 [plugins."io.containerd.internal.v1.opt"]
   path = "{root}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -47,17 +48,18 @@ disabled_plugins = [
     config_path = "{root}/certs.d"
 """
 
-# $1 resolv.conf, $2 containerd, $3 its configuration, $4 a file that exists while containerd is down on purpose. The
-# shell stays: it is the first process of the namespace and reaps the shims whose parent has ended.
-_ENTER = """\
-mount -t tmpfs tmpfs /run && mount --bind "$1" /etc/resolv.conf || exit
+# $1 resolv.conf
+_ENTER = 'mount -t tmpfs tmpfs /run && mount --bind "$1" /etc/resolv.conf || exit; shift;'
+# $1 containerd, $2 its configuration, $3 a file that exists while containerd is down on purpose. The shell stays: it is
+# the first process of the namespace and reaps the shims whose parent has ended.
+_RUN = """\
 while :; do
-    "$2" --config "$3"
+    "$1" --config "$2"
     status=$?
-    [ -e "$4" ] || exit $status
-    : >"$4.now"
-    while [ -e "$4" ]; do sleep 0.02; done
-    rm "$4.now"
+    [ -e "$3" ] || exit $status
+    : >"$3.now"
+    while [ -e "$3" ]; do sleep 0.02; done
+    rm "$3.now"
 done
 """
 
@@ -77,10 +79,12 @@ def _children(pid):
 class Containerd:
     """Debian's containerd of `suite` (see generations.py), or the installed one."""
 
-    def __init__(self, root, nameserver, suite=None):
+    def __init__(self, root, nameserver, suite=None, namespaces=True, socket_path=None, more_config=""):
+        """`more_config` is appended to its configuration."""
         self.root = root
-        self.socket = os.path.join(root, "containerd.sock")
-        self._nameserver, self._suite = nameserver, suite
+        self.socket = socket_path or os.path.join(root, "containerd.sock")
+        self._nameserver, self._suite, self._namespaces = nameserver, suite, namespaces
+        self._config = _CONFIG + more_config
         self._programs = []  # folders that are searched before $PATH
         self._process = None
         self._gate = os.path.join(root, "unpacking-is-held")
@@ -92,19 +96,24 @@ class Containerd:
 
     def start(self):
         os.makedirs(os.path.join(self.root, "certs.d"))
-        os.makedirs(os.path.join(self.root, "bin"))
+        os.makedirs(os.path.join(self.root, "bin"), exist_ok=True)
         fetched = generations.folder(self._suite)
         self._programs = [os.path.join(self.root, "bin"), *([fetched] if fetched else [])]
-        self._write("config.toml", _CONFIG.format(root=self.root, sandbox_image=SANDBOX_IMAGE))
+        self._write("config.toml", self._config.format(
+            root=self.root, socket=self.socket, sandbox_image=SANDBOX_IMAGE))
         self._write("resolv.conf", f"nameserver {self._nameserver}\noptions timeout:1 attempts:1\n")
         os.chmod(self._write("bin/unpigz", _UNPIGZ.format(gate=self._gate)), 0o755)
         require("runc", "runc")
-        self._process = Process(
-            "containerd",
-            [require("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-             "--propagation", "private", "--", "sh", "-c", _ENTER, "sh", os.path.join(self.root, "resolv.conf"),
-             self._program("containerd"), os.path.join(self.root, "config.toml"), self._down],
-            os.path.join(self.root, "..", "containerd.log"), self._environment())
+        self._process = Process("containerd", self._command(), os.path.join(self.root, "..", "containerd.log"),
+                                self._environment())
+
+    def _command(self):
+        program = [self._program("containerd"), os.path.join(self.root, "config.toml"), self._down]
+        if not self._namespaces:
+            return ["sh", "-c", _RUN, "sh", *program]
+        return [require("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                "--propagation", "private", "--", "sh", "-c", _ENTER + _RUN, "sh",
+                os.path.join(self.root, "resolv.conf"), *program]
 
     def _program(self, name):
         return require(name, "containerd", self._path())
@@ -180,8 +189,8 @@ class Containerd:
         self.bring_up()
 
     def pid(self):
-        """The process of the daemon: a child of the shell, which is a child of unshare."""
-        shell = _children(self._process.pid)[0]
+        """The process of the daemon: a child of the shell, which can be a child of unshare."""
+        shell = _children(self._process.pid)[0] if self._namespaces else self._process.pid
         for pid in _children(shell):
             with open(f"/proc/{pid}/comm") as name:
                 if name.read().strip() == "containerd":

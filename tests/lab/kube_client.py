@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of the API server's double, in JSON over HTTP/1.1, for the lab's kubelet, the demo and the tests."""
+"""A client of an API server, the double or a real one, in JSON over HTTP/1.1. For the lab, the cluster and the tests."""
 
 import http.client
 import json
@@ -17,12 +17,17 @@ class ApiError(Exception):
 class KubeClient:
     """Any number of threads may use it; each has its own connection."""
 
-    def __init__(self, url, ca_file, token_file):
+    def __init__(self, url, ca_file, token_file=None, certificate=None):
+        """`certificate`: (certificate file, key file) of a client that has no token."""
         parts = urllib.parse.urlsplit(url)
         self._address = (parts.hostname, parts.port)
         self._tls = ssl.create_default_context(cafile=ca_file)
-        with open(token_file) as token:
-            self._headers = {"Authorization": "Bearer " + token.read().strip(), "User-Agent": "lab"}
+        self._headers = {"User-Agent": "lab"}
+        if certificate:
+            self._tls.load_cert_chain(*certificate)
+        if token_file:
+            with open(token_file) as token:
+                self._headers["Authorization"] = "Bearer " + token.read().strip()
         self._local = threading.local()
         self._open = []  # the connections of all threads
 
@@ -36,7 +41,8 @@ class KubeClient:
 
     def _send(self, connection, method, path, body=None):
         data = json.dumps(body) if body is not None else None
-        connection.request(method, path, data, {**self._headers, "Content-Type": "application/json"})
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        connection.request(method, path, data, {**self._headers, "Content-Type": kind})
         response = connection.getresponse()
         if response.status >= 300:
             raise ApiError(method, path, response.status, response.read().decode(errors="replace"))
@@ -44,12 +50,20 @@ class KubeClient:
 
     def call(self, method, path, body=None):
         """One request; returns the parsed answer."""
+        return json.loads(self.text(path, method, body))
+
+    def text(self, path, method="GET", body=None):
+        """One request; returns the text of the answer."""
         connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connection(30)
-            self._open.append(connection)
+        if connection is not None:
+            try:
+                return self._send(connection, method, path, body).read().decode()
+            except http.client.RemoteDisconnected:  # the server closes what is idle for minutes
+                connection.close()
+        connection = self._local.connection = self._connection(30)
+        self._open.append(connection)
         try:
-            return json.loads(self._send(connection, method, path, body).read())
+            return self._send(connection, method, path, body).read().decode()
         except (OSError, http.client.HTTPException):
             connection.close()
             self._local.connection = None
@@ -68,7 +82,10 @@ class KubeClient:
 
     @staticmethod
     def path(resource, namespace, name="", subresource=""):
-        return "/".join(filter(None, (f"/api/v1/namespaces/{namespace}/{resource}", name, subresource)))
+        """`resource` is "pods", or "apps/v1/deployments"; `namespace` is None for objects that have none."""
+        group, _, plural = resource.rpartition("/")
+        place = f"namespaces/{namespace}" if namespace else None
+        return "/".join(filter(None, (f"/apis/{group}" if group else "/api/v1", place, plural, name, subresource)))
 
     def create(self, resource, value, namespace="default"):
         return self.call("POST", self.path(resource, namespace), value)
@@ -87,13 +104,16 @@ class KubeClient:
         namespace = metadata.get("namespace", "default")
         return self.call("PUT", self.path(resource, namespace, metadata["name"], subresource), value)
 
+    def patch(self, resource, name, change, namespace="default", subresource=""):
+        """`change` is a JSON merge patch."""
+        return self.call("PATCH", self.path(resource, namespace, name, subresource), change)
+
     def delete(self, resource, name, namespace="default", grace=None):
         query = "" if grace is None else f"?gracePeriodSeconds={grace}"
         return self.call("DELETE", self.path(resource, namespace, name) + query)
 
     def list(self, resource, namespace=None):
-        path = f"/api/v1/{resource}" if namespace is None else self.path(resource, namespace)
-        return self.call("GET", path)["items"]
+        return self.call("GET", self.path(resource, namespace))["items"]
 
     # --- the lab's API ---
 

@@ -11,7 +11,6 @@ outlives it, even after SIGKILL.
 """
 
 import argparse
-import http.client
 import json
 import os
 import random
@@ -22,18 +21,15 @@ import tempfile
 import time
 
 try:
-    import certs
     import protos
     import registries
     from api_double import ApiDouble
     from containerd import Containerd
     from procs import HERE, PYTHON, LabError, Process, clean_environment, require, run
+    from registry_set import RegistrySet
 except ImportError as missing:
     sys.exit(f"lab: {missing}; the lab needs Debian's /usr/bin/python3 with the packages python3-bcrypt, "
              "python3-grpcio, python3-h2 and python3-protobuf")
-
-BIG_IMAGE_BYTES = 8 << 20
-
 
 class Lab:
     """
@@ -54,12 +50,12 @@ class Lab:
         # Each lab has its own address, so labs side by side do not share names or ports.
         self.address = "127." + ".".join(str(random.randint(64, 250)) for _ in range(3))
         self._cgroup = "imagepull-lab-" + self.address.replace(".", "-")
-        self._parts, self._keeper, self.endpoints = [], None, {}
+        self._parts, self._keeper = [], None
         self._generated = protos.generate(self.path("generated"))
         self.containerd = Containerd(self.path("containerd"), self.address, suite)
         self.api_double = ApiDouble(self.path("api"), api_arguments, self._generated)
-        self.open = registries.Registry(self.path("registry"), "open", self.address)
-        self.private = registries.Registry(self.path("registry"), "private", self.address, registries.PASSWORD)
+        self.registries = RegistrySet(self.directory, self.address)
+        self.open, self.private = self.registries.open, self.registries.private
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -83,17 +79,15 @@ class Lab:
             "compiling the pause program")
         with open(self.path("pause"), "rb") as program:
             pause_program = program.read()
-        for folder in ("containerd", "registry"):
-            os.makedirs(self.path(folder), exist_ok=True)
-        endpoints = self._make_endpoints()
-        for part in (self.containerd, self.open, self.private, self.api_double):
-            self._parts.append(part)
-            part.start()
+        os.makedirs(self.path("containerd"), exist_ok=True)
+        self._parts = [self.registries, self.containerd, self.api_double]
+        self.registries.start(self.path("pause"))
+        self.containerd.start()
+        self.api_double.start()
 
-        for registry in (self.open, self.private):
-            registry.wait_ready()
-        registries.fill(self.open, self.private, pause_program, BIG_IMAGE_BYTES)
-        self._learn_endpoints(endpoints)
+        self.registries.wait_ready()
+        for host in self.registries.plain_http_hosts():
+            self.containerd.use_plain_http(host)
         self.containerd.wait_ready()
         if self._with_sandbox_image:
             self.containerd.import_sandbox_image(pause_program)
@@ -129,24 +123,6 @@ class Lab:
             [PYTHON, os.path.join(HERE, "keeper.py"), self._cgroup, self.directory, "yes" if self._remove else "no"],
             stdin=subprocess.PIPE, start_new_session=True, env=clean_environment())
 
-    def _make_endpoints(self):
-        ca = certs.make_ca(self.directory, "unknown-ca")
-        cert, key = certs.make_server_certificate(self.directory, "untrusted", ca, ["DNS:untrusted.lab"])
-        process = Process("endpoints", [PYTHON, os.path.join(HERE, "endpoints.py"), "--pause", self.path("pause"),
-                                        "--address", self.address, "--cert", cert, "--key", key,
-                                        "--ready", self.path("endpoints.json")], self.path("endpoints.log"))
-        self._parts.append(process)
-        return process
-
-    def _learn_endpoints(self, process):
-        process.wait_until(lambda: os.path.exists(self.path("endpoints.json")), "all ports")
-        with open(self.path("endpoints.json")) as answer:
-            found = json.load(answer)
-        self.endpoints = {name: entry["host"] for name, entry in found.items()}
-        plain_http = [entry["host"] for entry in found.values() if entry["scheme"] == "http"]
-        for host in [self.open.host, self.private.host, *plain_http]:
-            self.containerd.use_plain_http(host)
-
     def _start_kubelet(self):
         self._parts.append(Process("kubelet", [
             PYTHON, os.path.join(HERE, "kubelet.py"), "--api", self.api_double.control_url,
@@ -156,16 +132,10 @@ class Lab:
             *self._kubelet_arguments], self.path("kubelet.log"),
             clean_environment(**{protos.GENERATED: self._generated})))
 
-    def set_pace(self, endpoint, rate=None):
-        """Set the rate at which it sends its layer: bytes a second, 0 for silence, None for no limit."""
-        query = "" if rate is None else f"?rate={rate}"
-        connection = http.client.HTTPConnection(self.address, self.endpoints[endpoint].rpartition(":")[2], timeout=120)
-        try:
-            connection.request("GET", "/lab/pace" + query)
-            if connection.getresponse().status != 200:
-                raise LabError(f"the endpoint '{endpoint}' has no pace that can be set")
-        finally:
-            connection.close()
+    @property
+    def endpoints(self):
+        """{name: host:port} of the registries that do not work."""
+        return self.registries.endpoints
 
     # --- how to reach it ---
 

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests on a real cluster share: one cluster and one agent for a class, and short words for its objects."""
+
+import datetime
+import itertools
+import os
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "lab")]
+
+import truth  # noqa: E402
+from agent import Agent  # noqa: E402
+from cluster import Cluster  # noqa: E402
+
+# An agent that the cluster knows nothing of. 100 registries, so that no test's registry becomes "other".
+AGENT_OPTIONS = ("--metrics.max-registries=100",)
+SECONDS = 600  # for the slowest machine, and the longest back-off of a kubelet is 5 minutes
+
+
+def agent_binary():
+    path = os.environ.get("AGENT") or os.path.join(ROOT, "build", "imagepull-exporter")
+    if not os.access(path, os.X_OK):
+        raise AssertionError(f"there is no agent at '{path}': build it with 'make', or name one in AGENT")
+    return os.path.abspath(path)
+
+
+def wait_for(condition, what, seconds=SECONDS):
+    """
+    Call `condition` until it returns something that is not False, and return that. An AssertionError counts as False;
+    the last one is raised when the time is up. A test that passes does not use the time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            result = condition()
+            if result is not False:
+                return result
+            error = AssertionError(f"timeout after {seconds:g} s: {what}")
+        except AssertionError as failed:
+            error = failed
+        if time.monotonic() > deadline:
+            raise error
+        time.sleep(0.1)
+
+
+def time_of(text):
+    """Seconds since 1970 of a time in JSON."""
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+class OnACluster(unittest.TestCase):
+    """
+    A class has a cluster with the containerd of the suite in $CLUSTER_SUITE, and an agent that sees it from the
+    beginning. Each test works in namespaces of its own. After a failure the logs are kept.
+    """
+
+    cluster_options = {}
+    agent_options = AGENT_OPTIONS
+    _numbers = itertools.count(1)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster(suite=os.environ.get("CLUSTER_SUITE"), **cls.cluster_options))
+        cls.api = cls.cluster.api
+        cls.agent = cls.start_agent("agent")
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before:
+            self.cluster.keep_directory()
+            print(f"{self.id()} failed; the logs of all parts are in {self.cluster.directory}", file=sys.stderr)
+
+    # --- the agent ---
+
+    @classmethod
+    def start_agent(cls, name, *options, test=None):
+        """Start an agent, which stops at the end of `test`, or of the class. Waits until it is ready."""
+        agent = Agent(agent_binary(), [*cls.cluster.agent_flags(), *cls.agent_options, *options],
+                      cls.cluster.path(name + ".log"))
+        (test.addCleanup if test else cls.addClassCleanup)(cls._end_well, agent)
+        agent.wait_ready(SECONDS)
+        return agent
+
+    @staticmethod
+    def _end_well(agent):
+        status, _ = agent.stop()
+        if status != 0:
+            raise AssertionError(f"the agent ended with status {status}; the end of its log:\n{agent.log()[-3000:]}")
+
+    def failure(self, namespace, pod, container="app", agent=None):
+        """The agent's entry about a container, or None."""
+        found = (agent or self.agent).failures_of(namespace, pod)
+        return next((failure for failure in found if failure["container"] == container), None)
+
+    def eventually_shown(self, namespace, pod, container="app", agent=None, **wanted):
+        """Wait until the agent shows the container with these values. Returns its entry."""
+        def shown():
+            failure = self.failure(namespace, pod, container, agent)
+            self.assertIsNotNone(failure, f"{namespace}/{pod}/{container} is not shown")
+            self.assertEqual({field: failure[field] for field in wanted}, wanted)
+            return failure
+
+        return wait_for(shown, f"{pod} is shown with {wanted}")
+
+    def assert_true_to_kubelet(self, namespace, agent=None):
+        """Everything that the agent says about the pods of a namespace is what the kubelet says itself."""
+        wait_for(lambda: self.assertEqual(truth.differences(self, namespace, agent or self.agent), []),
+                 f"the agent and the kubelet agree about {namespace}", 60)
+
+    # --- objects ---
+
+    def namespace(self, name="team"):
+        """A new namespace with its ServiceAccount. Returns its name. It is deleted with the cluster."""
+        name = f"{name}-{next(self._numbers)}"
+        self.api.create("namespaces", {"metadata": {"name": name}}, namespace=None)
+        wait_for(lambda: self.api.get("serviceaccounts", "default", name) is not None, f"the account of {name}")
+        return name
+
+    def create_pod(self, namespace, name, image=None, container=None, **spec):
+        """A pod with one container 'app' of `image`, or with the containers in `spec`."""
+        if image is not None:
+            spec["containers"] = [{"name": "app", "image": image, **(container or {})}]
+        return self.api.create("pods", {"metadata": {"name": name}, "spec": {
+            "terminationGracePeriodSeconds": 1, **spec}}, namespace)
+
+    def create_secret(self, namespace, name, content, kind="kubernetes.io/dockerconfigjson"):
+        """A pull Secret; `content` is the text of its only key."""
+        key = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}[kind]
+        return self.api.create("secrets", {"metadata": {"name": name}, "type": kind, "stringData": {key: content}},
+                               namespace)
+
+    def works(self):
+        """An image that can be pulled."""
+        return self.cluster.open.image("lab/pause", "1")
+
+    def bad(self, endpoint="no-such-tag", repository="team/app", tag="v1"):
+        """An image of a registry that misbehaves: see BEHAVIOURS in tests/lab/endpoints.py."""
+        return f"{self.cluster.endpoints[endpoint]}/{repository}:{tag}"
+
+    def pod(self, namespace, name):
+        return self.api.get("pods", name, namespace)
+
+    def eventually_runs(self, namespace, *names):
+        for name in names:
+            wait_for(lambda name=name: (self.pod(namespace, name) or {}).get("status", {}).get("phase") == "Running",
+                     f"{namespace}/{name} runs")
