@@ -210,7 +210,8 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 
 # --- tests with real programs ------------------------------------------------------------------
 lab := $(BUILD)/tests/lab/cri_print $(BUILD)/tests/lab/cri_server
-.PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-build run-demo
+.PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-cluster \
+        cluster-tools check-build run-demo
 check-integration: $(BUILD)/has-demo $(binary) $(lab)
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_print
 	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules tests/integration
@@ -229,6 +230,15 @@ check-e2e: $(BUILD)/has-demo $(BUILD)/has-e2e $(binary)
 # The container image: build (takes minutes), push, pull, start.
 check-image: $(BUILD)/has-demo $(BUILD)/has-image
 	$(Q)$(PYTHON) -m unittest discover -s tests/deploy/image
+# The agent on a real Kubernetes, with containerd 1.7 (trixie) and 2.x (sid). The first run builds the programs of
+# Kubernetes with Go, 10 to 15 minutes; CLUSTER_TOOLS=DIR uses those of a folder.
+CLUSTER_SUITES ?= trixie,sid
+check-cluster: $(BUILD)/has-demo $(BUILD)/has-cluster $(binary) cluster-tools
+	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules --on $(CLUSTER_SUITES) tests/cluster
+cluster-tools: $(BUILD)/has-demo
+	$(Q)$(PYTHON) tests/cluster/tools.py
+	$(Q)$(PYTHON) tests/lab/generations.py fetch $(subst $(comma), ,$(CLUSTER_SUITES))
+comma := ,
 # This Makefile and the scripts.
 check-build: $(BUILD)/has-check
 	$(Q)$(PYTHON) -m unittest discover -s tests/build
@@ -236,7 +246,7 @@ run-demo: $(BUILD)/has-demo $(binary)
 	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)
 
 # --- the commands of the README ----------------------------------------------------------------
-# What takes longer runs in .ci/run only: check-valgrind, fuzz, check-deploy, check-e2e, demo, check-image.
+# What takes longer runs in .ci/run only: check-valgrind, fuzz, check-deploy, check-e2e, demo, check-image, check-cluster.
 .PHONY: check demo packages
 check: $(if $(filter no,$(DEPS)),,packages)
 	+$(Q)WERROR=1 scripts/run-stages compile unit corpus binary layers format docs install build \
@@ -245,7 +255,7 @@ demo: $(if $(filter no,$(DEPS)),,packages)
 	$(again) run-demo
 
 # FOR names the groups of scripts/packages.txt: "make packages FOR=build" installs only what a build needs.
-FOR ?= build check demo page e2e image
+FOR ?= build check demo page e2e image cluster
 packages:
 	$(Q)scripts/install-packages $(FOR)
 

@@ -12,6 +12,7 @@ packages of the suite sid, which are only unpacked. CLUSTER_TOOLS=DIR uses the p
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ CACHE = os.path.join(ROOT, "build", "tools")
 sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 
 import suites  # noqa: E402
-from procs import LabError, clean_environment, require  # noqa: E402
+from procs import LabError, clean_environment  # noqa: E402
 
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 PACKAGES = {**{name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
@@ -32,6 +33,8 @@ PACKAGES = {**{name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
             "prometheus": "github.com/prometheus/prometheus/cmd/prometheus"}
 # program: (package of Debian sid, arguments of a first run)
 DEBIAN = {"kubectl": ("kubectl", ["version", "--client"]), "etcd": ("etcd-server", ["--version"])}
+
+PACKAGES_A_LINE = 200  # of the progress
 
 
 def path(name):
@@ -60,30 +63,36 @@ def _built(name):
 
 
 def _build(name, program):
-    go = require("go", "golang-go; tests/cluster/tools/go.mod says which version", os.environ.get("PATH"))
-    print(f"  GO    {name}", file=sys.stderr, flush=True)
     began = time.monotonic()
-    version = _kubernetes_version(go)
+    version = _go("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes").strip()
     stamps = " ".join(f"-X {package}.gitVersion={version}"
                       for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"))
-    done = subprocess.run(
-        [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {stamps}", "-o", program, PACKAGES[name]],
-        cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        raise LabError(f"cannot build {name}: 'go build {PACKAGES[name]}' in {MODULE} ended with status "
-                       f"{done.returncode}:\n{done.stdout[-3000:].strip()}")
+    print(f"  GO    {name}", file=sys.stderr, flush=True)
+    _go("build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {stamps}", "-o", program, PACKAGES[name])
     with open(program + ".stamp", "w") as stamp:
         stamp.write(_stamp())
-    print(f"        {name}: built in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    print(f"        {name} is built after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
-def _kubernetes_version(go):
-    done = subprocess.run([go, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"], cwd=MODULE,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise LabError(f"'go list' in {MODULE} ended with status {done.returncode}: {done.stderr.strip()}")
-    return done.stdout.strip()
+def _go(*arguments):
+    """Run go in the module. Returns its standard output. Shows how many packages it has compiled."""
+    go = shutil.which("go")
+    if go is None:
+        raise LabError("the programs of the cluster are built with Go, and there is no command 'go'. Install the version "
+                       "that tests/cluster/tools/go.mod names, or set CLUSTER_TOOLS to a folder with "
+                       + ", ".join((*PACKAGES, *DEBIAN)))
+    child = subprocess.Popen([go, *arguments], cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0"}, text=True,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    lines = []
+    for line in child.stderr:
+        lines.append(line)
+        if len(lines) % PACKAGES_A_LINE == 0:
+            print(f"        {len(lines)} packages", file=sys.stderr, flush=True)
+    output = child.stdout.read()
+    if child.wait() != 0:
+        raise LabError(f"'go {arguments[0]}' of {arguments[-1]} in {MODULE} ended with status {child.returncode}:\n"
+                       + "".join(lines[-15:]).strip())
+    return output
 
 
 def _stamp():
