@@ -9,6 +9,7 @@ import control_plane
 import tools
 from component import Component
 from containerd import Containerd
+from images import ARCHITECTURE
 from procs import LabError
 
 RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # where the manifests of deploy/ look for it
@@ -23,7 +24,11 @@ _RUNTIME_CONFIG = """\
   runtime_type = "io.containerd.runc.v2"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
     BinaryName = "{{root}}/bin/runc-without-hugepages"
-""".format(programs=CNI_PROGRAMS)
+# The transfer service, which pulls since 2.1, unpacks only for the snapshotters that are named here.
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+  platform = "linux/{architecture}"
+  snapshotter = "native"
+""".format(programs=CNI_PROGRAMS, architecture=ARCHITECTURE)
 
 # The kubelet sets limits of huge pages, which fail where the kernel has no cgroup for them.
 _RUNC = """\
