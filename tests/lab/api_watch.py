@@ -50,15 +50,20 @@ class Watch:
             self._store.unsubscribe(queue)
 
     async def _changes(self, queue):
-        """Changes from now on, with a bookmark from time to time and one at the end, like the real server."""
+        """
+        Changes from now on, with a bookmark from time to time and one at the end, like the real server. Also on a
+        machine that needed all the time for what came before.
+        """
         next_bookmark = time.monotonic() + self._bookmark_seconds
-        while time.monotonic() < self._end:
+        while True:
             until = min(self._end, next_bookmark)
             try:
                 change = await asyncio.wait_for(queue.get(), max(0, until - time.monotonic()))
             except asyncio.TimeoutError:
                 if self._bookmarks:
                     yield self.bookmark()
+                if time.monotonic() >= self._end:
+                    return
                 next_bookmark = time.monotonic() + self._bookmark_seconds
                 continue
             if change.type == INJECTED:
