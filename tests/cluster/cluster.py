@@ -40,13 +40,13 @@ class Cluster:
     of a process that in-namespaces started. `suite` names the Debian suite of its containerd; None is the installed one.
     """
 
-    def __init__(self, directory=None, suite=None, kubelet_settings=None, api_arguments=()):
+    def __init__(self, directory=None, suite=None, kubelet_settings=None, api_arguments=(), node_name=NODE):
         scratch = os.environ.get("CLUSTER_SCRATCH")
         if not scratch:
             raise LabError("a cluster needs namespaces of its own: start this program with tests/cluster/in-namespaces")
         self.directory = os.path.abspath(directory or tempfile.mkdtemp(prefix="cluster-", dir=scratch))
         os.makedirs(self.directory, exist_ok=True)
-        self.node = NODE
+        self.node = node_name
         self._cgroup = os.path.basename(scratch)
         self._parts = []
         self.pki = control_plane.Pki(self.path("pki"))
@@ -57,7 +57,7 @@ class Cluster:
         self.controller_manager = control_plane.controller_manager(self.directory, self.pki)
         self.scheduler = control_plane.scheduler(self.directory, self.pki)
         self.containerd = node.runtime(self.path("containerd"), REGISTRIES_ADDRESS, suite)
-        self.kubelet = node.Kubelet(self.path("node"), self.pki, NODE, self._cgroup, kubelet_settings)
+        self.kubelet = node.Kubelet(self.path("node"), self.pki, node_name, self._cgroup, kubelet_settings)
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -102,7 +102,7 @@ class Cluster:
             self.containerd.import_sandbox_image(program.read())
 
     def _node_is_ready(self):
-        found = self.api.get("nodes", NODE, namespace=None)
+        found = self.api.get("nodes", self.node, namespace=None)
         return bool(found) and any(condition["type"] == "Ready" and condition["status"] == "True"
                                    for condition in found["status"].get("conditions", ()))
 
