@@ -43,6 +43,7 @@ bool attempts_count(struct attempts *attempts, const struct pull *pull,
 {
     uint64_t growth = event_growth(events, pull);
 
+    attempts->events = growth;
     if (growth < attempts->status)
         growth = attempts->status;
     if (growth <= attempts->grown)
@@ -52,6 +53,11 @@ bool attempts_count(struct attempts *attempts, const struct pull *pull,
     attempts->unbooked += growth - attempts->grown;
     attempts->grown = growth;
     return true;
+}
+
+bool attempts_events_report_all(const struct attempts *attempts)
+{
+    return attempts->events >= attempts->status;
 }
 
 void attempts_book_overdue(struct attempts *attempts, const struct pull *pull,

@@ -33,6 +33,7 @@ struct attempts {
     bool books;         /* counts in metrics; false for the second container of one image volume */
     uint64_t old;       /* attempts before this process started, known only from events */
     uint64_t status;    /* S: entries into a pull-error reason */
+    uint64_t events;    /* dE at the last count */
     uint64_t grown;     /* max(dE, dS) so far: booked + unbooked */
     uint64_t unbooked;  /* part of `grown` that is not booked under a cause yet */
     int64_t book_by_us; /* mono; when `unbooked` is booked as unknown */
@@ -56,6 +57,11 @@ void attempts_divide(struct attempts *attempts, struct event_object *object);
 /* Counts again after a witness reported. Returns whether there is growth. */
 bool attempts_count(struct attempts *attempts, const struct pull *pull,
                     const struct event_objects *events, struct instant now);
+
+/* Whether events report each attempt that the status reports. Then their times are right: the
+ * kubelet writes an event at once, and the status 10 to 15 s later, with its next look at the pod.
+ */
+bool attempts_events_report_all(const struct attempts *attempts);
 
 /* Books all that is unbooked under the verdict. */
 void attempts_book(struct attempts *attempts, const struct pull *pull,

@@ -55,6 +55,7 @@ struct incident {
     int64_t first_failure_us;
     bool first_failure_exact;
     int64_t last_failure_us;
+    int64_t last_event_us;        /* of an attempt that failed; 0: no event yet */
     int64_t last_failure_mono_us; /* because wall clocks jump */
     int64_t ended_us;
     int64_t forget_us; /* mono; when an ended one is forgotten */

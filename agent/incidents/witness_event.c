@@ -23,7 +23,8 @@ struct failed_pull {
     const struct event_fact *fact;
     struct message message;
     struct verdict verdict;
-    bool counts; /* its object counts "Failed to pull image", and nothing else */
+    bool counts;  /* its object counts "Failed to pull image", and nothing else */
+    bool attempt; /* it reports an attempt, not the back-off after one */
 };
 
 /* "(a, b); ..." -> "a", "b"; at most `max`. */
@@ -62,12 +63,18 @@ static int take_missing_secrets(struct pod *pod, const struct event_fact *fact, 
     return names_replace(&pod->missing_secrets, names, n);
 }
 
+static void take_last_failure(struct incident *incident, int64_t last_us)
+{
+    if (last_us > incident->last_event_us)
+        incident->last_event_us = last_us;
+    if (last_us > incident->last_failure_us || attempts_events_report_all(&incident->attempts))
+        incident->last_failure_us = incident->last_event_us;
+}
+
 static void take_times(struct incident *incident, const struct event_fact *fact, struct instant now)
 {
     int64_t last_mono_us = now.mono_us - (now.wall_us - fact->last_us);
 
-    if (fact->last_us > incident->last_failure_us)
-        incident->last_failure_us = fact->last_us;
     if (fact->last_us && last_mono_us > incident->last_failure_mono_us)
         incident->last_failure_mono_us = last_mono_us;
     /* The failure can be older than the first report of it. */
@@ -127,6 +134,8 @@ static int take_failure(struct correlate *c, struct incident *incident, const st
     take_times(incident, fact, now);
     r = incident_report(&c->incidents, incident, &report, &failed->message, &failed->verdict);
     incident_count(&c->incidents, incident, pod, caused ? &failed->verdict : NULL, now);
+    if (failed->attempt && fact->last_us)
+        take_last_failure(incident, fact->last_us);
     return r;
 }
 
@@ -168,6 +177,7 @@ static int take_failed_pull(struct correlate *c, struct pod *pod, const struct e
 
     failed.fact = fact;
     failed.counts = !combined && str_starts(text, STR("Failed to pull image"));
+    failed.attempt = !str_starts(text, STR("Error: ImagePullBackOff"));
     normalise(fact->reason, text, &failed.message);
     failed.verdict = classify(&failed.message);
     if (name.len == 0)
@@ -218,6 +228,7 @@ static int take_failed_sandbox(struct correlate *c, struct pod *pod, const struc
 
     failed.fact = fact;
     failed.counts = true;
+    failed.attempt = true;
     normalise(fact->reason, fact->message, &failed.message);
     if (failed.message.image.len == 0 || failed.message.n_parts == 0) {
         /* The sandbox fails for another reason now, so its image is present. */

@@ -149,7 +149,8 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
     if (attempted) {
         if (pull != PULL_REFUSED || incident->attempts.status == 0)
             incident->attempts.status++;
-        incident->last_failure_us = now.wall_us;
+        if (!attempts_events_report_all(&incident->attempts))
+            incident->last_failure_us = now.wall_us;
         incident->last_failure_mono_us = now.mono_us;
     }
     stall_failed(&c->incidents, incident);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When the last attempt failed. A kubelet writes its Event at once, and the status 10 to 15 s
+ * later, with its next look at the pod.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/incidents/world.h"
+
+#define BACK_OFF_STATUS BACK_OFF_TEXT ": ErrImagePull: " NOT_FOUND_TEXT
+
+static int64_t last_failure_of(struct world *w)
+{
+    struct snapshot snapshot;
+    int64_t at_us;
+
+    world_snapshot(w, &snapshot);
+    at_us = incident_of(&snapshot, "web-0")->last_failure_us;
+    snapshot_done(&snapshot);
+    return at_us;
+}
+
+static void status_is_later_than_the_event_of_the_same_attempt(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us;
+
+    observe_waiting_for(w, "web-0", IMAGE);
+    observe_failed_at(w, "e1", 1, first_us, first_us);
+    world_advance(w, SEC);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    assert_int_equal(last_failure_of(w), first_us);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_STATUS);
+
+    world_advance(w, 15 * SEC);
+    int64_t second_us = w->now.wall_us;
+    observe_failed_at(w, "e1", 2, first_us, second_us);
+    world_advance(w, 13 * SEC);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    assert_int_equal(last_failure_of(w), second_us);
+}
+
+static void event_that_comes_after_its_status_corrects_the_time(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    world_advance(w, 12 * SEC);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    assert_int_equal(last_failure_of(w), w->now.wall_us);
+    world_advance(w, 5 * SEC);
+    observe_failed_at(w, "e1", 1, failed_us, failed_us);
+    assert_int_equal(last_failure_of(w), failed_us);
+}
+
+static void status_tells_the_time_of_an_attempt_without_an_event(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_failed_at(w, "e1", 1, first_us, first_us);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_STATUS);
+    world_advance(w, MINUTE);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    assert_int_equal(last_failure_of(w), w->now.wall_us);
+    /* The Event of the first attempt is repeated: it says nothing about the second one. */
+    observe_failed_at(w, "e1", 1, first_us, first_us);
+    assert_int_equal(last_failure_of(w), w->now.wall_us);
+}
+
+static void back_off_is_not_a_failure(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_failed_at(w, "e1", 1, failed_us, failed_us);
+    world_advance(w, 30 * SEC);
+    observe_event_at(w, APP_PATH, "e2", "Failed", "Error: ImagePullBackOff", 3, failed_us,
+                     w->now.wall_us);
+    assert_int_equal(last_failure_of(w), failed_us);
+}
+
+static void start_takes_the_time_of_the_event(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us - 20 * SEC;
+
+    observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_STATUS);
+    assert_int_equal(last_failure_of(w), w->now.wall_us);
+    world_advance(w, 3 * SEC);
+    observe_failed_at(w, "e1", 4, failed_us - 5 * MINUTE, failed_us);
+    assert_int_equal(last_failure_of(w), failed_us);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(status_is_later_than_the_event_of_the_same_attempt),
+        WORLD_TEST(event_that_comes_after_its_status_corrects_the_time),
+        WORLD_TEST(status_tells_the_time_of_an_attempt_without_an_event),
+        WORLD_TEST(back_off_is_not_a_failure),
+        WORLD_TEST(start_takes_the_time_of_the_event),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
