@@ -4,6 +4,7 @@
 # make            build build/imagepull-exporter               make SAN=1     with ASan and UBSan
 # make check      build everything and run the tests           make WERROR=1  warnings are errors, as in "make check"
 # make demo       show the whole path on this machine          KEEP=1         leave the demo running
+# make check-cluster   the agent on a real Kubernetes (needs Go)
 # make bench      measure against the budgets                  make install DESTDIR= PREFIX=
 # make dist       a source tarball of the last commit          .ci/run        everything that CI runs
 #
@@ -240,7 +241,7 @@ cluster-tools: $(BUILD)/has-demo
 	$(Q)$(PYTHON) tests/lab/generations.py fetch $(subst $(comma), ,$(CLUSTER_SUITES))
 comma := ,
 # This Makefile and the scripts.
-check-build: $(BUILD)/has-check
+check-build: $(BUILD)/has-check $(BUILD)/has-demo
 	$(Q)$(PYTHON) -m unittest discover -s tests/build
 run-demo: $(BUILD)/has-demo $(binary)
 	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)

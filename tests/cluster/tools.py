@@ -5,8 +5,9 @@ The programs of a real Kubernetes cluster, in the versions that tools/go.mod nam
 
     tools.py            build or download what is missing, and print where it is
 
-Go programs are built once, into build/tools; a change of tools/go.sum builds them again. kubectl and etcd are Debian
-packages of the suite sid, which are only unpacked. CLUSTER_TOOLS=DIR uses the programs of DIR instead.
+Go programs are built once, into build/tools (or $CLUSTER_TOOLS_CACHE); a change of tools/go.sum builds them again.
+kubectl and etcd are Debian packages of the suite sid, which are only unpacked. CLUSTER_TOOLS=DIR uses the programs of
+DIR instead.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 MODULE = os.path.join(HERE, "tools")
-CACHE = os.path.join(ROOT, "build", "tools")
+CACHE = os.environ.get("CLUSTER_TOOLS_CACHE") or os.path.join(ROOT, "build", "tools")
 sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 
 import suites  # noqa: E402
