@@ -47,7 +47,6 @@ class Cluster:
         self.directory = os.path.abspath(directory or tempfile.mkdtemp(prefix="cluster-", dir=scratch))
         os.makedirs(self.directory, exist_ok=True)
         self.node = node_name
-        self._cgroup = os.path.basename(scratch)
         self._parts = []
         self.pki = control_plane.Pki(self.path("pki"))
         self.registries = RegistrySet(self.directory, REGISTRIES_ADDRESS)
@@ -56,8 +55,8 @@ class Cluster:
         self.apiserver = control_plane.ApiServer(self.directory, self.pki, api_arguments)
         self.controller_manager = control_plane.controller_manager(self.directory, self.pki)
         self.scheduler = control_plane.scheduler(self.directory, self.pki)
-        self.containerd = node.runtime(self.path("containerd"), REGISTRIES_ADDRESS, suite)
-        self.kubelet = node.Kubelet(self.path("node"), self.pki, node_name, self._cgroup, kubelet_settings)
+        self.containerd = node.runtime(self.path("containerd"), REGISTRIES_ADDRESS, suite, os.path.basename(scratch))
+        self.kubelet = node.Kubelet(self.path("node"), self.pki, node_name, kubelet_settings)
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -186,10 +185,20 @@ class Cluster:
         return tools.kubectl(self.admin_kubeconfig, *arguments, stdin=stdin)
 
     def description(self):
-        return {"pid": os.getpid(), "directory": self.directory, "node": self.node, "cgroup": self._cgroup,
+        return {"enter": enter_command(), "directory": self.directory, "node": self.node,
                 "kubeconfig": self.admin_kubeconfig, "kubectl": tools.path("kubectl"),
                 "agent_flags": self.agent_flags(),
                 "registries": {"open": self.open.host, "private": self.private.host, **self.endpoints}}
+
+
+def enter_command():
+    """
+    A command that runs what follows it in the cluster's namespaces. It uses the process that made them, because the
+    numbers of the processes in them are other ones outside.
+    """
+    with open(os.path.join(os.environ["CLUSTER_SCRATCH"], "pid")) as pid:
+        made_by = pid.read().strip()
+    return f"nsenter --target {made_by} --mount --net --pid=/proc/{made_by}/ns/pid_for_children --"
 
 
 def up(args):
@@ -197,7 +206,7 @@ def up(args):
     with Cluster(args.dir, args.suite) as cluster:
         control_plane.write_json(cluster.path("cluster.json"), cluster.description())
         print(f"the cluster is ready after {time.monotonic() - began:.0f} s: {cluster.path('cluster.json')}", flush=True)
-        print(f"enter it with: nsenter --target {os.getpid()} --mount --net --pid", flush=True)
+        print(f"enter it with: {enter_command()} COMMAND", flush=True)
         while True:
             cluster.check()
             time.sleep(0.5)
