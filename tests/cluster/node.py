@@ -30,13 +30,15 @@ _RUNTIME_CONFIG = """\
   snapshotter = "native"
 """.format(programs=CNI_PROGRAMS, architecture=ARCHITECTURE)
 
-# The kubelet sets limits of huge pages, which fail where the kernel has no cgroup for them.
+# The kubelet sets limits of huge pages, which fail where the kernel has no control group for them. With cgroupsPerQOS
+# off it does not name a control group, and containerd would use one that all its instances on this machine share.
 _RUNC = """\
 #!/bin/sh
 previous=
 for word; do
     if [ "$previous" = --bundle ]; then
-        sed -i 's/"hugepageLimits":\\[[^]]*\\],\\?//' "$word/config.json"
+        sed -i -e 's/"hugepageLimits":\\[[^]]*\\],\\?//' -e 's,"cgroupsPath":"/k8s.io/,"cgroupsPath":"/{cgroup}/,' \\
+            "$word/config.json"
     fi
     previous=$word
 done
@@ -44,8 +46,11 @@ exec runc "$@"
 """
 
 
-def runtime(folder, nameserver, suite):
-    """containerd of a Debian suite at its usual address, for pods with a network of their own."""
+def runtime(folder, nameserver, suite, cgroup):
+    """
+    containerd of a Debian suite at its usual address, for pods with a network of their own and control groups below
+    `cgroup`.
+    """
     if not os.access(os.path.join(CNI_PROGRAMS, "bridge"), os.X_OK):
         raise LabError(f"there is no {CNI_PROGRAMS}/bridge: install the Debian package containernetworking-plugins")
     os.makedirs(os.path.dirname(RUNTIME_SOCKET))
@@ -58,18 +63,18 @@ def runtime(folder, nameserver, suite):
                      "ranges": [[{"subnet": PODS}]], "routes": [{"dst": "0.0.0.0/0"}]}}]})
     wrapper = os.path.join(folder, "bin", "runc-without-hugepages")
     with open(wrapper, "w") as out:
-        out.write(_RUNC)
+        out.write(_RUNC.format(cgroup=cgroup))
     os.chmod(wrapper, 0o755)
     return Containerd(folder, nameserver, suite, namespaces=False, socket_path=RUNTIME_SOCKET,
                       more_config=_RUNTIME_CONFIG)
 
 
 class Kubelet(Component):
-    def __init__(self, folder, pki, node, cgroup, settings=None):
+    def __init__(self, folder, pki, node, settings=None):
         """`settings`: more fields of KubeletConfiguration."""
         self.folder, self.node = folder, node
         self.static_pods = os.path.join(folder, "static-pods")
-        self._pki, self._cgroup, self._settings = pki, cgroup, settings or {}
+        self._pki, self._settings = pki, settings or {}
         super().__init__("kubelet", self._command_of_start, os.path.join(folder, "..", "kubelet.log"))
 
     def configuration(self):
@@ -82,8 +87,8 @@ class Kubelet(Component):
             # This machine is a container: it has cgroups of version 1, does not give them to others, and has not the
             # right to lower an OOM score or to raise a limit.
             "failCgroupV1": False, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": False, "enforceNodeAllocatable": [],
-            "cgroupRoot": "/" + self._cgroup, "oomScoreAdj": 0,
-            "maxOpenFiles": resource.getrlimit(resource.RLIMIT_NOFILE)[1], "makeIPTablesUtilChains": False,
+            "oomScoreAdj": 0, "maxOpenFiles": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+            "makeIPTablesUtilChains": False,
             **self._settings,
         }
 
