@@ -37,7 +37,8 @@ AGENT_NAMESPACE, AGENT_ACCOUNT = "imagepull-exporter", "imagepull-exporter"
 class Cluster:
     """
     A cluster in `directory`, or in a folder that in-namespaces deletes. Use it as a context manager, in the main thread
-    of a process that in-namespaces started. `suite` names the Debian suite of its containerd; None is the installed one.
+    of a process that in-namespaces started. `suite` names the Debian suite of its containerd; None is the installed
+    one.
     """
 
     def __init__(self, directory=None, suite=None, kubelet_settings=None, api_arguments=(), node_name=NODE):
@@ -205,7 +206,8 @@ def up(args):
     began = time.monotonic()
     with Cluster(args.dir, args.suite) as cluster:
         control_plane.write_json(cluster.path("cluster.json"), cluster.description())
-        print(f"the cluster is ready after {time.monotonic() - began:.0f} s: {cluster.path('cluster.json')}", flush=True)
+        seconds = time.monotonic() - began
+        print(f"the cluster is ready after {seconds:.0f} s: {cluster.path('cluster.json')}", flush=True)
         print(f"enter it with: {enter_command()} COMMAND", flush=True)
         while True:
             cluster.check()
@@ -217,7 +219,7 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("up", help="start everything and run until SIGTERM or Ctrl-C")
     command.add_argument("--dir", help="where everything is kept (default: a new temporary folder)")
-    command.add_argument("--suite", help="the Debian suite of containerd: trixie has 1.7, sid has 2.x (default: installed)")
+    command.add_argument("--suite", help="the Debian suite of containerd: trixie 1.7, sid 2.x (default: installed)")
     args = parser.parse_args()
     end_on_signals()
     try:
