@@ -54,14 +54,18 @@ class KubeClient:
 
     def text(self, path, method="GET", body=None):
         """One request; returns the text of the answer."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
+        kept = getattr(self._local, "connection", None)
+        if kept is not None:
             try:
-                return self._send(connection, method, path, body).read().decode()
+                return self._read(kept, method, path, body)
             except http.client.RemoteDisconnected:  # the server closes what is idle for minutes
-                connection.close()
+                pass
         connection = self._local.connection = self._connection(30)
         self._open.append(connection)
+        return self._read(connection, method, path, body)
+
+    def _read(self, connection, method, path, body):
+        """The text of the answer. A connection that fails is not used again: it would refuse every later request."""
         try:
             return self._send(connection, method, path, body).read().decode()
         except (OSError, http.client.HTTPException):
