@@ -15,6 +15,7 @@ sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "lab")]
 import truth  # noqa: E402
 from agent import Agent  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from counters import Recorder  # noqa: E402
 
 # An agent that the cluster knows nothing of. 100 registries, so that no test's registry becomes "other".
 AGENT_OPTIONS = ("--metrics.max-registries=100",)
@@ -68,8 +69,14 @@ class OnACluster(unittest.TestCase):
         cls.api = cls.cluster.api
         cls.agent = cls.start_agent("agent")
 
+    @property
+    def counters(self):
+        """The recorder of the class's agent. Each test checks at its end that no counter ever fell."""
+        return self.agent.counters
+
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
+        self.addCleanup(self.counters.check)
         super().run(result)
         if len(result.failures) + len(result.errors) > before:
             self.cluster.keep_directory()
@@ -84,13 +91,19 @@ class OnACluster(unittest.TestCase):
                       cls.cluster.path(name + ".log"))
         (test.addCleanup if test else cls.addClassCleanup)(cls._end_well, agent)
         agent.wait_ready(SECONDS)
+        agent.counters = Recorder(agent, cls.cluster.kubelet.log_path)
         return agent
 
     @staticmethod
     def _end_well(agent):
+        counters = getattr(agent, "counters", None)  # None: it was never ready
+        if counters:
+            counters.stop()
         status, _ = agent.stop()
         if status != 0:
             raise AssertionError(f"the agent ended with status {status}; the end of its log:\n{agent.log()[-3000:]}")
+        if counters:
+            counters.check()
 
     def failure(self, namespace, pod, container="app", agent=None):
         """The agent's entry about a container, or None."""
@@ -111,6 +124,11 @@ class OnACluster(unittest.TestCase):
         """Everything that the agent says about the pods of a namespace is what the kubelet says itself."""
         wait_for(lambda: self.assertEqual(truth.differences(self, namespace, agent or self.agent), []),
                  f"the agent and the kubelet agree about {namespace}", 60)
+
+    def assert_counters_true_to_kubelet(self, *registries):
+        """The agent of the class has counted the failed pulls of these registries (or of all) once, and no others."""
+        wait_for(lambda: self.assertEqual(self.counters.differences(*registries), []),
+                 "the counters agree with the kubelet's log", 60)
 
     # --- objects ---
 

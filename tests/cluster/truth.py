@@ -4,8 +4,13 @@ What the kubelet itself says about failed pulls: its Events, the status of its p
 same.
 """
 
+import collections
 import datetime
 import re
+
+import image_names
+
+_FAILED_PULL = re.compile(r'"PullImage from image service failed" .* image="([^"]*)"$', re.M)
 
 # The kubelet's Events have whole seconds; the agent sees a status a moment later than it was made.
 TOLERANCE_SECONDS = 2.5
@@ -65,3 +70,11 @@ def differences(case, namespace, agent):
                 found.append(f"{name}: {field} is {failure[field]}, the kubelet says "
                              f"{datetime.datetime.fromtimestamp(true, datetime.timezone.utc).isoformat()}")
     return found
+
+
+def failed_pulls(log):
+    """
+    {registry: failed pulls} in a text of the kubelet's log. The log has them all, also those of deleted pods. It has
+    one line for each login that the kubelet tries.
+    """
+    return collections.Counter(image_names.domain(image) for image in _FAILED_PULL.findall(log))
