@@ -84,6 +84,9 @@ class Kubelet(Component):
             "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": self._pki.ca_file}},
             "staticPodPath": self.static_pods, "podLogsDir": os.path.join(self.folder, "pod-logs"),
             "evictionHard": {}, "imageGCHighThresholdPercent": 100, "failSwapOn": False, "resolvConf": "",
+            # Nothing answers there. Without it the kubelet repeats an Event MissingClusterDNS for each pod, and its
+            # spam filter then drops others.
+            "clusterDNS": ["10.96.0.10"], "clusterDomain": "cluster.local",
             # This machine is a container: it has cgroups of version 1, does not give them to others, and has not the
             # right to lower an OOM score or to raise a limit.
             "failCgroupV1": False, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": False, "enforceNodeAllocatable": [],
