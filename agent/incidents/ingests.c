@@ -66,6 +66,14 @@ bool ingest_moves(const struct ingests *ingests, const struct ingest_state *inge
     return now.mono_us - ingest->moved_us < ingests->stall_after_us;
 }
 
+bool ingest_waits_for_bytes(const struct ingests *ingests, const struct ingest_state *ingest,
+                            struct instant now)
+{
+    bool complete = ingest->total && ingest->bytes >= ingest->total;
+
+    return !complete && !ingest_moves(ingests, ingest, now);
+}
+
 bool ingests_any_moves(const struct ingests *ingests, struct instant now)
 {
     for (size_t i = 0; i < ingests->n; i++)

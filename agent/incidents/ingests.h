@@ -60,6 +60,10 @@ bool ingest_moves(const struct ingests *ingests, const struct ingest_state *inge
                   struct instant now);
 bool ingests_any_moves(const struct ingests *ingests, struct instant now);
 
+/* Whether bytes are missing and none came within the last `stall_after`. */
+bool ingest_waits_for_bytes(const struct ingests *ingests, const struct ingest_state *ingest,
+                            struct instant now);
+
 /* Whether the blob began or moved since `mono_us`. */
 bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * containerd lists its blobs in flight. A blob without new bytes for `stall_after` is a suspect.
+ * containerd lists its blobs in flight. A blob without new bytes for `stall_after` is a suspect,
+ * unless it has all of its bytes: the runtime still checks it and writes it to the disk.
  * The content service knows from the manifests which repositories own the suspect. A container
  * that waits for an image of these repositories is stalled, if the suspect belongs to its pull:
  *
@@ -44,7 +45,7 @@ static void stall_done(struct stall *stall)
 bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
                     const struct ingest_state *ingest, bool any_moves, struct instant now)
 {
-    if (ingests->stall_after_us == 0 || ingest_moves(ingests, ingest, now))
+    if (ingests->stall_after_us == 0 || !ingest_waits_for_bytes(ingests, ingest, now))
         return false;
     if (ingest->proven || !any_moves)
         return true;
@@ -276,7 +277,7 @@ static int judge_image(struct judgement *j)
 
     j->n_suspects = 0;
     for (size_t i = 0; i < ingests->n; i++)
-        if (!ingest_moves(ingests, &ingests->list[i], j->now) &&
+        if (ingest_waits_for_bytes(ingests, &ingests->list[i], j->now) &&
             ingest_is_of(&ingests->list[i], j->image->name->canonical))
             j->suspects[j->n_suspects++] = &ingests->list[i];
     for (struct pod *pod = j->stalls->pods->first; pod && j->n_suspects; pod = pod->next) {

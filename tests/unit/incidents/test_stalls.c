@@ -83,6 +83,19 @@ static void complete_blob_ends_the_stall(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_RECOVERED);
 }
 
+/* The runtime has the bytes and writes them to a slow disk, or checks them. The network is done. */
+static void blob_with_all_its_bytes_is_not_a_stall(void **state)
+{
+    struct world *w = *state;
+
+    observe_pulling(w, "web-0");
+    OBSERVE_BLOBS(w, { LAYER, 1000, 0 });
+    observe_blob_owner(w, LAYER, REPOSITORY);
+    stand_still(w, HOUR, 1000, 0);
+    assert_int_equal(count_incidents(w, "web-0"), 0);
+    assert_false(wants_owner(w, LAYER));
+}
+
 static void slow_pull_is_not_a_stall(void **state)
 {
     struct world *w = *state;
@@ -315,6 +328,7 @@ int main(void)
         WORLD_TEST(stall_is_one_attempt),
         WORLD_TEST(stall_ends_when_bytes_come_again),
         WORLD_TEST(complete_blob_ends_the_stall),
+        WORLD_TEST(blob_with_all_its_bytes_is_not_a_stall),
         WORLD_TEST(slow_pull_is_not_a_stall),
         WORLD_TEST(queued_or_unpacking_pull_is_not_a_stall),
         WORLD_TEST(agent_that_starts_during_a_stall_finds_it),
