@@ -101,7 +101,8 @@ class Containerd:
         self._programs = [os.path.join(self.root, "bin"), *([fetched] if fetched else [])]
         self._write("config.toml", self._config.format(
             root=self.root, socket=self.socket, sandbox_image=SANDBOX_IMAGE))
-        self._write("resolv.conf", f"nameserver {self._nameserver}\noptions timeout:1 attempts:1\n")
+        # The server always answers. A short timeout would make a slow machine look like broken DNS.
+        self._write("resolv.conf", f"nameserver {self._nameserver}\noptions timeout:100 attempts:1\n")
         os.chmod(self._write("bin/unpigz", _UNPIGZ.format(gate=self._gate)), 0o755)
         require("runc", "runc")
         self._process = Process("containerd", self._command(), os.path.join(self.root, "..", "containerd.log"),
