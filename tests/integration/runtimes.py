@@ -42,6 +42,7 @@ def seconds_of(text):
 class OnARuntime(unittest.TestCase):
     """Each class has a lab with the containerd of `suite`, and an agent."""
 
+    maxDiff = None
     suite = None  # None: the installed containerd
     lab_options = {}
     # More registries than a node has, so that no test's registry becomes "other".

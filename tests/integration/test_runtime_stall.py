@@ -52,8 +52,10 @@ class Stalls(OnARuntimeThatStalls):
         cls.without = cls.start_agent("without", "--stall-after=off")
 
     def all_stalled(self):
-        return {pod: self.failure(pod) for pod in self.images
-                if self.assertEqual(self.failure(pod)["state"], "stalled") is None}
+        """The failures of one answer in which all pods are stalled: a slow machine does not find them at once."""
+        found = {f["pod"]: f for f in self.agent.failures_of("default") if f["state"] == "stalled"}
+        self.assertEqual(set(found), set(self.images))
+        return found
 
     def test_a_stall_is_found_and_recovers(self):
         # A healthy image, before and during the stall.
@@ -63,6 +65,7 @@ class Stalls(OnARuntimeThatStalls):
         self.eventually_in_progress(self.lab.endpoints["stalls"], 1)
         for pod in ("same-layers", "one-layer"):
             self.create(pod, self.images[pod])
+        support.wait_for(lambda: self.bytes_in_flight() == IN_FLIGHT, "no more bytes come")
         found = support.wait_for(self.all_stalled, "all three are stalled")
         found_at = time.time()
         self.assertGreaterEqual(found_at - begun, STALL_AFTER)
@@ -71,7 +74,7 @@ class Stalls(OnARuntimeThatStalls):
         with self.subTest("metrics"):
             self.check_metrics()
         with self.subTest("switched off"):
-            self.check_agent_without()
+            support.wait_for(self.check_agent_without, "it knows the pulls")
         self.create("later", self.lab.open.image("lab/big", "1"))
         self.eventually_runs("healthy", "later")
         self.assertEqual({pod for pod, _ in self.agent.failures()}, set(self.images))
@@ -99,13 +102,14 @@ class Stalls(OnARuntimeThatStalls):
                 self.assertTrue(failure["advice"])
 
     def check_metrics(self):
-        metrics = self.agent.metrics()
-        blocked = metrics.find("imagepull_blocked_containers", reason="pull_stalled", cause="network")
+        blocked = self.agent.metrics().find("imagepull_blocked_containers", reason="pull_stalled", cause="network")
         self.assertEqual({s.labels["registry"]: s.value for s in blocked if s.value},
                          {self.lab.endpoints["stalls"]: 2, self.lab.endpoints["shares-layer"]: 1})
         # One layer is in flight, however many images wait for it.
-        self.assertEqual(metrics.value("imagepull_in_progress_bytes", registry=self.lab.endpoints["stalls"]),
-                         IN_FLIGHT)
+        self.assertEqual(self.bytes_in_flight(), IN_FLIGHT)
+
+    def bytes_in_flight(self):
+        return self.agent.metrics().value("imagepull_in_progress_bytes", registry=self.lab.endpoints["stalls"])
 
     def check_agent_without(self):
         """The agent with --stall-after=off does not ask for bytes and reports no stall, but shows pulls in progress."""
@@ -121,7 +125,10 @@ class Stalls(OnARuntimeThatStalls):
             self.assertFalse(metrics.value("imagepull_blocked_containers"))
             self.assertFalse(metrics.value("imagepull_in_progress"))
             self.assertFalse(metrics.value("imagepull_in_progress_bytes"))
-            self.assertEqual(metrics.value("imagepull_recovery_seconds_count", cause="network"), len(self.images))
+            # A slow machine can stall once more after the registry goes on. Each recovery is counted once.
+            recovered = [f for f in self.agent.failures_of("default") if f["reason"] == "pull_stalled"]
+            self.assertEqual({f["pod"] for f in recovered if f["state"] == "recovered"}, set(self.images))
+            self.assertEqual(metrics.value("imagepull_recovery_seconds_count", cause="network"), len(recovered))
 
         support.wait_for(over, "no metric tells of a stall any more")
 

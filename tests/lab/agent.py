@@ -73,10 +73,10 @@ class Agent:
         except OSError:
             return False
 
-    def wait_ready(self, seconds=120):
+    def wait_ready(self, seconds=300):
         self._process.wait_until(self.ready, "/-/ready", seconds)
 
-    def wait_listening(self, seconds=120):
+    def wait_listening(self, seconds=300):
         def listening():
             try:
                 return self.get("/-/healthy", self.web)[0]

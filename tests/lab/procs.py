@@ -28,7 +28,7 @@ def require(program, package, path=None):
     return path
 
 
-def wait_for(condition, what, seconds=120, interval=0.02):
+def wait_for(condition, what, seconds=300, interval=0.02):
     """Call `condition` until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while True:
@@ -101,7 +101,7 @@ class Process:
         with open(self.log_path, errors="replace") as log:
             return "".join(log.readlines()[-lines:])
 
-    def wait_until(self, condition, what, seconds=120):
+    def wait_until(self, condition, what, seconds=300):
         """Wait for `condition`. Raise an error if the child ends before."""
 
         def alive_and_ready():
