@@ -6,8 +6,6 @@ to the lab's registry, pulls it with the lab's containerd, and starts it with th
 
 import json
 import os
-import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -21,71 +19,17 @@ sys.path[:0] = [os.path.join(ROOT, "tests", each) for each in ("deploy", "integr
 import yaml  # noqa: E402
 
 import kubectl  # noqa: E402
-import suites  # noqa: E402
 import support  # noqa: E402
 from cri import Cri  # noqa: E402
+from image_builder import Builder, command  # noqa: E402
 from lab import Lab  # noqa: E402
 from procs import free_port  # noqa: E402
 
-EPOCH = "1700000000"
 SIZE_LIMIT = 40_000_000
 # The default capabilities of a container that ctr starts.
 CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
                 "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
                 "CAP_AUDIT_WRITE")
-
-
-def command(*argv, **more):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
-    if done.returncode != 0:
-        output = (done.stderr or done.stdout)[-3000:]
-        raise AssertionError(f"{' '.join(argv[:8])} ended with {done.returncode}:\n{output}")
-    return done.stdout
-
-
-def base_of_the_dockerfile():
-    with open(os.path.join(ROOT, "Dockerfile")) as source:
-        return re.search(r"^ARG BASE=(\S+)$", source.read(), re.M).group(1)
-
-
-class Builder:
-    """buildah with its own store, which has the base image under the name in the Dockerfile."""
-
-    def __init__(self, folder):
-        self._store = ["--root", os.path.join(folder, "store"), "--runroot", os.path.join(folder, "run"),
-                       "--storage-driver", "vfs"]
-        # A copy, so that both builds use the same files even if the checkout changes.
-        self._checkout = os.path.join(folder, "checkout")
-        shutil.copytree(ROOT, self._checkout, ignore=shutil.ignore_patterns(
-            "build", "build-*", ".git", "__pycache__", "tests", "docs"))
-        base = base_of_the_dockerfile()
-        container = self("from", "scratch").strip()
-        self("add", container, self._base_archive(re.search(r":([a-z]+)", base).group(1)), "/")
-        self("commit", "--rm", "--quiet", container, base)
-
-    def __call__(self, *arguments):
-        return command("buildah", *self._store, *arguments, cwd=self._checkout)
-
-    @staticmethod
-    def _base_archive(suite):
-        """Created once and kept, like kubectl."""
-        os.makedirs(kubectl.CACHE, exist_ok=True)
-        archive = os.path.join(kubectl.CACHE, f"debian-{suite}.tar")
-        if not os.path.exists(archive):
-            with tempfile.TemporaryDirectory(dir=kubectl.CACHE) as scratch:
-                command("debootstrap", "--variant=minbase", suite, os.path.join(scratch, "root"), suites.mirror())
-                command("tar", "-C", os.path.join(scratch, "root"), "-cf", archive + ".part", ".")
-            os.rename(archive + ".part", archive)
-        return archive
-
-    def build(self, tag):
-        """Builds without a cache."""
-        self("build", "--no-cache", "--isolation=chroot", "--pull-never", "--network=host", "--timestamp", EPOCH,
-             "--build-arg", "SOURCE_DATE_EPOCH=" + EPOCH, "--build-arg", "REVISION=of-the-test", "-t", tag, ".")
-        return json.loads(self("inspect", "--type", "image", tag))
-
-    def mount(self, tag):
-        return self("mount", self("from", "--pull-never", tag).strip()).strip()
 
 
 class Image(unittest.TestCase):
