@@ -7,6 +7,7 @@ import time
 import unittest
 
 import support
+from answers import Answers
 from cri_double import CriDouble
 from pods import IMAGE, Pods, pod, waiting
 
@@ -52,7 +53,7 @@ class CrioStory(unittest.TestCase):
             *self.double.agent_flags(), *self.options])
         self.agent.wait_ready()
         support.wait_for(lambda: self.metric("runtime_info") == 1, "the runtime is known")
-        self.answers = support.Answers(self.agent)
+        self.answers = Answers(self, self.agent)
 
     def before_the_agent(self):
         """What exists before the agent starts."""

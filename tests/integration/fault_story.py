@@ -103,6 +103,14 @@ class FaultStory(unittest.TestCase):
 
         support.wait_for(reported, "the source is down")
 
+    def spoil_until_down(self, name, reason, *words, **options):
+        """Spoil the open stream and all new ones until the source is down. Then the server works again."""
+        self.double.fault(name, verb="watch", times=0, **options)
+        self.double.spoil_streams(name, **options)
+        self.eventually_counts(reason)
+        self.eventually_down(*words)
+        self.double.clear_faults()
+
     def eventually_up(self):
         def reported():
             self.assertEqual((self.watcher.up(), self.watcher.source()["state"]), (1, "up"), self.agent.log())

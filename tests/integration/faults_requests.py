@@ -12,14 +12,22 @@ class Answers(FaultStory):
         self.double.spoil_streams("end")
         self.eventually_counts("closed")
 
+    def fail_until_down(self, fault, reason, *words, count=1, **options):
+        """End the watch. All requests fail until the source is down. Then the server works again."""
+        self.start_and_end_the_watch(fault, times=0, **options)
+        self.eventually_counts(reason, count)
+        self.eventually_down(*words)
+        self.double.clear_faults()
+
     def requests(self):
         return self.double.client().requests()
 
     def assert_waited(self, seconds):
-        """The agent waits so long between the refusal and its next request."""
-        _, refused, after = self.requests()
-        self.assertEqual(refused["fault"], "status")
-        self.assertGreaterEqual(after["time"] - refused["time"], seconds)
+        """The agent waits so long between a refusal and its next request."""
+        _, *requests = self.requests()
+        self.assertEqual({request["fault"] for request in requests[:-1]}, {"status"})
+        for refused, after in zip(requests, requests[1:]):
+            self.assertGreaterEqual(after["time"] - refused["time"], seconds)
 
 
 class Refusals(Answers):
@@ -32,17 +40,13 @@ class Refusals(Answers):
         self.assertEqual(self.requests()[-1]["query"]["sendInitialEvents"], "true")
 
     def test_429_with_retry_after(self):
-        self.start_and_end_the_watch("status", code=429, retry_after=4)
-        self.eventually_counts("refused")
-        self.eventually_down("429")
+        self.fail_until_down("status", "refused", "429", code=429, retry_after=4)
         self.assert_goes_on()
         self.assert_waited(4)
         self.assert_said_once("429")
 
     def test_503_with_retry_after(self):
-        self.start_and_end_the_watch("status", code=503, retry_after=4)
-        self.eventually_counts("refused")
-        self.eventually_down("503")
+        self.fail_until_down("status", "refused", "503", code=503, retry_after=4)
         self.assert_goes_on()
         self.assert_waited(4)
         self.assert_said_once("503")
@@ -50,16 +54,12 @@ class Refusals(Answers):
 
 class Failures(Answers):
     def test_500_several_times(self):
-        self.start_and_end_the_watch("status", code=500, times=2)
-        self.eventually_counts("refused", 2)
-        self.eventually_down("500", "the lab answers")
+        self.fail_until_down("status", "refused", "500", "the lab answers", count=2, code=500)
         self.assert_goes_on()
         self.assert_said_once("500")
 
     def test_json_although_protobuf_was_asked_for(self):
-        self.start_and_end_the_watch("json")
-        self.eventually_counts("malformed")
-        self.eventually_down("application/json")
+        self.fail_until_down("json", "malformed", "application/json")
         self.assert_goes_on()
         self.assert_said_once("application/json")
 

@@ -31,21 +31,18 @@ class Breaks(FaultStory):
 class Nonsense(FaultStory):
     def test_garbage_in_place_of_a_frame(self):
         self.start()
-        self.double.spoil_streams("garbage")
-        self.eventually_counts("malformed")
-        self.eventually_down("watch")
+        self.spoil_until_down("garbage", "malformed", "watch")
         self.assert_goes_on()
         self.assert_said_once()
 
     def test_a_frame_of_2_gigabytes(self):
         self.start()
         before = self.agent.anonymous_bytes()
-        self.double.spoil_streams("huge-frame")
-        self.eventually_counts("malformed")
-        self.eventually_down("2147483647 bytes")
+        self.spoil_until_down("huge-frame", "malformed", "2147483647 bytes")
         self.assert_goes_on()
         self.assert_said_once("2147483647 bytes")
-        self.assertEqual(self.agent.metrics().value("imagepull_limit_hits_total", limit="watch_frame"), 1)
+        self.assertEqual(self.agent.metrics().value("imagepull_limit_hits_total", limit="watch_frame"),
+                         self.watcher.reconnects("malformed"))
         self.assertLess(self.agent.anonymous_bytes() - before, FLAT)
 
 
@@ -58,9 +55,7 @@ class ErrorEvents(FaultStory):
 
     def test_another_error_as_an_event(self):
         self.start()
-        self.double.spoil_streams("error-event", code=500)
-        self.eventually_counts("refused")
-        self.eventually_down("500", "the lab answers")
+        self.spoil_until_down("error-event", "refused", "500", "the lab answers", code=500)
         self.assert_goes_on()
         self.assert_said_once("500")
 

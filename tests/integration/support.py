@@ -150,37 +150,6 @@ def _own_folder(test):
     return own.path
 
 
-class Answers:
-    """
-    Asks an agent for every kind of answer while its runtime does not answer: an agent that waits for the runtime first
-    would be slow. How slow is too slow depends on the machine, so the agent's usual time is measured first.
-    """
-
-    PATHS = {"web": ("/metrics", "/-/healthy", "/-/ready"), "debug": ("/debug/failures", "/debug/images", "/")}
-    USUAL_ROUNDS = 10
-
-    def __init__(self, agent):
-        self._agent = agent
-        self._limit = max(2.0, 20 * max(self._slowest() for _ in range(self.USUAL_ROUNDS)))
-
-    def _slowest(self):
-        """One request for each path; the seconds of the slowest."""
-        slowest = 0
-        for listener, paths in self.PATHS.items():
-            for path in paths:
-                begun = time.monotonic()
-                status, _ = self._agent.get(path, getattr(self._agent, listener))
-                if status != 200:
-                    raise RuntimeError(f"{path} answered {status}")
-                slowest = max(slowest, time.monotonic() - begun)
-        return slowest
-
-    def check(self):
-        seconds = self._slowest()
-        if seconds > self._limit:
-            raise RuntimeError(f"an answer took {seconds:.1f} s, the limit is {self._limit:.1f} s")
-
-
 def _end_well(agent):
     """Every agent must exit with status 0 on SIGTERM. A report of a sanitizer makes it fail, too."""
     status, _ = agent.stop()

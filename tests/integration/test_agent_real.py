@@ -78,18 +78,22 @@ class HealthyNode(OnALab):
     def test_nothing_is_blocked_and_no_events_are_read(self):
         works = self.lab.open.image("lab/pause", "1")
         self.lab.api.create("secrets", pull_secret("regcred", self.lab.private.host, "correct-horse"))
+        # One after the other: a pod that has no sandbox for a minute is not healthy.
         self.create("plain", works)
+        self.eventually_runs("plain")
         self.create("big", self.lab.open.image("lab/big", "1"))
+        self.eventually_runs("big")
         self.create("private", self.private_image(), "regcred")
+        self.eventually_runs("private")
         self.create("with-init", works, initContainers=[
             {"name": "once", "image": works, "args": ["end"]},
             {"name": "side", "image": works, "restartPolicy": "Always"}])
-        for pod in ("plain", "big", "private", "with-init"):
-            self.eventually_runs(pod)
+        self.eventually_runs("with-init")
+        support.wait_for(lambda: 0 not in [s.value for s in self.agent.metrics().find("imagepull_source_up")],
+                         "every source is up")
         metrics = self.agent.metrics()
         self.assertFalse(metrics.value("imagepull_blocked_containers"))
         self.assertFalse(metrics.value("imagepull_failures_total"))
-        self.assertEqual([s.value for s in metrics.find("imagepull_source_up")].count(0), 0, metrics.text)
         self.assertEqual(self.agent.failures(), {})
         runtime, = metrics.find("imagepull_runtime_info")
         self.assertEqual(runtime.labels["runtime"], "containerd")

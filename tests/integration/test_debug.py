@@ -151,9 +151,9 @@ class Classify(unittest.TestCase):
         with open(os.path.join(support.ROOT, "tests", "corpus", "lab.jsonl")) as corpus:
             messages = [json.loads(line)["message"] for line in corpus]
         done = subprocess.run([support.agent_binary(), "classify", "--null", "--output=json"],
-                              input="\0".join(messages), capture_output=True, text=True, timeout=30, check=True)
+                              input="\0".join(messages), capture_output=True, text=True, timeout=120, check=True)
         explained = subprocess.run([support.agent_binary(), "classify", "--null", "--output=json", "--explain"],
-                                   input="\0".join(messages), capture_output=True, text=True, timeout=30, check=True)
+                                   input="\0".join(messages), capture_output=True, text=True, timeout=120, check=True)
         verdicts = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(len(verdicts), len(messages))
         self.assertEqual(explained.stdout.count("\n"), len(messages))

@@ -153,8 +153,9 @@ class Scraped(unittest.TestCase):
         for form in ("text", "openmetrics"):
             _, body = golden("/" + form)
             lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
-            stored = self.prometheus.query(f'{{job="golden-{form}",__name__=~"(imagepull|process)_.+"}}')
-            self.assertEqual(len(stored), len(lines))
+            query = f'{{job="golden-{form}",__name__=~"(imagepull|process)_.+"}}'
+            support.wait_for(lambda: self.assertEqual(len(self.prometheus.query(query)), len(lines)),
+                             f"every sample in the format {form}")
 
     def test_exemplars_are_stored(self):
         def stored():

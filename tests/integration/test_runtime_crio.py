@@ -162,10 +162,11 @@ class Silence(CrioStory):
         self.crio.tell("hang", "ListContainers")
         self.one_more_waits()
         self.goes_down("ListContainers", "no answer within 5000 ms")
-        self.assertEqual(self.errors("ListContainers", "DeadlineExceeded"), 1)
         self.crio.tell("serve", "all")
         self.comes_back()
-        self.assertEqual(self.source()["reconnects"]["network"], 1)
+        # One or, if this test is slow, several calls failed. The agent reconnected after each.
+        self.assertGreaterEqual(self.errors("ListContainers", "DeadlineExceeded"), 1)
+        self.assertEqual(self.source()["reconnects"]["network"], self.errors("ListContainers", "DeadlineExceeded"))
         self.assert_logged(1)
         self.assert_cheap()
 
@@ -174,7 +175,7 @@ class Silence(CrioStory):
         self.crio.tell("hang", "all")
         self.one_more_waits()
         self.goes_down("ImageStatus", "no answer within 2000 ms")
-        self.answers_until(lambda: self.errors("Version", "DeadlineExceeded") == 1, "the agent tries again")
+        self.answers_until(lambda: self.errors("Version", "DeadlineExceeded") >= 1, "the agent tries again")
         self.assertEqual(self.up(), 0)
         self.crio.tell("serve", "all")
         self.comes_back()
@@ -186,7 +187,7 @@ class Stop(CrioStory):
     def test_the_agent_stops_while_a_call_is_open(self):
         self.crio.tell("hang", "ListContainers")
         self.one_more_waits()
-        support.wait_for(lambda: self.crio.calls("ListContainers") == 1, "the call is open")
+        support.wait_for(lambda: self.crio.calls("ListContainers") >= 1, "the call is open")
         status, seconds = self.agent.stop()
         self.assertEqual(status, 0)
         self.assertLess(seconds, LIST_SECONDS)
@@ -233,8 +234,8 @@ class Floods(CrioStory):
         self.crio.tell("flood", "Version")
         self.crio.tell("refuse", "ListContainers", 13)  # so that the agent connects again
         self.one_more_waits()
-        self.answers_until(lambda: self.errors("Version", "ResourceExhausted") == 1, "the agent calls Version")
-        support.wait_for(lambda: self.limit_hits() == 1, "it is counted")
+        self.answers_until(lambda: self.errors("Version", "ResourceExhausted") >= 1, "the agent calls Version")
+        support.wait_for(lambda: self.each_is_counted("Version", 0), "each is counted")
         self.assertEqual(self.up(), 0)
         self.crio.tell("serve", "all")
         self.comes_back()

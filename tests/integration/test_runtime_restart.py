@@ -10,6 +10,7 @@ import unittest
 
 import runtimes
 import support
+from answers import Answers
 
 load_tests = runtimes.on_each_runtime
 
@@ -42,7 +43,7 @@ class Outage:
         support.wait_for(lambda: self.assert_pulled_from(*pods.values()), "both are pulled")
         support.wait_for(lambda: self.source_up() == 1, "the runtime answers")
 
-        self.answers = support.Answers(self.agent)
+        self.answers = Answers(self, self.agent)
         self.begin_outage()
         begun, used = time.monotonic(), self.agent.cpu_seconds()
         self.answers_until(lambda: self.source_up() == 0, "the outage is noticed")
