@@ -41,6 +41,11 @@ class Pki:
         names += [f"IP:{address}" for address in ("127.0.0.1", NODE_ADDRESS, SERVICE_ADDRESS, AGENT_ADDRESS)]
         self.serving = certs.make_server_certificate(self.folder, "apiserver", self._ca, names)
 
+    def kubelet_serving(self, node):
+        """The certificate of the kubelet, as serverTLSBootstrap would give it. Returns (certificate file, key file)."""
+        return certs.make_server_certificate(self.folder, "kubelet-serving", self._ca,
+                                             [f"DNS:{node}", f"IP:{NODE_ADDRESS}"])
+
     def client(self, user, group=None):
         return certs.make_client_certificate(self.folder, user.replace(":", "-"), self._ca, user, group)
 
@@ -111,6 +116,7 @@ class ApiServer(Component):
             "authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
             "client-ca-file": self._pki.ca_file, "tls-cert-file": cert, "tls-private-key-file": key,
             "kubelet-client-certificate": kubelet_cert, "kubelet-client-key": kubelet_key,
+            "kubelet-certificate-authority": self._pki.ca_file, "kubelet-preferred-address-types": "InternalIP",
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self._pki.service_account_key,
             "service-account-signing-key-file": self._pki.service_account_key,

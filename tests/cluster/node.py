@@ -78,10 +78,12 @@ class Kubelet(Component):
         super().__init__("kubelet", self._command_of_start, os.path.join(folder, "..", "kubelet.log"))
 
     def configuration(self):
+        certificate, key = self._pki.kubelet_serving(self.node)
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
             "containerRuntimeEndpoint": f"unix://{RUNTIME_SOCKET}",
             "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": self._pki.ca_file}},
+            "tlsCertFile": certificate, "tlsPrivateKeyFile": key,
             "staticPodPath": self.static_pods, "podLogsDir": os.path.join(self.folder, "pod-logs"),
             "evictionHard": {}, "imageGCHighThresholdPercent": 100, "failSwapOn": False, "resolvConf": "",
             # Nothing answers there. Without it the kubelet repeats an Event MissingClusterDNS for each pod, and its
