@@ -146,38 +146,45 @@ class OnACluster(unittest.TestCase):
 
     # --- objects ---
 
-    def namespace(self, name="team"):
+    @classmethod
+    def namespace(cls, name="team"):
         """A new namespace with its ServiceAccount. Returns its name. It is deleted with the cluster."""
-        name = f"{name}-{next(self._numbers)}"
-        self.api.create("namespaces", {"metadata": {"name": name}}, namespace=None)
-        wait_for(lambda: self.api.get("serviceaccounts", "default", name) is not None, f"the account of {name}")
+        name = f"{name}-{next(cls._numbers)}"
+        cls.api.create("namespaces", {"metadata": {"name": name}}, namespace=None)
+        wait_for(lambda: cls.api.get("serviceaccounts", "default", name) is not None, f"the account of {name}")
         return name
 
-    def create_pod(self, namespace, name, image=None, container=None, **spec):
+    @classmethod
+    def create_pod(cls, namespace, name, image=None, container=None, **spec):
         """A pod with one container 'app' of `image`, or with the containers in `spec`."""
         if image is not None:
             spec["containers"] = [{"name": "app", "image": image, **(container or {})}]
-        return self.api.create("pods", {"metadata": {"name": name}, "spec": {
+        return cls.api.create("pods", {"metadata": {"name": name}, "spec": {
             "terminationGracePeriodSeconds": 1, **spec}}, namespace)
 
-    def create_secret(self, namespace, name, content, kind="kubernetes.io/dockerconfigjson"):
+    @classmethod
+    def create_secret(cls, namespace, name, content, kind="kubernetes.io/dockerconfigjson"):
         """A pull Secret; `content` is the text of its only key."""
         key = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}[kind]
-        return self.api.create("secrets", {"metadata": {"name": name}, "type": kind, "stringData": {key: content}},
+        return cls.api.create("secrets", {"metadata": {"name": name}, "type": kind, "stringData": {key: content}},
                                namespace)
 
-    def works(self):
+    @classmethod
+    def works(cls):
         """An image that can be pulled."""
-        return self.cluster.open.image("lab/pause", "1")
+        return cls.cluster.open.image("lab/pause", "1")
 
-    def bad(self, endpoint="no-such-tag", repository="team/app", tag="v1"):
+    @classmethod
+    def bad(cls, endpoint="no-such-tag", repository="team/app", tag="v1"):
         """An image of a registry that misbehaves: see BEHAVIOURS in tests/lab/endpoints.py."""
-        return f"{self.cluster.endpoints[endpoint]}/{repository}:{tag}"
+        return f"{cls.cluster.endpoints[endpoint]}/{repository}:{tag}"
 
-    def pod(self, namespace, name):
-        return self.api.get("pods", name, namespace)
+    @classmethod
+    def pod(cls, namespace, name):
+        return cls.api.get("pods", name, namespace)
 
-    def eventually_runs(self, namespace, *names):
+    @classmethod
+    def eventually_runs(cls, namespace, *names):
         for name in names:
-            wait_for(lambda name=name: (self.pod(namespace, name) or {}).get("status", {}).get("phase") == "Running",
+            wait_for(lambda name=name: (cls.pod(namespace, name) or {}).get("status", {}).get("phase") == "Running",
                      f"{namespace}/{name} runs")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node of the cluster: a kubelet on a containerd."""
 
-import json
 import os
 import resource
 
@@ -105,11 +104,12 @@ class Kubelet(Component):
                 f"--node-ip={control_plane.NODE_ADDRESS}", "-v=2",
                 f"--kubeconfig={self._pki.kubeconfig('system:node:' + self.node, 'system:nodes')}"]
 
-    def write_static_pod(self, name, spec):
+    def write_static_pod(self, name, spec, namespace="default"):
         """The kubelet starts it without the API server and reports it there as NAME-NODE."""
-        with open(os.path.join(self.static_pods, name + ".json.part"), "w") as out:
-            json.dump({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}, out)
-        os.rename(out.name, os.path.join(self.static_pods, name + ".json"))
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        part = os.path.join(self.static_pods, f".{name}.json")  # the kubelet does not read a file with a dot
+        control_plane.write_json(part, pod)
+        os.rename(part, os.path.join(self.static_pods, name + ".json"))
 
     def remove_static_pod(self, name):
         os.unlink(os.path.join(self.static_pods, name + ".json"))
