@@ -98,7 +98,7 @@ class OnACluster(unittest.TestCase):
         (test.addCleanup if test else cls.addClassCleanup)(cls._end_well, agent)
         agent.wait_ready(SECONDS)
         agent.ends_with = 0
-        agent.counters = Recorder(agent, cls.cluster.kubelet.log_path)
+        agent.counters = Recorder(agent, cls.cluster)
         return agent
 
     @staticmethod
@@ -133,6 +133,18 @@ class OnACluster(unittest.TestCase):
             return failure
 
         return wait_for(shown, f"{pod} is shown with {wanted}")
+
+    def eventually_blocked(self, namespace, count, agent=None):
+        """Wait until /metrics has `count` blocked containers of a namespace, and a series for each."""
+        def blocked():
+            metrics = (agent or self.agent).metrics()
+            self.assertEqual(
+                [metrics.value("imagepull_blocked_containers", namespace=namespace) or 0,
+                 len(metrics.find("imagepull_container_blocked_info", namespace=namespace)),
+                 len(metrics.find("imagepull_container_blocked_since_timestamp_seconds", namespace=namespace))],
+                [count] * 3)
+
+        wait_for(blocked, f"{count} blocked containers in {namespace}")
 
     def assert_true_to_kubelet(self, namespace, agent=None):
         """Everything that the agent says about the pods of a namespace is what the kubelet says itself."""

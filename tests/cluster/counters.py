@@ -14,12 +14,12 @@ _COUNTERS = ("_total", "_bucket", "_count", "_sum")
 class Recorder:
     """
     Reads /metrics of `agent` every second until stop(), and remembers each counter. check() fails if one of them was
-    ever wrong. `kubelet_log` is the path of the kubelet's log.
+    ever wrong.
     """
 
-    def __init__(self, agent, kubelet_log):
-        self._agent, self._kubelet_log = agent, kubelet_log
-        self._log_before = os.path.getsize(kubelet_log)
+    def __init__(self, agent, cluster):
+        self._agent, self._cluster = agent, cluster
+        self._log_before = os.path.getsize(cluster.kubelet.log_path)
         self._last, self._faults = {}, []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -71,19 +71,19 @@ class Recorder:
     def differences(self, *registries):
         """
         Sentences about failed pulls that the agent has counted since it started, and the kubelet has not tried, or the
-        other way round. `registries`: only these (default: all).
+        other way round. `registries`: only these (default: all). The agent must have been there before the pods.
         """
         metrics = self.observe()
         if metrics is None:
             return ["the agent does not answer"]
-        with open(self._kubelet_log, errors="replace") as log:
+        with open(self._cluster.kubelet.log_path, errors="replace") as log:
             log.seek(self._log_before)
-            tried = truth.failed_pulls(log.read())
+            tried = truth.failed_pulls(log.read()) + truth.limited_pulls(self._cluster.api)
         counted = {}
         for sample in metrics.find("imagepull_failures_total"):
             registry = sample.labels["registry"]
             counted[registry] = counted.get(registry, 0) + int(sample.value)
-        return [f"{registry}: the agent counts {counted.get(registry, 0)} failed pulls, the kubelet's log has "
+        return [f"{registry}: the agent counts {counted.get(registry, 0)} failed pulls, the kubelet "
                 f"{tried.get(registry, 0)}"
                 for registry in sorted(registries or {*tried, *counted})
                 if counted.get(registry, 0) != tried.get(registry, 0)]

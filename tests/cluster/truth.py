@@ -87,6 +87,16 @@ def failed_pulls(log):
     return collections.Counter(image_names.domain(image) for image in _FAILED_PULL.findall(log))
 
 
+def limited_pulls(api):
+    """{registry: failed pulls} that the kubelet refused to start because of registryPullQPS: its log has no image."""
+    found = collections.Counter()
+    for event in api.list("events"):
+        image = _EVENT_MESSAGE.match(event["message"])
+        if image and event["message"].endswith(": pull QPS exceeded"):
+            found[image_names.domain(image.group(1))] += event.get("count") or 1
+    return found
+
+
 def expected(case, namespace):
     """pulls(), completed with the kubelet's log where that is possible: a container with one image."""
     found, logged = pulls(case.api, namespace), logged_pulls(case.cluster.kubelet.log())
