@@ -43,6 +43,7 @@ struct container {
     enum pull_class pull;
     uint64_t status;          /* hash of the last waiting reason and message */
     uint64_t replaced_status; /* the last `status` with its previous image; 0: none */
+    uint64_t replaced_image; /* image_hash() of that image, until its successor is tried; 0: none */
     char *waiting_reason;
 };
 

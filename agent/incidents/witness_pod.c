@@ -172,6 +172,24 @@ static uint64_t status_hash(const struct container_fact *fact)
     return hash_str(fact->waiting_reason) * 31 + hash_str(fact->waiting_message);
 }
 
+/*
+ * Whether the status is about the image that the container had before. Until the kubelet tries the
+ * new image, the status stays as it was; or it goes on, from ErrImagePull to ImagePullBackOff, and
+ * names the old image.
+ */
+static bool is_about_replaced_image(const struct container *container,
+                                    const struct container_fact *fact)
+{
+    UNINITIALIZED struct message message;
+
+    if (container->replaced_status && container->replaced_status == status_hash(fact))
+        return true;
+    if (!container->replaced_image || container->replaced_image == container->image_hash)
+        return false;
+    normalise(fact->waiting_reason, fact->waiting_message, &message);
+    return message.image.len && image_hash(message.image) == container->replaced_image;
+}
+
 static int take_container(struct correlate *c, struct pod *pod, struct container *container,
                           const struct container_fact *fact, bool first_sight, struct instant now)
 {
@@ -185,9 +203,11 @@ static int take_container(struct correlate *c, struct pod *pod, struct container
     if (pull == container->pull && status == container->status && fact->phase == container->phase &&
         failed_start == container->failed_start)
         return 0; /* a status is repeated when anything else in the pod changes */
-    if (container->replaced_status == status && pull != PULL_SILENT && pull != PULL_DONE)
-        return 0; /* the kubelet has not tried the new image: this is about the old one */
+    if (pull != PULL_SILENT && pull != PULL_DONE && is_about_replaced_image(container, fact))
+        return 0;
     container->replaced_status = 0;
+    if (pull != PULL_SILENT)
+        container->replaced_image = 0;
 
     reason = mem_str(str_head(fact->waiting_reason, LIMIT_NAME_TEXT));
     if (!reason)
@@ -236,6 +256,7 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
             continue;
         incidents_end(&c->incidents, pod, known->name, INCIDENT_GONE, now);
         known->replaced_status = known->pull == PULL_DONE ? 0 : known->status;
+        known->replaced_image = known->image_hash;
         known->pull = PULL_SILENT;
         known->status = 0;
     }

@@ -243,34 +243,6 @@ static void repeated_status_changes_nothing(void **state)
     snapshot_done(&snapshot);
 }
 
-/* `kubectl set image`: the pod comes with its new spec and, for a moment, with its old status. */
-static void status_of_the_replaced_image_is_ignored(void **state)
-{
-    struct world *w = *state;
-    struct pod_facts facts;
-    struct snapshot snapshot;
-
-    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    pod_of(w, &facts, "web-0");
-    facts.containers[0].image = STR("good.example.com/app:v2");
-    facts.containers[0].waiting_reason = STR("ErrImagePull");
-    facts.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
-    observe_pod(w, &facts);
-
-    world_snapshot(w, &snapshot);
-    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_GONE);
-    assert_int_equal(failures_of(&snapshot, CAUSE_NOT_FOUND), 1);
-    snapshot_done(&snapshot);
-
-    facts.containers[0].waiting_message =
-        STR("failed to resolve image: good.example.com/app:v2: not found");
-    observe_pod(w, &facts);
-    world_snapshot(w, &snapshot);
-    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 2);
-    assert_string_equal(snapshot.incidents[0].registry, "good.example.com");
-    snapshot_done(&snapshot);
-}
-
 static void observe_volume_pod(struct world *w, const char *message)
 {
     struct pod_facts facts;
@@ -366,26 +338,6 @@ static void clock_set_back_does_not_freeze_the_cause(void **state)
     snapshot_done(&snapshot);
 }
 
-/* A running container has no waiting reason, but an API server could send one. */
-static void status_of_a_replaced_image_that_ran_hides_nothing(void **state)
-{
-    struct world *w = *state;
-    struct pod_facts facts;
-    struct snapshot snapshot;
-
-    pod_of(w, &facts, "web-0");
-    facts.containers[0].phase = PHASE_RUNNING;
-    facts.containers[0].waiting_reason = STR("ErrImagePull");
-    facts.containers[0].waiting_message = STR("not found");
-    observe_pod(w, &facts);
-    facts.containers[0].image = STR(REGISTRY "/team/app:v2");
-    facts.containers[0].phase = PHASE_WAITING;
-    observe_pod(w, &facts);
-    world_snapshot(w, &snapshot);
-    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_FAILING);
-    snapshot_done(&snapshot);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,12 +353,10 @@ int main(void)
         WORLD_TEST(failed_image_volume_is_not_a_failure_of_the_own_image),
         WORLD_TEST(pull_secrets_decide_whether_credentials_were_sent),
         WORLD_TEST(repeated_status_changes_nothing),
-        WORLD_TEST(status_of_the_replaced_image_is_ignored),
         WORLD_TEST(container_that_fails_on_its_volume_has_its_own_image),
         WORLD_TEST(pod_being_deleted_waits_for_no_image),
         WORLD_TEST(image_name_of_any_length_is_one_image),
         WORLD_TEST(clock_set_back_does_not_freeze_the_cause),
-        WORLD_TEST(status_of_a_replaced_image_that_ran_hides_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
