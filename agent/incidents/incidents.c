@@ -228,14 +228,20 @@ static bool forget_oldest_ended(struct incidents *incidents, struct instant now)
 
 /*
  * Events count for the incident from this time on. If a pod was watched from its creation and fails
- * for the first time, all its events count. Else only events count that are not older than the
- * incident.
+ * for the first time, all its events count. If its image was replaced, those since then count: the
+ * status can report the first attempt when the second one has failed, too. Else only events count
+ * that are not older than the incident.
  */
-static int64_t since(const struct pod *pod, bool fresh, struct instant now)
+static int64_t since(const struct incident_key *key, bool fresh, struct instant now)
 {
+    const struct container *container = pod_container(key->pod, key->container);
+
     if (!fresh)
         return now.wall_us;
-    return pod->fresh && !pod->failed ? 0 : now.wall_us - SAME_MOMENT_US;
+    if (key->pod->fresh && !key->pod->failed)
+        return 0;
+    return (container && container->replaced_us ? container->replaced_us : now.wall_us) -
+           SAME_MOMENT_US;
 }
 
 static const struct pull *pull_of(const struct incident_key *key)
@@ -276,7 +282,7 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     incident->attempts.books =
         key->kind != CONTAINER_IMAGE_VOLUME || !other_of_volume(incidents, key, NULL);
     incident->attempts.fresh = fresh;
-    incident->attempts.since_us = since(key->pod, fresh, now);
+    incident->attempts.since_us = since(key, fresh, now);
     incident->opened_us = now.mono_us;
     incident->opened_wall_us = now.wall_us;
     incident->first_failure_us = now.wall_us;
@@ -351,8 +357,11 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
                   enum incident_state how, struct instant now)
 {
     struct incident *successor = successor_of(incidents, pod, incident);
+    struct container *container = pod_container(pod, str_from(incident->pull->container));
     struct counters *counters = incidents->counters;
 
+    if (container)
+        container->replaced_us = 0;
     incident->verdict = incident_verdict(incident, pod);
     if (how == INCIDENT_RECOVERED)
         histogram_add(&counters->recoveries[incident->verdict.cause], &histogram_recovery_bounds,

@@ -141,6 +141,7 @@ static void keep_known(struct container *to, struct container *known)
     to->status = known->status;
     to->replaced_status = known->replaced_status;
     to->replaced_image = known->replaced_image;
+    to->replaced_us = known->replaced_us;
     to->waiting_reason = TAKE_PTR(known->waiting_reason);
 }
 

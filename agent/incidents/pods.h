@@ -44,6 +44,7 @@ struct container {
     uint64_t status;          /* hash of the last waiting reason and message */
     uint64_t replaced_status; /* the last `status` with its previous image; 0: none */
     uint64_t replaced_image; /* image_hash() of that image, until its successor is tried; 0: none */
+    int64_t replaced_us; /* wall; when its image replaced another; 0: never, or it failed since */
     char *waiting_reason;
 };
 

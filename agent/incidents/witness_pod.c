@@ -257,6 +257,7 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
         incidents_end(&c->incidents, pod, known->name, INCIDENT_GONE, now);
         known->replaced_status = known->pull == PULL_DONE ? 0 : known->status;
         known->replaced_image = known->image_hash;
+        known->replaced_us = now.wall_us;
         known->pull = PULL_SILENT;
         known->status = 0;
     }

@@ -90,6 +90,41 @@ static void failure_of_the_replaced_image_is_ignored(void **state)
     snapshot_done(&snapshot);
 }
 
+/*
+ * No event of the runtime wakes the kubelet, so its status reports the first attempt when it makes
+ * the second one.
+ */
+static void attempts_before_the_first_status_of_the_new_image_count(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+    struct snapshot snapshot;
+    int64_t tried_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
+    world_advance(w, MINUTE);
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].image = STR("good.example.com/app:v2");
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message = STR(UNAUTHORIZED_TEXT);
+    observe_pod(w, &facts);
+    tried_us = w->now.wall_us;
+    world_advance(w, 12 * SEC);
+    facts.containers[0].waiting_message =
+        STR("failed to resolve image: good.example.com/app:v2: not found");
+    observe_pod(w, &facts);
+    observe_event_at(w, APP_PATH, "e2", "Failed",
+                     "Failed to pull image \"good.example.com/app:v2\": not found", 2, tried_us,
+                     w->now.wall_us);
+
+    world_snapshot(w, &snapshot);
+    assert_string_equal(snapshot.incidents[0].registry, "good.example.com");
+    assert_int_equal(snapshot.incidents[0].attempts, 2);
+    assert_int_equal(snapshot.incidents[0].first_failure_us, tried_us);
+    assert_int_equal(failures_of(&snapshot, CAUSE_NOT_FOUND), 2);
+    snapshot_done(&snapshot);
+}
+
 /* `busybox` and `docker.io/library/busybox:latest` are one image. */
 static void other_spelling_of_the_image_hides_nothing(void **state)
 {
@@ -138,6 +173,7 @@ int main(void)
         WORLD_TEST(status_of_the_replaced_image_is_ignored),
         WORLD_TEST(later_status_that_names_the_replaced_image_is_ignored),
         WORLD_TEST(failure_of_the_replaced_image_is_ignored),
+        WORLD_TEST(attempts_before_the_first_status_of_the_new_image_count),
         WORLD_TEST(other_spelling_of_the_image_hides_nothing),
         WORLD_TEST(status_of_a_replaced_image_that_ran_hides_nothing),
     };
