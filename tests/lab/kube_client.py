@@ -58,7 +58,8 @@ class KubeClient:
         if kept is not None:
             try:
                 return self._read(kept, method, path, body)
-            except http.client.RemoteDisconnected:  # the server closes what is idle for minutes
+            except (http.client.RemoteDisconnected, ssl.SSLEOFError, BrokenPipeError):
+                # The server closes what is idle for minutes: it has not seen the request.
                 pass
         connection = self._local.connection = self._connection(30)
         self._open.append(connection)
