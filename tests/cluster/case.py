@@ -151,6 +151,29 @@ class OnACluster(unittest.TestCase):
         wait_for(lambda: self.assertEqual(truth.differences(self, namespace, agent or self.agent), []),
                  f"the agent and the kubelet agree about {namespace}", 60)
 
+    @classmethod
+    def next_retries(cls, namespace, pods, agent=None):
+        """What the agent says about the next attempts of these pods. Waits until it says so of each."""
+        promised = {}
+
+        def all_promised():
+            for pod, promise in truth.promises(namespace, agent or cls.agent).items():
+                promised[pod] = promised.get(pod) or promise
+            missing = [pod for pod in pods if not promised.get(pod)]
+            assert not missing, f"the agent shows no next_retry of {missing}"
+
+        wait_for(all_promised, f"next_retry in {namespace}")
+        return [promised[pod] for pod in pods]
+
+    def assert_next_retries_come_true(self, promises):
+        """The kubelet tries when the agent said, or at its first look after that. Waits until it has tried again."""
+        def broken():
+            log = self.cluster.kubelet.log()
+            sentences = [promise.broken(log, truth.TOLERANCE_SECONDS) for promise in promises]
+            return False if False in sentences else [sentence for sentence in sentences if sentence]
+
+        self.assertEqual(wait_for(broken, "the next attempts"), [])
+
     def assert_counters_true_to_kubelet(self, *registries):
         """The agent of the class has counted the failed pulls of these registries (or of all) once, and no others."""
         wait_for(lambda: self.assertEqual(self.counters.differences(*registries), []),
@@ -177,7 +200,7 @@ class OnACluster(unittest.TestCase):
     @classmethod
     def create_secret(cls, namespace, name, content, kind="kubernetes.io/dockerconfigjson"):
         """A pull Secret; `content` is the text of its only key."""
-        key = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}[kind]
+        key = ".dockercfg" if kind == "kubernetes.io/dockercfg" else ".dockerconfigjson"
         return cls.api.create("secrets", {"metadata": {"name": name}, "type": kind, "stringData": {key: content}},
                                namespace)
 

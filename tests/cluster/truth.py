@@ -7,17 +7,18 @@ same.
 import collections
 import datetime
 import re
+import time
 
 import image_names
+import kubelet_log
 
 # The kubelet's Events have whole seconds; the agent sees a status a moment later than it was made.
 TOLERANCE_SECONDS = 2.5
 
 _FAILED_PULL = re.compile(r'"PullImage from image service failed" .* image="([^"]*)"$', re.M)
-_FAILED_SYNC = re.compile(r'^E(\d{4} [\d:.]+) .* "Error syncing pod, skipping" .* podUID="([^"]*)"$', re.M)
-_FAILED_CONTAINER = re.compile(r'failed to \\"StartContainer\\" for \\"([^"\\]+)\\" with ErrImagePull:')
 _EVENT_MESSAGE = re.compile(r'Failed to pull image "([^"]*)"')
 _FIELD_PATH = re.compile(r"spec\.(?:initContainers|containers|ephemeralContainers)\{(.+)\}")
+_OPEN = ("failing", "backing_off")
 _NO_PULL = ("never_pull", "invalid_reference")  # the kubelet refuses these itself
 
 
@@ -25,11 +26,19 @@ def _seconds(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
 
 
+def _text(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
+
+
 class Pull:
-    """The failed pulls of one image for one container, or for one image volume."""
+    """
+    The failed pulls of one image for one container, or for one image volume. `back_off_ends` is None if it is not
+    known. `late`: for so many seconds nothing but the kubelet's log told the last attempt.
+    """
 
     def __init__(self):
         self.attempts, self.first, self.last = 0, None, None
+        self.back_off_ends, self.late = None, 0
 
     def add(self, attempts, first, last):
         self.attempts += attempts
@@ -38,8 +47,23 @@ class Pull:
 
     def complete(self, logged):
         """Take the numbers of the log if it has more: the kubelet sends 25 Events about a pod, then one in 5 min."""
-        if logged.attempts > self.attempts:
-            self.attempts, self.last = logged.attempts, logged.last
+        self.back_off_ends = logged.back_off_ends
+        if len(logged.attempts) > self.attempts:
+            self.attempts = len(logged.attempts)
+        if logged.attempts and logged.attempts[-1] > self.last + TOLERANCE_SECONDS:
+            self.last = logged.attempts[-1]
+            self.late = max(0, (logged.reported() or 0) - self.last)
+
+    def is_last(self, seconds):
+        return seconds is not None and -TOLERANCE_SECONDS <= seconds - self.last <= TOLERANCE_SECONDS + self.late
+
+    def is_next(self, seconds, now):
+        """`seconds` None: there is no next attempt, or it is due."""
+        if self.back_off_ends is None:
+            return True
+        if seconds is None:
+            return now >= self.back_off_ends - TOLERANCE_SECONDS
+        return -TOLERANCE_SECONDS <= seconds - self.back_off_ends <= TOLERANCE_SECONDS + self.late
 
 
 def _mirrors(api, namespace):
@@ -68,17 +92,6 @@ def pulls(api, namespace):
     return found
 
 
-def logged_pulls(log):
-    """{(pod uid, container): Pull} in a text of the kubelet's log. A container fails when an image volume does."""
-    found = {}
-    for when, uid, failed in ((line.group(1), line.group(2), _FAILED_CONTAINER.findall(line.group()))
-                              for line in _FAILED_SYNC.finditer(log)):
-        at = datetime.datetime.strptime(f"{datetime.date.today().year}{when}", "%Y%m%d %H:%M:%S.%f").timestamp()
-        for container in failed:
-            found.setdefault((uid, container), Pull()).add(1, at, at)
-    return found
-
-
 def failed_pulls(log):
     """
     {registry: failed pulls} in a text of the kubelet's log. The log has them all, also those of deleted pods. It has
@@ -99,7 +112,7 @@ def limited_pulls(api):
 
 def expected(case, namespace):
     """pulls(), completed with the kubelet's log where that is possible: a container with one image."""
-    found, logged = pulls(case.api, namespace), logged_pulls(case.cluster.kubelet.log())
+    found, logged = pulls(case.api, namespace), kubelet_log.failures(case.cluster.kubelet.log())
     images = collections.Counter((uid, container) for uid, container, _ in found)
     for (uid, container, _), pull in found.items():
         if images[uid, container] == 1 and (uid, container) in logged:
@@ -114,24 +127,37 @@ def _key(failure):
 
 def differences(case, namespace, agent):
     """Sentences about what the agent says of a namespace and the kubelet does not. Empty: they agree."""
+    asked, answer = time.time(), agent.failures_of(namespace)
     kubelet = expected(case, namespace)
-    shown = [f for f in agent.failures_of(namespace)
+    shown = [f for f in answer
              if f["kind"] != "sandbox" and f["state"] != "stalled" and f["reason"] not in _NO_PULL]
     keys = {_key(failure) for failure in shown}
     found = [f"{key}: the kubelet counts {pull.attempts} failed pulls, the agent shows nothing"
              for key, pull in kubelet.items() if key not in keys]
     for failure in shown:
-        name = f"{failure['pod']}/{failure['container']}"
         pull = kubelet.get(_key(failure))
         if pull is None:
-            found.append(f"{name}: the agent says {failure['attempts']} attempts of {failure['image']}, "
-                         f"the kubelet none")
-            continue
-        if failure["attempts"] != pull.attempts:
-            found.append(f"{name}: the agent says {failure['attempts']} attempts, the kubelet {pull.attempts}")
-        for field, true in (("first_failure", pull.first), ("last_failure", pull.last)):
-            seen = _seconds(failure[field])
-            if seen is None or abs(seen - true) > TOLERANCE_SECONDS:
-                found.append(f"{name}: {field} is {failure[field]}, the kubelet says "
-                             f"{datetime.datetime.fromtimestamp(true, datetime.timezone.utc).isoformat()}")
+            found.append(f"{failure['pod']}/{failure['container']}: the agent says {failure['attempts']} attempts of "
+                         f"{failure['image']}, the kubelet none")
+        else:
+            found += _differences(failure, pull, asked)
     return found
+
+
+def _differences(failure, pull, asked):
+    """About one container, at the time `asked`."""
+    first, last, next_retry = (_seconds(failure[field]) for field in ("first_failure", "last_failure", "next_retry"))
+    over = failure["state"] not in _OPEN
+    rows = [("attempts", pull.attempts, failure["attempts"] == pull.attempts),
+            ("first_failure", _text(pull.first), first is not None and abs(first - pull.first) <= TOLERANCE_SECONDS),
+            ("last_failure", _text(pull.last), pull.is_last(last)),
+            ("next_retry", "none" if over or pull.back_off_ends is None else _text(pull.back_off_ends),
+             next_retry is None if over else pull.is_next(next_retry, asked))]
+    return [f"{failure['pod']}/{failure['container']}: {field} is {failure[field]}, the kubelet says {true}"
+            for field, true, right in rows if not right]
+
+
+def promises(namespace, agent):
+    """{pod: the kubelet_log.Promise of its next attempt} of each pod that fails; None: there is no next_retry now."""
+    return {f["pod"]: f["next_retry"] and kubelet_log.Promise(f, _seconds(f["last_failure"]), _seconds(f["next_retry"]))
+            for f in agent.failures_of(namespace) if f["state"] in _OPEN and f["reason"] not in _NO_PULL}
