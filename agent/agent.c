@@ -199,9 +199,13 @@ static void log_start(const struct config *config)
 
 static void wait_for_signal(const struct agent *agent)
 {
+    const struct timespec second = { .tv_sec = 1 };
     int number = 0;
 
-    sigwait(&agent->stop_signals, &number);
+    while (number <= 0 && exporter_debug_waits(agent->exporter))
+        number = sigtimedwait(&agent->stop_signals, NULL, &second);
+    if (number <= 0)
+        sigwait(&agent->stop_signals, &number);
     log_info("agent", "received %s, shutting down", number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 

@@ -43,6 +43,7 @@ struct exporter {
     struct debug debug;
     struct endpoint web_endpoints[LIMIT_LISTEN_ADDRESSES];
     struct endpoint debug_endpoint;
+    const char *debug_waits_for; /* unix socket that another process listens on; NULL: none */
 };
 
 static int endpoint_open(struct endpoint *endpoint, const char *address,
@@ -172,6 +173,36 @@ static void log_addresses(const struct exporter *exporter)
                      exporter->web_endpoints[i].listener.name);
     if (exporter->debug_endpoint.server)
         log_info(debug_listener.name, "listening on %s", exporter->debug_endpoint.listener.name);
+    if (exporter->debug_waits_for)
+        log_warn(debug_listener.name, "another process listens on '%s'; waiting until it ends",
+                 exporter->debug_waits_for);
+}
+
+static int open_debug(struct exporter *exporter, const char *address, struct err *err)
+{
+    struct http_server_config listener = debug_listener;
+    const struct http_handler debug = {
+        .self = &exporter->debug,
+        .handle = debug_handle,
+        .max_body = LIMIT_CLASSIFY_BODY,
+    };
+
+    listener.limit_hits = &exporter->limit_hits;
+    return endpoint_open(&exporter->debug_endpoint, address, &listener, &debug, err);
+}
+
+/* During a rollout that starts the new agent of a node before it ends the old one, the old one
+ * still listens on the socket. Metrics must not wait for its end. */
+static int open_debug_or_wait(struct exporter *exporter, const char *address, struct err *err)
+{
+    int r = open_debug(exporter, address, err);
+
+    if (r == -EADDRINUSE && listener_is_unix(address)) {
+        err_clear(err);
+        exporter->debug_waits_for = address;
+        return 0;
+    }
+    return r < 0 ? err_wrap(err, "--debug.listen-address=%s", address) : 0;
 }
 
 int exporter_new(const struct exporter_config *config, const struct snapshot_source *source,
@@ -189,25 +220,37 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
                                       .explain = config->explain,
                                       .limit_hits = &exporter->limit_hits };
 
-    struct http_server_config listener = debug_listener;
-    const struct http_handler debug = {
-        .self = &exporter->debug,
-        .handle = debug_handle,
-        .max_body = LIMIT_CLASSIFY_BODY,
-    };
-
-    listener.limit_hits = &exporter->limit_hits;
     r = open_web(exporter, config->web_listen, err);
     if (r < 0)
         return err_wrap(err, "--web.listen-address=%s", config->web_listen);
     if (strcmp(config->debug_listen, "off") != 0) {
-        r = endpoint_open(&exporter->debug_endpoint, config->debug_listen, &listener, &debug, err);
+        r = open_debug_or_wait(exporter, config->debug_listen, err);
         if (r < 0)
-            return err_wrap(err, "--debug.listen-address=%s", config->debug_listen);
+            return r;
     }
     log_addresses(exporter);
     *ret = TAKE_PTR(exporter);
     return 0;
+}
+
+bool exporter_debug_waits(struct exporter *exporter)
+{
+    const char *address = exporter->debug_waits_for;
+    struct err err = ERR_INIT;
+    int r;
+
+    if (!address)
+        return false;
+    r = open_debug(exporter, address, &err);
+    if (r == -EADDRINUSE)
+        return true;
+    exporter->debug_waits_for = NULL;
+    if (r < 0)
+        log_error(debug_listener.name, "--debug.listen-address=%s: %s; there are no debug answers",
+                  address, err.text);
+    else
+        log_info(debug_listener.name, "listening on %s", exporter->debug_endpoint.listener.name);
+    return false;
 }
 
 void exporter_free(struct exporter *exporter)

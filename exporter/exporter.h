@@ -9,9 +9,11 @@
  * An address is "[host]:port" or "unix:/path". The host is an IP address (IPv6 in brackets) or
  * "localhost"; without a host it means all addresses of the machine. With port 0 the kernel chooses
  * one; the log names it. A unix socket gets mode 0600. If its folder is missing, it is created with
- * mode 0700 (one level). A socket file that no process listens on is replaced.
+ * mode 0700 (one level). A socket file that no process listens on is replaced. If a process listens
+ * on it, the debug listener waits until that process ends; everything else is refused.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -26,7 +28,7 @@ struct exporter_config {
     const char *telemetry_path; /* --web.telemetry-path; NULL: "/metrics" */
     unsigned max_requests;      /* --web.max-requests; 0: no limit */
     const char *web_file;       /* --web.config.file; NULL: none. Kept, not copied */
-    const char *debug_listen;   /* --debug.listen-address, or "off" */
+    const char *debug_listen;   /* --debug.listen-address, or "off". Kept, not copied */
     /* POST /debug/classify: appends JSON that explains how `message` is classified. 0, -ENOMEM or
      * -E2BIG. Any thread. */
     int (*explain)(struct buf *out, struct str message, struct err *err);
@@ -42,6 +44,12 @@ struct exporter_config {
  */
 int exporter_new(const struct exporter_config *config, const struct snapshot_source *source,
                  struct exporter **ret, struct err *err);
+
+/*
+ * Whether the debug listener waits for another process to end. Tries to bind it again, so call this
+ * every second while it returns true, from the thread that calls exporter_free().
+ */
+bool exporter_debug_waits(struct exporter *exporter);
 
 /* Checks the settings as exporter_new() does, but binds nothing: it does not find a port in use. */
 int exporter_check(const struct exporter_config *config, struct err *err);

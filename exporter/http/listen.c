@@ -267,16 +267,21 @@ static int open_unix(const char *path, struct listener *ret, struct err *err)
     return 0;
 }
 
+bool listener_is_unix(const char *address)
+{
+    return str_starts(str_from(address), STR(UNIX_PREFIX));
+}
+
 int listener_check(const char *address, struct err *err)
 {
-    if (str_starts(str_from(address), STR(UNIX_PREFIX)))
+    if (listener_is_unix(address))
         return check_path(address + strlen(UNIX_PREFIX), err);
     return check_address(address, err);
 }
 
 int listener_open(const char *address, struct listener *ret, struct err *err)
 {
-    if (str_starts(str_from(address), STR(UNIX_PREFIX)))
+    if (listener_is_unix(address))
         return open_unix(address + strlen(UNIX_PREFIX), ret, err);
     return open_address(address, ret, err);
 }

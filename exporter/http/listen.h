@@ -3,6 +3,7 @@
 
 /* Listening sockets. exporter.h describes the addresses. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -26,6 +27,9 @@ struct listener {
  * connections are still closing) or on the unix socket. -EEXIST: the path is not a socket.
  */
 int listener_open(const char *address, struct listener *ret, struct err *err);
+
+/* Whether `address` is "unix:/path". */
+bool listener_is_unix(const char *address);
 
 /* Checks the syntax of `address`. Binds nothing, so it does not find an address in use. */
 int listener_check(const char *address, struct err *err);

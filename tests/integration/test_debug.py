@@ -58,6 +58,10 @@ class OwnAgent:
 
         support.wait_for(answers, "the debug socket answers")
 
+    def log(self):
+        with open(self.log_path) as log:
+            return log.read()
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -98,13 +102,17 @@ class DebugSocket(unittest.TestCase):
             ask(self.path)
         self.start()
 
-    def test_two_agents_cannot_share_the_socket(self):
-        self.start()
+    def test_a_second_agent_waits_for_the_socket(self):
+        first = self.start()
+        inode = os.stat(self.path).st_ino
         second = OwnAgent("unix:" + self.path, self.folder)
-        self.assertEqual(second.process.wait(timeout=120), 2)
-        with open(second.log_path) as log:
-            self.assertIn(f"another process listens on '{self.path}'", log.read())
-        self.assertEqual(ask(self.path)[0], 200)
+        self.addCleanup(second.stop)
+        support.wait_for(lambda: self.assertIn(f"another process listens on 'unix:{self.path}'; waiting until it ends",
+                                               second.log()), "it waits")
+        self.assertEqual(os.stat(self.path).st_ino, inode)
+        self.assertEqual(first.stop(), 0)
+        second.wait_answering(self.path)
+        self.assertEqual(second.stop(), 0)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_other_users_cannot_connect(self):

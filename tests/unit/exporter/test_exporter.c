@@ -21,6 +21,7 @@
 #include "exporter/exporter.h"
 #include "tests/unit/support/golden.h"
 #include "tests/unit/support/snapshot_fixture.h"
+#include "util.h"
 
 static struct fixture node;
 static struct exporter *exporter;
@@ -336,6 +337,28 @@ static void a_port_in_use_is_refused(void **state)
     assert_get(exporter_web_port(exporter), NULL, "/-/healthy", 200, "healthy");
 }
 
+static void a_debug_socket_in_use_is_waited_for(void **state)
+{
+    char address[80];
+    struct exporter_config config = with("127.0.0.1:0", address);
+    struct exporter *first;
+
+    (void)state;
+    snprintf(address, sizeof(address), "unix:%s", socket_path);
+    start(&config);
+    assert_false(exporter_debug_waits(exporter));
+    first = TAKE_PTR(exporter);
+
+    start(&config);
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 200, "imagepull_");
+    assert_true(exporter_debug_waits(exporter));
+    assert_get(0, socket_path, "/debug/failures", 200, "failures"); /* the first one answers */
+
+    exporter_free(first);
+    assert_false(exporter_debug_waits(exporter));
+    assert_get(0, socket_path, "/debug/failures", 200, "failures");
+}
+
 static void a_restart_can_bind_the_same_port(void **state)
 {
     char address[32];
@@ -384,6 +407,7 @@ int main(void)
         TEST(debug_can_be_off),
         TEST(a_start_error_names_the_flag),
         TEST(a_port_in_use_is_refused),
+        TEST(a_debug_socket_in_use_is_waited_for),
         TEST(a_restart_can_bind_the_same_port),
         TEST(each_request_takes_one_snapshot),
         TEST(freeing_null_is_allowed),
