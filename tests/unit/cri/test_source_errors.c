@@ -110,7 +110,7 @@ static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
 static void a_list_that_decodes_to_more_than_the_limit_is_counted(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
-    static char many[4u << 20];
+    static char many[2u << 20];
     struct world *world = *state;
 
     for (size_t i = 0; i < sizeof(many); i += 2)
