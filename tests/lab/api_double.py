@@ -11,7 +11,7 @@ import certs
 import protos
 from api_auth import ADMIN_USER, AGENT_USER
 from kube_client import KubeClient
-from procs import HERE, PYTHON, Process, clean_environment
+from procs import HERE, PYTHON, Process, clean_environment, free_port
 
 RBAC = os.path.join(os.path.dirname(os.path.dirname(HERE)), "deploy", "rbac")
 
@@ -84,9 +84,9 @@ class ApiDouble:
         """Start it without waiting; see wait_ready()."""
         if self._files is None:
             self.prepare()
-        port = [] if self.url is None else ["--port", str(urllib.parse.urlsplit(self.url).port)]
+        port = urllib.parse.urlsplit(self.url).port if self.url else free_port()
         self._process = Process(
-            "API server", [PYTHON, os.path.join(HERE, "apiserver.py"), *self._files, *port, *self._arguments],
+            "API server", [PYTHON, os.path.join(HERE, "apiserver.py"), *self._files, "--port", str(port), *self._arguments],
             os.path.join(self.folder, "..", "apiserver.log"), clean_environment(**{protos.GENERATED: self._generated}))
 
     def wait_ready(self):

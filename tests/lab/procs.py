@@ -11,6 +11,7 @@ import time
 
 PYTHON = sys.executable
 HERE = os.path.dirname(os.path.abspath(__file__))
+_kept_ports = []
 
 # The lab ignores the proxy settings of the machine, because everything in it is on loopback.
 _PROXY = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -41,10 +42,15 @@ def wait_for(condition, what, seconds=300, interval=0.02):
 
 
 def free_port(address="127.0.0.1"):
-    """A free TCP port, for servers that cannot report the port that they get."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """
+    A free TCP port, for servers that cannot report the port that they get. This process keeps it until it ends, so
+    that the kernel gives it to no other socket before the server has started. The server must set SO_REUSEADDR.
+    """
+    kept = socket.socket()
+    kept.bind((address, 0))
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _kept_ports.append(kept)
+    return kept.getsockname()[1]
 
 
 def listens(address, port):
