@@ -4,8 +4,9 @@
 import base64
 import json
 
-import registries
 from case import OnACluster, wait_for
+
+import registries
 
 RIGHT, WRONG = registries.PASSWORD, "guessed"
 

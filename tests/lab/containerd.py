@@ -165,13 +165,16 @@ class Containerd:
         return run([self._program("ctr"), "-a", self.socket, "-n", "k8s.io", *arguments],
                    f"ctr {' '.join(arguments[:2])}")
 
-    def use_plain_http(self, host):
-        """Configure this registry (host:port) for plain HTTP. It applies from the next pull on."""
+    def use_plain_http(self, host, server=None):
+        """
+        Configure this registry (host:port) for plain HTTP. It applies from the next pull on. `server`: the registry
+        that is asked in its place.
+        """
         folder = os.path.join(self.root, "certs.d", host)
         os.makedirs(folder)
         with open(os.path.join(folder, "hosts.toml"), "w") as hosts:
             # containerd 1.6 ignores the file without the empty table.
-            hosts.write(f'server = "http://{host}"\n[host]\n')
+            hosts.write(f'server = "http://{server or host}"\n[host]\n')
 
     # --- outages ---
 
