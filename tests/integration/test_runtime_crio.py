@@ -6,6 +6,7 @@ double. The tests of a class share an API server; the classes run side by side.
 
 import json
 import os
+import signal
 import socket
 import time
 import unittest
@@ -297,9 +298,13 @@ class Upgraded(Sockets):
     def test_an_upgraded_runtime_is_not_an_outage(self):
         """gRPC may reconnect before the next poll. Then the agent learns the new version with its next Version call."""
         self.start()
-        self.crio.tell("gone")
-        self.crio.tell("version", "cri-o", "1.35.0")
-        self.crio.tell("back")
+        os.kill(self.agent.pid, signal.SIGSTOP)  # the agent makes no poll while there is no socket
+        try:
+            self.crio.tell("gone")
+            self.crio.tell("version", "cri-o", "1.35.0")
+            self.crio.tell("back")
+        finally:
+            os.kill(self.agent.pid, signal.SIGCONT)
         self.answers_until(lambda: self.metric("runtime_info", version="1.35.0") == 1, "the new version is known")
         self.assertIsNone(self.metric("runtime_info", version=VERSION))
         self.assertEqual(self.log_lines("level=warn"), [])
