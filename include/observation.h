@@ -51,6 +51,7 @@ struct container_fact {
     struct str waiting_reason; /* while waiting: "ErrImagePull", "ContainerCreating", ... */
     struct str waiting_message;
     int32_t exit_code; /* of a terminated container */
+    bool created;      /* the runtime has made it, now or before its last restart */
 };
 
 /* A volume that is an image (core/v1 VolumeSource.image). */

@@ -133,6 +133,7 @@ static void keep_known(struct container *to, struct container *known)
         to->begun_us = known->begun_us;
         to->begun_wall_us = known->begun_wall_us;
         to->tried_us = known->tried_us;
+        to->created = known->created;
         to->image_left_out = known->image_left_out;
         to->registry_left_out = known->registry_left_out;
     }

@@ -37,6 +37,7 @@ struct container {
     int64_t tried_us;       /* mono; start of its last pull, as an event reported it; 0: unknown */
     bool preexisting;       /* it already waited when this process started */
     bool failed_start;      /* terminated with an error: the kubelet will start it again */
+    bool created;           /* the runtime made it after a failure, and no status shows this yet */
     bool image_left_out;    /* counted at LIMIT_WANTED_IMAGES */
     bool registry_left_out; /* counted at --metrics.max-registries */
     enum container_phase phase;

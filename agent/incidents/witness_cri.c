@@ -40,6 +40,7 @@ void witness_created(struct correlate *c, const struct created_fact *fact, struc
                                    .text = STR("the runtime made the container"),
                                    .at_us = now.wall_us };
     struct pod *pod = pod_find_named(&c->pods, fact->pod_uid);
+    struct container *container = pod ? pod_container(pod, fact->container) : NULL;
     int64_t made_us = now.mono_us - (now.wall_us - fact->created_us);
 
     /* A time in the future: the clock was set back since, and the real time is unknown. */
@@ -51,5 +52,7 @@ void witness_created(struct correlate *c, const struct created_fact *fact, struc
             made_us > i->last_failure_mono_us) {
             incident_add_evidence(&c->incidents, i, &report);
             incident_end(&c->incidents, i, pod, INCIDENT_RECOVERED, now);
+            if (container)
+                container->created = true;
         }
 }

@@ -190,6 +190,18 @@ static bool is_about_replaced_image(const struct container *container,
     return message.image.len && image_hash(message.image) == container->replaced_image;
 }
 
+/*
+ * Whether the status is older than the container. A watch that was interrupted shows afterwards
+ * what happened meanwhile, and the runtime has already shown how it ended. While a new container is
+ * pulled for again, the status has the id of its last one (kubelet: pkg/kubelet/kubelet_pods.go,
+ * convertToAPIContainerStatuses()).
+ */
+static bool is_older_than_container(const struct container *container,
+                                    const struct container_fact *fact)
+{
+    return container->created && !fact->created;
+}
+
 static int take_container(struct correlate *c, struct pod *pod, struct container *container,
                           const struct container_fact *fact, bool first_sight, struct instant now)
 {
@@ -203,8 +215,11 @@ static int take_container(struct correlate *c, struct pod *pod, struct container
     if (pull == container->pull && status == container->status && fact->phase == container->phase &&
         failed_start == container->failed_start)
         return 0; /* a status is repeated when anything else in the pod changes */
+    if (pull != PULL_DONE && is_older_than_container(container, fact))
+        return 0;
     if (pull != PULL_SILENT && pull != PULL_DONE && is_about_replaced_image(container, fact))
         return 0;
+    container->created = false;
     container->replaced_status = 0;
     if (pull != PULL_SILENT)
         container->replaced_image = 0;

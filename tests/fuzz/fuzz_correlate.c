@@ -88,6 +88,7 @@ static void observe_pod(struct story *t)
             .waiting_reason = ONE_OF(t, "ErrImagePull", "ImagePullBackOff", "ContainerCreating",
                                      "ErrImageNeverPull", "CreateContainerError", ""),
             .waiting_message = message(t),
+            .created = pick(t, 2),
         };
     o.pod = (struct pod_fact){
         .namespace = STR("ns"),

@@ -150,6 +150,7 @@ static void add_container(struct reader *reader, const json_t *container, enum c
     if (!status)
         return;
     read_state(reader, object(reader, status, "state"), fact);
+    fact->created = text(reader, status, "containerID").len > 0;
 }
 
 static void read_containers(struct reader *reader, const json_t *spec, const json_t *status)

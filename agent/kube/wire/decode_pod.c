@@ -75,6 +75,7 @@ static void add_container(struct pod_builder *builder, const K8s__Container *con
     if (!status)
         return;
     read_state(status->state, fact);
+    fact->created = DECODE_TEXT(status, containerid).len > 0;
 }
 
 static enum container_kind init_kind(const K8s__Container *container)

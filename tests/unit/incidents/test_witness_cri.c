@@ -125,6 +125,57 @@ static void container_made_in_the_future_proves_nothing(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_RECOVERED);
 }
 
+/* The watch was interrupted while the pull was repaired. Then it shows all that happened meanwhile.
+ */
+static void status_that_is_older_than_the_container_is_ignored(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    observe_created(w, "web-0", "app");
+    world_advance(w, MINUTE);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
+    assert_int_equal(failures_of(&snapshot, CAUSE_NOT_FOUND), 1);
+    snapshot_done(&snapshot);
+}
+
+static void container_that_is_pulled_for_again_can_fail(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    observe_created(w, "web-0", "app");
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].waiting_reason = STR("ImagePullBackOff");
+    facts.containers[0].waiting_message = STR(BACK_OFF_TEXT);
+    facts.containers[0].created = true; /* it ran, ended, and is started again */
+    observe_pod(w, &facts);
+    assert_int_equal(count_incidents(w, "web-0"), 2);
+}
+
+static void pod_that_has_run_can_fail(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    observe_created(w, "web-0", "app");
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].phase = PHASE_RUNNING;
+    observe_pod(w, &facts);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    assert_int_equal(count_incidents(w, "web-0"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +186,9 @@ int main(void)
         WORLD_TEST(incident_shows_whether_its_image_is_present),
         WORLD_TEST(container_made_before_the_newest_failure_proves_nothing),
         WORLD_TEST(container_made_in_the_future_proves_nothing),
+        WORLD_TEST(status_that_is_older_than_the_container_is_ignored),
+        WORLD_TEST(container_that_is_pulled_for_again_can_fail),
+        WORLD_TEST(pod_that_has_run_can_fail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,8 @@ static void add_event(struct buf *text, const struct event_fact *event)
 
 static void story_observe(void *self, const struct observation *observation)
 {
-    struct buf *text = &((struct story *)self)->text;
+    struct story *story = self;
+    struct buf *text = &story->text;
 
     switch (observation->kind) {
     case OBSERVE_PODS_BEGIN:
@@ -72,6 +73,8 @@ static void story_observe(void *self, const struct observation *observation)
     case OBSERVE_POD:
         buf_add_text(text, "POD ");
         add_pod(text, &observation->pod);
+        for (size_t i = 0; i < observation->pod.n_containers; i++)
+            story->created += observation->pod.containers[i].created;
         break;
     case OBSERVE_POD_DELETED:
         buf_add_text(text, "DELETED ");

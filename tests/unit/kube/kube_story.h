@@ -18,7 +18,8 @@ struct story {
     struct source_status status[SOURCE_MAX];
     const char *wanted[LIMIT_EVENT_NAMESPACES]; /* what sink.wanted() answers */
     size_t n_wanted;
-    bool pods_wait; /* what sink.wanted() answers */
+    bool pods_wait;   /* what sink.wanted() answers */
+    unsigned created; /* statuses of containers that the runtime has made */
 };
 
 void story_init(struct story *story);

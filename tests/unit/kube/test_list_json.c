@@ -74,6 +74,21 @@ static void missing_fields_of_a_pod_are_empty(void **state)
     }
 }
 
+static void status_names_a_container_that_the_runtime_has_made(void **state)
+{
+    static const char body[] =
+        ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]},\"status\":{"
+                    "\"containerStatuses\":[{\"name\":\"a\",\"containerID\":\"cri-o://0\"},"
+                    "{\"name\":\"b\",\"containerID\":\"\"}]}"));
+    struct story story;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(take(&story, str_from(body), &err), 0);
+    assert_int_equal(story.created, 1);
+    story_done(&story);
+}
+
 static void malformed_list_is_refused_as_a_whole(void **state)
 {
     static const struct {
@@ -154,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_fields_of_a_pod_are_empty),
+        cmocka_unit_test(status_names_a_container_that_the_runtime_has_made),
         cmocka_unit_test(malformed_list_is_refused_as_a_whole),
         cmocka_unit_test(list_cut_at_any_byte_is_refused_as_a_whole),
         cmocka_unit_test(containers_over_the_limit_are_left_out_and_counted),

@@ -157,6 +157,7 @@ static void status_belongs_to_the_group_of_its_container(void **state)
     kit->statuses[0].state = &waiting;
     kit->statuses[1].state = &running;
     kit->statuses[2].state = &ended; /* "d" has a status without a state */
+    SET(&kit->statuses[2], containerid, text("containerd://0123"));
     kit->spec.containers = kit->container_list;
     kit->spec.n_containers = 4;
     kit->status.containerstatuses = kit->status_list;
@@ -169,6 +170,8 @@ static void status_belongs_to_the_group_of_its_container(void **state)
     assert_int_equal(pod.fact.containers[1].phase, PHASE_RUNNING);
     assert_int_equal(pod.fact.containers[2].phase, PHASE_TERMINATED);
     assert_int_equal(pod.fact.containers[2].exit_code, 137);
+    assert_true(pod.fact.containers[2].created);
+    assert_false(pod.fact.containers[0].created);
     assert_int_equal(pod.fact.containers[3].phase, PHASE_WAITING);
     assert_str(pod.fact.containers[3].waiting_reason, "");
 
