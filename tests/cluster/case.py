@@ -146,9 +146,12 @@ class OnACluster(unittest.TestCase):
 
         wait_for(blocked, f"{count} blocked containers in {namespace}")
 
-    def assert_true_to_kubelet(self, namespace, agent=None):
-        """Everything that the agent says about the pods of a namespace is what the kubelet says itself."""
-        wait_for(lambda: self.assertEqual(truth.differences(self, namespace, agent or self.agent), []),
+    def assert_true_to_kubelet(self, namespace, agent=None, uids=None):
+        """
+        Everything that the agent says about the pods of a namespace (`uids`: only these) is what the kubelet says
+        itself.
+        """
+        wait_for(lambda: self.assertEqual(truth.differences(self, namespace, agent or self.agent, uids), []),
                  f"the agent and the kubelet agree about {namespace}", 60)
 
     @classmethod

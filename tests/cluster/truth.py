@@ -125,12 +125,15 @@ def _key(failure):
     return failure["pod_uid"], container, failure["image"]
 
 
-def differences(case, namespace, agent):
-    """Sentences about what the agent says of a namespace and the kubelet does not. Empty: they agree."""
+def differences(case, namespace, agent, uids=None):
+    """
+    Sentences about what the agent says of a namespace and the kubelet does not. Empty: they agree. `uids`: only of
+    these pods.
+    """
     asked, answer = time.time(), agent.failures_of(namespace)
-    kubelet = expected(case, namespace)
-    shown = [f for f in answer
-             if f["kind"] != "sandbox" and f["state"] != "stalled" and f["reason"] not in _NO_PULL]
+    kubelet = {key: pull for key, pull in expected(case, namespace).items() if uids is None or key[0] in uids}
+    shown = [f for f in answer if f["kind"] != "sandbox" and f["state"] != "stalled" and f["reason"] not in _NO_PULL
+             and (uids is None or f["pod_uid"] in uids)]
     keys = {_key(failure) for failure in shown}
     found = [f"{key}: the kubelet counts {pull.attempts} failed pulls, the agent shows nothing"
              for key, pull in kubelet.items() if key not in keys]
