@@ -25,7 +25,7 @@ import control_plane  # noqa: E402
 import node  # noqa: E402
 import tools  # noqa: E402
 from lab import Ended, end_on_signals  # noqa: E402
-from procs import LabError, require, run  # noqa: E402
+from procs import LabError, require, run, write_ready_file  # noqa: E402
 from registry_set import RegistrySet  # noqa: E402
 
 LAB = os.path.join(ROOT, "tests", "lab")
@@ -145,26 +145,33 @@ class Cluster:
                 f"--kube.server=https://{control_plane.AGENT_ADDRESS}:{control_plane.API_PORT}",
                 f"--kube.ca-file={self.pki.ca_file}", f"--kube.token-file={token_file}"]
 
-    def write_agent_token(self, seconds=3600):
-        """A new token of the agent's ServiceAccount, in the file that the agent reads."""
+    def write_agent_token(self, name="agent-token", secret=None):
+        """
+        Write a new token of the agent's ServiceAccount to the file `name`. Returns its path. The API server refuses the
+        token when the Secret of this name in the agent's namespace is deleted: no token expires in less than 10 minutes.
+        """
+        spec = {"expirationSeconds": 3600}
+        if secret:
+            found = self.api.get("secrets", secret, AGENT_NAMESPACE)
+            spec["boundObjectRef"] = {"kind": "Secret", "apiVersion": "v1", "name": secret,
+                                      "uid": found["metadata"]["uid"]}
         path = self.api.path("serviceaccounts", AGENT_NAMESPACE, AGENT_ACCOUNT, "token")
         answer = self.api.call("POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-                                              "spec": {"expirationSeconds": seconds}})
-        with open(self.path("agent-token.part"), "w") as out:
-            out.write(answer["status"]["token"])
-        os.rename(out.name, self.path("agent-token"))
+                                              "spec": spec})
+        write_ready_file(self.path(name), answer["status"]["token"])
+        return self.path(name)
 
-    def cut_off_agent(self):
-        """Drop every packet between the agent and the API server, until let_agent_through()."""
-        self._filter("--insert")
+    def cut_off_agent(self, address=control_plane.AGENT_ADDRESS):
+        """Drop every packet between an agent and the API server at this address, until let_agent_through()."""
+        self._filter("--insert", address)
 
-    def let_agent_through(self):
-        self._filter("--delete")
+    def let_agent_through(self, address=control_plane.AGENT_ADDRESS):
+        self._filter("--delete", address)
 
     @staticmethod
-    def _filter(change):
+    def _filter(change, address):
         for end in ("--destination", "--source"):
-            run([require("iptables", "iptables"), change, "INPUT", end, control_plane.AGENT_ADDRESS, "--jump", "DROP"],
+            run([require("iptables", "iptables"), change, "INPUT", end, address, "--jump", "DROP"],
                 "changing the packet filter")
 
     # --- faults ---

@@ -22,24 +22,33 @@ AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages":
 
 
 class Pki:
-    """The cluster's CA, and what it signs, in `folder`."""
+    """
+    The cluster's CA, the one that replaces it in some tests, and what they sign, in `folder`. All parts trust both:
+    `ca_file` has them, and `old_ca_file` only the first one.
+    """
 
     def __init__(self, folder):
         self.folder = folder
 
     def make(self):
         os.makedirs(self.folder)
-        self._ca = certs.make_ca(self.folder, "ca")
-        self.ca_file = self._ca[0]
+        self._ca, self._next_ca = certs.make_ca(self.folder, "ca"), certs.make_ca(self.folder, "next-ca")
+        self.old_ca_file = self._ca[0]
+        self.ca_file = os.path.join(self.folder, "all-ca.crt")
+        with open(self.ca_file, "w") as out:
+            for certificate, _ in (self._ca, self._next_ca):
+                with open(certificate) as source:
+                    out.write(source.read())
         self.service_account_key = certs.make_key(os.path.join(self.folder, "service-account.key"))
         self.make_serving_certificate()
         self.apiserver_to_kubelet = self.client("apiserver-to-kubelet", "system:masters")
 
-    def make_serving_certificate(self):
+    def make_serving_certificate(self, next_ca=False):
         """A new certificate of the API server in the same files. The server reads them again within a minute."""
         names = ["DNS:localhost", "DNS:kubernetes.default.svc"]
         names += [f"IP:{address}" for address in ("127.0.0.1", NODE_ADDRESS, SERVICE_ADDRESS, AGENT_ADDRESS)]
-        self.serving = certs.make_server_certificate(self.folder, "apiserver", self._ca, names)
+        signer = self._next_ca if next_ca else self._ca
+        self.serving = certs.make_server_certificate(self.folder, "apiserver", signer, names)
 
     def kubelet_serving(self, node):
         """The certificate of the kubelet, as serverTLSBootstrap would give it. Returns (certificate file, key file)."""
