@@ -6,6 +6,8 @@ import grpc
 import protos
 
 pb = protos.cri()
+# A deadline that no healthy runtime reaches, however slow the machine is.
+_SECONDS = 120
 _IMAGE, _RUNTIME = "/runtime.v1.ImageService/", "/runtime.v1.RuntimeService/"
 
 
@@ -20,18 +22,18 @@ class Cri:
     def close(self):
         self.channel.close()
 
-    def _call(self, method, request, response_type, timeout):
+    def _call(self, method, request, response_type, timeout=_SECONDS):
         call = self.channel.unary_unary(method, request_serializer=type(request).SerializeToString,
                                         response_deserializer=response_type.FromString)
         return call(request, timeout=timeout)
 
-    def version(self, timeout=2):
-        return self._call(_RUNTIME + "Version", pb.VersionRequest(), pb.VersionResponse, timeout)
+    def version(self):
+        return self._call(_RUNTIME + "Version", pb.VersionRequest(), pb.VersionResponse)
 
     def image(self, reference):
         """The image's record, or None if the node does not have it."""
         request = pb.ImageStatusRequest(image=pb.ImageSpec(image=reference))
-        response = self._call(_IMAGE + "ImageStatus", request, pb.ImageStatusResponse, 10)
+        response = self._call(_IMAGE + "ImageStatus", request, pb.ImageStatusResponse)
         return response.image if response.HasField("image") else None
 
     def pull(self, reference, credentials=None, sandbox_config=None, started=None):
@@ -51,34 +53,34 @@ class Cri:
 
     def remove_image(self, reference):
         request = pb.RemoveImageRequest(image=pb.ImageSpec(image=reference))
-        self._call(_IMAGE + "RemoveImage", request, pb.Empty, 10)
+        self._call(_IMAGE + "RemoveImage", request, pb.Empty)
 
     def run_sandbox(self, config):
         request = pb.RunPodSandboxRequest(config=config)
-        return self._call(_RUNTIME + "RunPodSandbox", request, pb.RunPodSandboxResponse, 60).pod_sandbox_id
+        return self._call(_RUNTIME + "RunPodSandbox", request, pb.RunPodSandboxResponse).pod_sandbox_id
 
     def remove_sandbox(self, sandbox_id):
         """Stop it and remove it with all its containers."""
-        self._call(_RUNTIME + "StopPodSandbox", pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), pb.Empty, 30)
+        self._call(_RUNTIME + "StopPodSandbox", pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id), pb.Empty)
         self._call(_RUNTIME + "RemovePodSandbox", pb.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id),
-                   pb.Empty, 30)
+                   pb.Empty)
 
     def list_sandboxes(self):
         return self._call(_RUNTIME + "ListPodSandbox", pb.ListPodSandboxRequest(),
-                          pb.ListPodSandboxResponse, 10).items
+                          pb.ListPodSandboxResponse).items
 
     def create_container(self, sandbox_id, config, sandbox_config):
         request = pb.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config)
-        return self._call(_RUNTIME + "CreateContainer", request, pb.CreateContainerResponse, 60).container_id
+        return self._call(_RUNTIME + "CreateContainer", request, pb.CreateContainerResponse).container_id
 
     def start_container(self, container_id):
-        self._call(_RUNTIME + "StartContainer", pb.StartContainerRequest(container_id=container_id), pb.Empty, 60)
+        self._call(_RUNTIME + "StartContainer", pb.StartContainerRequest(container_id=container_id), pb.Empty)
 
     def remove_container(self, container_id):
         stop = pb.StopContainerRequest(container_id=container_id, timeout=1)
-        self._call(_RUNTIME + "StopContainer", stop, pb.Empty, 30)
-        self._call(_RUNTIME + "RemoveContainer", pb.RemoveContainerRequest(container_id=container_id), pb.Empty, 30)
+        self._call(_RUNTIME + "StopContainer", stop, pb.Empty)
+        self._call(_RUNTIME + "RemoveContainer", pb.RemoveContainerRequest(container_id=container_id), pb.Empty)
 
     def container(self, container_id):
         request = pb.ContainerStatusRequest(container_id=container_id)
-        return self._call(_RUNTIME + "ContainerStatus", request, pb.ContainerStatusResponse, 10).status
+        return self._call(_RUNTIME + "ContainerStatus", request, pb.ContainerStatusResponse).status

@@ -61,7 +61,7 @@ class KubeClient:
             except (http.client.RemoteDisconnected, ssl.SSLEOFError, BrokenPipeError):
                 # The server closes what is idle for minutes: it has not seen the request.
                 pass
-        connection = self._local.connection = self._connection(30)
+        connection = self._local.connection = self._connection(120)
         self._open.append(connection)
         return self._read(connection, method, path, body)
 
