@@ -96,8 +96,11 @@ class Rendered(unittest.TestCase):
             self.assertEqual(pod["tolerations"], [{"operator": "Exists"}])
             self.assertEqual(pod["nodeSelector"], {"kubernetes.io/os": "linux"})
             self.assertEqual(pod["priorityClassName"], "system-node-critical")
+
+    def test_an_update_leaves_no_node_without_an_agent(self):
+        for name in OVERLAYS:
             self.assertEqual(self.one(name, "DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"],
-                             {"maxUnavailable": "10%"})
+                             {"maxSurge": "10%", "maxUnavailable": 0})
 
     def test_the_directory_of_the_socket_is_mounted_read_only(self):
         for name in OVERLAYS:
