@@ -5,6 +5,7 @@ import copy
 import glob
 import os
 import subprocess
+import tempfile
 import unittest
 
 import yaml
@@ -119,8 +120,21 @@ class Rendered(unittest.TestCase):
             self.assertEqual(environment["IMAGEPULL_DEBUG_LISTEN_ADDRESS"]["value"],
                              "unix:/run/imagepull-exporter/debug.sock")
             self.assertEqual(environment["NODE_NAME"]["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName")
-            self.assertEqual(environment["HOST_IP"]["valueFrom"]["fieldRef"]["fieldPath"], "status.hostIP")
             self.assertEqual([port["containerPort"] for port in container["ports"]], [9917])
+
+    def host_ip(self, overlay):
+        return [each["valueFrom"]["fieldRef"]["fieldPath"] for each in self.container(overlay)["env"]
+                if each["name"] == "HOST_IP"]
+
+    def test_the_kubelet_source_knows_the_address_of_its_node(self):
+        self.assertEqual(self.host_ip("kubelet-source"), ["status.hostIP"])
+
+    @unittest.expectedFailure
+    def test_the_agent_starts_on_a_node_that_has_no_address_yet(self):
+        """The base asks for the address of the node, so there the kubelet answers CreateContainerConfigError."""
+        for name in OVERLAYS:
+            if name != "kubelet-source":
+                self.assertEqual(self.host_ip(name), [])
 
     def test_permissions_are_those_of_deploy_rbac(self):
         for name in OVERLAYS:
@@ -149,6 +163,38 @@ class Rendered(unittest.TestCase):
         endpoint, = monitor["podMetricsEndpoints"]
         self.assertTrue(endpoint["honorLabels"])
         self.assertEqual([r["targetLabel"] for r in endpoint["relabelings"]], ["node"])
+
+
+class Combinations(unittest.TestCase):
+    """kustomize refuses components that cannot work together."""
+
+    def assert_refused(self, *components):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "kustomization.yaml"), "w") as out:
+                yaml.safe_dump({
+                    "resources": [os.path.relpath(os.path.join(KUSTOMIZE, "base"), folder)],
+                    "components": [os.path.relpath(os.path.join(KUSTOMIZE, "components", name), folder)
+                                   for name in components]}, out)
+            done = subprocess.run([kubectl.path(), "kustomize", folder], capture_output=True, text=True)
+        self.assertNotEqual(done.returncode, 0, f"{' with '.join(components)} is accepted")
+
+    def test_kubelet_source_with_no_events(self):
+        self.assert_refused("kubelet-source", "no-events")
+
+    @unittest.expectedFailure
+    def test_no_events_with_kubelet_source(self):
+        """Accepted in this order, although the other order is refused."""
+        self.assert_refused("no-events", "kubelet-source")
+
+    @unittest.expectedFailure
+    def test_two_runtimes(self):
+        """Accepted: the last one wins."""
+        self.assert_refused("cri-o", "k3s")
+
+    @unittest.expectedFailure
+    def test_openshift_without_its_runtime(self):
+        """Accepted: the agent looks for containerd, which OpenShift does not have."""
+        self.assert_refused("openshift")
 
 
 class Schema(unittest.TestCase):
