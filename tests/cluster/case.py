@@ -124,7 +124,7 @@ class OnACluster(unittest.TestCase):
         found = (agent or self.agent).failures_of(namespace, pod)
         return next((failure for failure in found if failure["container"] == container), None)
 
-    def eventually_shown(self, namespace, pod, container="app", agent=None, **wanted):
+    def eventually_shown(self, namespace, pod, container="app", agent=None, seconds=SECONDS, **wanted):
         """Wait until the agent shows the container with these values. Returns its entry."""
         def shown():
             failure = self.failure(namespace, pod, container, agent)
@@ -132,7 +132,7 @@ class OnACluster(unittest.TestCase):
             self.assertEqual({field: failure[field] for field in wanted}, wanted)
             return failure
 
-        return wait_for(shown, f"{pod} is shown with {wanted}")
+        return wait_for(shown, f"{pod} is shown with {wanted}", seconds)
 
     def eventually_blocked(self, namespace, count, agent=None):
         """Wait until /metrics has `count` blocked containers of a namespace, and a series for each."""
