@@ -21,7 +21,7 @@ from images import marked_image  # noqa: E402
 from lab import Lab  # noqa: E402
 
 SPEED = 30  # the kubelet's back-off of 10 s to 5 min becomes 0.3 s to 10 s
-STALL_AFTER = "3s"
+STALL_AFTER = "10s"  # a slow machine needs seconds for the first bytes of a pull
 # The agent polls every second at first. A pull must take longer to be seen.
 QUICK_BYTES_A_SECOND, SLOW_BYTES_A_SECOND = 3 << 20, 1 << 20
 

@@ -45,7 +45,7 @@ class Browser:
         raise BrowserError("chromium-driver ended before it listened")
 
     def _ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None,
                                {"Content-Type": "application/json"})
@@ -78,7 +78,7 @@ class Browser:
         """Runs `script`, the body of a JavaScript function, in the page and returns its result."""
         return self._call("POST", "execute/sync", {"script": script, "args": list(arguments)})
 
-    def until(self, script, seconds=120):
+    def until(self, script, seconds=300):
         """Waits until the script returns a true value and returns it."""
         deadline = time.monotonic() + seconds
         while True:
