@@ -141,7 +141,8 @@ static void keep_known(struct container *to, struct container *known)
     to->pull = known->pull;
     to->status = known->status;
     to->replaced_status = known->replaced_status;
-    to->replaced_image = known->replaced_image;
+    memcpy(to->replaced_images, known->replaced_images, sizeof(to->replaced_images));
+    to->n_replaced_images = known->n_replaced_images;
     to->replaced_us = known->replaced_us;
     to->waiting_reason = TAKE_PTR(known->waiting_reason);
 }

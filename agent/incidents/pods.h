@@ -24,6 +24,9 @@ enum pull_class {
     PULL_DONE,     /* it runs, ran, or failed after its image was there */
 };
 
+/* More images than these are never replaced before the kubelet tries one, in 10 to 15 s. */
+#define CONTAINER_REPLACED_IMAGES 4
+
 struct container {
     char *name;
     enum container_kind kind;
@@ -44,7 +47,9 @@ struct container {
     enum pull_class pull;
     uint64_t status;          /* hash of the last waiting reason and message */
     uint64_t replaced_status; /* the last `status` with its previous image; 0: none */
-    uint64_t replaced_image; /* image_hash() of that image, until its successor is tried; 0: none */
+    /* image_hash() of its last images, until the kubelet tries the present one. A ring. */
+    uint64_t replaced_images[CONTAINER_REPLACED_IMAGES];
+    size_t n_replaced_images;
     int64_t replaced_us; /* wall; when its image replaced another; 0: never, or it failed since */
     char *waiting_reason;
 };

@@ -173,7 +173,7 @@ static uint64_t status_hash(const struct container_fact *fact)
 }
 
 /*
- * Whether the status is about the image that the container had before. Until the kubelet tries the
+ * Whether the status is about an image that the container had before. Until the kubelet tries the
  * new image, the status stays as it was; or it goes on, from ErrImagePull to ImagePullBackOff, and
  * names the old image.
  */
@@ -181,13 +181,20 @@ static bool is_about_replaced_image(const struct container *container,
                                     const struct container_fact *fact)
 {
     UNINITIALIZED struct message message;
+    uint64_t named;
 
     if (container->replaced_status && container->replaced_status == status_hash(fact))
         return true;
-    if (!container->replaced_image || container->replaced_image == container->image_hash)
+    if (!container->n_replaced_images)
         return false;
     normalise(fact->waiting_reason, fact->waiting_message, &message);
-    return message.image.len && image_hash(message.image) == container->replaced_image;
+    named = message.image.len ? image_hash(message.image) : container->image_hash;
+    if (named == container->image_hash)
+        return false;
+    for (size_t i = 0; i < CONTAINER_REPLACED_IMAGES && i < container->n_replaced_images; i++)
+        if (container->replaced_images[i] == named)
+            return true;
+    return false;
 }
 
 /*
@@ -222,7 +229,7 @@ static int take_container(struct correlate *c, struct pod *pod, struct container
     container->created = false;
     container->replaced_status = 0;
     if (pull != PULL_SILENT)
-        container->replaced_image = 0;
+        container->n_replaced_images = 0;
 
     reason = mem_str(str_head(fact->waiting_reason, LIMIT_NAME_TEXT));
     if (!reason)
@@ -271,7 +278,8 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
             continue;
         incidents_end(&c->incidents, pod, known->name, INCIDENT_GONE, now);
         known->replaced_status = known->pull == PULL_DONE ? 0 : known->status;
-        known->replaced_image = known->image_hash;
+        known->replaced_images[known->n_replaced_images++ % CONTAINER_REPLACED_IMAGES] =
+            known->image_hash;
         known->replaced_us = now.wall_us;
         known->pull = PULL_SILENT;
         known->status = 0;

@@ -69,6 +69,31 @@ static void later_status_that_names_the_replaced_image_is_ignored(void **state)
     snapshot_done(&snapshot);
 }
 
+/* The image was replaced twice before the kubelet tried the first of the new ones. */
+static void status_of_an_image_before_the_replaced_one_is_ignored(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    facts.containers[0].image = STR("good.example.com/app:v2");
+    observe_pod(w, &facts);
+    facts.containers[0].image = STR("good.example.com/app:v3");
+    observe_pod(w, &facts);
+    facts.containers[0].waiting_reason = STR("ImagePullBackOff");
+    facts.containers[0].waiting_message = STR(BACK_OFF_TEXT ": ErrImagePull: " NOT_FOUND_TEXT);
+    observe_pod(w, &facts);
+
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 1);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_GONE);
+    snapshot_done(&snapshot);
+}
+
 /* The kubelet was still pulling the old image when the new one came. */
 static void failure_of_the_replaced_image_is_ignored(void **state)
 {
@@ -172,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(status_of_the_replaced_image_is_ignored),
         WORLD_TEST(later_status_that_names_the_replaced_image_is_ignored),
+        WORLD_TEST(status_of_an_image_before_the_replaced_one_is_ignored),
         WORLD_TEST(failure_of_the_replaced_image_is_ignored),
         WORLD_TEST(attempts_before_the_first_status_of_the_new_image_count),
         WORLD_TEST(other_spelling_of_the_image_hides_nothing),
