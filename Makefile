@@ -6,6 +6,7 @@
 # make demo       show the whole path on this machine          KEEP=1         leave the demo running
 # make check-cluster   the agent on a real Kubernetes (needs Go)
 # make bench      measure against the budgets                  make install DESTDIR= PREFIX=
+# make bench-fleet     up to 200 agents on a real API server (needs Go; about 10 minutes)
 # make dist       a source tarball of the last commit          .ci/run        everything that CI runs
 #
 # SAN and WERROR builds have folders of their own. Only "make packages", "make check" and "make demo" install Debian
@@ -272,7 +273,7 @@ $(BUILD)/has-%: scripts/packages.txt scripts/install-packages
 TOOL  ?= buildah
 IMAGE ?= imagepull-exporter:$(VERSION)
 epoch  = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
-.PHONY: image bench install dist clean
+.PHONY: image bench bench-fleet install dist clean
 image:
 	$(TOOL) build $(if $(filter docker,$(TOOL)),,--timestamp $(epoch)) --build-arg SOURCE_DATE_EPOCH=$(epoch) \
 	    --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
@@ -280,6 +281,10 @@ image:
 bench: $(call program,$(benches)) $(binary)
 	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
 	$(Q)echo "== bench_api"; $(PYTHON) tests/bench/bench_api.py --agent $(binary)
+
+# What the agents cost a real API server. FLEET has further arguments, such as "--agents 1,10 --seconds 5".
+bench-fleet: $(BUILD)/has-demo $(BUILD)/has-cluster $(binary)
+	$(Q)tests/cluster/in-namespaces $(PYTHON) tests/bench/bench_fleet.py --agent $(abspath $(binary)) $(FLEET)
 
 # --- install -----------------------------------------------------------------------------------
 # The man page and the completions are written by a program that has the tables of flags.
