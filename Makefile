@@ -213,7 +213,7 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 # --- tests with real programs ------------------------------------------------------------------
 lab := $(BUILD)/tests/lab/cri_print $(BUILD)/tests/lab/cri_server
 .PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-cluster \
-        cluster-tools check-build run-demo
+        cluster-tools cluster-image check-build run-demo
 check-integration: $(BUILD)/has-demo $(binary) $(lab)
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_print
 	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules tests/integration
@@ -233,10 +233,16 @@ check-e2e: $(BUILD)/has-demo $(BUILD)/has-e2e $(binary)
 check-image: $(BUILD)/has-demo $(BUILD)/has-image
 	$(Q)$(PYTHON) -m unittest discover -s tests/deploy/image
 # The agent on a real Kubernetes, with containerd 1.7 (trixie) and 2.x (sid). The first run builds the programs of
-# Kubernetes with Go, 10 to 15 minutes; CLUSTER_TOOLS=DIR uses those of a folder.
+# Kubernetes with Go, 10 to 15 minutes; CLUSTER_TOOLS=DIR uses those of a folder. It also builds the container image
+# when the sources changed, about a minute; AGENT_IMAGE=FILE uses that OCI archive.
 CLUSTER_SUITES ?= trixie,sid
-check-cluster: $(BUILD)/has-demo $(BUILD)/has-cluster $(binary) cluster-tools
-	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules --on $(CLUSTER_SUITES) tests/cluster
+AGENT_IMAGE    ?= build/cluster/image.tar
+check-cluster: $(BUILD)/has-demo $(BUILD)/has-cluster $(binary) cluster-tools \
+               $(if $(filter file,$(origin AGENT_IMAGE)),cluster-image)
+	$(Q)AGENT=$(abspath $(binary)) AGENT_IMAGE=$(abspath $(AGENT_IMAGE)) \
+	    $(PYTHON) scripts/run-modules --on $(CLUSTER_SUITES) tests/cluster
+cluster-image: $(BUILD)/has-demo $(BUILD)/has-image
+	$(Q)$(PYTHON) tests/deploy/image_builder.py $(AGENT_IMAGE)
 cluster-tools: $(BUILD)/has-demo
 	$(Q)$(PYTHON) tests/cluster/tools.py
 	$(Q)$(PYTHON) tests/lab/generations.py fetch $(subst $(comma), ,$(CLUSTER_SUITES))
