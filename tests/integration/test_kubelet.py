@@ -12,7 +12,9 @@ from kubelet_events import BURST, Recorder
 from kubelet_images import BackOff
 from lab import Lab
 
-SPEED = 12
+# A sync after a failed pull must begin before its back-off ends, as on a real node, where that takes 10 s. Faster would
+# be too fast for a slow machine.
+SPEED = 6
 
 # The runtime's part of a message differs from version to version; the kubelet's part does not.
 _RUNTIME_WORDS = re.compile(r"failed to pull and unpack image .*")
