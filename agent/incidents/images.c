@@ -100,6 +100,13 @@ static void pull_ended(struct images *images, struct image_state *image,
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
 }
 
+/* Somebody loaded it for a container that must not pull it, and no container pulled it. */
+static bool was_loaded(const struct images *images, const struct image_state *image)
+{
+    return !image->waiting && !image->pull_us &&
+           incidents_never_pull(images->incidents, str_from(image->name->asked));
+}
+
 int images_take(struct images *images, const struct image_fact *fact, struct instant now)
 {
     uint64_t hash = image_hash(fact->image);
@@ -118,7 +125,7 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
     if (image->present && !fact->present) {
         image->absent_us = now.mono_us;
         image->failed = incidents_failed_on(images->incidents, fact->image);
-    } else if (!image->present && fact->present) {
+    } else if (!image->present && fact->present && !was_loaded(images, image)) {
         pull_ended(images, image, fact, now);
     }
     if (fact->present || !image->waiting)

@@ -161,6 +161,17 @@ bool incidents_failed_on(const struct incidents *incidents, struct str image)
     return false;
 }
 
+bool incidents_never_pull(const struct incidents *incidents, struct str image)
+{
+    const struct incident_key key = { .image = image, .image_hash = image_hash(image) };
+
+    for (const struct incident *i = incidents->first; i; i = i->next)
+        if (incident_state_open(i->state) && i->verdict.reason == REASON_NEVER_PULL &&
+            is_of_image(i->pull, &key))
+            return true;
+    return false;
+}
+
 /* Another open incident of the same image volume of the same pod. */
 static struct incident *other_of_volume(const struct incidents *incidents,
                                         const struct incident_key *key,

@@ -108,6 +108,9 @@ struct incident *incident_find_ended(const struct incidents *incidents,
 /* Whether an attempt to pull the image failed in an incident that is still open. */
 bool incidents_failed_on(const struct incidents *incidents, struct str image);
 
+/* Whether an open incident is about a container that must not pull the image. */
+bool incidents_never_pull(const struct incidents *incidents, struct str image);
+
 /*
  * `fresh`: it began while this process watched, so that all its attempts count. 0 and *ret,
  * -ENOMEM, or -ENOSPC: every place is taken by an open incident (counted as a limit hit).

@@ -157,6 +157,14 @@ static void want_waiting(struct question *q, bool asked_recently)
             want_pods_images(q, pod, asked_recently);
 }
 
+/* No container waits for a pull of it: the image of a volume, or one that must not be pulled. */
+static bool incident_wants_image(const struct incident *incident)
+{
+    return incident_state_open(incident->state) &&
+           (incident->pull->kind == CONTAINER_IMAGE_VOLUME ||
+            incident->verdict.reason == REASON_NEVER_PULL);
+}
+
 static void want_images(struct question *q)
 {
     struct wanted *ret = q->ret;
@@ -166,7 +174,7 @@ static void want_images(struct question *q)
             want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->name->asked);
     want_waiting(q, false);
     for (const struct incident *i = q->c->incidents.first; i && !is_full(q); i = i->next)
-        if (incident_state_open(i->state) && i->pull->kind == CONTAINER_IMAGE_VOLUME)
+        if (incident_wants_image(i))
             want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->pull->image);
     want_waiting(q, true);
 }

@@ -234,17 +234,15 @@ static void new_incident_does_not_inherit_the_counts_of_the_last_one(void **stat
 
 static void refused_pull_counts_once(void **state)
 {
-    static const char text[] =
-        "Container image \"" IMAGE "\" is not present with pull policy of Never";
     struct world *w = *state;
     struct snapshot snapshot;
 
     for (size_t i = 0; i < 3; i++) {
-        observe_waiting(w, "web-0", "ErrImageNeverPull", text);
+        observe_waiting(w, "web-0", "ErrImageNeverPull", NEVER_PULL_TEXT);
         observe_waiting(w, "web-0", "ContainerCreating", "");
         world_advance(w, 10 * SEC);
     }
-    observe_event(w, "web-0", APP_PATH, "e1", "ErrImageNeverPull", text, 9);
+    observe_event(w, "web-0", APP_PATH, "e1", "ErrImageNeverPull", NEVER_PULL_TEXT, 9);
 
     world_snapshot(w, &snapshot);
     assert_int_equal(incident_of(&snapshot, "web-0")->attempts, 1);

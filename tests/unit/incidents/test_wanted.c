@@ -247,6 +247,34 @@ static void running_pod_without_a_sandbox_wants_no_events(void **state)
     expect_namespaces(w, 0);
 }
 
+/* Whether its image is present is all there is to say about it. */
+static void image_of_a_container_that_must_not_pull_is_wanted(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImageNeverPull", NEVER_PULL_TEXT);
+    for (int i = 0; i < 4; i++) {
+        expect_only_image(w, IMAGE);
+        observe_image(w, IMAGE, false);
+        world_advance(w, MINUTE);
+    }
+    world_snapshot(w, &snapshot);
+    assert_true(incident_of(&snapshot, "web-0")->image_present_known);
+    snapshot_done(&snapshot);
+}
+
+static void image_that_has_no_valid_name_is_not_wanted(void **state)
+{
+    struct world *w = *state;
+    struct wanted wanted;
+
+    observe_waiting(w, "web-0", "InvalidImageName", "couldn't parse image name");
+    correlate_wanted(w->correlate, w->now, &wanted);
+    assert_int_equal(wanted.n_images, 0);
+    wanted_done(&wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +290,8 @@ int main(void)
         WORLD_TEST(namespace_that_is_left_out_as_time_passes_is_counted),
         WORLD_TEST(left_out_image_is_counted_before_a_source_asks),
         WORLD_TEST(running_pod_without_a_sandbox_wants_no_events),
+        WORLD_TEST(image_of_a_container_that_must_not_pull_is_wanted),
+        WORLD_TEST(image_that_has_no_valid_name_is_not_wanted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

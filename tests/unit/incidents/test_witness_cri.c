@@ -60,6 +60,25 @@ static void image_that_appears_was_pulled_once(void **state)
     snapshot_done(&snapshot);
 }
 
+static void image_that_is_loaded_for_a_container_that_must_not_pull_was_not_pulled(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+    uint64_t attempts;
+
+    observe_waiting(w, "web-0", "ErrImageNeverPull", NEVER_PULL_TEXT);
+    observe_image(w, IMAGE, false);
+    observe_sandboxes_end(w);
+    world_snapshot(w, &snapshot);
+    attempts = attempts_of(&snapshot, REGISTRY);
+    snapshot_done(&snapshot);
+
+    observe_image(w, IMAGE, true);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(attempts_of(&snapshot, REGISTRY), attempts);
+    snapshot_done(&snapshot);
+}
+
 static void image_that_was_always_present_was_not_pulled(void **state)
 {
     struct world *w = *state;
@@ -182,6 +201,7 @@ int main(void)
         WORLD_TEST(container_created_after_the_failure_has_recovered),
         WORLD_TEST(container_created_before_the_failure_proves_nothing),
         WORLD_TEST(image_that_appears_was_pulled_once),
+        WORLD_TEST(image_that_is_loaded_for_a_container_that_must_not_pull_was_not_pulled),
         WORLD_TEST(image_that_was_always_present_was_not_pulled),
         WORLD_TEST(incident_shows_whether_its_image_is_present),
         WORLD_TEST(container_made_before_the_newest_failure_proves_nothing),

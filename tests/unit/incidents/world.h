@@ -24,6 +24,7 @@
     "\": failed to resolve image: " IMAGE ": not found"
 #define PULL_FAILED(text) "Failed to pull image \"" IMAGE "\": " text
 #define BACK_OFF_TEXT "Back-off pulling image \"" IMAGE "\""
+#define NEVER_PULL_TEXT "Container image \"" IMAGE "\" is not present with pull policy of Never"
 
 struct world {
     struct correlate *correlate;
