@@ -80,5 +80,6 @@ class Rights:
 def forbidden_message(user, verb, target):
     """The text is that of the API server."""
     scope = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
-    return (f'{target.resource} is forbidden: User "{user}" cannot {verb} resource "{target.resource}" '
+    name = f' "{target.name}"' if target.name else ""
+    return (f'{target.resource}{name} is forbidden: User "{user}" cannot {verb} resource "{target.resource}" '
             f'in API group "" {scope}')

@@ -73,8 +73,7 @@ class Target:
         if len(rest) > 2 and rest[0] == "namespaces":
             self.namespace, rest = rest[1], rest[2:]
         self.resource, self.name, self.subresource = (rest + ["", "", ""])[:3]
-        if self.resource not in KINDS or len(rest) > 3 or self.subresource not in ("", "status"):
-            raise not_found()
+        self.known = self.resource in KINDS and len(rest) <= 3 and self.subresource in ("", "status")
 
     @property
     def kind(self):
@@ -87,10 +86,20 @@ def not_found():
 
 def reply_status(request, status):
     """A Status in the format that the client accepts."""
+    response = _encode_status(request, status)
+    if status["code"] == 403:
+        response.headers.append(("x-content-type-options", "nosniff"))
+    seconds = status.get("details", {}).get("retryAfterSeconds")
+    if seconds:
+        response.headers.append(("retry-after", str(seconds)))
+    return response
+
+
+def _encode_status(request, status):
     if request.wants_protobuf:
         body = codec.wrap("Status", codec.to_message("Status", status).SerializeToString())
         return Response(status["code"], codec.PROTOBUF, body)
-    return Response(status["code"], codec.JSON, json.dumps(status, indent=2).encode())
+    return Response(status["code"], codec.JSON, codec.encode_json(status) + b"\n")
 
 
 def reply_json(value, status=200):
@@ -102,8 +111,7 @@ def parse_selectors(resource, text):
     for term in filter(None, text.split(",")):
         name, _, wanted = term.replace("==", "=").partition("=")
         if name not in SELECTABLE[resource]:
-            raise Refused(400, "BadRequest", f"Unable to find \"/v1, Resource={resource}\" that match label selector "
-                                             f"\"\", field selector \"{text}\": field label not supported: {name}")
+            raise Refused(400, "BadRequest", f"field label not supported: {name}")
         selectors[name] = wanted
     return selectors
 
@@ -151,10 +159,12 @@ class Api:
             return self._kubelet_pods(user)
         target = Target(request.path)
         verb = self._verb(request, target)
-        selectors = parse_selectors(target.resource, request.query.get("fieldSelector", ""))
+        selectors = parse_selectors(target.resource, request.query.get("fieldSelector", "")) if target.known else {}
         if not self.rights.may(user, verb, target, selectors):
             raise Refused(403, "Forbidden", api_auth.forbidden_message(user, verb, target),
-                          {"kind": target.resource})
+                          {**({"name": target.name} if target.name else {}), "kind": target.resource})
+        if not target.known:
+            raise not_found()
         if verb == "list":
             return self._list(request, target, selectors)
         if verb == "watch":
@@ -208,11 +218,13 @@ class Api:
 
     def _check_version(self, text, target):
         if text and not text.isdigit():
-            raise Refused(400, "BadRequest", f"resourceVersion: Invalid value: {text!r}: strconv.ParseUint: parsing "
-                                             f"{text!r}: invalid syntax")
+            raise Refused(400, "BadRequest", f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+                                             f'strconv.ParseUint: parsing "{text}": invalid syntax')
         if text and int(text) > self.store.version:
-            raise Refused(504, "Timeout", f"Too large resource version: {text}, current: {self.store.version}",
-                          {"kind": target.resource, "retryAfterSeconds": 1})
+            why = "Too large resource version"
+            raise Refused(504, "Timeout", f"Timeout: {why}: {text}, current: {self.store.version}",
+                          {"causes": [{"reason": "ResourceVersionTooLarge", "message": why}],
+                           "retryAfterSeconds": 1})
 
     @staticmethod
     def _encode_continue(version, last):
@@ -226,15 +238,18 @@ class Api:
             token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             return token["rv"], tuple(token["start"].rstrip("\0").split("/")[1:])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Refused(400, "BadRequest", f"continue key is not valid: {error}") from error
+            raise Refused(400, "BadRequest", "invalid continue token: continue key is not valid: illegal base64 data "
+                                             "at input byte 0") from error
 
     # --- watches ---
 
     def _watch(self, request, target, selectors):
         query = request.query
         if "sendInitialEvents" in query and query.get("resourceVersionMatch") != "NotOlderThan":
-            raise Refused(422, "Invalid", 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
-                                          "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+            why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            raise Refused(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {why}',
+                          {"group": "meta.k8s.io", "kind": "ListOptions", "causes": [
+                              {"reason": "FieldValueForbidden", "message": why, "field": "resourceVersionMatch"}]})
         self._check_version(query.get("resourceVersion", ""), target)
         watch = api_watch.Watch(self.store, target, selectors, query, request.wants_protobuf, self.bookmark_seconds)
         self.on_watch(target.resource)

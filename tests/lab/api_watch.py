@@ -9,6 +9,7 @@ import kube_codec as codec
 from api_store import Expired
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+FROM_ETCD = "The resourceVersion for the provided watch is too old."
 INJECTED = "INJECTED"  # not a change, but a fault: see api_faults.StreamFault
 
 
@@ -45,7 +46,9 @@ class Watch:
             async for data in self._changes(queue):
                 yield data
         except Expired as expired:
-            yield self.error(codec.status(410, "Expired", str(expired)))
+            # Pods are watched in the cache of the API server, events in etcd.
+            text = FROM_ETCD if self._target.resource == "events" else str(expired)
+            yield self.error(codec.status(410, "Expired", text))
         finally:
             self._store.unsubscribe(queue)
 
