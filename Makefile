@@ -213,7 +213,7 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 # --- tests with real programs ------------------------------------------------------------------
 lab := $(BUILD)/tests/lab/cri_print $(BUILD)/tests/lab/cri_server
 .PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-cluster \
-        cluster-tools cluster-image check-build run-demo
+        cluster-tools cluster-image record check-build run-demo
 check-integration: $(BUILD)/has-demo $(binary) $(lab)
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_print
 	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules tests/integration
@@ -247,6 +247,9 @@ cluster-tools: $(BUILD)/has-demo
 	$(Q)$(PYTHON) tests/cluster/tools.py
 	$(Q)$(PYTHON) tests/lab/generations.py fetch $(subst $(comma), ,$(CLUSTER_SUITES))
 comma := ,
+# The recordings of tests/data anew, from a real cluster: see the README there. RECORDINGS=FOLDER writes elsewhere.
+record: $(BUILD)/has-demo $(BUILD)/has-cluster cluster-tools
+	$(Q)tests/cluster/in-namespaces $(PYTHON) tests/cluster/record.py $(if $(RECORDINGS),--to $(abspath $(RECORDINGS)))
 # This Makefile and the scripts.
 check-build: $(BUILD)/has-check $(BUILD)/has-demo
 	$(Q)$(PYTHON) -m unittest discover -s tests/build

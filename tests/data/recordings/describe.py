@@ -30,8 +30,7 @@ def container(kind, spec, statuses):
     waiting = state.get("waiting", {})
     return "|".join([
         spec["name"], kind, spec["image"], spec.get("imagePullPolicy", ""), phase,
-        str((status or {}).get("restartCount", 0)), waiting.get("reason", ""),
-        digest(waiting.get("message", "")),
+        waiting.get("reason", ""), digest(waiting.get("message", "")),
     ])
 
 
@@ -46,7 +45,7 @@ def pod(meta, obj):
         yield f"secret={secret['name']}"
     for volume in spec.get("volumes", []):
         if "image" in volume:
-            yield f"volume={volume['name']}={volume['image']['reference']}"
+            yield f"volume={volume['image']['reference']}"
     for each in spec.get("initContainers", []):
         kind = "sidecar" if each.get("restartPolicy") == "Always" else "init"
         yield container(kind, each, status.get("initContainerStatuses", []))
