@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the integration tests share: the modules of the lab, the recordings, small HTTP clients, waiting."""
 
+import json
 import os
 import shutil
 import socket
@@ -24,6 +25,10 @@ def recording(name):
     """The bytes of one recorded file."""
     with open(os.path.join(RECORDINGS, name), "rb") as source:
         return source.read()
+
+
+with open(os.path.join(RECORDINGS, "facts.json")) as _facts:
+    FACTS = json.load(_facts)
 
 
 def recorded_response(name):

@@ -24,8 +24,8 @@ class Player:
                                                     "--cri.endpoint=unix:///nonexistent/containerd.sock"])
 
 
-# In the first 100 s everything is broken. Then three pods are repaired and one is deleted.
-UNTIL_REPAIRS = ("--replay-until", "3185")
+# Until the lists were recorded everything is broken. Then three pods are repaired and one is deleted.
+UNTIL_REPAIRS = ("--replay-until", str(support.FACTS["list_version"]))
 RECORDINGS = {
     "containerd": ("", (*UNTIL_REPAIRS, "--replay-interval", "0.001")),
     "containerd in small pieces": ("", (*UNTIL_REPAIRS, "--replay-interval", "0", "--chunk", "113")),

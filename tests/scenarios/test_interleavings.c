@@ -26,7 +26,6 @@
 #include "util.h"
 
 #define NODE "lab-node"
-#define BEGAN_US (INT64_C(1795297280) * SEC) /* before the first recorded pod */
 #define LATE_MOST_US (20 * SEC)
 #define FRAMES_MAX 4096u
 #define PODS_MAX 64u
@@ -43,6 +42,7 @@ struct delivery {
 };
 
 struct history {
+    int64_t began_us; /* before the first pod */
     struct buf pods;
     struct buf events;
     struct delivery natural[FRAMES_MAX]; /* in the order in which etcd wrote them */
@@ -175,10 +175,11 @@ static int by_time(const void *left, const void *right)
 
 static void history_read(struct history *h, const char *folder)
 {
-    int64_t now_us = BEGAN_US;
+    int64_t now_us = recording_fact(folder, "began") * SEC;
     char path[128];
 
     memset(h, 0, sizeof(*h));
+    h->began_us = now_us;
     snprintf(path, sizeof(path), "%spods.watch.pb", folder);
     recording_read(path, &h->pods);
     snprintf(path, sizeof(path), "%sevents.watch.pb", folder);
@@ -199,11 +200,11 @@ static void history_done(struct history *h)
     buf_done(&h->events);
 }
 
-static void observer_init(struct observer *t, uint64_t seed)
+static void observer_init(struct observer *t, const struct history *h, uint64_t seed)
 {
     memset(t, 0, sizeof(*t));
     t->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    t->now = (struct instant){ .mono_us = HOUR, .wall_us = BEGAN_US };
+    t->now = (struct instant){ .mono_us = HOUR, .wall_us = h->began_us };
     t->correlate =
         correlate_new(&(struct correlate_config){ .max_registries = LIMIT_REGISTRIES_DEFAULT,
                                                   .stall_after_us = 2 * MINUTE },
@@ -443,7 +444,7 @@ static uint64_t any_order(const char *folder, uint64_t rounds)
     uint64_t steps = 0;
 
     history_read(&history, folder);
-    observer_init(&observer, 0);
+    observer_init(&observer, &history, 0);
     observe_all(&observer, &history, true);
     take_snapshot(&observer, SNAPSHOT_DETAIL, &in_time);
     assert_true(in_time.n_incidents > 15);
@@ -452,7 +453,7 @@ static uint64_t any_order(const char *folder, uint64_t rounds)
     for (uint64_t seed = 1; seed <= rounds; seed++) {
         struct snapshot late;
 
-        observer_init(&observer, seed);
+        observer_init(&observer, &history, seed);
         observe_all(&observer, &history, false);
         take_snapshot(&observer, SNAPSHOT_DETAIL, &late);
         same_end(&in_time, &late, seed);

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/kube/kube_story.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
 
 #include "util.h"
 
@@ -169,6 +177,25 @@ bool story_has(const struct story *story, struct str wanted)
     return false;
 }
 
+void story_assert_is(const struct story *story, const char *expected_name)
+{
+    struct str line, wanted, rest = buf_str(&story->text), expected;
+    struct buf text;
+    bool more;
+
+    recording_read(expected_name, &text);
+    for (expected = buf_str(&text);;) {
+        more = next_line(&rest, &line);
+        if (more != next_line(&expected, &wanted))
+            fail_msg("%s has %s lines", expected_name, more ? "fewer" : "more");
+        if (!more)
+            break;
+        if (!str_eq(line, wanted))
+            fail_msg("'%.*s' is expected, got '%.*s'", STR_ARG(wanted), STR_ARG(line));
+    }
+    buf_done(&text);
+}
+
 void recording_read(const char *name, struct buf *ret)
 {
     char path[256], block[4096];
@@ -194,4 +221,50 @@ struct str recording_body(const struct buf *response)
     if (!empty_line)
         abort();
     return str_span(empty_line + 4, response->at + response->len);
+}
+
+int64_t recording_fact(const char *folder, const char *name)
+{
+    struct buf text;
+    char path[128];
+    json_t *facts, *fact;
+    int64_t value;
+
+    snprintf(path, sizeof(path), "%sfacts.json", folder);
+    recording_read(path, &text);
+    facts = json_loadb(text.at, text.len, 0, NULL);
+    fact = json_object_get(facts, name);
+    if (!json_is_integer(fact)) {
+        fprintf(stderr, "%s has no number '%s'\n", path, name);
+        abort();
+    }
+    value = json_integer_value(fact);
+    json_decref(facts);
+    buf_done(&text);
+    return value;
+}
+
+const char *with_facts(const char *text)
+{
+    static char lines[2][512];
+    static unsigned turn;
+    char *line = lines[turn++ % 2];
+    size_t n = 0;
+
+    for (; *text && n + 24 < sizeof(lines[0]); text++) {
+        const char *end = *text == '{' ? strchr(text, '}') : NULL;
+        char name[32] = "";
+
+        if (!end) {
+            line[n++] = *text;
+            continue;
+        }
+        snprintf(name, sizeof(name), "%.*s", (int)(end - text - 1), text + 1);
+        n += (size_t)snprintf(line + n, 24, "%lld", (long long)recording_fact("", name));
+        text = end;
+    }
+    if (*text)
+        abort();
+    line[n] = '\0';
+    return line;
 }

@@ -34,8 +34,18 @@ size_t story_count(const struct story *story, const char *word);
 /* Whether `line` is one of its lines. */
 bool story_has(const struct story *story, struct str line);
 
+/* Fails the test with the first line that differs from the recorded file. */
+void story_assert_is(const struct story *story, const char *expected_name);
+
 /* Reads a file of tests/data/recordings/; aborts if it cannot. buf_done(). */
 void recording_read(const char *name, struct buf *ret);
 
 /* The body of a recorded HTTP response. */
 struct str recording_body(const struct buf *response);
+
+/* A number of FOLDER/facts.json of the recordings; aborts if it is not there. */
+int64_t recording_fact(const char *folder, const char *name);
+
+/* The text with the numbers of facts.json in place of their names in braces. The next call but one
+ * overwrites it. */
+const char *with_facts(const char *text);

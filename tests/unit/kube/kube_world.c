@@ -48,8 +48,8 @@ int kube_world_setup(void **state)
     recording_read("pods.list.page1.pb", &w->page);
     recording_read("pods.watch.pb", &w->watch);
     recording_read("pods.watchlist.pb", &w->watchlist);
-    recording_read("watch.rv1.410.pb.http", &w->expired);
-    recording_read("anonymous403.http", &w->forbidden);
+    recording_read("answers/watch-of-pods-410.http", &w->expired);
+    recording_read("answers/anonymous-403.http", &w->forbidden);
     recording_read("kubelet.pods.json", &w->kubelet);
     kube_world_begin(w, KUBE_PODS);
     *state = w;

@@ -34,19 +34,17 @@ static void assert_list_matches(enum kube_resource resource, const char *name, c
                                 const char *version)
 {
     struct str token = STR("untouched");
-    struct buf body, text;
     struct reader reader;
     struct err err = ERR_INIT;
+    struct buf body;
 
     reader_init(&reader, resource);
     recording_read(name, &body);
-    recording_read(expected, &text);
     if (list_take(&reader.intake, buf_str(&body), true, &token, &err) < 0)
         fail_msg("%s: %s", name, err.text);
     assert_int_equal(token.len, 0);
-    assert_string_equal(reader.story.text.at, text.at);
+    story_assert_is(&reader.story, expected);
     assert_string_equal(reader.intake.resource_version, version);
-    buf_done(&text);
     buf_done(&body);
     reader_done(&reader);
 }
@@ -54,37 +52,16 @@ static void assert_list_matches(enum kube_resource resource, const char *name, c
 static void pod_list_matches_its_json(void **state)
 {
     (void)state;
-    assert_list_matches(KUBE_PODS, "pods.list.pb", "pods.list.expected", "3179");
+    assert_list_matches(KUBE_PODS, "pods.list.pb", "pods.list.expected",
+                        with_facts("{list_version}"));
     assert_list_matches(KUBE_PODS, "crio/pods.list.pb", "crio/pods.list.expected", "1248");
 }
 
-/* The JSON was recorded a moment later, at version 3185: two events have changed since. */
 static void event_list_matches_its_json(void **state)
 {
-    struct buf body, expected;
-    struct reader reader;
-    struct err err = ERR_INIT;
-    struct str token, rest;
-    size_t lines = 0, differ = 0;
-
     (void)state;
-    reader_init(&reader, KUBE_EVENTS);
-    recording_read("events.list.pb", &body);
-    recording_read("events.list.expected", &expected);
-    assert_int_equal(list_take(&reader.intake, buf_str(&body), true, &token, &err), 0);
-    assert_string_equal(reader.intake.resource_version, "3183");
-    for (rest = buf_str(&expected); rest.len; lines++) {
-        const struct str line = str_span(rest.at, str_find(rest, STR("\n")));
-
-        differ += !story_has(&reader.story, line);
-        rest = str_skip(rest, line.len + 1);
-    }
-    assert_true(lines > 100);
-    assert_true(differ <= 2);
-    assert_true(story_count(&reader.story, "EVENT ") + 2 >= lines);
-    buf_done(&expected);
-    buf_done(&body);
-    reader_done(&reader);
+    assert_list_matches(KUBE_EVENTS, "events.list.pb", "events.list.expected",
+                        with_facts("{list_version}"));
 }
 
 static void page_does_not_end_the_list(void **state)
@@ -132,12 +109,12 @@ static void error_names_what_came_instead_of_a_list(void **state)
 
     (void)state;
     recording_read("pods.list.pb", &body);
-    recording_read("anonymous403.http", &response);
+    recording_read("answers/anonymous-403.http", &response);
     assert_refused(KUBE_PODS, STR(""), "an empty object");
     assert_refused(KUBE_PODS, STR("<html>hello"),
                    "11 bytes are not a Kubernetes object in protobuf: '<html>hello'");
     assert_refused(KUBE_PODS, recording_body(&response),
-                   "not a Kubernetes object in protobuf: '{'");
+                   "not a Kubernetes object in protobuf: '{\"kind\":\"Status\"");
     assert_refused(KUBE_EVENTS, buf_str(&body), "received 'PodList' instead of 'EventList'");
     assert_refused(KUBE_PODS, STR("k8s\0\x0a\x09\x12\x07PodList\x12\x02\x0a\x09"),
                    "a list is not valid protobuf");

@@ -103,12 +103,13 @@ static void new_list_is_not_older_than_what_was_read(void **state)
 {
     struct kube_world *w = *state;
 
-    kube_world_list_and_watch(w); /* up to 3179 */
+    kube_world_list_and_watch(w); /* up to list_version */
     receive_malformed(w);
     for (int i = 0; i < 2; i++) { /* also after a failed list */
         kube_world_ask(w);
-        assert_string_equal(w->target.at,
-                            PODS "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+        assert_string_equal(
+            w->target.at,
+            with_facts(PODS "&resourceVersion={list_version}&resourceVersionMatch=NotOlderThan"));
         kube_world_refuse(w, i == 0 ? 504 : 503);
     }
     kube_world_ask(w);
@@ -120,7 +121,8 @@ static void new_list_is_not_older_than_what_was_read(void **state)
 static void refuse_version(struct kube_world *w, int status, struct str text)
 {
     kube_world_ask(w);
-    kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+    kube_world_assert_asked(
+        w, with_facts("&resourceVersion={list_version}&resourceVersionMatch=NotOlderThan"));
     kube_world_answer(w, status);
     kube_world_receive(w, text);
     kube_world_end(w);
@@ -132,7 +134,7 @@ static void list_bypasses_a_cache_that_lags_behind(void **state)
         int status;
         struct str text;
     } refusals[] = {
-        { 504, STR("{\"kind\":\"Status\",\"message\":\"Timeout: Too large resource version: 3179, "
+        { 504, STR("{\"kind\":\"Status\",\"message\":\"Timeout: Too large resource version: 3000, "
                    "current: 7\"}") },
         { 400, STR("{\"message\":\"resourceVersion: Invalid value\"}") },
         { 410, STR("{\"message\":\"too old resource version\"}") },
@@ -156,7 +158,8 @@ static void list_bypasses_a_cache_that_lags_behind(void **state)
         assert_false(reflector_late(&w->reflector, w->now)); /* it works */
         receive_malformed(w);
         kube_world_ask(w);
-        kube_world_assert_asked(w, "&resourceVersion=3179&resourceVersionMatch=NotOlderThan");
+        kube_world_assert_asked(
+            w, with_facts("&resourceVersion={list_version}&resourceVersionMatch=NotOlderThan"));
         kube_world_refuse(w, 503);
     }
 }

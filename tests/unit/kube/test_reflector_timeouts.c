@@ -32,7 +32,7 @@ static void silence_times_out_in_each_state(void **state)
     kube_world_cut(w, false, "timeout");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 2);
     kube_world_ask(w);
-    kube_world_assert_asked(w, "&resourceVersion=3997&");
+    kube_world_assert_asked(w, with_facts("&resourceVersion={watch_until}&"));
     kube_world_refuse(w, 410);
 
     reflector_done(&w->reflector, w->now);
@@ -83,7 +83,8 @@ static void event_watch_that_does_not_end_in_time_is_a_failure(void **state)
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 1);
     assert_false(w->health.status.up);
     kube_world_ask(w);
-    kube_world_assert_asked(w, "&watch=true&allowWatchBookmarks=true&resourceVersion=3183&");
+    kube_world_assert_asked(
+        w, with_facts("&watch=true&allowWatchBookmarks=true&resourceVersion={list_version}&"));
     buf_done(&list);
 }
 

@@ -23,9 +23,9 @@ static void errors_of_the_api_server_are_read(void **state)
     struct buf forbidden, unauthorized, not_found;
 
     (void)state;
-    recording_read("anonymous403.http", &forbidden);
-    recording_read("badtoken401.http", &unauthorized);
-    recording_read("notfound.http", &not_found);
+    recording_read("answers/anonymous-403.http", &forbidden);
+    recording_read("answers/stranger-401.http", &unauthorized);
+    recording_read("answers/no-such-resource-404.http", &not_found);
     assert_text(recording_body(&forbidden), "pods is forbidden: User \"system:anonymous\" cannot "
                                             "list resource \"pods\" in API group \"\" at the "
                                             "cluster scope");

@@ -34,13 +34,19 @@ static size_t frame_length(struct str bytes)
     return 4 + ((size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3]);
 }
 
-/* FRAMES frames from the one at `index` on. */
-static struct str frames_at(struct str bytes, size_t index)
+/* FRAMES frames from the `nth` one of this type on; with `before`, from the one before it. */
+static struct str frames_at(struct str bytes, const char *type, size_t nth, bool before)
 {
+    struct str last = bytes;
     size_t len = 0;
 
-    while (index-- > 0)
+    /* A frame: its length, 0x0a, the length of its type, the type. */
+    while (!str_starts(str_skip(bytes, 6), str_from(type)) || nth-- > 0) {
+        last = bytes;
         bytes = str_skip(bytes, frame_length(bytes));
+    }
+    if (before)
+        bytes = last;
     for (size_t i = 0; i < FRAMES; i++)
         len += frame_length(str_skip(bytes, len));
     return str_head(bytes, len);
@@ -98,26 +104,27 @@ static void stream_cut_at_any_byte_gives_the_same_observations(void **state)
     static const struct {
         const char *name;
         enum kube_resource resource;
-        bool initial;
-        size_t index;
+        bool initial, before;
+        const char *type;
+        size_t nth;
     } parts[] = {
-        { "pods.watch.pb", KUBE_PODS, false, 0 },
-        { "pods.watch.pb", KUBE_PODS, false, 152 },
-        { "pods.watch.pb", KUBE_PODS, false, 180 },
-        { "pods.watchlist.pb", KUBE_PODS, true, 0 },
-        { "crio/pods.watch.pb", KUBE_PODS, false, 120 },
-        { "events.watch.pb", KUBE_EVENTS, false, 40 },
-        { "events.watch.pb", KUBE_EVENTS, false, 500 },
+        { "pods.watch.pb", KUBE_PODS, false, false, "ADDED", 0 },
+        { "pods.watch.pb", KUBE_PODS, false, true, "BOOKMARK", 2 },
+        { "pods.watch.pb", KUBE_PODS, false, true, "DELETED", 0 },
+        { "pods.watchlist.pb", KUBE_PODS, true, true, "BOOKMARK", 0 },
+        { "crio/pods.watch.pb", KUBE_PODS, false, false, "MODIFIED", 90 },
+        { "events.watch.pb", KUBE_EVENTS, false, false, "ADDED", 40 },
+        { "events.watch.pb", KUBE_EVENTS, false, false, "MODIFIED", 300 },
     };
     struct buf bytes;
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         recording_read(parts[i].name, &bytes);
-        assert_same_at_every_cut(
-            &(struct part){ .bytes = frames_at(buf_str(&bytes), parts[i].index),
-                            .resource = parts[i].resource,
-                            .initial = parts[i].initial });
+        assert_same_at_every_cut(&(struct part){
+            .bytes = frames_at(buf_str(&bytes), parts[i].type, parts[i].nth, parts[i].before),
+            .resource = parts[i].resource,
+            .initial = parts[i].initial });
         buf_done(&bytes);
     }
 }
