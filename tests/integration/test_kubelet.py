@@ -139,14 +139,14 @@ class AgainstTheRecording(unittest.TestCase):
         cls.follower = Follower(cls.lab.api)
         create_recorded_pods(cls.lab)
 
-    def assert_same(self, pod, states):
-        """The pod's first statuses and all kinds of its events are the recorded ones, in the same order."""
+    def assert_same(self, pod, states, events=None):
+        """The pod's first statuses and all (or the first) kinds of its events are the recorded ones, in that order."""
         recorded = self.recorded[pod]
 
         def same():
             story = self.follower.story(pod)
             self.assertEqual(story.states[:states], recorded.states[:states], pod)
-            self.assertEqual(story.events, recorded.events, pod)
+            self.assertEqual(story.events[:events], recorded.events[:events], pod)
 
         support.wait_for(same, f"{pod} tells the recorded story")
 
@@ -175,13 +175,11 @@ class AgainstTheRecording(unittest.TestCase):
                 self.assert_same(pod, 2)
 
     def test_silent_pulls_match_the_recording(self):
+        # Later the runtime gives up: of the recording after 5 minutes, of the lab sooner.
         for pod in SILENT:
-            recorded = self.recorded[pod]
-            # The runtime of the recording gave up after 5 minutes.
-            self.assertEqual([event[1] for event in recorded.events[:1]], ["Pulling"])
-            recorded.events = recorded.events[:1]
+            self.assertEqual(self.recorded[pod].events[0][1], "Pulling")
             with self.subTest(pod=pod):
-                self.assert_same(pod, 1)
+                self.assert_same(pod, states=1, events=1)
 
     def test_containers_of_one_pod_fail_independently(self):
         for name in "abc":
