@@ -103,19 +103,24 @@ class PullSecrets(OnPullSecrets):
     # --- changes ---
 
     def assert_recovers(self, pod, reason):
-        """The next attempt after the change works, and the agent says so when it happens."""
-        ended = self.shown(pod, reason, state="recovered", next_retry=None)
+        """The next attempt after the change works. The agent says so between the end of the pull and the new status."""
         self.eventually_runs(self.team, pod)
+        ended = self.shown(pod, reason, state="recovered", next_retry=None)
         pulled = wait_for(lambda: self.events(pod, "Pulled") or False, f"the Event of {pod}")
         self.assertEqual(len(pulled), 1)
-        self.assertAlmostEqual(time_of(ended["ended"]), time_of(pulled[0]["lastTimestamp"]),
-                               delta=truth.TOLERANCE_SECONDS)
+        self.assertGreater(time_of(ended["ended"]), time_of(pulled[0]["lastTimestamp"]) - truth.TOLERANCE_SECONDS)
+        self.assertLess(time_of(ended["ended"]), self.written(pod) + truth.TOLERANCE_SECONDS)
         failed_on_its_way = 1  # an attempt that began before the kubelet knew of the change
         self.assertLessEqual(ended["attempts"], self.before[pod] + failed_on_its_way)
 
     def events(self, pod, reason):
         return [event for event in self.api.list("events", self.team)
                 if event["involvedObject"]["name"] == pod and event["reason"] == reason]
+
+    def written(self, pod):
+        """When the kubelet wrote the status."""
+        return next(time_of(fields["time"]) for fields in self.pod(self.team, pod)["metadata"]["managedFields"]
+                    if fields["manager"] == "kubelet")
 
     def test_a_repaired_secret_helps_at_the_next_attempt(self):
         self.assert_recovers("repaired", "bad_credentials")
@@ -161,6 +166,7 @@ class PullSecrets(OnPullSecrets):
         self.eventually_shown(wrong, "web", reason="bad_credentials", pull_secrets=["registry"])
         self.eventually_runs(right, "web")
         self.assertIsNone(self.failure(right, "web"))
+        self.assert_true_to_kubelet(wrong)
 
     # --- numbers ---
 
