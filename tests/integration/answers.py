@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the agent answers at once while its runtime does not answer."""
+"""Whether the agent answers at once, and at what cost, while its runtime does not answer."""
 
 import threading
 import time
@@ -37,17 +37,40 @@ class Lateness:
 class Answers:
     """
     Asks an agent for every kind of answer while its runtime does not answer: an agent that waits for the runtime first
-    would be slow. How slow is too slow depends on the machine, so the agent's usual time is measured first, and how
-    late the machine is during each round.
+    would be slow, and one that retries all the time would need the processor. How slow is too slow depends on the
+    machine, so the agent's usual time and cost are measured first, and how late the machine is during each round.
     """
 
+    CPU_SHARE = 0.05  # of one processor, besides the answers
     PATHS = {"web": ("/metrics", "/-/healthy", "/-/ready"), "debug": ("/debug/failures", "/debug/images", "/")}
     USUAL_ROUNDS = 10
 
     def __init__(self, test, agent):
         self._agent, self._lateness = agent, Lateness()
         test.addCleanup(self._lateness.stop)
+        self.watch_cost()
         self._limit = max(2.0, 20 * max(self._slowest() for _ in range(self.USUAL_ROUNDS)))
+        _, cpu_seconds, requests = self._spent()
+        self._cpu_of_request = cpu_seconds / requests
+        self.watch_cost()
+
+    def _spent(self):
+        """Seconds, the agent's seconds of the processor, and requests, since the last watch_cost()."""
+        return [now - before for now, before in zip(self._clocks(), self._before)]
+
+    def _clocks(self):
+        return time.monotonic(), self._agent.cpu_seconds(), self._agent.requests
+
+    def watch_cost(self):
+        self._before = self._clocks()
+
+    def check_cost(self):
+        """Since the last watch_cost()."""
+        seconds, cpu_seconds, requests = self._spent()
+        limit = self.CPU_SHARE * seconds + 3 * self._cpu_of_request * requests
+        if cpu_seconds > limit:
+            raise RuntimeError(f"{cpu_seconds:.2f} s of the processor in {seconds:.1f} s with {requests} requests; the "
+                               f"limit is {limit:.2f} s")
 
     def _slowest(self):
         """One request for each path; the seconds of the slowest."""

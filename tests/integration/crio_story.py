@@ -14,9 +14,6 @@ from pods import IMAGE, Pods, pod, waiting
 VERSION = "1.34.1"
 IMAGES = "/var/lib/containers/storage/overlay-images"
 
-# The share of one processor that the agent may use while the tests ask it ten times a second.
-CPU_SHARE = 0.05
-
 
 def cri_server():
     """The program in CRI_SERVER, or else the one that 'make check-integration' builds beside the agent."""
@@ -112,13 +109,6 @@ class CrioStory(unittest.TestCase):
             time.sleep(0.1)
 
     # --- outages ---
-
-    def begin_watching_the_cost(self):
-        self.begun, self.used = time.monotonic(), self.agent.cpu_seconds()
-
-    def assert_cheap(self):
-        share = (self.agent.cpu_seconds() - self.used) / (time.monotonic() - self.begun)
-        self.assertLess(share, CPU_SHARE)
 
     def goes_down(self, *words):
         """Wait until the source is down. Its last error contains the words."""

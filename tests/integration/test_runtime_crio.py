@@ -104,7 +104,7 @@ class Idle(CrioStory):
         self.pods.create(pod("old"), running(), phase="Running")
 
     def test_an_idle_runtime_is_only_checked_for_liveness(self):
-        self.begin_watching_the_cost()
+        self.answers.watch_cost()
         support.wait_for(lambda: self.crio.calls("Version") == 2, "the second liveness check")
         self.assertGreater(time.monotonic() - self.started, LIVENESS - 5)
         support.wait_for(lambda: self.crio.calls("ImageFsInfo") == 2, "the last of its three calls")
@@ -115,7 +115,7 @@ class Idle(CrioStory):
         self.assertEqual(self.metric("cri_request_duration_seconds_count"), 6)
         self.assertEqual((self.up(), self.source()["last_error"]), (1, None))
         self.assertEqual(sum(self.source()["reconnects"].values()), 0)
-        self.assert_cheap()
+        self.answers.check_cost()
 
 
 class EachStatus:
@@ -124,12 +124,12 @@ class EachStatus:
     codes = ()
 
     def test_each_status_takes_the_source_down_and_is_counted(self):
-        self.begin_watching_the_cost()
+        self.answers.watch_cost()
         for number, (code, name) in enumerate((code, CODES[code]) for code in self.codes):
             with self.subTest(code=name):
                 self.one_refusal(code, name)
                 self.assert_logged(number + 1)
-        self.assert_cheap()
+        self.answers.check_cost()
 
     def one_refusal(self, code, name):
         self.crio.tell("refuse", "all", code)
@@ -159,7 +159,7 @@ class RefusalsFrom13(EachStatus, CrioStory):
 
 class Silence(CrioStory):
     def test_a_list_that_is_not_answered(self):
-        self.begin_watching_the_cost()
+        self.answers.watch_cost()
         self.crio.tell("hang", "ListContainers")
         self.one_more_waits()
         self.goes_down("ListContainers", "no answer within 5000 ms")
@@ -169,10 +169,10 @@ class Silence(CrioStory):
         self.assertGreaterEqual(self.errors("ListContainers", "DeadlineExceeded"), 1)
         self.assertEqual(self.source()["reconnects"]["network"], self.errors("ListContainers", "DeadlineExceeded"))
         self.assert_logged(1)
-        self.assert_cheap()
+        self.answers.check_cost()
 
     def test_nothing_is_answered(self):
-        self.begin_watching_the_cost()
+        self.answers.watch_cost()
         self.crio.tell("hang", "all")
         self.one_more_waits()
         self.goes_down("ImageStatus", "no answer within 2000 ms")
@@ -181,7 +181,7 @@ class Silence(CrioStory):
         self.crio.tell("serve", "all")
         self.comes_back()
         self.assert_logged(1)
-        self.assert_cheap()
+        self.answers.check_cost()
 
 
 class Stop(CrioStory):
@@ -248,7 +248,7 @@ class Sockets(CrioStory):
     def start(self):
         self.crio.tell("sandbox", self.one_more_waits())
         support.wait_for(lambda: self.metric("in_progress", registry=REGISTRY) == 1, "the pull is in progress")
-        self.begin_watching_the_cost()
+        self.answers.watch_cost()
 
     def end_well(self):
         self.comes_back()
@@ -258,7 +258,7 @@ class Sockets(CrioStory):
         self.assertEqual(self.metric("in_progress", registry=REGISTRY), 1)
         self.crio.tell("image", "present", SIZE)
         self.answers_until(lambda: self.metric("bytes_total", registry=REGISTRY) == SIZE, "the pull's end")
-        self.assert_cheap()
+        self.answers.check_cost()
 
     def bring_up(self):
         """Start the double again for the same node."""
@@ -309,7 +309,7 @@ class Upgraded(Sockets):
         self.assertIsNone(self.metric("runtime_info", version=VERSION))
         self.assertEqual(self.log_lines("level=warn"), [])
         self.assertEqual((self.up(), self.metric("in_progress", registry=REGISTRY)), (1, 1))
-        self.assert_cheap()
+        self.answers.check_cost()
 
 
 class Killed(Sockets):

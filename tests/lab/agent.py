@@ -50,6 +50,7 @@ class Agent:
         self.flags = [*flags, f"--web.listen-address={self.web[0]}:{self.web[1]}",
                       f"--debug.listen-address={self.debug[0]}:{self.debug[1]}"]
         self.binary, self.log_path = binary, log_path
+        self.requests = 0  # sent to it so far
         self._process = Process("agent", [binary, *self.flags], log_path)
 
     @property
@@ -58,6 +59,7 @@ class Agent:
 
     def get(self, path, address=None, method="GET", body=None):
         """(status, body) of one request to the debug listener, or to `address`."""
+        self.requests += 1
         connection = http.client.HTTPConnection(*(address or self.debug), timeout=120)
         try:
             connection.request(method, path, body)

@@ -36,6 +36,8 @@ disabled_plugins = [
   path = "{root}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{sandbox_image}"
+  # Since 1.7. Earlier versions ignore it.
+  image_pull_progress_timeout = "{pull_timeout}"
   # Sandboxes lower their OOM score, which needs CAP_SYS_RESOURCE.
   restrict_oom_score_adj = true
   disable_apparmor = true
@@ -79,12 +81,16 @@ def _children(pid):
 class Containerd:
     """Debian's containerd of `suite` (see generations.py), or the installed one."""
 
-    def __init__(self, root, nameserver, suite=None, namespaces=True, socket_path=None, more_config=""):
-        """`more_config` is appended to its configuration."""
+    def __init__(self, root, nameserver, suite=None, namespaces=True, socket_path=None, more_config="",
+                 pull_timeout="5m"):
+        """
+        `more_config` is appended to its configuration. It cancels a pull that gets no bytes for `pull_timeout`, by
+        default as on a real node.
+        """
         self.root = root
         self.socket = socket_path or os.path.join(root, "containerd.sock")
         self._nameserver, self._suite, self._namespaces = nameserver, suite, namespaces
-        self._config = _CONFIG + more_config
+        self._config, self._pull_timeout = _CONFIG + more_config, pull_timeout
         self._programs = []  # folders that are searched before $PATH
         self._process = None
         self._gate = os.path.join(root, "unpacking-is-held")
@@ -100,7 +106,7 @@ class Containerd:
         fetched = generations.folder(self._suite)
         self._programs = [os.path.join(self.root, "bin"), *([fetched] if fetched else [])]
         self._write("config.toml", self._config.format(
-            root=self.root, socket=self.socket, sandbox_image=SANDBOX_IMAGE))
+            root=self.root, socket=self.socket, sandbox_image=SANDBOX_IMAGE, pull_timeout=self._pull_timeout))
         # The server always answers. A short timeout would make a slow machine look like broken DNS.
         self._write("resolv.conf", f"nameserver {self._nameserver}\noptions timeout:100 attempts:1\n")
         os.chmod(self._write("bin/unpigz", _UNPIGZ.format(gate=self._gate)), 0o755)

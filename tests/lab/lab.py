@@ -52,7 +52,8 @@ class Lab:
         self._cgroup = "imagepull-lab-" + self.address.replace(".", "-")
         self._parts, self._keeper = [], None
         self._generated = protos.generate(self.path("generated"))
-        self.containerd = Containerd(self.path("containerd"), self.address, suite)
+        # Tests hold pulls for as long as a slow machine needs.
+        self.containerd = Containerd(self.path("containerd"), self.address, suite, pull_timeout="1h")
         self.api_double = ApiDouble(self.path("api"), api_arguments, self._generated)
         self.registries = RegistrySet(self.directory, self.address)
         self.open, self.private = self.registries.open, self.registries.private
