@@ -90,7 +90,7 @@ class Cluster:
         for part in (self.controller_manager, self.scheduler, self.kubelet):
             self._parts.append(part)
             part.start()
-        self.kubelet.wait_until(self._node_is_ready, "the node is ready")
+        self.kubelet.wait_until(self.node_is_ready, "the node is ready")
         self.controller_manager.wait_until(lambda: self.api.get("serviceaccounts", "default"), "its first account")
 
     def _prepare_runtime(self):
@@ -101,7 +101,7 @@ class Cluster:
         with open(self.path("pause"), "rb") as program:
             self.containerd.import_sandbox_image(program.read())
 
-    def _node_is_ready(self):
+    def node_is_ready(self):
         found = self.api.get("nodes", self.node, namespace=None)
         return bool(found) and any(condition["type"] == "Ready" and condition["status"] == "True"
                                    for condition in found["status"].get("conditions", ()))

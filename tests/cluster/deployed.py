@@ -14,7 +14,7 @@ import tools
 from agent import Metrics
 from control_plane import write_json
 from images import digest_of
-from procs import LabError, clean_environment
+from procs import LabError
 
 NAME = "imagepull-exporter"  # of its namespace, its objects, its container and its program
 KUSTOMIZE = os.path.join(ROOT, "deploy", "kustomize")
@@ -125,9 +125,8 @@ class WithManifests(OnACluster):
     @classmethod
     def kubectl(cls, *arguments, stdin=None):
         """Returns (exit status, output, errors)."""
-        done = subprocess.run(
-            [tools.path("kubectl"), "--kubeconfig", cls.cluster.admin_kubeconfig, *arguments], input=stdin or "",
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
+        command, environment = tools.kubectl_command(cls.cluster.admin_kubeconfig, *arguments)
+        done = subprocess.run(command, input=stdin or "", capture_output=True, text=True, env=environment)
         return done.returncode, done.stdout, done.stderr
 
     @classmethod

@@ -113,9 +113,9 @@ class TheDaemonSet(Deployed):
 
     def test_port_forward_leads_to_the_metrics(self):
         log = self.cluster.path("port-forward.log")
-        forward = Process("port-forward", [
-            tools.path("kubectl"), "--kubeconfig", self.cluster.admin_kubeconfig, "--namespace", NAME, "port-forward",
-            "daemonset/" + NAME, ":metrics"], log)
+        command, environment = tools.kubectl_command(
+            self.cluster.admin_kubeconfig, "--namespace", NAME, "port-forward", "daemonset/" + NAME, ":metrics")
+        forward = Process("port-forward", command, log, environment)
         self.addCleanup(forward.stop)
 
         def port():

@@ -113,10 +113,17 @@ def _read(name):
         return None
 
 
+def kubectl_command(kubeconfig, *arguments):
+    """(arguments, environment) of a kubectl that keeps what it learns of the cluster beside `kubeconfig`."""
+    return [path("kubectl"), "--kubeconfig", kubeconfig, *arguments], clean_environment(
+        KUBECACHEDIR=os.path.join(os.path.dirname(kubeconfig), "kubectl-cache"))
+
+
 def kubectl(kubeconfig, *arguments, stdin=None):
     """Run kubectl. Returns its output."""
-    done = subprocess.run([path("kubectl"), "--kubeconfig", kubeconfig, *arguments], input=stdin or "",
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment())
+    command, environment = kubectl_command(kubeconfig, *arguments)
+    done = subprocess.run(command, input=stdin or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=environment)
     if done.returncode != 0:
         raise LabError(f"'kubectl {' '.join(arguments)}' ended with status {done.returncode}:\n{done.stdout.strip()}")
     return done.stdout
