@@ -24,7 +24,7 @@ struct failed_pull {
     struct message message;
     struct verdict verdict;
     bool counts;  /* its object counts "Failed to pull image", and nothing else */
-    bool attempt; /* it reports an attempt, not the back-off after one */
+    bool attempt; /* it reports an attempt, not the back-off after one, or what prevented one */
 };
 
 /* "(a, b); ..." -> "a", "b"; at most `max`. */
@@ -177,7 +177,8 @@ static int take_failed_pull(struct correlate *c, struct pod *pod, const struct e
 
     failed.fact = fact;
     failed.counts = !combined && str_starts(text, STR("Failed to pull image"));
-    failed.attempt = !str_starts(text, STR("Error: ImagePullBackOff"));
+    failed.attempt = !str_starts(text, STR("Error: ImagePullBackOff")) &&
+                     !str_eq(fact->reason, STR("InspectFailed"));
     normalise(fact->reason, text, &failed.message);
     failed.verdict = classify(&failed.message);
     if (name.len == 0)

@@ -69,11 +69,17 @@ static struct incident_key key_of(struct pod *pod, const struct container *conta
     return key;
 }
 
-/* Whether the status shows a new failed pull. False if it still shows the last one. */
+/*
+ * Whether the status shows a new failed pull. False if it still shows the last one, or if the
+ * kubelet could not even ask the runtime for the image: then it does not pull (kubelet:
+ * pkg/kubelet/images/image_manager.go, imagePullPrecheck()).
+ */
 static bool is_new_attempt(const struct container *before, enum pull_class pull, struct str reason)
 {
     switch (pull) {
     case PULL_ERROR:
+        if (str_eq(reason, STR("ImageInspectError")))
+            return false;
         return before->pull != PULL_ERROR || !str_eq(str_from(before->waiting_reason), reason);
     case PULL_BACK_OFF:
         /* The status left ErrImagePull before we read it. */

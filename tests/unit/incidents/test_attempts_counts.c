@@ -14,6 +14,11 @@
 
 #include "tests/unit/incidents/world.h"
 
+#define INSPECT_TEXT                                                                               \
+    "Failed to inspect image \"\": rpc error: code = Unavailable desc = connection error: desc = " \
+    "\"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: "       \
+    "connection refused\""
+
 /* web-0's newest incident shows `shown` attempts; the counters of the whole node have `booked`. */
 static void expect_attempts(struct world *w, uint64_t shown, uint64_t booked)
 {
@@ -126,8 +131,35 @@ static void another_pull_error_is_another_attempt(void **state)
     struct world *w = *state;
 
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
-    observe_waiting(w, "web-0", "ImageInspectError", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "RegistryUnavailable", NOT_FOUND_TEXT);
     expect_attempts(w, 2, 2);
+}
+
+/* The runtime is down for a while: the kubelet cannot ask it for the image, and does not pull. */
+static void image_that_cannot_be_inspected_is_no_attempt(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ImageInspectError", INSPECT_TEXT);
+    observe_event(w, "web-0", APP_PATH, "i1", "InspectFailed", INSPECT_TEXT, 1);
+    expect_attempts(w, 1, 1);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    expect_attempts(w, 1, 1);
+    observe_waiting(w, "web-0", "ImageInspectError", INSPECT_TEXT);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    expect_attempts(w, 2, 2);
+}
+
+/* It is blocked, although no pull has failed. */
+static void container_whose_image_cannot_be_inspected_is_shown(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting(w, "web-0", "ImageInspectError", INSPECT_TEXT);
+    expect_attempts(w, 1, 0);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    expect_attempts(w, 1, 1);
 }
 
 /* Containers "app" and "side" mount one image volume; each can run or fail on it. */
@@ -295,6 +327,8 @@ int main(void)
         WORLD_TEST(event_time_cut_to_the_second_belongs_to_this_incident),
         WORLD_TEST(attempts_before_and_after_the_start_are_shown_together),
         WORLD_TEST(another_pull_error_is_another_attempt),
+        WORLD_TEST(image_that_cannot_be_inspected_is_no_attempt),
+        WORLD_TEST(container_whose_image_cannot_be_inspected_is_shown),
         WORLD_TEST(second_container_of_a_volume_takes_no_counts_when_it_begins),
         WORLD_TEST(second_container_of_a_volume_takes_no_counts_when_it_ends),
         WORLD_TEST(each_report_adds_a_believable_count),

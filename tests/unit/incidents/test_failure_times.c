@@ -87,6 +87,22 @@ static void back_off_is_not_a_failure(void **state)
     assert_int_equal(last_failure_of(w), failed_us);
 }
 
+/* The kubelet could not ask the runtime for the image, so it did not try to pull it. */
+static void image_that_cannot_be_inspected_is_not_a_failed_attempt(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_failed_at(w, "e1", 1, failed_us, failed_us);
+    world_advance(w, 30 * SEC);
+    observe_event_at(w, APP_PATH, "e2", "InspectFailed",
+                     "Failed to inspect image \"\": Unavailable", 1, w->now.wall_us,
+                     w->now.wall_us);
+    observe_waiting(w, "web-0", "ImageInspectError", "Failed to inspect image \"\": Unavailable");
+    assert_int_equal(last_failure_of(w), failed_us);
+}
+
 static void start_takes_the_time_of_the_event(void **state)
 {
     struct world *w = *state;
@@ -106,6 +122,7 @@ int main(void)
         WORLD_TEST(event_that_comes_after_its_status_corrects_the_time),
         WORLD_TEST(status_tells_the_time_of_an_attempt_without_an_event),
         WORLD_TEST(back_off_is_not_a_failure),
+        WORLD_TEST(image_that_cannot_be_inspected_is_not_a_failed_attempt),
         WORLD_TEST(start_takes_the_time_of_the_event),
     };
 
