@@ -38,12 +38,29 @@ static uint64_t event_growth(const struct event_objects *events, const struct pu
     return growth;
 }
 
+static uint64_t count_since_kubelet_start(const struct event_objects *events,
+                                          const struct pull *pull)
+{
+    int64_t started_us = 0;
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < events->n; i++)
+        if (events->list[i].counts_anew && counts_for(&events->list[i], pull) &&
+            events->list[i].first_us > started_us)
+            started_us = events->list[i].first_us;
+    for (size_t i = 0; started_us && i < events->n; i++)
+        if (counts_for(&events->list[i], pull) && events->list[i].first_us >= started_us)
+            count += events->list[i].count;
+    return count;
+}
+
 bool attempts_count(struct attempts *attempts, const struct pull *pull,
                     const struct event_objects *events, struct instant now)
 {
     uint64_t growth = event_growth(events, pull);
 
     attempts->events = growth;
+    attempts->since_kubelet_start = count_since_kubelet_start(events, pull);
     if (growth < attempts->status)
         growth = attempts->status;
     if (growth <= attempts->grown)
@@ -76,6 +93,13 @@ uint64_t attempts_shown(const struct attempts *attempts)
     uint64_t shown = old + attempts->grown;
 
     return shown ? shown : 1;
+}
+
+uint64_t attempts_in_back_off(const struct attempts *attempts)
+{
+    const uint64_t shown = attempts_shown(attempts), since = attempts->since_kubelet_start;
+
+    return since && since < shown ? since : shown;
 }
 
 /* How much of the count of an Event object happened before the incident. */

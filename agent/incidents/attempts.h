@@ -38,6 +38,7 @@ struct attempts {
     uint64_t unbooked;  /* part of `grown` that is not booked under a cause yet */
     int64_t book_by_us; /* mono; when `unbooked` is booked as unknown */
     int64_t since_us;   /* wall; earlier event times are not about this incident */
+    uint64_t since_kubelet_start; /* as events count them; 0: it has not started again */
 };
 
 /* Call it when an incident begins. Divides the counts of the Event objects: what happened before
@@ -74,3 +75,6 @@ void attempts_book_overdue(struct attempts *attempts, const struct pull *pull,
 
 /* The number of attempts to show. At least 1, because an incident begins with a failed attempt. */
 uint64_t attempts_shown(const struct attempts *attempts);
+
+/* How many of them the kubelet's back-off is about: one that has started again has forgotten it. */
+uint64_t attempts_in_back_off(const struct attempts *attempts);

@@ -32,6 +32,12 @@ static uint64_t believable(struct counters *counters, int32_t claimed, uint64_t 
     return before + LIMIT_EVENT_COUNT_STEP;
 }
 
+static bool is_about_same(const struct event_object *object, const struct event_object *other)
+{
+    return object->message == other->message && strcmp(object->container, other->container) == 0 &&
+           strcmp(object->image, other->image) == 0;
+}
+
 /*
  * After the TTL the kubelet cannot patch the object any more and creates it again: with another
  * uid, but with the first time and the count of the old one (client-go: tools/record/event.go,
@@ -40,9 +46,23 @@ static uint64_t believable(struct counters *counters, int32_t claimed, uint64_t 
 static bool is_created_again(const struct event_object *object, const struct event_object *before)
 {
     return object->first_us && object->first_us == before->first_us &&
-           object->message == before->message &&
-           strcmp(object->container, before->container) == 0 &&
-           strcmp(object->image, before->image) == 0;
+           is_about_same(object, before);
+}
+
+/* A kubelet that has started again does not know its older objects, and counts the same message in
+ * a new one (client-go: tools/record/events_cache.go, eventLogger). The list is not sorted. */
+static void mark_later(struct event_objects *objects, struct event_object *new)
+{
+    for (size_t i = 0; i < objects->n; i++) {
+        struct event_object *other = &objects->list[i];
+
+        if (other == new || !is_about_same(other, new))
+            continue;
+        if (other->first_us < new->first_us)
+            new->counts_anew = true;
+        else
+            other->counts_anew = true;
+    }
 }
 
 static void count_on(struct event_object *object, struct counters *counters,
@@ -111,6 +131,7 @@ int event_objects_take(struct event_objects *objects, struct counters *counters,
         return -ENOMEM;
     }
     *place = object;
+    mark_later(objects, place);
     *ret_new = place;
     return 0;
 }

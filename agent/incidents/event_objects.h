@@ -7,6 +7,7 @@
  * who may write events can claim any count.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct event_object {
     uint64_t before; /* part of `count` that happened before the open incident */
     int64_t first_us;
     int64_t last_us;
+    bool counts_anew; /* an older object counts the same message: see event_objects.c */
 };
 
 struct event_objects {

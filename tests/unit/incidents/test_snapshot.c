@@ -31,6 +31,66 @@ static void next_retry_follows_the_kubelets_back_off(void **state)
     snapshot_done(&snapshot);
 }
 
+static int64_t next_retry_of(struct world *w)
+{
+    struct snapshot snapshot;
+    int64_t at_us;
+
+    world_snapshot(w, &snapshot);
+    at_us = incident_of(&snapshot, "web-0")->next_retry_us;
+    snapshot_done(&snapshot);
+    return at_us;
+}
+
+/* It counts the same message in a new object, from 1. */
+static void kubelet_that_starts_again_has_forgotten_its_back_off(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    for (int i = 1; i <= 4; i++) {
+        observe_failed_at(w, "e1", i, first_us, w->now.wall_us);
+        world_advance(w, 40 * SEC);
+    }
+    int64_t again_us = w->now.wall_us;
+    observe_failed_at(w, "e2", 1, again_us, again_us);
+    assert_int_equal(next_retry_of(w), again_us + 10 * SEC);
+    world_advance(w, 10 * SEC);
+    observe_failed_at(w, "e2", 2, again_us, w->now.wall_us);
+    assert_int_equal(next_retry_of(w), w->now.wall_us + 20 * SEC);
+    world_advance(w, 20 * SEC);
+    observe_failed_at(w, "e3", 1, w->now.wall_us, w->now.wall_us); /* and once more */
+    assert_int_equal(next_retry_of(w), w->now.wall_us + 10 * SEC);
+}
+
+/* A list is not sorted. */
+static void objects_of_a_kubelet_that_started_again_come_in_any_order(void **state)
+{
+    struct world *w = *state;
+    int64_t now_us = w->now.wall_us;
+
+    observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_failed_at(w, "e2", 2, now_us - MINUTE, now_us);
+    observe_failed_at(w, "e1", 7, now_us - HOUR, now_us - 2 * MINUTE);
+    assert_int_equal(next_retry_of(w), now_us + 20 * SEC);
+}
+
+/* Some messages differ each time. */
+static void another_message_is_no_start_of_the_kubelet(void **state)
+{
+    struct world *w = *state;
+    int64_t now_us = w->now.wall_us;
+
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_failed_at(w, "e1", 1, now_us, now_us);
+    world_advance(w, 10 * SEC);
+    observe_event_at(w, APP_PATH, "e2", "Failed",
+                     "Failed to pull image \"" IMAGE "\": dial tcp: i/o timeout", 1, w->now.wall_us,
+                     w->now.wall_us);
+    assert_int_equal(next_retry_of(w), w->now.wall_us + 20 * SEC);
+}
+
 static void snapshot_for_metrics_has_no_texts_and_no_ended_incidents(void **state)
 {
     struct world *w = *state;
@@ -132,6 +192,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(next_retry_follows_the_kubelets_back_off),
+        WORLD_TEST(kubelet_that_starts_again_has_forgotten_its_back_off),
+        WORLD_TEST(objects_of_a_kubelet_that_started_again_come_in_any_order),
+        WORLD_TEST(another_message_is_no_start_of_the_kubelet),
         WORLD_TEST(snapshot_for_metrics_has_no_texts_and_no_ended_incidents),
         WORLD_TEST(image_is_not_hidden_by_another_with_its_hash),
         WORLD_TEST(retry_of_another_image_does_not_put_a_present_one_in_progress),
