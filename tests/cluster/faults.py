@@ -140,3 +140,10 @@ class FaultCase(OnACluster):
                               for name in wanted}, wanted)
 
         wait_for(counted, "the counters", seconds)
+
+    def assert_nothing_is_lost_or_counted_twice(self, namespace, *endpoints, agent=None):
+        """What the agent shows and counts is what the kubelet says in its Events and its log."""
+        self.assert_true_to_kubelet(namespace, agent)
+        tries = self.tries()
+        self.assert_counted({name: tries[self.cluster.endpoints[name]] for name in endpoints}, agent)
+        self.eventually_up(agent)
