@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The base of the tests with CRI-O: a double that speaks as CRI-O, a double of the API server, an agent."""
 
+import contextlib
 import json
 import os
+import signal
 import time
 import unittest
 
@@ -107,6 +109,15 @@ class CrioStory(unittest.TestCase):
             self.answers.check()
             check()
             time.sleep(0.1)
+
+    @contextlib.contextmanager
+    def agent_stopped(self):
+        """The agent sees what happens here as one moment."""
+        os.kill(self.agent.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.agent.pid, signal.SIGCONT)
 
     # --- outages ---
 
