@@ -486,9 +486,16 @@ static void crio_history_ends_the_same_in_any_order(void **state)
     print_message("%lu steps\n", (unsigned long)any_order("crio/", rounds()));
 }
 
+static void history_of_controllers_ends_the_same_in_any_order(void **state)
+{
+    (void)state;
+    print_message("%lu steps\n", (unsigned long)any_order("workloads/", rounds()));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(history_of_controllers_ends_the_same_in_any_order),
         cmocka_unit_test(containerd_history_ends_the_same_in_any_order),
         cmocka_unit_test(crio_history_ends_the_same_in_any_order),
     };
