@@ -215,12 +215,35 @@ static bool is_older_than_container(const struct container *container,
     return container->created && !fact->created;
 }
 
+/*
+ * Whether the pod ended before the runtime made the container. The kubelet then reports it as
+ * terminated. Other pods get a phase or a deletionTimestamp first, static pods do not (kubelet:
+ * pkg/kubelet/status/status_manager.go, TerminatePod()).
+ */
+static bool was_never_made(const struct container_fact *fact)
+{
+    return fact->phase == PHASE_TERMINATED && !fact->created;
+}
+
+static void take_end_of_pull(struct correlate *c, struct pod *pod, struct container *container,
+                             const struct container_fact *fact, struct instant now)
+{
+    container->preexisting = false;
+    if (was_never_made(fact)) {
+        incidents_end(&c->incidents, pod, container->name, INCIDENT_GONE, now);
+        return;
+    }
+    image_used(&c->images, container, now);
+    incidents_end(&c->incidents, pod, container->name, INCIDENT_RECOVERED, now);
+}
+
 static int take_container(struct correlate *c, struct pod *pod, struct container *container,
                           const struct container_fact *fact, bool first_sight, struct instant now)
 {
     enum pull_class pull = pull_class_of(fact);
     uint64_t status = status_hash(fact);
-    bool failed_start = fact->phase == PHASE_TERMINATED && fact->exit_code != 0;
+    bool failed_start =
+        fact->phase == PHASE_TERMINATED && fact->exit_code != 0 && !was_never_made(fact);
     bool taken = true;
     char *reason;
     int r = 0;
@@ -243,15 +266,13 @@ static int take_container(struct correlate *c, struct pod *pod, struct container
 
     if (pull != PULL_SILENT)
         container->begun_us = 0;
-    if (pull != PULL_SILENT && pull != PULL_REFUSED) {
+    if (pull != PULL_SILENT && pull != PULL_REFUSED && !was_never_made(fact)) {
         /* The kubelet pulls a container's image after it made the sandbox. */
         pod_has_sandbox(&c->pods, pod);
         incidents_end_of_sandbox(&c->incidents, pod, INT64_MAX, now);
     }
     if (pull == PULL_DONE) {
-        image_used(&c->images, container, now);
-        container->preexisting = false;
-        incidents_end(&c->incidents, pod, container->name, INCIDENT_RECOVERED, now);
+        take_end_of_pull(c, pod, container, fact, now);
     } else if (pull != PULL_SILENT) {
         r = take_failure(c, pod, container, fact, first_sight, now, &taken);
     }

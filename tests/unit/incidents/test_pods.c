@@ -80,6 +80,31 @@ static void static_pod_is_found_by_the_hash_of_its_manifest(void **state)
     snapshot_done(&snapshot);
 }
 
+/* Its file was removed. The kubelet reports its container as terminated, then deletes the mirror.
+ */
+static void container_that_was_never_made_has_not_recovered(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+    struct snapshot snapshot;
+
+    pod_of(w, &facts, "etcd-node");
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    observe_pod(w, &facts);
+    facts.containers[0].phase = PHASE_TERMINATED;
+    facts.containers[0].exit_code = 137;
+    facts.containers[0].waiting_reason = STR("");
+    facts.containers[0].waiting_message = STR("");
+    observe_pod(w, &facts);
+
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "etcd-node")->state, INCIDENT_GONE);
+    assert_int_equal(snapshot.recoveries[CAUSE_NOT_FOUND].count, 0);
+    assert_int_equal(correlate_waiting(w->correlate), 0);
+    snapshot_done(&snapshot);
+}
+
 static void pod_replaced_under_the_same_name_is_another_pod(void **state)
 {
     struct world *w = *state;
@@ -199,6 +224,7 @@ int main(void)
         WORLD_TEST(pod_missing_from_a_complete_list_is_gone),
         WORLD_TEST(incomplete_list_removes_nothing),
         WORLD_TEST(static_pod_is_found_by_the_hash_of_its_manifest),
+        WORLD_TEST(container_that_was_never_made_has_not_recovered),
         WORLD_TEST(pod_replaced_under_the_same_name_is_another_pod),
         WORLD_TEST(own_uid_of_a_pod_wins_over_the_manifest_hash_of_another),
         WORLD_TEST(node_that_booted_with_a_wrong_clock_books_no_old_attempts),

@@ -274,6 +274,7 @@ static void failed_init_container_keeps_the_others_waiting(void **state)
     facts.containers[0].kind = CONTAINER_INIT;
     facts.containers[0].image = STR("init.example.com/i:1");
     facts.containers[0].phase = PHASE_TERMINATED;
+    facts.containers[0].created = true;
     facts.containers[0].exit_code = 1;
     facts.containers[0].waiting_reason = STR("");
     facts.containers[1].waiting_reason = STR("PodInitializing");
@@ -299,6 +300,7 @@ static void init_container_that_succeeds_lets_the_next_one_start(void **state)
     facts.containers[0].name = STR("setup");
     facts.containers[0].kind = CONTAINER_INIT;
     facts.containers[0].phase = PHASE_TERMINATED;
+    facts.containers[0].created = true;
     facts.containers[0].waiting_reason = STR("");
     facts.containers[0].exit_code = 1;
     facts.fact.n_containers = 2;

@@ -131,6 +131,7 @@ static void only_the_current_container_waits(void **state)
     expect_only_image(w, "setup:v1");
 
     facts.containers[0].phase = PHASE_TERMINATED;
+    facts.containers[0].created = true;
     observe_pod(w, &facts);
     expect_only_image(w, "proxy:v1");
 
