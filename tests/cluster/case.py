@@ -149,10 +149,16 @@ class OnACluster(unittest.TestCase):
     def assert_true_to_kubelet(self, namespace, agent=None, uids=None):
         """
         Everything that the agent says about the pods of a namespace (`uids`: only these) is what the kubelet says
-        itself.
+        itself. Of many pods one is always just being tried, so each pod agrees at a moment of its own.
         """
-        wait_for(lambda: self.assertEqual(truth.differences(self, namespace, agent or self.agent, uids), []),
-                 f"the agent and the kubelet agree about {namespace}", 60)
+        disagreeing = []
+
+        def agree():
+            found = truth.differences_by_pod(self, namespace, agent or self.agent, uids)
+            disagreeing[:] = set(found) & set(disagreeing or found)
+            self.assertEqual([sentence for uid in disagreeing for sentence in found[uid]], [])
+
+        wait_for(agree, f"the agent and the kubelet agree about {namespace}", 60)
 
     @classmethod
     def next_retries(cls, namespace, pods, agent=None):

@@ -14,6 +14,8 @@ import kubelet_log
 
 # The kubelet's Events have whole seconds; the agent sees a status a moment later than it was made.
 TOLERANCE_SECONDS = 2.5
+# The kubelet's log has an attempt a moment after its Event, on a busy machine a few seconds. Attempts are 10 s apart.
+SAME_ATTEMPT_SECONDS = 6
 
 _FAILED_PULL = re.compile(r'"PullImage from image service failed" .* image="([^"]*)"$', re.M)
 _EVENT_MESSAGE = re.compile(r'Failed to pull image "([^"]*)"')
@@ -33,12 +35,13 @@ def _text(seconds):
 class Pull:
     """
     The failed pulls of one image for one container, or for one image volume. `back_off_ends` is None if it is not
-    known. `late`: for so many seconds nothing but the kubelet's log told the last attempt.
+    known. `late`: for so many seconds nothing but the kubelet's log told the last attempt. `logged_late`: the log has
+    the last attempt so many seconds after its Event.
     """
 
     def __init__(self):
         self.attempts, self.first, self.last = 0, None, None
-        self.back_off_ends, self.late = None, 0
+        self.back_off_ends, self.late, self.logged_late = None, 0, 0
 
     def add(self, attempts, first, last):
         self.attempts += attempts
@@ -50,9 +53,13 @@ class Pull:
         self.back_off_ends = logged.back_off_ends
         if len(logged.attempts) > self.attempts:
             self.attempts = len(logged.attempts)
-        if logged.attempts and logged.attempts[-1] > self.last + TOLERANCE_SECONDS:
+        if not logged.attempts:
+            return
+        if logged.attempts[-1] > self.last + SAME_ATTEMPT_SECONDS:
             self.last = logged.attempts[-1]
             self.late = max(0, (logged.reported() or 0) - self.last)
+        else:
+            self.logged_late = max(0, logged.attempts[-1] - self.last)
 
     def is_last(self, seconds):
         return seconds is not None and -TOLERANCE_SECONDS <= seconds - self.last <= TOLERANCE_SECONDS + self.late
@@ -62,8 +69,9 @@ class Pull:
         if self.back_off_ends is None:
             return True
         if seconds is None:
-            return now >= self.back_off_ends - TOLERANCE_SECONDS
-        return -TOLERANCE_SECONDS <= seconds - self.back_off_ends <= TOLERANCE_SECONDS + self.late
+            return now >= self.back_off_ends - self.logged_late - TOLERANCE_SECONDS
+        return (-TOLERANCE_SECONDS - self.logged_late <= seconds - self.back_off_ends
+                <= TOLERANCE_SECONDS + self.late)
 
 
 def _mirrors(api, namespace):
@@ -130,20 +138,29 @@ def differences(case, namespace, agent, uids=None):
     Sentences about what the agent says of a namespace and the kubelet does not. Empty: they agree. `uids`: only of
     these pods.
     """
+    return [sentence for sentences in differences_by_pod(case, namespace, agent, uids).values()
+            for sentence in sentences]
+
+
+def differences_by_pod(case, namespace, agent, uids=None):
+    """{pod uid: sentences} of each pod about which they do not agree."""
     asked, answer = time.time(), agent.failures_of(namespace)
     kubelet = {key: pull for key, pull in expected(case, namespace).items() if uids is None or key[0] in uids}
     shown = [f for f in answer if f["kind"] != "sandbox" and f["state"] != "stalled" and f["reason"] not in _NO_PULL
              and (uids is None or f["pod_uid"] in uids)]
-    keys = {_key(failure) for failure in shown}
-    found = [f"{key}: the kubelet counts {pull.attempts} failed pulls, the agent shows nothing"
-             for key, pull in kubelet.items() if key not in keys]
+    keys, found = {_key(failure) for failure in shown}, collections.defaultdict(list)
+    for key, pull in kubelet.items():
+        if key not in keys:
+            found[key[0]].append(f"{key}: the kubelet counts {pull.attempts} failed pulls, the agent shows nothing")
     for failure in shown:
-        pull = kubelet.get(_key(failure))
+        pull, sentences = kubelet.get(_key(failure)), []
         if pull is None:
-            found.append(f"{failure['pod']}/{failure['container']}: the agent says {failure['attempts']} attempts of "
-                         f"{failure['image']}, the kubelet none")
+            sentences.append(f"{failure['pod']}/{failure['container']}: the agent says {failure['attempts']} attempts "
+                             f"of {failure['image']}, the kubelet none")
         else:
-            found += _differences(failure, pull, asked)
+            sentences = _differences(failure, pull, asked)
+        if sentences:
+            found[failure["pod_uid"]] += sentences
     return found
 
 
