@@ -51,14 +51,20 @@ def shortened(path, replacements):
     return text
 
 
+def discovering_job():
+    """The job of deploy/prometheus/scrape.yaml, which finds the agents through the API server."""
+    with open(os.path.join(DEPLOY, "prometheus", "scrape.yaml")) as source:
+        job, = yaml.safe_load(source)["scrape_configs"]
+    return job
+
+
 def scrape_job(*targets, node="lab-node"):
     """
     The job of deploy/prometheus/scrape.yaml with static targets, because Debian's Prometheus is built without
     Kubernetes service discovery. The targets have the labels that service discovery and a PodMonitor would add. These
     must not replace the same labels of the metrics.
     """
-    with open(os.path.join(DEPLOY, "prometheus", "scrape.yaml")) as source:
-        job, = yaml.safe_load(source)["scrape_configs"]
+    job = discovering_job()
     del job["kubernetes_sd_configs"]
     job["static_configs"] = [{"targets": list(targets), "labels": {
         "cluster": "lab", "namespace": "imagepull-exporter", "pod": "imagepull-exporter-x7k2p",
@@ -71,8 +77,9 @@ def scrape_job(*targets, node="lab-node"):
 class Server:
     """A child process with an HTTP API on a free port of 127.0.0.1."""
 
-    def start(self, name, folder, argv, probe):
-        self._process = Process(name, argv, os.path.join(folder, name + ".log"), clean_environment())
+    def start(self, name, folder, argv, probe, environment=None):
+        self._process = Process(name, argv, os.path.join(folder, name + ".log"),
+                                clean_environment(**(environment or {})))
         self._process.wait_until(lambda: self._answers(probe), probe)
 
     def __init__(self):
@@ -91,8 +98,11 @@ class Server:
 
 
 class Prometheus(Server):
-    def __init__(self, folder, agent, alertmanager):
+    """`job` is one of scrape_configs. `program` is another than the installed one; `environment` is added to its own."""
+
+    def __init__(self, folder, job, alertmanager=None, program=None, environment=None):
         super().__init__()
+        managers = [alertmanager.address] if alertmanager else []
         for name, replacements in SHORTER_RULES.items():
             with open(os.path.join(folder, name + ".rules.yaml"), "w") as out:
                 out.write(shortened(os.path.join(DEPLOY, "alerts", name + ".rules.yaml"), replacements))
@@ -101,18 +111,24 @@ class Prometheus(Server):
             yaml.safe_dump({
                 "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
                 "rule_files": [os.path.join(folder, "*.rules.yaml")],
-                "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.address]}]}]},
-                "scrape_configs": [scrape_job(agent)],
+                "alerting": {"alertmanagers": [{"static_configs": [{"targets": managers}]}]},
+                "scrape_configs": [job],
             }, out)
         self.start("prometheus", folder, [
-            require("prometheus", "prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
+            program or require("prometheus", "prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address={self.address}", "--log.level=warn", "--rules.alert.resend-delay=1s"],
-            "/api/v1/status/buildinfo")
+            "/api/v1/status/buildinfo", environment)
 
     def query(self, expression):
         """Returns [(labels, value)]."""
         answer = get(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")["data"]
         return [(series["metric"], float(series["value"][1])) for series in answer["result"]]
+
+    def times(self, expression, start, end):
+        """Every second from `start` to `end` for which the expression has a value."""
+        query = urllib.parse.urlencode({"query": expression, "start": start, "end": end, "step": 1})
+        answer = get(f"{self.url}/api/v1/query_range?{query}")["data"]
+        return {time for series in answer["result"] for time, _ in series["values"]}
 
     def rule_problems(self):
         """The errors from the evaluation of the rules."""

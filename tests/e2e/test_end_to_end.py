@@ -40,8 +40,8 @@ class EndToEnd(unittest.TestCase):
         cls.addClassCleanup(cls.receiver.stop)
         cls.alertmanager = stack.Alertmanager(cls.lab.path("stack"), cls.receiver)
         cls.addClassCleanup(cls.alertmanager.stop)
-        cls.prometheus = stack.Prometheus(cls.lab.path("stack"), f"{cls.agent.web[0]}:{cls.agent.web[1]}",
-                                          cls.alertmanager)
+        cls.prometheus = stack.Prometheus(
+            cls.lab.path("stack"), stack.scrape_job(f"{cls.agent.web[0]}:{cls.agent.web[1]}"), cls.alertmanager)
         cls.addClassCleanup(cls.prometheus.stop)
 
     def create(self, name, image, secret=None):
