@@ -48,7 +48,8 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
         incident->verdict.reason == REASON_NEVER_PULL ||
         incident->verdict.reason == REASON_INVALID_REFERENCE)
         return 0;
-    for (uint64_t n = attempts_in_back_off(&incident->attempts); n > 1 && wait_us < BACK_OFF_MAX_US; n--)
+    for (uint64_t n = attempts_in_back_off(&incident->attempts); n > 1 && wait_us < BACK_OFF_MAX_US;
+         n--)
         wait_us *= 2;
     if (wait_us > BACK_OFF_MAX_US)
         wait_us = BACK_OFF_MAX_US;
