@@ -27,11 +27,11 @@ class Controllers(OnACluster):
                 if "deletionTimestamp" not in pod["metadata"]}
 
     def pod_of_job(self, job):
-        """The name of the pod of a Job, as soon as it has one."""
+        """The uid of the pod of a Job, as soon as it has one."""
         def found():
-            names = [pod["metadata"]["name"] for pod in self.api.list("pods", self.jobs)
-                     if pod["metadata"]["labels"].get("job-name") == job]
-            return names[0] if names else False
+            uids = [pod["metadata"]["uid"] for pod in self.api.list("pods", self.jobs)
+                    if pod["metadata"]["labels"].get("job-name") == job]
+            return uids[0] if uids else False
 
         return wait_for(found, f"Job {job} has a pod")
 
@@ -118,7 +118,7 @@ class Controllers(OnACluster):
     def create_job(self, name):
         """As `kubectl create job NAME --from=cronjob/report`. Returns the pod's uid."""
         self.cluster.kubectl("create", "job", name, "--from=cronjob/report", f"--namespace={self.jobs}")
-        return self.pods(self.jobs)[self.pod_of_job(name)]
+        return self.pod_of_job(name)
 
     def test_jobs_of_a_cron_job(self):
         uids = {name: self.create_job(name) for name in ("deleted", "too-slow", "kept")}
@@ -147,7 +147,7 @@ class Controllers(OnACluster):
             return next((job["metadata"]["name"] for job in self.api.list("batch/v1/jobs", self.jobs)
                          if "cronjob.kubernetes.io/instantiate" not in job["metadata"].get("annotations", {})), False)
 
-        return self.pods(self.jobs)[self.pod_of_job(wait_for(job, "the CronJob makes a Job"))]
+        return self.pod_of_job(wait_for(job, "the CronJob makes a Job"))
 
     def test_a_pod_whose_own_deadline_passes(self):
         """The kubelet ends it. Its object stays, with phase Failed."""
