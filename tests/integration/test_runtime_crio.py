@@ -222,7 +222,8 @@ class Floods(CrioStory):
             self.crio.tell("serve", "all")
             self.comes_back()
             self.assert_logged(number)
-        self.assertLess(self.agent.anonymous_bytes() - memory, 1 << 20)
+        # The first answers also fill the allocator's and gRPC's own caches; a kept message would be 16 MiB.
+        self.assertLess(self.agent.anonymous_bytes() - memory, 8 << 20)
 
     def test_an_image_answer_that_is_too_long_skips_that_image(self):
         self.crio.tell("flood", "ImageStatus")
