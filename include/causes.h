@@ -59,6 +59,7 @@ enum cause {
     X(RESPONSE_TIMEOUT, "response_timeout", NETWORK)                                               \
     X(DEADLINE, "deadline", NETWORK)                                                               \
     X(PULL_STALLED, "pull_stalled", NETWORK)                                                       \
+    X(PULL_CANCELLED, "pull_cancelled", NETWORK)                                                   \
     X(TOO_MANY_REQUESTS, "too_many_requests", RATE_LIMITED)                                        \
     X(SERVER_ERROR, "server_error", REGISTRY_ERROR)                                                \
     X(BAD_GATEWAY, "bad_gateway", REGISTRY_ERROR)                                                  \
@@ -73,6 +74,8 @@ enum cause {
     X(CORRUPT_LAYER, "corrupt_layer", BAD_IMAGE)                                                   \
     X(DISK_FULL, "disk_full", NODE)                                                                \
     X(UNPACK_FAILED, "unpack_failed", NODE)                                                        \
+    X(IMAGE_LOST, "image_lost", NODE) /* pulled, but not there */                                  \
+    X(DECRYPTION_KEY_MISSING, "decryption_key_missing", NODE)                                      \
     X(RUNTIME_UNAVAILABLE, "runtime_unavailable", NODE)                                            \
     X(RUNTIME_ERROR, "runtime_error", NODE)                                                        \
     X(PULL_QPS_EXCEEDED, "pull_qps_exceeded", NODE)                                                \
@@ -81,8 +84,11 @@ enum cause {
     X(SHORT_NAME_AMBIGUOUS, "short_name_ambiguous", CONFIG)                                        \
     X(SIGNATURE_REJECTED, "signature_rejected", CONFIG)                                            \
     X(REGISTRY_BLOCKED, "registry_blocked", CONFIG)                                                \
+    X(PULL_SECRET_MALFORMED, "pull_secret_malformed", CONFIG)                                      \
+    X(RUNTIME_CONFIG_INVALID, "runtime_config_invalid", CONFIG)                                    \
     X(UNCLASSIFIED, "unclassified", UNKNOWN)                                                       \
-    X(BACK_OFF_ONLY, "back_off_only", UNKNOWN) /* "Back-off pulling image" without a cause */
+    X(BACK_OFF_ONLY, "back_off_only", UNKNOWN) /* "Back-off pulling image" without a cause */      \
+    X(NOT_A_PULL, "not_a_pull", UNKNOWN)       /* the `classify` command alone */
 
 enum reason {
 #define X(name, text, cause) REASON_##name,

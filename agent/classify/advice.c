@@ -93,6 +93,10 @@ static const char *const advice[REASON_MAX] = {
     [REASON_PULL_STALLED] =
         "The download from %r stopped making progress: check the registry and its blob store, and "
         "the network on the path",
+    [REASON_PULL_CANCELLED] =
+        "The pull was cancelled on the node before it ended: the kubelet or the runtime restarted, "
+        "the pod was deleted, or a time limit of the runtime was reached; the kubelet tries again, "
+        "and if that fails too, read the runtime's log",
     [REASON_TOO_MANY_REQUESTS] =
         "%r limits the requests of this account or address: wait, log in with an account that has "
         "a higher limit, or pull through a mirror",
@@ -128,6 +132,13 @@ static const char *const advice[REASON_MAX] = {
     [REASON_UNPACK_FAILED] =
         "The node could not unpack the image: read the runtime's log, and check the snapshotter, "
         "user namespaces and the filesystem",
+    [REASON_IMAGE_LOST] =
+        "The runtime reported a complete pull, but the image is not on the node: run crictl rmi "
+        "with the image name on the node, so that it is pulled again, and check the runtime's "
+        "storage",
+    [REASON_DECRYPTION_KEY_MISSING] =
+        "The image is encrypted, and the node has no key that decrypts it: configure the key in "
+        "the runtime of the node, or use an image that is not encrypted",
     [REASON_RUNTIME_UNAVAILABLE] =
         "The container runtime on the node does not answer: check its service and socket",
     [REASON_RUNTIME_ERROR] =
@@ -149,12 +160,20 @@ static const char *const advice[REASON_MAX] = {
         "the policy",
     [REASON_REGISTRY_BLOCKED] =
         "The node's registries.conf blocks %r: use an allowed registry, or remove the block",
+    [REASON_PULL_SECRET_MALFORMED] =
+        "A pull Secret of the pod has invalid content, so the kubelet pulls no image for this pod, "
+        "not even a public one: create the Secret again with kubectl create secret docker-registry",
+    [REASON_RUNTIME_CONFIG_INVALID] =
+        "A configuration file of the container runtime on the node is invalid or missing: correct "
+        "it, and restart the runtime if it does not read the file for each pull",
     [REASON_UNCLASSIFIED] =
         "No rule matches this message: read the message itself, and please report it so that a "
         "rule can be added",
     [REASON_BACK_OFF_ONLY] =
         "The kubelet waits before its next attempt, and the message does not name the cause: read "
         "the pod's events",
+    [REASON_NOT_A_PULL] =
+        "This message is not about an image pull: look for the component that wrote it",
 };
 
 static void write_sentence(struct buf *out, const char *sentence, struct str registry)
