@@ -16,6 +16,9 @@ static const struct rule rows[] = {
     LOCAL("signature-validation-reason", "signaturevalidationfailed", SIGNATURE_REJECTED),
     LOCAL("pull-secrets", "unable to retrieve some image pull secrets", PULL_SECRET_MISSING),
     LOCAL("pull-secret", "unable to retrieve pull secret", PULL_SECRET_MISSING),
+    /* kubelet: pkg/credentialprovider/config.go, secrets/secrets.go */
+    LOCAL("pull-secret-base64", "illegal base64 data at input byte", PULL_SECRET_MALFORMED),
+    LOCAL("pull-secret-colon", "unable to parse auth field", PULL_SECRET_MALFORMED),
     /* github.com/distribution/reference */
     LOCAL("reference-format", "invalid reference format", INVALID_REFERENCE),
     LOCAL("reference-format-old", "invalid image reference", INVALID_REFERENCE),

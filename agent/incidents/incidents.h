@@ -49,6 +49,7 @@ struct incident {
 
     struct attempts attempts;
     bool stalled_only; /* it began as a stall, and no attempt has failed since */
+    bool prevented;    /* the kubelet cannot even ask the runtime: see PULL_PREVENTED */
 
     int64_t opened_us; /* mono */
     int64_t opened_wall_us;

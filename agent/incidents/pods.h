@@ -17,11 +17,13 @@
 
 /* What a container's status means for its image. */
 enum pull_class {
-    PULL_SILENT,   /* nothing: not reported yet, ContainerCreating, PodInitializing */
-    PULL_ERROR,    /* ErrImagePull and the like: a pull has just failed */
-    PULL_BACK_OFF, /* ImagePullBackOff: the kubelet waits before it tries again */
-    PULL_REFUSED,  /* ErrImageNeverPull, InvalidImageName: the kubelet does not try */
-    PULL_DONE,     /* it runs, ran, or failed after its image was there */
+    PULL_SILENT,    /* nothing: not reported yet, ContainerCreating, PodInitializing */
+    PULL_ERROR,     /* ErrImagePull and the like: a pull has just failed */
+    PULL_BACK_OFF,  /* ImagePullBackOff: the kubelet waits before it tries again */
+    PULL_REFUSED,   /* ErrImageNeverPull, InvalidImageName: the kubelet does not try */
+    PULL_PREVENTED, /* an error came before the pull: the kubelet asks the runtime for nothing, and
+                       looks again soon */
+    PULL_DONE,      /* it runs, ran, or failed after its image was there */
 };
 
 /* More images than these are never replaced before the kubelet tries one, in 10 to 15 s. */

@@ -45,7 +45,7 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
     int64_t at_us;
 
     if (!incident_state_open(incident->state) || incident->state == INCIDENT_STALLED ||
-        incident->verdict.reason == REASON_NEVER_PULL ||
+        incident->prevented || incident->verdict.reason == REASON_NEVER_PULL ||
         incident->verdict.reason == REASON_INVALID_REFERENCE)
         return 0;
     for (uint64_t n = attempts_in_back_off(&incident->attempts); n > 1 && wait_us < BACK_OFF_MAX_US;

@@ -18,11 +18,12 @@ static const struct {
 } waiting_reasons[] = {
     { { "ErrImagePull", 12 }, PULL_ERROR },
     { { "ImagePullBackOff", 16 }, PULL_BACK_OFF },
-    { { "ImageInspectError", 17 }, PULL_ERROR },
     { { "RegistryUnavailable", 19 }, PULL_ERROR },
     { { "SignatureValidationFailed", 25 }, PULL_ERROR },
     { { "ErrImageNeverPull", 17 }, PULL_REFUSED },
     { { "InvalidImageName", 16 }, PULL_REFUSED },
+    /* The kubelet could not even ask the runtime for the image (imagePullPrecheck()). */
+    { { "ImageInspectError", 17 }, PULL_PREVENTED },
     /* pkg/kubelet/kuberuntime/kuberuntime_container.go: all of these happen when the image is
      * present. */
     { { "CreateContainerConfigError", 26 }, PULL_DONE },
@@ -34,15 +35,36 @@ static const struct {
     { { "CrashLoopBackOff", 16 }, PULL_DONE },
 };
 
+/*
+ * Whether the kubelet gave the text of an error as reason. Since 1.33 it does so with what goes
+ * wrong before a pull: a pull Secret that it cannot read, a full disk where it records the pull.
+ * All later errors have a reason of one word (kubelet: pkg/kubelet/images/image_manager.go,
+ * EnsureImageExists(); pkg/kubelet/kuberuntime/kuberuntime_container.go, startContainer()).
+ */
+static bool is_error_text(struct str reason)
+{
+    return str_find(reason, STR(" ")) != NULL;
+}
+
+/* A reason that is the text of an error is the message. */
+static void read_message(const struct container_fact *fact, struct message *ret)
+{
+    if (is_error_text(fact->waiting_reason))
+        normalise(STR(""), fact->waiting_reason, ret);
+    else
+        normalise(fact->waiting_reason, fact->waiting_message, ret);
+}
+
 static enum pull_class pull_class_of(const struct container_fact *fact)
 {
     if (fact->phase == PHASE_RUNNING || fact->phase == PHASE_TERMINATED)
         return PULL_DONE;
-    if (fact->phase == PHASE_WAITING)
-        for (size_t i = 0; i < ARRAY_SIZE(waiting_reasons); i++)
-            if (str_eq(fact->waiting_reason, waiting_reasons[i].reason))
-                return waiting_reasons[i].pull;
-    return PULL_SILENT;
+    if (fact->phase != PHASE_WAITING)
+        return PULL_SILENT;
+    for (size_t i = 0; i < ARRAY_SIZE(waiting_reasons); i++)
+        if (str_eq(fact->waiting_reason, waiting_reasons[i].reason))
+            return waiting_reasons[i].pull;
+    return is_error_text(fact->waiting_reason) ? PULL_PREVENTED : PULL_SILENT;
 }
 
 /*
@@ -69,23 +91,20 @@ static struct incident_key key_of(struct pod *pod, const struct container *conta
     return key;
 }
 
-/*
- * Whether the status shows a new failed pull. False if it still shows the last one, or if the
- * kubelet could not even ask the runtime for the image: then it does not pull (kubelet:
- * pkg/kubelet/images/image_manager.go, imagePullPrecheck()).
- */
+/* Whether the status shows a new failed pull. False if it still shows the last one. */
 static bool is_new_attempt(const struct container *before, enum pull_class pull, struct str reason)
 {
     switch (pull) {
     case PULL_ERROR:
-        if (str_eq(reason, STR("ImageInspectError")))
-            return false;
         return before->pull != PULL_ERROR || !str_eq(str_from(before->waiting_reason), reason);
     case PULL_BACK_OFF:
-        /* The status left ErrImagePull before we read it. */
-        return before->pull != PULL_ERROR && before->pull != PULL_BACK_OFF;
+        /* The status left ErrImagePull before we read it. After PULL_PREVENTED the kubelet still
+         * waits since the last attempt. */
+        return before->pull != PULL_ERROR && before->pull != PULL_BACK_OFF &&
+               before->pull != PULL_PREVENTED;
     case PULL_REFUSED:
         return before->pull != PULL_REFUSED;
+    case PULL_PREVENTED:
     case PULL_SILENT:
     case PULL_DONE:
         break;
@@ -119,6 +138,15 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
     }
 }
 
+/* Before a pull, no registry has answered: what cannot be parsed is a pull Secret. */
+static struct verdict malformed_secret(void)
+{
+    return (struct verdict){ .cause = CAUSE_CONFIG,
+                             .reason = REASON_PULL_SECRET_MALFORMED,
+                             .stage = STAGE_LOCAL,
+                             .rule = "before-pull" };
+}
+
 /*
  * *ret_taken: the status was taken, so do not count it when it is repeated. It is not taken if
  * there was no room or no memory for an incident: then the repetition is the next chance.
@@ -136,8 +164,10 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
     struct verdict verdict;
     int r;
 
-    normalise(fact->waiting_reason, fact->waiting_message, &message);
+    read_message(fact, &message);
     verdict = classify(&message);
+    if (pull == PULL_PREVENTED && verdict.reason == REASON_MALFORMED_RESPONSE)
+        verdict = malformed_secret();
     key = key_of(pod, container, message.image);
     choose_incident(c, &key, message.image.len > 0, now);
 
@@ -152,6 +182,10 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
         attempted = attempted && fresh;
     }
     *ret_taken = true;
+    incident->prevented = pull == PULL_PREVENTED;
+    /* The first attempt of a container that was prevented from pulling: ErrImagePull was missed. */
+    if (pull == PULL_BACK_OFF && container->pull == PULL_PREVENTED)
+        attempted = incident->attempts.fresh && incident->attempts.status == 0;
     if (attempted) {
         if (pull != PULL_REFUSED || incident->attempts.status == 0)
             incident->attempts.status++;
@@ -164,7 +198,8 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
                   pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
     image_pull_failed(&c->images, key.image, key.image_hash);
     report = (struct report){ .witness = WITNESS_POD_STATUS,
-                              .reason = fact->waiting_reason,
+                              .reason = is_error_text(fact->waiting_reason) ? STR("Error")
+                                                                            : fact->waiting_reason,
                               .text = message.text,
                               .at_us = now.wall_us };
     r = incident_report(&c->incidents, incident, &report, &message, &verdict);
@@ -193,7 +228,7 @@ static bool is_about_replaced_image(const struct container *container,
         return true;
     if (!container->n_replaced_images)
         return false;
-    normalise(fact->waiting_reason, fact->waiting_message, &message);
+    read_message(fact, &message);
     named = message.image.len ? image_hash(message.image) : container->image_hash;
     if (named == container->image_hash)
         return false;

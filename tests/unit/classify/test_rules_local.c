@@ -23,6 +23,9 @@ static void local_refusals_of_the_kubelet_are_recognised(void **state)
         { "Unable to retrieve pull secret team/regcred for team/web due to secret \"regcred\" not "
           "found. The image pull may not succeed.",
           REASON_PULL_SECRET_MISSING },
+        { "illegal base64 data at input byte 4", REASON_PULL_SECRET_MALFORMED },
+        { "unable to parse auth field, must be formatted as base64(username:password)",
+          REASON_PULL_SECRET_MALFORMED },
     };
 
     (void)state;
