@@ -81,5 +81,18 @@ class RunTests(unittest.TestCase):
         self.assertEqual((status, last), (1, "no test ran"))
 
 
+class RunModules(unittest.TestCase):
+    def test_a_module_runs_for_each_suite_unless_any_runtime_will_do(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, line in ("test_each.py", ""), ("test_any.py", "ANY_RUNTIME = True"):
+                with open(os.path.join(folder, name), "w", encoding="ascii") as module:
+                    module.write(f"import unittest\n{line}\n\nclass One(unittest.TestCase):\n    def test(self):\n        pass\n")
+            done = subprocess.run([os.path.join(ROOT, "scripts", "run-modules"), "--on", "old,new", folder],
+                                  capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(sorted(line.split(": ok")[0].split()[1:] for line in done.stdout.splitlines()),
+                         [["test_any.py", "on", "new"], ["test_each.py", "on", "new"], ["test_each.py", "on", "old"]])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -8,6 +8,8 @@ from faults import FaultCase
 import control_plane
 from images import pause_image
 
+ANY_RUNTIME = True
+
 SERVICE = control_plane.SERVICE_ADDRESS
 KNOWN = ("no-such-tag", "busy", "down")  # fail before the agents are cut off
 NEW = ("down", "refused")                # are created while they are cut off, "down" under the name of a deleted pod

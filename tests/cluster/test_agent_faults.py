@@ -10,6 +10,8 @@ from faults import FaultCase
 import truth
 from case import wait_for
 
+ANY_RUNTIME = True
+
 PODS = ("no-such-tag", "busy", "down", "refused")  # each has the name of its registry
 
 

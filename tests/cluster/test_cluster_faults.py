@@ -7,6 +7,8 @@ from faults import FaultCase
 
 from cluster import AGENT_NAMESPACE
 
+ANY_RUNTIME = True
+
 DURING_ETCD = ("no-such-tag", "busy")   # fail while etcd is paused
 DURING_API = ("down", "refused")        # fail while there is no API server
 

@@ -3,6 +3,8 @@
 
 from case import OnACluster, wait_for
 
+ANY_RUNTIME = True
+
 
 def template(image, labels, **spec):
     """The pod template of a controller."""

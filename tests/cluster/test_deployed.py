@@ -20,6 +20,8 @@ from agent import Metrics
 from images import digest_of
 from procs import Process, clean_environment
 
+ANY_RUNTIME = True
+
 MEMORY_LIMIT = 48 << 20  # as in deploy/kustomize/base/daemonset.yaml
 # (cgroups of version 1, of version 2)
 LIMIT_FILES = ("memory.limit_in_bytes", "memory.max")

@@ -12,6 +12,8 @@ import unittest
 
 from case import HERE, wait_for
 
+ANY_RUNTIME = True
+
 # It mounts something, and starts a process that ignores signals, in a session and a control group of its own. Then it
 # prints its folder and waits for a line. A signal ends it with the status 100 + number.
 COMMAND = r"""

@@ -19,6 +19,8 @@ import openapi
 import tools
 from procs import run
 
+ANY_RUNTIME = True
+
 OVERLAYS = sorted(os.listdir(os.path.join(KUSTOMIZE, "overlays")))
 RBAC = sorted(glob.glob(os.path.join(ROOT, "deploy", "rbac", "*api*.yaml")) +
               glob.glob(os.path.join(ROOT, "deploy", "rbac", "kubelet.yaml")))

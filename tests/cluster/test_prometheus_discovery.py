@@ -23,6 +23,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 import stack  # noqa: E402
 import yaml  # noqa: E402
 
+ANY_RUNTIME = True
+
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # of a program in a pod
 MONITORING, ACCOUNT = "monitoring", "prometheus-k8s"
 SCRAPE_INTERVAL, DISCOVERY = 1, 10  # seconds; stack.py makes a second of the minute
