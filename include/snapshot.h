@@ -89,6 +89,7 @@ struct snapshot_incident {
         enum stage stage;
         int http_status;
         uint32_t ambiguous_with;
+        bool sent_unknown; /* the message does not tell whether a login was sent */
     } verdict;
     uint64_t attempts;
     int64_t first_failure_us;
@@ -106,6 +107,8 @@ struct snapshot_incident {
     size_t n_missing_pull_secrets;
     bool image_present_known;
     bool image_present;
+    bool image_withheld; /* it is present and need not be pulled, but this container may not use it
+                          */
     const struct snapshot_evidence *evidence; /* oldest first */
     size_t n_evidence;
     const struct snapshot_stall *stall; /* NULL: not stalled */

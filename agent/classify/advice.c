@@ -27,8 +27,8 @@ static const char *const advice[REASON_MAX] = {
         "%r does not say whether the repository is private or missing: check the image name for "
         "typos first, then the pull credentials",
     [REASON_PULL_SECRET_MISSING] =
-        "A pull Secret that the pod names does not exist in its namespace: create it, or correct "
-        "the name in imagePullSecrets",
+        "A pull Secret that the pod names could not be read; as a rule it does not exist in its "
+        "namespace: create it, or correct the name in imagePullSecrets",
     [REASON_CREDENTIAL_PROVIDER_FAILED] =
         "The credential helper or plugin for %r failed on the node: check that it is installed "
         "and configured, and read the kubelet's log",
@@ -176,10 +176,12 @@ static const char *const advice[REASON_MAX] = {
         "This message is not about an image pull: look for the component that wrote it",
 };
 
-static void write_sentence(struct buf *out, const char *sentence, struct str registry)
+void advice_add(struct buf *out, const char *sentence, struct str registry)
 {
     const char *mark;
 
+    if (str_eq(registry, STR("invalid"))) /* image_registry() of an invalid image name */
+        registry.len = 0;
     for (const char *at = sentence; (mark = strstr(at, "%r")) != NULL; at = mark + 2) {
         buf_add(out, str_span(at, mark));
         if (registry.len > 0)
@@ -193,23 +195,6 @@ static void write_sentence(struct buf *out, const char *sentence, struct str reg
 
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts)
 {
-    if (verdict->reason == REASON_PULL_SECRET_MISSING && facts->missing_secret.len > 0) {
-        buf_printf(
-            out,
-            "The pull Secret \"%.*s\", which the pod names, does not exist in its namespace: "
-            "create it there, or correct the name in imagePullSecrets.",
-            STR_ARG(facts->missing_secret));
-        return;
-    }
-    /* image_registry() returns "invalid" for an invalid image name. */
-    write_sentence(out, advice[verdict->reason],
-                   str_eq(facts->registry, STR("invalid")) ? STR("") : facts->registry);
-    if (facts->missing_secret.len > 0 && verdict->cause == CAUSE_UNAUTHORIZED)
-        buf_printf(out, "; the Secret \"%.*s\" does not exist", STR_ARG(facts->missing_secret));
-    else if (facts->pull_secrets_known && facts->n_pull_secrets == 0 &&
-             verdict->cause == CAUSE_UNAUTHORIZED)
-        buf_add_text(out, "; the pod has no imagePullSecrets");
-    else if (facts->pull_secrets_known && verdict->reason == REASON_NO_CREDENTIALS)
-        buf_add_text(out, "; none of the pod's imagePullSecrets is for this registry");
+    advice_add(out, advice[verdict->reason], facts->registry);
     buf_add_byte(out, '.');
 }

@@ -22,6 +22,7 @@
 #include "agent/classify/rules.h"
 #include "agent/classify/trace.h"
 #include "agent/classify/wrappers.h"
+#include "util.h"
 
 struct finding {
     enum reason reason;
@@ -216,6 +217,26 @@ static uint32_t ambiguity(enum reason reason)
                : 0;
 }
 
+/*
+ * Whether the rule's words are the same with and without a login. containerd's "no basic auth
+ * credentials" and "failed to fetch anonymous token" prove that none was sent; its "failed to fetch
+ * oauth token" and "incorrect username or password" prove that one was. A bare 401 proves nothing:
+ * quay.io refuses an anonymous token with it.
+ */
+static bool is_said_either_way(const char *rule)
+{
+    static const char *const rules[] = {
+        "auth-required",  "auth-is-required", "auth-token",           "auth-header",
+        "unauthorized",   "unauthenticated",  "authorization-failed", "grpc-unauthenticated",
+        "login-required", "status-401",       "status-401-no-header",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+        if (strcmp(rule, rules[i]) == 0)
+            return true;
+    return false;
+}
+
 struct verdict classify_traced(const struct message *message, int *ret_part)
 {
     struct finding best = find_without_parts(message);
@@ -244,7 +265,8 @@ struct verdict classify_traced(const struct message *message, int *ret_part)
         .reason = refine(best.reason, message->image),
         .stage = stage,
         .http_status = chosen ? chosen->http_status : 0,
-        .sent_unknown = best.reason == REASON_NO_CREDENTIALS && (chosen->wrappers & W_NO_HEADER),
+        .sent_unknown = chosen && !(chosen->wrappers & (W_ANONYMOUS | W_LOGIN)) &&
+                        is_said_either_way(best.rule),
         .ambiguous_with = ambiguity(best.reason),
         .rule = best.rule,
     };

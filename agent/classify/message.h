@@ -70,10 +70,10 @@ struct message {
 struct verdict {
     enum cause cause;
     enum reason reason;
-    enum stage stage;  /* STAGE_MAX: not known */
-    int http_status;   /* 0: none */
-    bool sent_unknown; /* a 401 that reads the same with and without credentials; the pod's pull
-                          Secrets decide */
+    enum stage stage;        /* STAGE_MAX: not known */
+    int http_status;         /* 0: none */
+    bool sent_unknown;       /* the registry refused, and its words are the same with and without a
+                                login; the pod's pull Secrets decide */
     uint32_t ambiguous_with; /* bit (1 << enum cause) for each other cause that fits the text */
     const char *rule;        /* the name of the rule that decided; static, never NULL */
 };
@@ -90,9 +90,6 @@ struct verdict classify(const struct message *message);
 /* What the advice depends on besides the reason. Unknown texts are empty. */
 struct advice_facts {
     struct str registry;
-    struct str missing_secret; /* a pull Secret that does not exist */
-    bool pull_secrets_known;   /* the pod's spec was read ... */
-    size_t n_pull_secrets;     /* ... and names this many imagePullSecrets */
 };
 
 struct buf;
@@ -100,6 +97,9 @@ struct buf;
 /* The maximum for a buffer that advice_write() fills: longer than any sentence with the longest
  * names. */
 #define ADVICE_MAX 4096u
+
+/* Appends a text in which "%r" stands for the registry; empty: "the registry". */
+void advice_add(struct buf *out, const char *sentence, struct str registry);
 
 /* Appends one sentence that tells an operator what to do. */
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts);

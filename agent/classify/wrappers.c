@@ -58,7 +58,7 @@ const struct wrapper wrappers[] = {
     { "failed to do request", W_REQUEST, 0 },
     { "failed to authorize", W_AUTH, 0 },
     { "failed to fetch anonymous token", W_AUTH | W_ANONYMOUS, 0 },
-    { "failed to fetch oauth token", W_AUTH, 0 },
+    { "failed to fetch oauth token", W_AUTH | W_LOGIN, 0 },
     { "unexpected status code manifests *", W_RESOLVE | W_NO_HEADER, 0 },
     { "pulling from host * failed with status code * *", W_RESOLVE | W_NO_HEADER, 0 },
     { "failed to copy", W_BLOB, 0 },

@@ -34,6 +34,7 @@ enum {
     W_REFERENCE = 1u << 17,   /* parsing the image name */
     W_INSPECT = 1u << 18,     /* looking for the image on the node */
     W_PAGE = 1u << 19,        /* an HTML or XML page instead of an answer of the registry */
+    W_LOGIN = 1u << 20,       /* requesting a token with a user name and password */
 };
 
 enum wrapper_flag {

@@ -6,6 +6,7 @@
 
 #include "agent/classify/image_ref.h"
 #include "agent/classify/message.h"
+#include "agent/incidents/advise.h"
 #include "agent/incidents/correlate.h"
 #include "buf.h"
 #include "util.h"
@@ -125,20 +126,10 @@ static int add_waiting_behind(struct snapshot *snapshot)
 
 static int advise(struct arena *arena, struct snapshot_incident *incident)
 {
-    const struct verdict verdict = { .cause = incident->verdict.cause,
-                                     .reason = incident->verdict.reason };
-    const struct advice_facts facts = {
-        .registry = str_from(incident->registry),
-        .missing_secret = incident->n_missing_pull_secrets
-                              ? str_from(incident->missing_pull_secrets[0])
-                              : (struct str){ .len = 0 },
-        .pull_secrets_known = true,
-        .n_pull_secrets = incident->n_pull_secrets,
-    };
     struct buf text;
 
     buf_init(&text, ADVICE_MAX);
-    advice_write(&text, &verdict, &facts);
+    advise_write(&text, incident);
     incident->advice = arena_str(arena, buf_str(&text));
     buf_done(&text);
     return incident->advice ? 0 : -ENOMEM;

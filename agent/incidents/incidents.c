@@ -323,6 +323,21 @@ size_t incident_missing_secrets(const struct incident *incident, const struct po
     return fresh && newest ? names_count(pod->missing_secrets) : 0;
 }
 
+/*
+ * Whether the registry refused a login, so that a missing Secret is not the reason: the message
+ * proves it, or an earlier message proved that there was none, or another Secret of the pod can be
+ * what was sent.
+ */
+static bool is_about_a_login(const struct incident *incident, const struct pod *pod)
+{
+    const struct verdict *verdict = &incident->verdict;
+
+    if (verdict->reason != REASON_BAD_CREDENTIALS)
+        return verdict->reason == REASON_TOKEN_EXPIRED;
+    return !verdict->sent_unknown || incident->had_no_login ||
+           names_count(pod->secrets) > names_count(pod->missing_secrets);
+}
+
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod)
 {
     struct verdict verdict = incident->verdict;
@@ -335,10 +350,11 @@ struct verdict incident_verdict(const struct incident *incident, const struct po
                                  .rule = "stall" };
     if (!pod)
         return verdict;
-    if (verdict.cause == CAUSE_UNAUTHORIZED && incident_missing_secrets(incident, pod))
+    if (verdict.sent_unknown)
+        verdict.reason = names_count(pod->secrets) ? REASON_BAD_CREDENTIALS : REASON_NO_CREDENTIALS;
+    if (verdict.cause == CAUSE_UNAUTHORIZED && incident_missing_secrets(incident, pod) &&
+        !is_about_a_login(incident, pod))
         verdict.reason = REASON_PULL_SECRET_MISSING;
-    else if (verdict.sent_unknown && names_count(pod->secrets))
-        verdict.reason = REASON_BAD_CREDENTIALS;
     return verdict;
 }
 

@@ -45,6 +45,7 @@ struct incident {
     struct verdict verdict;
     bool caused;           /* the verdict rests on a message that names a cause */
     int64_t verdict_at_us; /* wall time of the message it rests on */
+    bool had_no_login;     /* a message proved that the registry was asked without a login */
     const char *message;   /* shared */
 
     struct attempts attempts;

@@ -73,6 +73,8 @@ int incident_report(struct incidents *incidents, struct incident *incident,
         if (incident->verdict.reason != verdict->reason)
             incidents->counters->changes.moved++;
         incident->verdict = *verdict;
+        incident->had_no_login |=
+            verdict->reason == REASON_NO_CREDENTIALS && !verdict->sent_unknown;
         incident->caused = caused;
         incident->verdict_at_us = report->at_us;
     }

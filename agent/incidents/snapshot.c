@@ -93,6 +93,19 @@ static int fill_stall(const struct incident *from, struct snapshot *snapshot,
     return 0;
 }
 
+/*
+ * Whether the container could use its image if it is present: it is blocked because its pod has not
+ * proved that it may. Nothing is known of the policy of a volume's image.
+ */
+static bool is_withheld(const struct incident *incident, const struct pod *pod)
+{
+    const struct container *container =
+        pod ? pod_container(pod, str_from(incident->pull->container)) : NULL;
+
+    return container && !container->always && incident_state_open(incident->state) &&
+           incident->pull->kind == container->kind;
+}
+
 static int fill_detail(const struct correlate *c, const struct incident *from,
                        const struct pod *pod, struct snapshot *snapshot,
                        struct snapshot_incident *to)
@@ -105,6 +118,7 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
     to->next_retry_us = next_retry(from, snapshot->taken.wall_us);
     to->image_present_known = image != NULL;
     to->image_present = image && image->present;
+    to->image_withheld = to->image_present && is_withheld(from, pod);
     snapshot_own(snapshot, from->evidence);
     to->evidence = from->evidence ? from->evidence->list : NULL;
     to->n_evidence = from->evidence ? from->evidence->n : 0;
@@ -134,7 +148,8 @@ static int fill_incident(const struct correlate *c, const struct incident *from,
                      .reason = verdict.reason,
                      .stage = verdict.stage,
                      .http_status = verdict.http_status,
-                     .ambiguous_with = verdict.ambiguous_with },
+                     .ambiguous_with = verdict.ambiguous_with,
+                     .sent_unknown = verdict.sent_unknown },
         .attempts = attempts_shown(&from->attempts),
         .first_failure_us = from->first_failure_us,
         .first_failure_exact = from->first_failure_exact,

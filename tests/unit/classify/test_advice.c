@@ -33,7 +33,7 @@ static void assert_advice_has(enum reason reason, const struct advice_facts *fac
 
 static void every_reason_has_one_sentence(void **state)
 {
-    const struct advice_facts nothing = { .n_pull_secrets = 0 };
+    const struct advice_facts nothing = { .registry = STR("") };
 
     (void)state;
     for (unsigned i = 0; i < REASON_MAX; i++) {
@@ -55,36 +55,8 @@ static void advice_names_the_registry(void **state)
     (void)state;
     assert_advice_has(REASON_NO_CREDENTIALS, &facts, "r.example.com:5000 requires credentials");
     assert_advice_has(REASON_NO_CREDENTIALS, &facts, "imagePullSecret for r.example.com:5000");
-    assert_advice_has(REASON_NO_CREDENTIALS, &(struct advice_facts){ .n_pull_secrets = 0 },
+    assert_advice_has(REASON_NO_CREDENTIALS, &(struct advice_facts){ .registry = STR("") },
                       "The registry requires credentials");
-}
-
-static void advice_names_the_pods_pull_secrets(void **state)
-{
-    const struct advice_facts missing = { .missing_secret = STR("regcred"),
-                                          .pull_secrets_known = true,
-                                          .n_pull_secrets = 1 };
-    const struct advice_facts none = { .pull_secrets_known = true };
-    const struct advice_facts one = { .pull_secrets_known = true, .n_pull_secrets = 1 };
-    struct buf out;
-
-    (void)state;
-    assert_advice_has(REASON_PULL_SECRET_MISSING, &missing,
-                      "The pull Secret \"regcred\", which the pod names, does not exist in its");
-    write_advice(&out, REASON_PULL_SECRET_MISSING, &missing);
-    assert_null(strstr(strstr(out.at, "does not exist") + 1,
-                       "does not exist")); /* the advice says it only once */
-    buf_done(&out);
-    assert_advice_has(REASON_PULL_SECRET_MISSING, &none, "A pull Secret that the pod names");
-    assert_advice_has(REASON_BAD_CREDENTIALS, &missing, "; the Secret \"regcred\" does not exist.");
-    assert_advice_has(REASON_NO_CREDENTIALS, &none, "; the pod has no imagePullSecrets.");
-    write_advice(&out, REASON_NO_CREDENTIALS, &one);
-    assert_null(strstr(out.at, "has no imagePullSecrets"));
-    assert_non_null(strstr(out.at, "none of the pod's imagePullSecrets is for this registry"));
-    buf_done(&out);
-    write_advice(&out, REASON_DNS_NOT_FOUND, &none);
-    assert_null(strstr(out.at, "imagePullSecrets"));
-    buf_done(&out);
 }
 
 int main(void)
@@ -92,7 +64,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason_has_one_sentence),
         cmocka_unit_test(advice_names_the_registry),
-        cmocka_unit_test(advice_names_the_pods_pull_secrets),
     };
 
     return cmocka_run_group_tests_name("advice", tests, NULL, NULL);

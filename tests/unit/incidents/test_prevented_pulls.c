@@ -137,7 +137,7 @@ static void back_off_after_it_is_no_attempt(void **state)
     observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
     expect(w, REASON_PULL_SECRET_MALFORMED, 1); /* a bare back-off names no cause */
     observe_waiting(w, "web-0", "ErrImagePull", UNAUTHORIZED_TEXT);
-    expect(w, REASON_BAD_CREDENTIALS, 2);
+    expect(w, REASON_NO_CREDENTIALS, 2);
 }
 
 /* The Secret was repaired, and the status left ErrImagePull before it was read. */
@@ -152,7 +152,7 @@ static void first_back_off_after_it_is_an_attempt(void **state)
     world_snapshot(w, &snapshot);
     assert_int_equal(failures_of(&snapshot, CAUSE_UNAUTHORIZED), 1);
     snapshot_done(&snapshot);
-    expect(w, REASON_BAD_CREDENTIALS, 1);
+    expect(w, REASON_NO_CREDENTIALS, 1);
 }
 
 static void repaired_secret_ends_the_incident(void **state)
