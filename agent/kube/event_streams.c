@@ -93,3 +93,19 @@ int64_t event_streams_step(struct event_streams *events, uint64_t pods_read)
             soonest = sooner_us(soonest, stream_step(&events->streams[i]));
     return soonest;
 }
+
+bool event_streams_take_recovered(struct event_streams *events)
+{
+    bool recovered = false;
+
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
+        recovered |= events->open[i] && stream_take_recovered(&events->streams[i]);
+    return recovered;
+}
+
+void event_streams_wake(struct event_streams *events)
+{
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
+        if (events->open[i])
+            stream_wake(&events->streams[i]);
+}

@@ -40,3 +40,7 @@ void event_streams_done(struct event_streams *events);
  * of pods read so far; new ones may change what is wanted. Returns when to call it again (mono).
  */
 int64_t event_streams_step(struct event_streams *events, uint64_t pods_read);
+
+/* Of each open stream: stream_take_recovered(), for any of them; stream_wake(). */
+bool event_streams_take_recovered(struct event_streams *events);
+void event_streams_wake(struct event_streams *events);

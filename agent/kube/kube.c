@@ -164,6 +164,21 @@ static int64_t tick(struct kube *kube)
     return kube->tick_us;
 }
 
+/* After an outage, the first stream that works again wakes the others. */
+static bool wake_others(struct kube *kube)
+{
+    bool recovered = stream_take_recovered(&kube->pods);
+
+    if (kube->reads_events)
+        recovered |= event_streams_take_recovered(&kube->events);
+    if (!recovered)
+        return false;
+    stream_wake(&kube->pods);
+    if (kube->reads_events)
+        event_streams_wake(&kube->events);
+    return true;
+}
+
 /* Does what is due. Returns when to call it again (mono). */
 static int64_t step(struct kube *kube)
 {
@@ -175,7 +190,7 @@ static int64_t step(struct kube *kube)
             next_us, event_streams_step(&kube->events, kube->pods_health.status.received_bytes));
     health_publish(&kube->pods_health);
     health_publish(&kube->events_health);
-    return next_us;
+    return wake_others(kube) ? 0 : next_us;
 }
 
 void kube_run(struct kube *kube)

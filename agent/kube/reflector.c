@@ -29,7 +29,10 @@
 #define SETTLES_AFTER (2 * SEC)
 #define STREAMING_OFF_FOR HOUR
 #define BACKOFF_FIRST SEC
-#define BACKOFF_LONGEST (20 * SEC)
+/* At most 10 s with jitter: for so long the agent may be behind after an outage. */
+#define BACKOFF_LONGEST (6500 * MSEC)
+/* So many agents do not open their watches at the same moment. */
+#define WAKE_WITHIN (2 * SEC)
 
 #define TO(state) (1u << (state))
 
@@ -338,6 +341,16 @@ bool reflector_late(struct reflector *reflector, struct instant now)
     err_set(&reflector->err, -ETIMEDOUT, "%s", text);
     reflector_fail(reflector, RECONNECT_NETWORK);
     return true;
+}
+
+void reflector_wake(struct reflector *reflector, struct instant now)
+{
+    const bool no_connection =
+        reflector->failing_why == RECONNECT_NETWORK || reflector->failing_why == RECONNECT_CLOSED;
+
+    if (reflector->state == REFLECTOR_WAITING && reflector->failing && no_connection)
+        reflector->next_us = sooner_us(reflector->next_us,
+                                       now.mono_us + jitter_below(&reflector->jitter, WAKE_WITHIN));
 }
 
 bool reflector_take_change(struct reflector *reflector, struct reflector_change *ret)

@@ -162,5 +162,9 @@ bool reflector_late(struct reflector *reflector, struct instant now);
 void reflector_ended(struct reflector *reflector, struct instant now,
                      const struct transfer_end *end);
 
+/* The server answers again, as another reflector has seen: do not wait for the end of the back-off
+ * after a failed connection. */
+void reflector_wake(struct reflector *reflector, struct instant now);
+
 /* Takes the change for the log, if there is one. */
 bool reflector_take_change(struct reflector *reflector, struct reflector_change *ret);

@@ -116,9 +116,24 @@ int64_t stream_step(struct stream *stream)
         cancel(stream, "timeout");
     if (reflector_due(reflector, clock_now(stream->clock)))
         ask(stream);
-    if (reflector_take_change(reflector, &change))
+    if (reflector_take_change(reflector, &change)) {
+        stream->recovered |= change.kind == CHANGE_RECOVERED;
         log_change(stream, &change);
+    }
     if (!reflector->config.from_kubelet && intake_take_empty_first_list(&reflector->intake))
         log_info(component(stream), "no %s; check --node-name", stream->subject);
     return reflector_deadline_us(reflector);
+}
+
+bool stream_take_recovered(struct stream *stream)
+{
+    const bool recovered = stream_from(stream)->recovered;
+
+    stream->recovered = false;
+    return recovered;
+}
+
+void stream_wake(struct stream *stream)
+{
+    reflector_wake(&stream_from(stream)->reflector, clock_now(stream->clock));
 }

@@ -20,6 +20,7 @@ struct stream {
     struct client *client;
     struct client_request *request; /* NULL: no request is open */
     const struct clock *clock;
+    bool recovered;    /* it works again: see stream_take_recovered() */
     char subject[600]; /* "pods of node X", for the log */
 };
 
@@ -33,3 +34,9 @@ void stream_done(struct stream *stream);
 /* Makes and cancels requests as they become due, and logs. Returns when to call it again (mono), at
  * the latest. */
 int64_t stream_step(struct stream *stream);
+
+/* True once after it failed and works again: then the others can be woken. */
+bool stream_take_recovered(struct stream *stream);
+
+/* See reflector_wake(). Call stream_step() after it. */
+void stream_wake(struct stream *stream);

@@ -22,11 +22,11 @@ static void failures_back_off_and_are_logged_once(void **state)
         kube_world_ask(w);
         kube_world_cut(w, false, "Connection refused");
         kube_world_assert_change(w, i == 0 ? CHANGE_FAILED : CHANGE_RETRY, "Connection refused");
-        assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 30 * SEC);
-        assert_true(i > 4 || kube_world_waits(w) > last);
+        assert_true(kube_world_waits(w) >= SEC && kube_world_waits(w) <= 10 * SEC);
+        assert_true(i > 3 || kube_world_waits(w) > last);
         last = kube_world_waits(w);
     }
-    assert_true(last >= 20 * SEC);
+    assert_true(last >= 6 * SEC);
     assert_false(w->health.status.up);
     assert_string_equal(w->health.status.last_error, "Connection refused");
     kube_world_assert_reconnects(w, RECONNECT_NETWORK, 12);
@@ -79,6 +79,35 @@ static void quiet_watch_works_after_two_seconds(void **state)
     assert_true(w->health.status.up);
 }
 
+/* Another watch of this agent works again after an outage. */
+static void back_off_ends_when_another_watch_works_again(void **state)
+{
+    struct kube_world *w = *state;
+
+    for (int i = 0; i < 6; i++) {
+        kube_world_ask(w);
+        kube_world_cut(w, false, "Connection refused");
+    }
+    assert_true(kube_world_waits(w) > 2 * SEC);
+    reflector_wake(&w->reflector, w->now);
+    assert_true(kube_world_waits(w) <= 2 * SEC);
+    kube_world_ask(w);
+    reflector_wake(&w->reflector, w->now); /* a request is open */
+    assert_int_equal(kube_world_waits(w), 30 * SEC);
+}
+
+static void answer_of_the_server_is_no_reason_to_ask_sooner(void **state)
+{
+    struct kube_world *w = *state;
+
+    for (int i = 0; i < 6; i++) {
+        kube_world_ask(w);
+        kube_world_refuse(w, 503);
+    }
+    reflector_wake(&w->reflector, w->now);
+    assert_true(kube_world_waits(w) > 2 * SEC);
+}
+
 static void minute_without_failure_resets_the_back_off(void **state)
 {
     struct kube_world *w = *state;
@@ -87,7 +116,7 @@ static void minute_without_failure_resets_the_back_off(void **state)
         kube_world_ask(w);
         kube_world_cut(w, false, "Connection refused");
     }
-    assert_true(kube_world_waits(w) >= 20 * SEC);
+    assert_true(kube_world_waits(w) >= 6 * SEC);
     kube_world_streaming_list(w);
     kube_world_advance(w, MINUTE);
     kube_world_cut(w, true, "stream reset");
@@ -217,6 +246,8 @@ int main(void)
         KUBE_WORLD_TEST(failures_back_off_and_are_logged_once),
         KUBE_WORLD_TEST(recovery_is_reported_with_its_duration),
         KUBE_WORLD_TEST(quiet_watch_works_after_two_seconds),
+        KUBE_WORLD_TEST(back_off_ends_when_another_watch_works_again),
+        KUBE_WORLD_TEST(answer_of_the_server_is_no_reason_to_ask_sooner),
         KUBE_WORLD_TEST(minute_without_failure_resets_the_back_off),
         KUBE_WORLD_TEST(watch_that_ends_too_soon_is_counted_and_resumed),
         KUBE_WORLD_TEST(watch_that_is_cut_within_an_event_resumes_before_it),
