@@ -93,7 +93,7 @@ const struct command status_flags = {
     .notes = "Asks the agent that runs on this node. A + behind AGE means \"at least\": the "
              "container was already failing when the agent started.\n"
              "Exit status: 0 if nothing (selected) is blocked, 1 if something is, 2 if it is not "
-             "known.",
+             "known now, because the agent cannot read the pods.",
     .flags = flags,
     .n_flags = ARRAY_SIZE(flags),
 };
@@ -121,11 +121,12 @@ static void read_terminal(struct output *output)
     output->clears = terminal_has_escapes() && output->watch && !output->json;
 }
 
+/* What is shown as blocked may be over by now if the pods cannot be read. */
 static int exit_status(const struct output *output, const struct status_answers *answers)
 {
-    if (status_blocked(answers, &output->options))
-        return EXIT_BLOCKED;
-    return status_unknown(answers) ? EXIT_ERROR : EXIT_CLEAR;
+    if (status_unknown(answers))
+        return EXIT_ERROR;
+    return status_blocked(answers, &output->options) ? EXIT_BLOCKED : EXIT_CLEAR;
 }
 
 /* Prints one JSON document or one table. 0 or a negative errno. */

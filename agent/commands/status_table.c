@@ -120,6 +120,8 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
         buf_printf(line, ": %zu container%s blocked", blocked, blocked == 1 ? "" : "s");
     else
         buf_printf(line, ": %s", unknown ? unknown : "nothing is blocked");
+    if (blocked && unknown)
+        buf_add_text(line, " when pods were last read");
     if (pulls)
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
     if (!blocked)

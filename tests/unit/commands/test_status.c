@@ -126,6 +126,15 @@ static void nothing_blocked_is_status_0(void **state)
     assert_int_equal(RUN("--output=json"), 0);
 }
 
+static void pods_that_cannot_be_read_are_status_2(void **state)
+{
+    (void)state;
+    node.snapshot.sources[SOURCE_PODS].up = false;
+    assert_int_equal(RUN(), 2);
+    assert_non_null(strstr(out, "4 containers blocked when pods were last read"));
+    assert_int_equal(RUN("--output=json"), 2);
+}
+
 static void only_selected_containers_count(void **state)
 {
     (void)state;
@@ -318,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(blocked_containers_are_shown_with_status_1),
         TEST(nothing_blocked_is_status_0),
+        TEST(pods_that_cannot_be_read_are_status_2),
         TEST(only_selected_containers_count),
         TEST(no_pod_list_yet_is_status_2),
         TEST(the_width_of_a_file_is_80_or_from_columns),

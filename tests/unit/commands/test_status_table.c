@@ -194,6 +194,15 @@ static void nothing_is_known_while_pods_cannot_be_read(void **state)
     assert_non_null(strstr(table(), "not known, this agent does not read pods"));
 }
 
+static void what_is_blocked_may_be_over_while_pods_cannot_be_read(void **state)
+{
+    (void)state;
+    node.snapshot.sources[SOURCE_PODS].up = false;
+    ask();
+    table();
+    assert_non_null(strstr(text.at, "4 containers blocked when pods were last read"));
+}
+
 static void a_stalled_pull_is_marked(void **state)
 {
     (void)state;
@@ -291,6 +300,7 @@ int main(void)
         TEST(a_healthy_node_has_a_short_table),
         TEST(before_the_first_pod_list_nothing_is_known),
         TEST(nothing_is_known_while_pods_cannot_be_read),
+        TEST(what_is_blocked_may_be_over_while_pods_cannot_be_read),
         TEST(a_stalled_pull_is_marked),
         TEST(the_table_fits_into_the_window),
         TEST(json_has_only_selected_failures),
