@@ -31,6 +31,9 @@ struct finding {
     bool in_page;
 };
 
+/* Only a pull comes this far. */
+#define W_OF_A_PULL (W_PULL | W_BACK_OFF | W_RESOLVE | W_AUTH | W_MANIFEST | W_BLOB | W_UNPACK)
+
 static bool has_all(wrapper_set needs, const struct message_part *part)
 {
     return (part->wrappers & needs) == needs;
@@ -67,8 +70,9 @@ static bool find_hit(const struct message *message, const struct message_part *p
         const struct rule *rule = rule_for(message->hits[i].rule, part->wrappers);
         bool in_page = message->hits[i].in_page;
 
-        if (!rule || (message->hits[i].in_answer &&
-                      (rule->rank == RANK_TRANSPORT || rule->rank == RANK_VAGUE)))
+        if (!rule || (rule->rank == RANK_ELSEWHERE && part->wrappers & W_OF_A_PULL) ||
+            (message->hits[i].in_answer &&
+             (rule->rank == RANK_TRANSPORT || rule->rank == RANK_VAGUE)))
             continue;
         if (found &&
             (in_page > ret->in_page || (in_page == ret->in_page && rule->rank < ret->rank)))
@@ -97,6 +101,14 @@ static bool find_fallback(const struct message_part *part, struct finding *ret)
     return false;
 }
 
+/* A 404 with an answer that no registry gives. Not of a manifest or layer: for those,
+ * containers/image has found a registry before it asks. */
+static bool is_foreign(const struct finding *hit, const struct finding *status)
+{
+    return hit->reason == REASON_MALFORMED_RESPONSE && hit->rank >= RANK_CODE &&
+           status->reason == REASON_IMAGE_NOT_FOUND;
+}
+
 /* If status and phrase agree, the phrase decides, because it is more exact. Else the one with
  * the higher rank decides. */
 static bool find_best(const struct message *message, const struct message_part *part,
@@ -112,7 +124,10 @@ static bool find_best(const struct message *message, const struct message_part *
 
         if (hit.in_page)
             hit.rank = RANK_HINT;
-        *ret = (agree && hit.rank >= RANK_CODE) || hit.rank > status.rank ? hit : status;
+        *ret =
+            (agree && hit.rank >= RANK_CODE) || hit.rank > status.rank || is_foreign(&hit, &status)
+                ? hit
+                : status;
         return true;
     }
     if (has_status || (has_hit && hit.rank > RANK_HINT)) {
@@ -169,6 +184,8 @@ static unsigned weight(const struct message_part *part, const struct finding *fo
     unsigned depth = stage < STAGE_MAX ? (unsigned)stage : 0;
     unsigned explained = found->rank > RANK_HINT;
 
+    if (found->reason == REASON_NOT_A_PULL)
+        return 0;
     return explained * 10000 + reading * 1000 + answer * 100 + own * 10 + depth;
 }
 
@@ -259,6 +276,8 @@ struct verdict classify_traced(const struct message *message, int *ret_part)
         best_weight = weight(part, &found, its_stage);
         stage = its_stage;
     }
+    if (best.reason == REASON_NOT_A_PULL && message->waiting_reason.len > 0)
+        best.reason = REASON_UNCLASSIFIED; /* somebody who knows says that it is about a pull */
     *ret_part = chosen ? (int)(chosen - message->parts) : -1;
     return (struct verdict){
         .cause = reason_cause(best.reason),

@@ -211,6 +211,18 @@ static bool is_socket(struct str path)
            (path.at[0] == '\\' && str_starts(path, STR("\\.\\pipe\\")));
 }
 
+/* A file that says which registries, mirrors, certificates and signatures the runtime uses. */
+static bool is_config(struct str path)
+{
+    static const struct str names[] = { STR("/certs.d/"), STR("/policy.json"), STR("/registries."),
+                                        STR("/hosts.toml") };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (str_find(path, names[i]))
+            return true;
+    return false;
+}
+
 static void take_value(struct reader *r, size_t i)
 {
     struct str value = token_text(r, i);
@@ -219,6 +231,12 @@ static void take_value(struct reader *r, size_t i)
         current(r)->wrappers |= bits_of_url(value);
     else if (is_socket(value))
         current(r)->wrappers |= W_SOCKET;
+    else if (value.len > 0 && *value.at == '/' && is_config(value))
+        current(r)->wrappers |= W_CONFIG;
+    else if (value.len > 0 && *value.at == 'a' && str_starts(value, STR("application/vnd.")))
+        current(r)->wrappers |= W_MEDIA_TYPE;
+    else if (value.len > 0 && *value.at == 'd' && str_starts(value, STR("docker-credential-")))
+        current(r)->wrappers |= W_CREDENTIALS;
 }
 
 /* Brackets and markup in front of token i. */

@@ -7,7 +7,7 @@
 
 /* The order does not matter: the rank decides (rules.h). */
 const struct rule_table *const rule_tables[] = {
-    &rules_local, &rules_node, &rules_image, &rules_network, &rules_registry,
+    &rules_local, &rules_node, &rules_image, &rules_network, &rules_registry, &rules_elsewhere,
 };
 
 const size_t n_rule_tables = ARRAY_SIZE(rule_tables);

@@ -31,6 +31,7 @@ enum rank {
     RANK_TRANSPORT, /* no answer, because of TCP, TLS, DNS or a proxy */
     RANK_IMAGE,     /* the image cannot be used */
     RANK_NODE,      /* the node failed while it stored the image */
+    RANK_ELSEWHERE, /* the message is about something else; only in a text without a pull */
     RANK_LOCAL,     /* the kubelet or the runtime refused without a request */
 };
 
@@ -47,11 +48,12 @@ struct rule_table {
     const struct rule *rows;
     size_t n;
 };
-extern const struct rule_table rules_local;    /* no request was sent */
-extern const struct rule_table rules_node;     /* the node failed */
-extern const struct rule_table rules_image;    /* the image cannot be used */
-extern const struct rule_table rules_network;  /* no answer */
-extern const struct rule_table rules_registry; /* the registry answered */
+extern const struct rule_table rules_local;     /* no request was sent */
+extern const struct rule_table rules_node;      /* the node failed */
+extern const struct rule_table rules_image;     /* the image cannot be used */
+extern const struct rule_table rules_network;   /* no answer */
+extern const struct rule_table rules_registry;  /* the registry answered */
+extern const struct rule_table rules_elsewhere; /* not about an image pull */
 
 extern const struct rule_table *const rule_tables[];
 extern const size_t n_rule_tables;

@@ -37,8 +37,9 @@ static const struct rule rows[] = {
     IMAGE("diff-id", "wrong diff id calculated on extraction", DIGEST_MISMATCH),
     IMAGE("diff-id-config", "layers from manifest don't match image configuration",
           DIGEST_MISMATCH),
-    IMAGE("diff-id-rootfs", "mismatched image rootfs and manifest layers", DIGEST_MISMATCH),
-    IMAGE("diff-id-count", "number of layers and diffids don't match", DIGEST_MISMATCH),
+    /* the image contradicts itself; nothing was changed on the way */
+    IMAGE("diff-id-rootfs", "mismatched image rootfs and manifest layers", UNSUPPORTED_MANIFEST),
+    IMAGE("diff-id-count", "number of layers and diffids don't match", UNSUPPORTED_MANIFEST),
     IMAGE("tar-header", "invalid tar header", CORRUPT_LAYER),
     IMAGE("tar-header-archive", "archive/tar invalid", CORRUPT_LAYER),
     IMAGE("gzip-header", "gzip invalid header", CORRUPT_LAYER),
@@ -98,9 +99,9 @@ static const struct rule rows[] = {
     IMAGE("no-layers", "manifest has no layers", UNSUPPORTED_MANIFEST),
     IMAGE("plugin-config", "target is plugin", UNSUPPORTED_MANIFEST),
     IMAGE("unknown-config", "target is unknown", UNSUPPORTED_MANIFEST),
-    GENERIC("media-type-not-supported", "not supported", UNSUPPORTED_MANIFEST),
+    ROW("media-type-not-supported", "not supported", UNSUPPORTED_MANIFEST, GENERIC, W_MEDIA_TYPE),
+    GENERIC("manifest-not-supported", "manifest ~ not supported", UNSUPPORTED_MANIFEST),
     IMAGE("wrong-manifest", "unknown image manifest", UNSUPPORTED_MANIFEST),
-    IMAGE("encrypted", "missing private key needed for decryption", UNSUPPORTED_MANIFEST),
 };
 
 const struct rule_table rules_image = { rows, ARRAY_SIZE(rows) };

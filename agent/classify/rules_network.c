@@ -30,6 +30,7 @@ static const struct rule rows[] = {
               CONNECT_TIMEOUT),
     TRANSPORT("connect-timeout-windows", "did not properly respond after a period of time",
               CONNECT_TIMEOUT),
+    TRANSPORT("connect-attempt-windows", "a connection attempt failed", CONNECT_TIMEOUT),
     TRANSPORT("connect-waiting", "request canceled while waiting for connection", CONNECT_TIMEOUT),
     TRANSPORT("connect-waiting-timeout",
               "request canceled while waiting for connection client.timeout exceeded while "
@@ -124,17 +125,25 @@ static const struct rule rows[] = {
     TLS("proxy-bad-gateway-head", "head @ bad gateway", PROXY_FAILED),
     TLS("proxy-gateway-timeout-get", "get @ gateway timeout", PROXY_FAILED),
     TLS("proxy-gateway-timeout-head", "head @ gateway timeout", PROXY_FAILED),
+    TLS("proxy-forbidden-post", "post @ forbidden", PROXY_FAILED),
+    TLS("proxy-method-get", "get @ method not allowed", PROXY_FAILED),
+    TLS("proxy-method-head", "head @ method not allowed", PROXY_FAILED),
+    TLS("proxy-method-post", "post @ method not allowed", PROXY_FAILED),
+    TLS("proxy-request-get", "get @ bad request", PROXY_FAILED),
+    TLS("proxy-request-head", "head @ bad request", PROXY_FAILED),
+    TLS("proxy-request-post", "post @ bad request", PROXY_FAILED),
     TLS("no-progress", "because of no progress", PULL_STALLED),
     TLS("no-progress-reader", "no progress", PULL_STALLED),
     TLS("no-progress-crio", "pull progress timeout", PULL_STALLED),
 
     /* --- cancelled --- */
-    ABORTED("canceled", "context canceled", PULL_STALLED),
-    ABORTED("canceled-british", "context cancelled", PULL_STALLED),
+    /* Somebody on the node gave up: a restart, a deleted pod, CRI-O's progress timeout. */
+    ABORTED("canceled", "context canceled", PULL_CANCELLED),
+    ABORTED("canceled-british", "context cancelled", PULL_CANCELLED),
     ABORTED("deadline", "context deadline exceeded", DEADLINE),
     ABORTED("deadline-code", "deadline exceeded", DEADLINE),
     ABORTED("request-canceled", "request canceled", DEADLINE),
-    ABORTED("operation-canceled", "operation was canceled", PULL_STALLED),
+    ABORTED("operation-canceled", "operation was canceled", PULL_CANCELLED),
     ABORTED("timed-out", "timed out", DEADLINE),
 
     /* --- the kubelet's summary, without the runtime's error --- */

@@ -18,6 +18,7 @@
 #define DETAIL(name, phrase, reason) ROW(name, phrase, reason, DETAIL, 0)
 #define CODE(name, phrase, reason) ROW(name, phrase, reason, CODE, 0)
 #define GENERIC(name, phrase, reason) ROW(name, phrase, reason, GENERIC, 0)
+#define ELSEWHERE(name, phrase) ROW(name, phrase, NOT_A_PULL, ELSEWHERE, 0)
 #define ABORTED(name, phrase, reason) ROW(name, phrase, reason, ABORTED, 0)
 #define HINT(name, phrase, reason) ROW(name, phrase, reason, HINT, 0)
 

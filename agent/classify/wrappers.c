@@ -64,7 +64,7 @@ const struct wrapper wrappers[] = {
     { "failed to copy", W_BLOB, 0 },
     { "httpreadseeker", W_BLOB, 0 },
     { "httpreaderseeker", W_BLOB, 0 },
-    { "failed commit on ref *", W_BLOB, 0 },
+    { "failed commit on ref *", W_BLOB | W_COMMIT, 0 },
     { "failed to extract layer", W_UNPACK, 0 },
     { "failed to unpack image on snapshotter *", W_UNPACK, 0 },
     { "failed to prepare extraction snapshot *", W_UNPACK, 0 },
@@ -84,8 +84,8 @@ const struct wrapper wrappers[] = {
     /* github.com/containers/image: docker, copy, storage */
     { "initializing source $", W_RESOLVE, INNER | STARTS },
     { "initializing image from source $", W_MANIFEST, INNER },
-    { "pinging container registry *", W_RESOLVE, STARTS },
-    { "pinging docker registry *", W_RESOLVE, STARTS },
+    { "pinging container registry *", W_RESOLVE | W_PING, STARTS },
+    { "pinging docker registry *", W_RESOLVE | W_PING, STARTS },
     { "mirrors also failed", 0, WRAPPER_MIRRORS },
     { "requesting bearer token", W_AUTH, 0 },
     { "unable to retrieve auth token", W_AUTH, 0 },
@@ -112,6 +112,33 @@ const struct wrapper wrappers[] = {
     { "re-exec error", W_UNPACK, 0 },
     { "applylayer", W_UNPACK, 0 },
 
+    /* Creating a container: containerd's internal/cri/server, CRI-O, kuberuntime */
+    { "failed to create containerd container", W_CREATE, 0 },
+    { "failed to create containerd task", W_CREATE, 0 },
+    { "failed to create shim task", W_CREATE, 0 },
+    { "failed to create task for container", W_CREATE, 0 },
+    { "failed to start container", W_CREATE, 0 },
+    { "failed to start container $", W_CREATE, 0 },
+    { "createcontainererror", W_CREATE, 0 },
+    { "runcontainererror", W_CREATE, 0 },
+    { "createcontainer within sandbox *", W_CREATE, 0 },
+    { "createcontainer in sandbox * from runtime service failed", W_CREATE, 0 },
+
+    /* Snapshotters that fetch layers when they are read: stargz, soci, nydus */
+    { "failed to prepare remote snapshot", W_LAZY, 0 },
+    { "failed to resolve layer", W_LAZY, 0 },
+    { "cannot resolve layer", W_LAZY, 0 },
+
+    /* github.com/containers/image: signature stores */
+    { "error reading signature from @", W_SIGNATURES, 0 },
+    { "reading signature from @", W_SIGNATURES, 0 },
+    { "reading signatures", W_SIGNATURES, 0 },
+    { "error reading signatures", W_SIGNATURES, 0 },
+    { "downloading signatures for *", W_SIGNATURES, 0 },
+
+    /* net/http/httputil: a reverse proxy in front of the registry, not a proxy of the node */
+    { "http proxy error", 0, 0 },
+
     /* Credential helpers: docker-credential-*, kubelet's plugins, containers/image */
     { "error getting credentials", W_CREDENTIALS, 0 },
     { "getting username and password", W_CREDENTIALS, 0 },
@@ -121,11 +148,14 @@ const struct wrapper wrappers[] = {
     { "credential provider", W_CREDENTIALS, 0 },
 
     /* Go: net, net/http */
-    { "lookup * on *", W_LOOKUP, 0 },
+    { "lookup * on $", W_LOOKUP, 0 },
+    { "lookup * on", W_LOOKUP, 0 },
     { "lookup *", W_LOOKUP, 0 },
-    { "get @", W_REQUEST, 0 },
-    { "head @", W_REQUEST, 0 },
-    { "post @", W_REQUEST, 0 },
+    { "get @", 0, 0 },
+    { "head @", 0, 0 },
+    { "post @", 0, 0 },
+    { "dial tcp $", W_DIAL, 0 },
+    { "dial tcp", W_DIAL, 0 },
     { "proxyconnect tcp", W_PROXY, 0 },
     { "error connecting to proxy *", W_PROXY, 0 },
     { "dial unix *", W_SOCKET, 0 },
@@ -165,7 +195,9 @@ const struct wrapper wrappers[] = {
     { "# payment required", 0, STATUS },
     { "# forbidden", 0, STATUS },
     { "# not found", 0, STATUS },
-    { "# page not found", 0, STATUS },
+    { "# page not found", W_PAGE, STATUS },
+    { "# trying to fetch remote history for *", 0, STATUS },
+    { "# trying to fetch remote history", 0, STATUS },
     { "# method not allowed", 0, STATUS },
     { "# not acceptable", 0, STATUS },
     { "# proxy authentication required", 0, STATUS },

@@ -35,6 +35,14 @@ enum {
     W_INSPECT = 1u << 18,     /* looking for the image on the node */
     W_PAGE = 1u << 19,        /* an HTML or XML page instead of an answer of the registry */
     W_LOGIN = 1u << 20,       /* requesting a token with a user name and password */
+    W_PING = 1u << 21,        /* asking whether a registry is there at all */
+    W_CREATE = 1u << 22,      /* creating or starting a container: after the pull */
+    W_DIAL = 1u << 23,        /* connecting */
+    W_SIGNATURES = 1u << 24,  /* reading signatures, often from another server */
+    W_LAZY = 1u << 25,        /* a snapshotter that fetches layers when they are read */
+    W_CONFIG = 1u << 26,      /* a configuration file of the runtime */
+    W_COMMIT = 1u << 27,      /* checking a complete download */
+    W_MEDIA_TYPE = 1u << 28,  /* names a media type */
 };
 
 enum wrapper_flag {

@@ -49,6 +49,7 @@ struct incident {
     const char *message;   /* shared */
 
     struct attempts attempts;
+    bool stood_still;  /* the attempt that failed last was stalled before */
     bool stalled_only; /* it began as a stall, and no attempt has failed since */
     bool prevented;    /* the kubelet cannot even ask the runtime: see PULL_PREVENTED */
 

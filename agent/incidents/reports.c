@@ -75,6 +75,8 @@ int incident_report(struct incidents *incidents, struct incident *incident,
         incident->verdict = *verdict;
         incident->had_no_login |=
             verdict->reason == REASON_NO_CREDENTIALS && !verdict->sent_unknown;
+        if (incident->stood_still && verdict->reason == REASON_PULL_CANCELLED)
+            incident->verdict.reason = REASON_PULL_STALLED; /* we saw the bytes stop before */
         incident->caused = caused;
         incident->verdict_at_us = report->at_us;
     }

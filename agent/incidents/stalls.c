@@ -216,6 +216,7 @@ void stall_failed(struct incidents *incidents, struct incident *incident)
 {
     stall_done(&incident->stall);
     incident->stalled_only = false;
+    incident->stood_still = incident->state == INCIDENT_STALLED;
     if (incident->state == INCIDENT_STALLED)
         incident_move(incidents, incident, INCIDENT_FAILING);
 }

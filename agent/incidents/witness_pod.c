@@ -50,7 +50,7 @@ static bool is_error_text(struct str reason)
 static void read_message(const struct container_fact *fact, struct message *ret)
 {
     if (is_error_text(fact->waiting_reason))
-        normalise(STR(""), fact->waiting_reason, ret);
+        normalise(STR("Error"), fact->waiting_reason, ret);
     else
         normalise(fact->waiting_reason, fact->waiting_message, ret);
 }

@@ -37,6 +37,7 @@ static const struct set {
     { "tests/corpus/variants.jsonl", 100, 0, 100, 100 },
     { "tests/corpus/field.jsonl", 100, 100, 0, 0 },
     { "tests/corpus/found.jsonl", 100, 0, 100, 0 },
+    { "tests/corpus/field2.jsonl", 100, 0, 100, 0 },
 };
 
 static const char *text_of(const json_t *row, const char *key)

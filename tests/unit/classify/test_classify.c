@@ -122,7 +122,7 @@ static void a_page_decides_only_without_other_evidence(void **state)
     (void)state;
     says(SOURCE "pinging container registry registry.example.com: StatusCode: 404, "
                 "\"<html>nginx 404 unauthorized</html>\"",
-         REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
+         REASON_MALFORMED_RESPONSE, STAGE_RESOLVE);
     says(DAEMON "error parsing HTTP 403 response body: invalid character '<' looking for beginning "
                 "of value: "
                 "\"<html><title>404 Not Found</title></html>\"",
@@ -198,15 +198,15 @@ static void a_refused_connection_is_attributed_to_its_peer(void **state)
          REASON_DNS_FAILURE, STAGE_RESOLVE);
 }
 
-static void canceled_without_details_is_a_stalled_pull(void **state)
+static void canceled_without_details_is_a_cancelled_pull(void **state)
 {
     (void)state;
-    says("rpc error: code = Canceled desc = " CONTAINERD "context canceled", REASON_PULL_STALLED,
+    says("rpc error: code = Canceled desc = " CONTAINERD "context canceled", REASON_PULL_CANCELLED,
          STAGE_RESOLVE);
     says("rpc error: code = Canceled desc = writing blob: storing blob to file \"/var/tmp/1\": "
          "happened "
          "during read: context canceled",
-         REASON_PULL_STALLED, STAGE_BLOB);
+         REASON_PULL_CANCELLED, STAGE_BLOB);
     says("rpc error: code = Canceled desc = " RESOLVE HEAD
          "dial tcp 192.0.2.1:443: i/o timeout: context canceled",
          REASON_CONNECT_TIMEOUT, STAGE_RESOLVE);
@@ -236,8 +236,8 @@ static void a_cut_message_is_classified_by_its_grpc_code_and_wrappers(void **sta
          REASON_IMAGE_NOT_FOUND, STAGE_MANIFEST);
     says(RESOLVE "failed to do request: Head \"https://registry.exam", REASON_UNREACHABLE,
          STAGE_RESOLVE);
-    says(RESOLVE "failed to authorize: failed to fetch oauth token: unexp", REASON_BAD_CREDENTIALS,
-         STAGE_AUTH);
+    says(RESOLVE "failed to authorize: failed to fetch oauth token: unexp", REASON_UNCLASSIFIED,
+         STAGE_MAX); /* refused, or no answer: it does not say */
     says("rpc error: code = DeadlineExceeded desc = " CONTAINERD "failed to cop", REASON_DEADLINE,
          STAGE_RESOLVE);
 }
@@ -449,7 +449,7 @@ int main(void)
         cmocka_unit_test(a_token_server_failure_is_not_unauthorized),
         cmocka_unit_test(the_kubelets_guess_about_credentials_is_weak),
         cmocka_unit_test(a_refused_connection_is_attributed_to_its_peer),
-        cmocka_unit_test(canceled_without_details_is_a_stalled_pull),
+        cmocka_unit_test(canceled_without_details_is_a_cancelled_pull),
         cmocka_unit_test(node_failures_are_recognised),
         cmocka_unit_test(a_cut_message_is_classified_by_its_grpc_code_and_wrappers),
         cmocka_unit_test(a_back_off_without_a_cause_is_back_off_only),

@@ -93,6 +93,49 @@ static void credential_provider_failures_are_recognised(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
+static void a_broken_configuration_of_the_runtime_is_recognised(void **state)
+{
+    static const struct wording wordings[] = {
+        { "failed to decode hosts.toml: toml: line 3: expected value",
+          REASON_RUNTIME_CONFIG_INVALID },
+        { "Error: open /etc/containers/policy.json: no such file or directory",
+          REASON_RUNTIME_CONFIG_INVALID },
+        { "no policy.json file found", REASON_RUNTIME_CONFIG_INVALID },
+        { "unable to pull image: loading registries configuration "
+          "\"/etc/containers/registries.conf\": toml: line 4: expected",
+          REASON_RUNTIME_CONFIG_INVALID },
+        { "open /etc/containers/certs.d/r.example.com/client.cert: permission denied",
+          REASON_RUNTIME_CONFIG_INVALID },
+        { "missing key /etc/docker/certs.d/r.example.com/client.key for client certificate "
+          "client.cert. Note that CA certificates should use the extension .crt",
+          REASON_RUNTIME_CONFIG_INVALID },
+        { "failed to do request: Head \"htps://r.example.com/v2/a/manifests/v1\": unsupported "
+          "protocol scheme \"htps\"",
+          REASON_RUNTIME_CONFIG_INVALID },
+        { "open /var/lib/x/layer: no such file or directory", REASON_RUNTIME_ERROR },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void words_of_the_kubelets_validation_are_not_a_registrys(void **state)
+{
+    static const struct wording wordings[] = {
+        { "\"Failed to register CRI auth plugins\" err=\"failed to validate credential provider "
+          "config: [providers.tokenAttributes: Forbidden: tokenAttributes is only supported for "
+          "v1]\"",
+          REASON_CREDENTIAL_PROVIDER_FAILED },
+        { "exec: \"docker-credential-ecr-login\": executable file not found in $PATH",
+          REASON_CREDENTIAL_PROVIDER_FAILED },
+        { "Failed to pull image \"a\": exec: \"unpigz\": executable file not found in $PATH",
+          REASON_RUNTIME_ERROR },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +143,8 @@ int main(void)
         cmocka_unit_test(invalid_names_are_recognised),
         cmocka_unit_test(policies_of_the_node_are_recognised),
         cmocka_unit_test(credential_provider_failures_are_recognised),
+        cmocka_unit_test(a_broken_configuration_of_the_runtime_is_recognised),
+        cmocka_unit_test(words_of_the_kubelets_validation_are_not_a_registrys),
     };
 
     return cmocka_run_group_tests_name("rules_local", tests, NULL, NULL);

@@ -152,10 +152,29 @@ static void timeouts_and_cancellations_are_recognised(void **state)
     static const struct wording wordings[] = {
         { "rpc error: code = Canceled desc = failed to pull and unpack image \"a:b\": context "
           "canceled",
-          REASON_PULL_STALLED },
+          REASON_PULL_CANCELLED },
         { "cancel pulling image r.example.com/a:v1 because of no progress in 1m0s",
           REASON_PULL_STALLED },
         { "rpc error: code = 4 desc = context deadline exceeded", REASON_DEADLINE },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void an_error_of_a_request_that_is_none_of_the_network_is_not_unreachable(void **state)
+{
+    static const struct wording wordings[] = {
+        { "pinging container registry r.example.com: Get \"https://r.example.com/v2/\": Method Not "
+          "Allowed",
+          REASON_PROXY_FAILED },
+        { "Head \"https://r.example.com/v2/a/manifests/v1\": Bad Request", REASON_PROXY_FAILED },
+        { "Get \"https://r.example.com/v2/\": something nobody knows", REASON_UNCLASSIFIED },
+        { "Get \"https://r.example.com/v2/\": net/http: request cance", REASON_UNCLASSIFIED },
+        { "Get \"https://r.example.com/v2/\": dial tcp 192.0.2.1:443: i/o ti", REASON_UNREACHABLE },
+        { "2018/03/20 06:06:20 http: proxy error: exit status 1: received unexpected HTTP status: "
+          "502 Bad Gateway",
+          REASON_BAD_GATEWAY },
     };
 
     (void)state;
@@ -171,6 +190,7 @@ int main(void)
         cmocka_unit_test(tls_errors_are_recognised),
         cmocka_unit_test(proxy_errors_are_recognised),
         cmocka_unit_test(timeouts_and_cancellations_are_recognised),
+        cmocka_unit_test(an_error_of_a_request_that_is_none_of_the_network_is_not_unreachable),
     };
 
     return cmocka_run_group_tests_name("rules_network", tests, NULL, NULL);

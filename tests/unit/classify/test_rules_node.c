@@ -76,11 +76,50 @@ static void runtime_errors_are_recognised(void **state)
         { "(HTTP code 500) server error - error creating temporary lease: write "
           "/var/lib/x/meta.db: input/output error",
           REASON_RUNTIME_ERROR },
-        { "failed to decode hosts.toml: toml: line 3: expected value", REASON_RUNTIME_ERROR },
         { "Error response from daemon: Bad response from Docker engine", REASON_RUNTIME_ERROR },
         { "Failed to inspect image \"\": rpc error: code = Unknown desc = unable to convert a nil "
           "pointer to a runtime API image",
           REASON_RUNTIME_ERROR },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void an_image_that_is_gone_or_encrypted_is_recognised(void **state)
+{
+    static const struct wording wordings[] = {
+        { "reference \"[overlay@/var/lib/containers/storage]r.example.com/a@sha256:1\" does not "
+          "resolve to an image ID",
+          REASON_IMAGE_LOST },
+        { "failed to create containerd container: error unpacking image: failed to extract layer "
+          "sha256:1: failed to get reader from content store: content digest sha256:2: not found",
+          REASON_IMAGE_LOST },
+        { "failed to handle layer: failed to get decrypt key missing private key needed for "
+          "decryption",
+          REASON_DECRYPTION_KEY_MISSING },
+        { "no suitable key unwrapper found or none of the private keys could be used for "
+          "decryption",
+          REASON_DECRYPTION_KEY_MISSING },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void damaged_disks_and_lazy_snapshotters_fail_to_unpack(void **state)
+{
+    static const struct wording wordings[] = {
+        { "failed to register layer: Error processing tar file(exit status 1): symlink /a /b: "
+          "structure needs cleaning",
+          REASON_UNPACK_FAILED },
+        { "failed to resolve layer \"sha256:1\" from \"r.example.com/a:v1\": failed to get root "
+          "node: failed to resolve target\",\"msg\":\"failed to prepare remote snapshot\"",
+          REASON_UNPACK_FAILED },
+        { "cannot resolve layer: failed to request: failed to fetch oauth token: unexpected "
+          "status: 403 Forbidden\",\"msg\":\"failed to prepare remote snapshot\"",
+          REASON_FORBIDDEN },
+        { "failed to prepare remote snapshot: something nobody knows", REASON_UNPACK_FAILED },
     };
 
     (void)state;
@@ -94,6 +133,8 @@ int main(void)
         cmocka_unit_test(unpack_failures_are_recognised),
         cmocka_unit_test(unavailable_runtimes_are_recognised),
         cmocka_unit_test(runtime_errors_are_recognised),
+        cmocka_unit_test(an_image_that_is_gone_or_encrypted_is_recognised),
+        cmocka_unit_test(damaged_disks_and_lazy_snapshotters_fail_to_unpack),
     };
 
     return cmocka_run_group_tests_name("rules_node", tests, NULL, NULL);

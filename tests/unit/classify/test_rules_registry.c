@@ -94,6 +94,53 @@ static void registry_errors_are_recognised(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
+static void an_answer_that_no_registry_gives_is_malformed(void **state)
+{
+    static const struct wording wordings[] = {
+        { "error parsing HTTP 404 response body: invalid character 'p' after top-level value: "
+          "\"404 page not found\"",
+          REASON_MALFORMED_RESPONSE },
+        { "error parsing HTTP 404 response body: invalid character '<' looking for beginning of "
+          "value: \"<!DOCTYPE html><title>404</title>\"",
+          REASON_MALFORMED_RESPONSE },
+        { "pinging container registry r.example.com: StatusCode: 404, 404 page not found",
+          REASON_MALFORMED_RESPONSE },
+        { "reading manifest v1 in r.example.com/a: error parsing HTTP 404 response body: invalid "
+          "character '<' looking for beginning of value: \"<html>\"",
+          REASON_MANIFEST_UNKNOWN },
+        { "error parsing HTTP 404 response body: unexpected end of JSON input: \"\"",
+          REASON_IMAGE_NOT_FOUND },
+        { "artifact err: get manifest: parse manifest: invalid character '<' looking for beginning "
+          "of value",
+          REASON_MALFORMED_RESPONSE },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void refusals_in_other_words_are_recognised(void **state)
+{
+    static const struct wording wordings[] = {
+        { "denied: Quota has been exceeded on namespace team", REASON_STORAGE_QUOTA },
+        { "denied: Anonymous users are only allowed read access on public repos",
+          REASON_NO_CREDENTIALS },
+        { "failed to authorize: failed to fetch anonymous token: unexpected status: 403 Forbidden",
+          REASON_NO_CREDENTIALS },
+        { "unknown: The severity of vulnerability of the image: \"high\" is equal or higher than "
+          "the threshold",
+          REASON_FORBIDDEN },
+        { "denied: Encountered a billing-related error. Please verify the billing status for this "
+          "account.",
+          REASON_FORBIDDEN },
+        { "Error reading signature from https://sigs.example.com/a/signature-2: status 403",
+          REASON_SIGNATURE_REJECTED },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +148,8 @@ int main(void)
         cmocka_unit_test(denied_access_is_recognised),
         cmocka_unit_test(missing_images_are_recognised),
         cmocka_unit_test(registry_errors_are_recognised),
+        cmocka_unit_test(an_answer_that_no_registry_gives_is_malformed),
+        cmocka_unit_test(refusals_in_other_words_are_recognised),
     };
 
     return cmocka_run_group_tests_name("rules_registry", tests, NULL, NULL);

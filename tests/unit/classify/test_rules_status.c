@@ -56,7 +56,7 @@ static void wrappers_and_grpc_codes_decide_without_a_phrase(void **state)
         { "failed to extract layer sha256:1: something nobody knows", REASON_UNPACK_FAILED },
         { "rpc error: code = PermissionDenied desc = something nobody knows", REASON_FORBIDDEN },
         { "rpc error: code = NotFound desc = something nobody knows", REASON_IMAGE_NOT_FOUND },
-        { "failed to authorize: something nobody knows", REASON_BAD_CREDENTIALS },
+        { "failed to authorize: something nobody knows", REASON_UNCLASSIFIED },
         { "failed to do request: something nobody knows", REASON_UNREACHABLE },
         { "something nobody knows", REASON_UNCLASSIFIED },
     };

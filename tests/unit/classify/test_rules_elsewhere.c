@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/classify/message.h"
+#include "tests/unit/classify/wordings.h"
+#include "util.h"
+
+static void other_failures_of_a_pod_are_not_a_pull(void **state)
+{
+    static const struct wording wordings[] = {
+        { "Readiness probe failed: Get \"http://10.1.2.3:8080/healthz\": dial tcp 10.1.2.3:8080: "
+          "connect: connection refused",
+          REASON_NOT_A_PULL },
+        { "MountVolume.SetUp failed for volume \"certs\" : secret \"tls\" not found",
+          REASON_NOT_A_PULL },
+        { "0/3 nodes are available: 3 Insufficient cpu.", REASON_NOT_A_PULL },
+        { "pods \"web-0\" is forbidden: exceeded quota: compute, requested: cpu=2, used: cpu=8",
+          REASON_NOT_A_PULL },
+        { "pods is forbidden: User \"system:node:n1\" cannot list resource \"pods\"",
+          REASON_NOT_A_PULL },
+        { "back-off 5m0s restarting failed container=app pod=web-0_shop(1)", REASON_UNCLASSIFIED },
+        { "Back-off restarting failed container app in pod web-0_shop(1)", REASON_NOT_A_PULL },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void a_container_that_cannot_be_created_is_not_a_pull(void **state)
+{
+    static const struct wording wordings[] = {
+        { "failed to create containerd task: failed to create shim task: OCI runtime create "
+          "failed: runc create failed: unable to start container process: exec: \"run\": "
+          "executable file not found in $PATH: unknown",
+          REASON_NOT_A_PULL },
+        { "failed to create containerd task: cgroup: no such file or directory",
+          REASON_NOT_A_PULL },
+        { "failed to get sandbox container task: no running task found: task 1 not found: not "
+          "found",
+          REASON_NOT_A_PULL },
+        { "rpc error: code = NotFound desc = failed to create containerd container: lease 12: not "
+          "found",
+          REASON_NOT_A_PULL },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+/* Confidential containers pull inside the guest, when the container is created. */
+static void a_pull_while_a_container_is_created_is_a_pull(void **state)
+{
+    static const struct wording wordings[] = {
+        { "failed to create containerd task: failed to create shim task: failed to pull image "
+          "\"r.example.com/a:v1\": not found",
+          REASON_IMAGE_NOT_FOUND },
+        { "failed to create containerd task: failed to create shim task: failed to pull manifest "
+          "Not authorized: url https://r.example.com/v2/a/manifests/v1",
+          REASON_FORBIDDEN },
+        { "failed to create containerd container: error unpacking image: failed to extract layer "
+          "sha256:1: something nobody knows",
+          REASON_UNPACK_FAILED },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+static void words_of_other_failures_do_not_hide_a_failed_pull(void **state)
+{
+    static const struct wording wordings[] = {
+        { "Warning BackOff Back-off restarting failed container\nWarning Failed Failed to pull "
+          "image \"r.example.com/a:v1\": manifest unknown",
+          REASON_MANIFEST_UNKNOWN },
+        { "Failed to pull image \"r.example.com/a:v1\": manifest unknown\nReadiness probe failed: "
+          "x",
+          REASON_MANIFEST_UNKNOWN },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
+/* The agent asks only about what the kubelet calls a failed pull. */
+static void with_a_reason_of_the_kubelet_it_is_about_a_pull(void **state)
+{
+    static struct message message;
+
+    (void)state;
+    normalise(STR("ErrImagePull"), STR("Readiness probe failed"), &message);
+    assert_int_equal(classify(&message).reason, REASON_UNCLASSIFIED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(other_failures_of_a_pod_are_not_a_pull),
+        cmocka_unit_test(a_container_that_cannot_be_created_is_not_a_pull),
+        cmocka_unit_test(a_pull_while_a_container_is_created_is_a_pull),
+        cmocka_unit_test(words_of_other_failures_do_not_hide_a_failed_pull),
+        cmocka_unit_test(with_a_reason_of_the_kubelet_it_is_about_a_pull),
+    };
+
+    return cmocka_run_group_tests_name("rules_elsewhere", tests, NULL, NULL);
+}
