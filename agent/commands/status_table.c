@@ -117,12 +117,11 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
     if (blocked < all)
         buf_printf(line, ": %zu of %zu blocked containers match", blocked, all);
     else if (blocked)
-        buf_printf(line, ": %zu container%s blocked", blocked, blocked == 1 ? "" : "s");
+        buf_printf(line, ": %s%zu container%s blocked", unknown ? "when last read, " : "", blocked,
+                   blocked == 1 ? "" : "s");
     else
         buf_printf(line, ": %s", unknown ? unknown : "nothing is blocked");
-    if (blocked && unknown)
-        buf_add_text(line, " when pods were last read");
-    if (pulls)
+    if (pulls && !unknown) /* which containers wait is not known either */
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
     if (!blocked)
         style = unknown ? STYLE_STALLED : STYLE_GOOD;

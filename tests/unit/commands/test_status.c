@@ -131,7 +131,7 @@ static void pods_that_cannot_be_read_are_status_2(void **state)
     (void)state;
     node.snapshot.sources[SOURCE_PODS].up = false;
     assert_int_equal(RUN(), 2);
-    assert_non_null(strstr(out, "4 containers blocked when pods were last read"));
+    assert_non_null(strstr(out, ": when last read, 4 containers blocked"));
     assert_int_equal(RUN("--output=json"), 2);
 }
 

@@ -200,7 +200,7 @@ static void what_is_blocked_may_be_over_while_pods_cannot_be_read(void **state)
     node.snapshot.sources[SOURCE_PODS].up = false;
     ask();
     table();
-    assert_non_null(strstr(text.at, "4 containers blocked when pods were last read"));
+    assert_non_null(strstr(text.at, ": when last read, 4 containers blocked"));
 }
 
 static void a_stalled_pull_is_marked(void **state)
