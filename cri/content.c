@@ -13,14 +13,14 @@
 #define FAILURE_PAUSE (30 * SEC)
 
 void content_init(struct content *content, const struct sink *sink, struct calls *calls,
-                  struct health *health)
+                  const struct quirks *quirks, struct health *health)
 {
-    *content = (struct content){ .sink = sink, .calls = calls, .health = health };
+    *content = (struct content){ .sink = sink, .calls = calls, .quirks = quirks, .health = health };
 }
 
 void content_forget(struct content *content)
 {
-    content_init(content, content->sink, content->calls, content->health);
+    content_init(content, content->sink, content->calls, content->quirks, content->health);
 }
 
 /* --- failures --------------------------------------------------------------------------------- */
@@ -64,6 +64,7 @@ static int poll_ingests(struct content *content, struct arena *arena, struct ins
     if (more && !content->cut)
         sink->limit_hit(sink->self, LIMIT_HIT_INGESTS);
     content->cut = more;
+    observation.ingests.before_slot = content->quirks->ingest_before_slot;
     sink->observe(sink->self, &observation);
     return 0;
 }

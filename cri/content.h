@@ -6,7 +6,8 @@
  * belongs. This is in addition to CRI, so an error, a timeout or a wrong answer here is not a
  * failure of the source. One thread.
  *
- * containerd 1.6.20, 1.7.24 and 2.1.9 behave alike:
+ * containerd 1.6.20, 1.7.24 and 2.1.9 behave alike, except that since 2.1 a blob is listed before
+ * it has a download slot (quirks.c):
  * - The size of a blob grows in steps of 1 MiB, except for its end: containerd fills a buffer of
  * that size before it writes. `moved_us` is the file's mtime. So a blob without progress for 2
  * minutes gets less than 8.7 kB/s, which may be more than nothing. Before the first MiB it has 0
@@ -24,6 +25,7 @@
 #include "arena.h"
 #include "clock.h"
 #include "cri/calls.h"
+#include "cri/quirks.h"
 #include "err.h"
 #include "health.h"
 #include "limit.h"
@@ -39,6 +41,7 @@ struct content_asked {
 struct content {
     const struct sink *sink;
     struct calls *calls;
+    const struct quirks *quirks; /* of the runtime that answers now */
     struct health *health;
     bool refused;         /* not called again on this connection */
     bool cut;             /* the last list of blobs had more than are kept */
@@ -49,7 +52,7 @@ struct content {
 
 /* Borrows all pointers. */
 void content_init(struct content *content, const struct sink *sink, struct calls *calls,
-                  struct health *health);
+                  const struct quirks *quirks, struct health *health);
 
 /* After a new connection: forgets what was refused and asked. */
 void content_forget(struct content *content);

@@ -24,6 +24,10 @@ static const struct {
      * another socket. */
     { STR("containerd"), VERSION(1, 6), ANY_LATER, QUIRK(content_service) },
 
+    /* core/remotes/handlers.go, fetch(), opens the ingest; core/remotes/docker/fetcher.go, open(),
+     * then waits for a slot. Earlier versions wait in images.Dispatch(), before the ingest. */
+    { STR("containerd"), VERSION(2, 1), ANY_LATER, QUIRK(ingest_before_slot) },
+
     /* server/image_fs_info.go, getStorageFsInfo, measures <root>/overlay-images, which has
      * manifests and configurations. Layers are in <root>/overlay. */
     { STR("cri-o"), VERSION(0, 0), ANY_LATER, QUIRK(image_fs_is_metadata) },

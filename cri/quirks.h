@@ -14,6 +14,9 @@ struct quirks {
     /* The socket also serves containerd's content service, which lists blobs in flight. */
     bool content_service;
 
+    /* A blob is in flight, with 0 bytes, while it waits for a download slot. */
+    bool ingest_before_slot;
+
     /* ImageFsInfo measures the metadata of images, not the images. */
     bool image_fs_is_metadata;
 };

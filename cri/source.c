@@ -82,7 +82,8 @@ int cri_new(const struct cri_config *config, const struct sink *sink, const stru
     cri->configured[0] = cri->endpoint;
     connection_init(&cri->connection, sink, clock, path ? cri->configured : endpoint_well_known(),
                     &cri->stop);
-    content_init(&cri->content, sink, &cri->connection.calls, &cri->health.source);
+    content_init(&cri->content, sink, &cri->connection.calls, &cri->connection.quirks,
+                 &cri->health.source);
     arena_init(&cri->asked_texts, (size_t)LIMIT_WANTED_IMAGES * LIMIT_IMAGE_TEXT);
     *ret = cri;
     return 0;

@@ -110,6 +110,7 @@ struct ingest {
 struct ingests_fact {
     const struct ingest *ingests; /* all of them */
     size_t n;
+    bool before_slot; /* the runtime lists a blob before it has a download slot */
 };
 
 /* The owners of a blob: the repositories with a manifest or index on this node that names it. Their

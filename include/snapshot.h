@@ -55,21 +55,47 @@ struct snapshot_evidence {
     const char *text;   /* redacted */
 };
 
+/* What a stalled pull waits for. */
+#define STALL_TABLE(X)                                                                             \
+    X(BYTES, "bytes")        /* a blob of it stands still */                                       \
+    X(SLOT, "download_slot") /* blobs of other pulls stand still in all slots of the runtime */    \
+    X(ANSWER, "answer")      /* the runtime shows no blob of it: nothing has come at all */
+
+enum stall_kind {
+#define X(name, text) STALL_##name,
+    STALL_TABLE(X)
+#undef X
+        STALL_KIND_MAX,
+};
+
+const char *stall_kind_name(enum stall_kind kind);
+
 struct snapshot_waiter {
     const char *namespace;
     const char *pod;
     const char *container;
+    const char *image;
 };
 
-/* The layer that receives no bytes while a pull is stalled. */
+/* A pull that receives no bytes. */
 struct snapshot_stall {
-    const char *layer; /* its digest */
+    enum stall_kind waits_for;
+    const char *layer; /* the digest of its blob; NULL: none is known */
     uint64_t bytes;    /* so far */
     uint64_t total;    /* 0: unknown */
     int64_t last_progress_us;
-    const struct snapshot_waiter
-        *waiting_behind; /* the other containers that this layer holds up */
+    bool holds_slot; /* its blobs stand still in download slots */
+    size_t slots;    /* how many slots are held in this way */
+    /* The other containers that its layer holds up, or the slots that it holds. */
+    const struct snapshot_waiter *waiting_behind;
     size_t n_waiting_behind;
+    /* The containers whose pulls hold the slots that this one waits for. */
+    const struct snapshot_waiter *held_by;
+    size_t n_held_by;
+    /* Other images that the layer can belong to: the runtime names repositories, without the port
+     * and the tag. */
+    const char *const *or_of;
+    size_t n_or_of;
 };
 
 /* One incident. Texts are terminated; NULL only where a comment allows it. Times are wall; 0:
@@ -114,6 +140,23 @@ struct snapshot_incident {
     const struct snapshot_stall *stall; /* NULL: not stalled */
 };
 
+/* Where a pull is, as far as the runtime shows it. */
+#define PULL_PHASE_TABLE(X)                                                                        \
+    X(UNKNOWN, "")                                                                                 \
+    X(KUBELET_QUEUE, "kubelet_queue") /* the kubelet does not ask the runtime for it yet */        \
+    X(SLOT_QUEUE, "slot_queue")       /* it waits for a download slot of the runtime */            \
+    X(DOWNLOADING, "downloading")     /* blobs of it are in flight */
+
+enum pull_phase {
+#define X(name, text) PULL_PHASE_##name,
+    PULL_PHASE_TABLE(X)
+#undef X
+        PULL_PHASE_MAX,
+};
+
+/* "": unknown. */
+const char *pull_phase_name(enum pull_phase phase);
+
 /* An image that a container of this node waits for, or waited for a minute ago. */
 struct snapshot_image {
     const char *image; /* its canonical name */
@@ -123,9 +166,13 @@ struct snapshot_image {
     uint64_t size;      /* bytes; 0: unknown, or absent */
     const char *digest; /* "": unknown or absent */
     size_t waiting;     /* containers that start now and may lack it */
-    size_t pulling;     /* of these: in a sandbox, without an error, and the image is absent */
-    int64_t since_us;   /* wall; when the first of them began to wait; 0: none waits */
-    uint64_t bytes;     /* bytes of its blobs in flight, as far as known */
+    size_t pulling;     /* of these: in a sandbox, without an error, and the image is absent; 0 in
+                           the kubelet's queue */
+    enum pull_phase phase;
+    const char *const *waiting_behind; /* images whose pulls are ahead of it in a queue */
+    size_t n_waiting_behind;
+    int64_t since_us; /* wall; when the first of them began to wait; 0: none waits */
+    uint64_t bytes;   /* bytes of its blobs in flight, as far as known */
     uint64_t total;
     /* The same, but a blob of several images counts only for the image that began first. */
     uint64_t bytes_once;

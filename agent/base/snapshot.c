@@ -38,6 +38,28 @@ const char *effect_name(enum effect effect)
     return names[effect];
 }
 
+const char *stall_kind_name(enum stall_kind kind)
+{
+    static const char *const names[] = {
+#define X(name, text) [STALL_##name] = (text),
+        STALL_TABLE(X)
+#undef X
+    };
+
+    return names[kind];
+}
+
+const char *pull_phase_name(enum pull_phase phase)
+{
+    static const char *const names[] = {
+#define X(name, text) [PULL_PHASE_##name] = (text),
+        PULL_PHASE_TABLE(X)
+#undef X
+    };
+
+    return names[phase];
+}
+
 void snapshot_done(struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->n_owned; i++)

@@ -12,7 +12,7 @@
 #include "buf.h"
 #include "causes.h"
 
-#define CELL_MAX 2048u
+#define CELL_MAX (24u << 10)
 
 enum column { POD, CONTAINER, CAUSE, REASON, AGE, ATTEMPTS, NEXT, IMAGE, COLUMN_MAX };
 
@@ -182,6 +182,28 @@ static void add_row(struct buf *out, struct layout *layout, const json_t *failur
     buf_add_byte(out, '\n');
 }
 
+/* The containers that a stall names. */
+static void add_waiters(struct buf *out, struct buf *line, const json_t *failure, const char *key,
+                        const char *title, size_t width)
+{
+    const json_t *list = json_object_get(json_object_get(failure, "stall"), key);
+    const json_t *waiter;
+    size_t i;
+
+    if (json_array_size(list) == 0)
+        return;
+    buf_reset(line);
+    buf_add_text(line, title);
+    json_array_foreach(list, i, waiter)
+    {
+        buf_add_text(line, i ? ", " : "");
+        show_plain(line, str_from(status_text(waiter, "namespace")));
+        buf_add_byte(line, '/');
+        show_plain(line, str_from(status_text(waiter, "pod")));
+    }
+    show_wrap(out, buf_str(line), 2, width);
+}
+
 /* The values that have no column, then the advice. */
 static void add_below(struct buf *out, struct layout *layout, const json_t *failure,
                       const struct status_options *options, size_t width)
@@ -206,6 +228,8 @@ static void add_below(struct buf *out, struct layout *layout, const json_t *fail
     buf_reset(&layout->cell);
     show_plain(&layout->cell, str_from(status_text(failure, "advice")));
     show_wrap(out, buf_str(&layout->cell), 2, width);
+    add_waiters(out, &layout->cell, failure, "held_by", "Download slots held by: ", width);
+    add_waiters(out, &layout->cell, failure, "waiting_behind", "Waiting behind it: ", width);
 }
 
 /* Ordered by cause, as in the table of causes. */

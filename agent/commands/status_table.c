@@ -8,7 +8,7 @@
 #include "buf.h"
 #include "util.h"
 
-#define LINE_MAX_TEXT 4096u
+#define LINE_MAX_TEXT (24u << 10)
 #define BAR_CELLS 10u
 
 void status_style(struct buf *out, const struct status_options *options, enum status_style style)
@@ -46,15 +46,20 @@ static size_t count_state(const struct status_answers *answers,
 }
 
 /* Pulls have no namespace and no cause. Do not show them if the user selects one. */
+static bool is_queued(const json_t *image)
+{
+    return strcmp(status_text(image, "phase"), "kubelet_queue") == 0;
+}
+
 static bool shows_pull(const json_t *image, const struct status_options *options)
 {
     return !options->namespace && !options->cause &&
-           status_number(image, "containers_pulling") > 0 &&
+           (status_number(image, "containers_pulling") > 0 || is_queued(image)) &&
            !json_is_true(json_object_get(image, "present"));
 }
 
 static size_t count_pulls(const struct status_answers *answers,
-                          const struct status_options *options)
+                          const struct status_options *options, bool queued)
 {
     const json_t *image;
     size_t n = 0;
@@ -62,7 +67,7 @@ static size_t count_pulls(const struct status_answers *answers,
 
     json_array_foreach(json_object_get(answers->images, "images"), i, image)
     {
-        n += shows_pull(image, options);
+        n += shows_pull(image, options) && is_queued(image) == queued;
     }
     return n;
 }
@@ -109,7 +114,8 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
     const struct status_options everything = { .namespace = NULL };
     const size_t all = status_blocked(answers, &everything);
     const size_t blocked = status_blocked(answers, options);
-    const size_t pulls = count_pulls(answers, options);
+    const size_t queued = count_pulls(answers, options, true);
+    const size_t pulls = count_pulls(answers, options, false);
     const char *unknown = status_unknown(answers);
     enum status_style style = STYLE_BAD;
 
@@ -123,6 +129,8 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
         buf_printf(line, ": %s", unknown ? unknown : "nothing is blocked");
     if (pulls && !unknown) /* which containers wait is not known either */
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
+    if (queued)
+        buf_printf(line, ", %zu waiting for their turn", queued);
     if (!blocked)
         style = unknown ? STYLE_STALLED : STYLE_GOOD;
     end_line(out, line, options, style);
@@ -142,7 +150,28 @@ static void add_bar(struct buf *line, uint64_t bytes, uint64_t total)
     show_bytes(line, total);
 }
 
-/* Two lines, because image names are long: the name, then the progress. */
+static void write_queue(struct buf *out, struct buf *line, const json_t *image,
+                        const struct status_options *options)
+{
+    const json_t *ahead = json_object_get(image, "waiting_behind");
+    const json_t *name;
+    size_t i;
+
+    if (json_array_size(ahead) == 0)
+        return;
+    buf_add_text(line, is_queued(image) ? "in the kubelet's queue behind "
+                                        : "waits for a download slot behind ");
+    json_array_foreach(ahead, i, name)
+    {
+        buf_add_text(line, i ? ", " : "");
+        show_plain(line, str_from(json_string_value(name)));
+    }
+    show_wrap(out, buf_str(line), 4, width_of(options));
+    buf_reset(line);
+}
+
+/* Two lines, because image names are long: the name, then the progress. A third one says which
+ * pulls are ahead of it. */
 static void write_pull(struct buf *out, struct buf *line, const json_t *image,
                        const struct status_options *options)
 {
@@ -168,6 +197,7 @@ static void write_pull(struct buf *out, struct buf *line, const json_t *image,
     if (json_is_true(json_object_get(image, "stalled")))
         buf_add(line, STR(", stalled"));
     end_line(out, line, options, STYLE_PLAIN);
+    write_queue(out, line, image, options);
 }
 
 static void write_pulls(struct buf *out, struct buf *line, const struct status_answers *answers,
@@ -176,7 +206,7 @@ static void write_pulls(struct buf *out, struct buf *line, const struct status_a
     const json_t *image;
     size_t i;
 
-    if (count_pulls(answers, options) == 0)
+    if (count_pulls(answers, options, false) + count_pulls(answers, options, true) == 0)
         return;
     buf_add(out, STR("\n"));
     buf_add(line, STR("PULLING"));

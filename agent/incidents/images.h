@@ -50,6 +50,18 @@ struct image_state {
     int64_t begun_wall_us;
     bool always;  /* a waiting container pulls it even if it is present */
     bool retried; /* a waiting container failed, and the kubelet can retry at any time */
+
+    /* See queues_update(). */
+    enum pull_phase phase;
+    int64_t fetched_us; /* mono; when a blob of it was last in flight */
+    bool has_blob;      /* one is in flight now */
+    bool has_bytes;     /* ... and has left the runtime's queue */
+    bool alone;         /* ... and belongs to no other image */
+
+    /* See stalls.c. */
+    bool known_to_pull; /* a container is certainly pulling it now */
+    bool unanswered;    /* nothing of it has come for too long */
+    bool newly_unanswered;
 };
 
 struct images {
@@ -60,7 +72,8 @@ struct images {
     struct image_state *first; /* newest first */
     struct image_state *buckets[IMAGE_BUCKETS];
     size_t n;
-    bool changed; /* who waits for what may have changed: see correlate.c */
+    size_t parallel; /* the most images whose blobs were in flight at the same time */
+    bool changed;    /* who waits for what may have changed: see correlate.c */
 };
 
 void images_init(struct images *images, struct registries *registries,

@@ -338,16 +338,23 @@ static bool is_about_a_login(const struct incident *incident, const struct pod *
            names_count(pod->secrets) > names_count(pod->missing_secrets);
 }
 
+static struct verdict verdict_of_stall(const struct stall *stall)
+{
+    bool no_answer = stall->waits_for == STALL_ANSWER;
+
+    return (struct verdict){ .cause = CAUSE_NETWORK,
+                             .reason = no_answer ? REASON_RESPONSE_TIMEOUT : REASON_PULL_STALLED,
+                             .stage = no_answer ? STAGE_RESOLVE : STAGE_BLOB,
+                             .rule = "stall" };
+}
+
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod)
 {
     struct verdict verdict = incident->verdict;
 
     /* A message of an earlier attempt is not about this one. */
     if (incident->state == INCIDENT_STALLED)
-        return (struct verdict){ .cause = CAUSE_NETWORK,
-                                 .reason = REASON_PULL_STALLED,
-                                 .stage = STAGE_BLOB,
-                                 .rule = "stall" };
+        return verdict_of_stall(&incident->stall);
     if (!pod)
         return verdict;
     if (verdict.sent_unknown)
@@ -390,7 +397,7 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
     if (container)
         container->replaced_us = 0;
     incident->verdict = incident_verdict(incident, pod);
-    if (how == INCIDENT_RECOVERED)
+    if (how == INCIDENT_RECOVERED && !(incident->stalled_only && incident->stall.doubtful))
         histogram_add(&counters->recoveries[incident->verdict.cause], &histogram_recovery_bounds,
                       duration(incident, now));
     incident->secrets = shared_ref(pod->secrets);

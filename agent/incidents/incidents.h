@@ -25,15 +25,19 @@
  * moment. */
 #define SAME_MOMENT_US (2 * SEC)
 
-/* The layer that stands still while an incident is STALLED. */
+/* What an incident that is STALLED waits for. */
 struct stall {
-    const char *digest; /* shared with the blob; NULL: no stall */
+    int64_t noted_wall_us; /* when it was found; 0: no stall */
+    enum stall_kind waits_for;
+    const char *digest; /* of the blob that stands still, shared with it; NULL: none is known */
     uint64_t bytes;
     uint64_t total;
     int64_t moved_wall_us;
-    int64_t noted_wall_us; /* when it was found */
-    bool judged;           /* found standing still in this round */
-    bool left_out;         /* counted at LIMIT_WAITING_BEHIND */
+    size_t slots;    /* how many slots are held by blobs that stand still */
+    bool holds_slot; /* by blobs of this pull, too */
+    bool doubtful;   /* nobody saw its bytes stop, or the blob may belong to another pull */
+    bool judged;     /* found standing still in this round */
+    bool left_out;   /* counted at LIMIT_WAITING_BEHIND */
 };
 
 struct incident {
@@ -49,7 +53,6 @@ struct incident {
     const char *message;   /* shared */
 
     struct attempts attempts;
-    bool stood_still;  /* the attempt that failed last was stalled before */
     bool stalled_only; /* it began as a stall, and no attempt has failed since */
     bool prevented;    /* the kubelet cannot even ask the runtime: see PULL_PREVENTED */
 
@@ -64,6 +67,7 @@ struct incident {
     int64_t forget_us; /* mono; when an ended one is forgotten */
 
     struct stall stall;
+    int64_t bytes_stopped_us; /* wall; when an attempt failed whose bytes had stopped; 0: never */
     const struct evidence *evidence; /* NULL: none */
 
     /* Lists of the pod. The incident keeps them, because the pod can be gone before the

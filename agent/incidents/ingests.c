@@ -63,7 +63,11 @@ struct ingest_state *ingest_find(const struct ingests *ingests, struct str diges
 bool ingest_moves(const struct ingests *ingests, const struct ingest_state *ingest,
                   struct instant now)
 {
-    return now.mono_us - ingest->moved_us < ingests->stall_after_us;
+    int64_t since_us = ingest->moved_us;
+
+    if (ingest->queued && ingests->active_us > since_us)
+        since_us = ingests->active_us;
+    return now.mono_us - since_us < ingests->stall_after_us;
 }
 
 bool ingest_waits_for_bytes(const struct ingests *ingests, const struct ingest_state *ingest,
@@ -76,8 +80,10 @@ bool ingest_waits_for_bytes(const struct ingests *ingests, const struct ingest_s
 
 bool ingests_any_moves(const struct ingests *ingests, struct instant now)
 {
+    if (ingests->before_slot && now.mono_us - ingests->active_us < ingests->stall_after_us)
+        return true;
     for (size_t i = 0; i < ingests->n; i++)
-        if (ingest_moves(ingests, &ingests->list[i], now))
+        if (!ingests->list[i].queued && ingest_moves(ingests, &ingests->list[i], now))
             return true;
     return false;
 }
@@ -92,30 +98,49 @@ bool ingest_is_about_since(const struct ingest_state *ingest, int64_t mono_us)
     return ingest_is_since(ingest, mono_us - POLL_US);
 }
 
+bool ingest_poll_before(int64_t mono_us, int64_t other_us)
+{
+    return mono_us <= other_us + POLL_US;
+}
+
 bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us)
 {
-    return mono_us <= ingest->begun_us + POLL_US;
+    return ingest_poll_before(mono_us, ingest->begun_us);
 }
 
 /* --- the owner of a blob --------------------------------------------------- */
 
-/*
- * Whether a canonical image, "host:port/path:tag", is of a repository as containerd's labels name
- * it, "host/path" (containerd: core/remotes/docker/handler.go takes the URL's host name without its
- * port).
- */
-static bool is_repository(struct str repository, const char *canonical)
+/* The two parts of a canonical image, "host:port/path:tag", that containerd's labels name: the host
+ * and "/path" (containerd: core/remotes/docker/handler.go takes the URL's host name without its
+ * port). */
+static bool split_repository(const char *canonical, struct str *host, struct str *path)
 {
     const char *slash = strchr(canonical, '/');
     const char *name = strrchr(canonical, '/');
     struct hostport registry;
-    struct str path;
 
     if (!slash || !hostport_split(str_span(canonical, slash), &registry))
         return false;
-    path = str_span(slash, name + strcspn(name, ":@"));
-    return repository.len == registry.host.len + path.len &&
-           str_starts(repository, registry.host) && str_ends(repository, path);
+    *host = registry.host;
+    *path = str_span(slash, name + strcspn(name, ":@"));
+    return true;
+}
+
+static bool is_repository(struct str repository, const char *canonical)
+{
+    struct str host, path;
+
+    return split_repository(canonical, &host, &path) && repository.len == host.len + path.len &&
+           str_starts(repository, host) && str_ends(repository, path);
+}
+
+bool image_same_repository(const char *canonical, const char *other)
+{
+    struct str host, path, other_host, other_path;
+
+    return split_repository(canonical, &host, &path) &&
+           split_repository(other, &other_host, &other_path) && str_eq(host, other_host) &&
+           str_eq(path, other_path);
 }
 
 bool ingest_is_of(const struct ingest_state *ingest, const char *canonical_image)
@@ -133,6 +158,15 @@ bool ingest_is_of(const struct ingest_state *ingest, const char *canonical_image
 static int64_t by_our_clock(int64_t wall_us, struct instant now)
 {
     return now.mono_us - (wall_us < now.wall_us ? now.wall_us - wall_us : 0);
+}
+
+/* The kernel writes the two times when the runtime opens the blob, one right after the other. */
+#define OPENED_US SEC
+
+/* The runtime writes nothing before it has a slot. */
+static bool is_queued(const struct ingest *ingest, bool before_slot)
+{
+    return before_slot && ingest->bytes == 0 && ingest->moved_us - ingest->begun_us <= OPENED_US;
 }
 
 /* Reads one blob of the new list. `before`: the same blob in the last list, or NULL. -ENOMEM. */
@@ -163,6 +197,20 @@ static int read_ingest(const struct ingests *ingests, const struct ingest *from,
     return 0;
 }
 
+/* A blob that gets bytes, or is not listed any more, was in a download slot. */
+static void note_activity(struct ingests *ingests, const struct ingest_state *list, size_t n,
+                          struct instant now)
+{
+    if (!ingests->known) /* what was before is unknown */
+        ingests->active_us = now.mono_us;
+    for (size_t i = 0; i < n; i++)
+        if (!list[i].queued && list[i].moved_us > ingests->active_us)
+            ingests->active_us = list[i].moved_us;
+    for (size_t i = 0; i < ingests->n; i++)
+        if (!find((struct ingest_state *)list, n, str_from(ingests->list[i].digest)))
+            ingests->active_us = now.mono_us;
+}
+
 /* The whole list, each digest once. */
 static int read_list(const struct ingests *ingests, const struct ingests_fact *fact, size_t n,
                      struct instant now, struct ingest_state *list, size_t *ret_kept)
@@ -175,6 +223,7 @@ static int read_list(const struct ingests *ingests, const struct ingests_fact *f
         if (read_ingest(ingests, &fact->ingests[i], ingest_find(ingests, digest), now,
                         &list[*ret_kept]) < 0)
             return -ENOMEM;
+        list[*ret_kept].queued = is_queued(&fact->ingests[i], fact->before_slot);
         (*ret_kept)++;
     }
     return 0;
@@ -197,9 +246,11 @@ int ingests_take(struct ingests *ingests, const struct ingests_fact *fact, struc
         list_free(list, kept);
         return -ENOMEM;
     }
+    note_activity(ingests, list, kept, now);
     ingests_done(ingests);
     ingests->list = list;
     ingests->n = kept;
+    ingests->before_slot = fact->before_slot;
     ingests->listed_us = now.mono_us;
     ingests->known = true;
     ingests->silent_polls = 0;

@@ -22,7 +22,10 @@ struct ingest_state {
     int64_t moved_wall_us;
     int64_t begun_us;                 /* mono */
     int64_t moved_us;                 /* mono; when bytes last came */
+    bool queued;                      /* no byte has come, and it may still wait for a slot */
     bool proven;                      /* a container is known to be stalled by it */
+    bool claimed;                     /* a pull that is known to run can own it, as last judged */
+    bool holds_slot;                  /* stands still in a download slot, as last judged */
     size_t held_up;                   /* number of containers that it holds up, as last judged */
     int64_t asked_us;                 /* mono; when the runtime last named its owner; 0: never */
     const struct names *repositories; /* the repositories that own it */
@@ -34,6 +37,8 @@ struct ingests {
     struct ingest_state *list;
     size_t n;
     int64_t listed_us;     /* mono; when the runtime last listed them */
+    int64_t active_us;     /* mono; when bytes last came for one of them, or one of them ended */
+    bool before_slot;      /* the runtime lists a blob before it has a download slot */
     bool known;            /* the runtime lists them */
     unsigned silent_polls; /* polls of the runtime since `listed_us` */
 };
@@ -55,9 +60,14 @@ bool ingests_polled(struct ingests *ingests);
 /* NULL: not in flight. */
 struct ingest_state *ingest_find(const struct ingests *ingests, struct str digest);
 
-/* Whether bytes came within the last `stall_after`. */
+/*
+ * Whether bytes came within the last `stall_after`. A queued blob gets its slot when bytes complete
+ * another blob, so its own time begins at the last activity of any blob.
+ */
 bool ingest_moves(const struct ingests *ingests, const struct ingest_state *ingest,
                   struct instant now);
+
+/* Whether any blob does; one that is queued only waits. */
 bool ingests_any_moves(const struct ingests *ingests, struct instant now);
 
 /* Whether bytes are missing and none came within the last `stall_after`. */
@@ -70,8 +80,14 @@ bool ingest_is_since(const struct ingest_state *ingest, int64_t mono_us);
 /* The same, with the tolerance of one poll of the runtime. */
 bool ingest_is_about_since(const struct ingest_state *ingest, int64_t mono_us);
 
+/* Whether the first time is not after the second one, with the same tolerance. */
+bool ingest_poll_before(int64_t mono_us, int64_t other_us);
+
 /* Whether the blob began after `mono_us`, with the same tolerance. */
 bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us);
+
+/* Whether two canonical images are of one repository as the runtime names it: without the port. */
+bool image_same_repository(const char *canonical, const char *other);
 
 /* Whether the runtime named the image's repository as an owner of the blob. False if the runtime
  * was not asked. */

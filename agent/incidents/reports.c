@@ -4,6 +4,9 @@
 #include <errno.h>
 
 #include "shared.h"
+#include "util.h"
+
+#define STOPPED_FRESH_US MINUTE
 
 static int replace_evidence(struct incidents *incidents, struct incident *incident,
                             const struct report *report)
@@ -47,6 +50,14 @@ bool report_names_cause(const struct verdict *verdict, const struct message *mes
     return verdict->reason != REASON_UNCLASSIFIED || message->n_parts > 0;
 }
 
+/* Whether the agent saw the bytes stop before the attempt failed: so that is why somebody has
+ * cancelled it. The status says it several times, 10 to 15 s after the event. */
+static bool bytes_had_stopped(const struct incident *incident, const struct report *report)
+{
+    return incident->bytes_stopped_us &&
+           report->at_us <= incident->bytes_stopped_us + STOPPED_FRESH_US;
+}
+
 /*
  * The kubelet reports one failed pull twice: ErrImagePull with the runtime's message, then
  * ImagePullBackOff, which contains this message only since 1.32. Events can also come late or
@@ -75,8 +86,8 @@ int incident_report(struct incidents *incidents, struct incident *incident,
         incident->verdict = *verdict;
         incident->had_no_login |=
             verdict->reason == REASON_NO_CREDENTIALS && !verdict->sent_unknown;
-        if (incident->stood_still && verdict->reason == REASON_PULL_CANCELLED)
-            incident->verdict.reason = REASON_PULL_STALLED; /* we saw the bytes stop before */
+        if (verdict->reason == REASON_PULL_CANCELLED && bytes_had_stopped(incident, report))
+            incident->verdict.reason = REASON_PULL_STALLED;
         incident->caused = caused;
         incident->verdict_at_us = report->at_us;
     }

@@ -78,16 +78,19 @@ static int fill_stall(const struct incident *from, struct snapshot *snapshot,
 {
     struct snapshot_stall *stall;
 
-    if (!from->stall.digest || !incident_state_open(from->state))
+    if (!from->stall.noted_wall_us || !incident_state_open(from->state))
         return 0;
     stall = arena_alloc(&snapshot->arena, sizeof(*stall));
     if (!stall)
         return -ENOMEM;
     *stall = (struct snapshot_stall){
+        .waits_for = from->stall.waits_for,
         .layer = snapshot_own(snapshot, from->stall.digest),
         .bytes = from->stall.bytes,
         .total = from->stall.total,
         .last_progress_us = from->stall.moved_wall_us,
+        .holds_slot = from->stall.holds_slot,
+        .slots = from->stall.slots,
     };
     to->stall = stall;
     return 0;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "agent/incidents/queues.h"
 #include "agent/incidents/snapshot_parts.h"
 #include "agent/incidents/table.h"
 #include "util.h"
@@ -26,7 +27,8 @@ static void fill_image(const struct image_state *from, struct snapshot *snapshot
         .size = from->size,
         .digest = snapshot_own(snapshot, from->digest),
         .waiting = from->waiting,
-        .pulling = from->pulling,
+        .pulling = from->phase == PULL_PHASE_KUBELET_QUEUE ? 0 : from->pulling,
+        .phase = from->pulling ? from->phase : PULL_PHASE_UNKNOWN,
         .since_us = from->begun_us ? from->begun_wall_us : 0,
     };
 }
@@ -64,6 +66,40 @@ static void add_blob(const struct ingest_state *ingest, const struct pulls *pull
         ret->unowned_bytes += ingest->bytes;
 }
 
+/* Which pulls are ahead in the two queues. */
+struct ahead {
+    const char **of_kubelet;
+    size_t n_of_kubelet;
+    const char **of_slots;
+    size_t n_of_slots;
+};
+
+static int find_ahead(const struct correlate *c, struct arena *arena, struct ahead *ret)
+{
+    ret->of_kubelet = arena_alloc(arena, LIMIT_WAITING_BEHIND * sizeof(char *));
+    ret->of_slots = arena_alloc(arena, LIMIT_WAITING_BEHIND * sizeof(char *));
+    if (!ret->of_kubelet || !ret->of_slots)
+        return -ENOMEM;
+    for (const struct image_state *i = c->images.first; i; i = i->next) {
+        if ((image_is_fetched(i) || i->unanswered) && ret->n_of_kubelet < LIMIT_WAITING_BEHIND)
+            ret->of_kubelet[ret->n_of_kubelet++] = i->name->canonical;
+        if (i->has_bytes && i->pulling && ret->n_of_slots < LIMIT_WAITING_BEHIND)
+            ret->of_slots[ret->n_of_slots++] = i->name->canonical;
+    }
+    return 0;
+}
+
+static void put_ahead(const struct ahead *ahead, struct snapshot_image *image)
+{
+    if (image->phase == PULL_PHASE_KUBELET_QUEUE) {
+        image->waiting_behind = ahead->of_kubelet;
+        image->n_waiting_behind = ahead->n_of_kubelet;
+    } else if (image->phase == PULL_PHASE_SLOT_QUEUE) {
+        image->waiting_behind = ahead->of_slots;
+        image->n_waiting_behind = ahead->n_of_slots;
+    }
+}
+
 int snapshot_take_images(const struct correlate *c, struct snapshot *ret)
 {
     size_t n = c->images.n;
@@ -72,12 +108,15 @@ int snapshot_take_images(const struct correlate *c, struct snapshot *ret)
         .images = arena_alloc(&ret->arena, (n + 1) * sizeof(void *)),
         .shown = arena_alloc(&ret->arena, (n + 1) * sizeof(void *)),
     };
+    struct ahead ahead = { .n_of_slots = 0 };
     size_t at = n;
 
-    if (!list || !pulls.images || !pulls.shown || snapshot_make_room(ret, 2 * n) < 0)
+    if (!list || !pulls.images || !pulls.shown || snapshot_make_room(ret, 2 * n) < 0 ||
+        find_ahead(c, &ret->arena, &ahead) < 0)
         return -ENOMEM;
     for (const struct image_state *i = c->images.first; i; i = i->next) {
         fill_image(i, ret, &list[--at]); /* the newest is first */
+        put_ahead(&ahead, &list[at]);
         if (!i->pulling)
             continue;
         pulls.images[pulls.n] = i;

@@ -18,29 +18,30 @@
  * download. So only the first or the second line applies, and only to a container that waited for
  * `stall_after` itself.
  *
- * Manifests name repositories, not tags. If several tags of one repository wait and other blobs
- * move, only one tag is stalled: the one that began to wait right before the blob began.
+ * Manifests name repositories, not tags or ports. If several tags of one repository wait and other
+ * blobs move, only one tag is stalled: the one that began to wait right before the blob began.
  *
  * After a failed attempt the kubelet waits. What this attempt left behind is not a stall. A blob
- * that began or moved since the failure belongs to the next attempt. A runtime that was restarted
- * continues with half a layer. So an older blob also belongs to the next attempt if an event
- * reports that this attempt has begun, and nothing moves.
+ * that began or moved since the failure belongs to the next attempt, unless another container is
+ * known to pull and can own it: only a container that is pulling can stall. A runtime that was
+ * restarted continues with half a layer. So an older blob also belongs to the next attempt if an
+ * event reports that this attempt has begun, and nothing moves.
+ *
+ * Since containerd 2.1 a blob is listed before it has one of the download slots of the node. Such
+ * a blob has no byte. It only waits its turn while any other blob moves. If nothing moves, then the
+ * blobs that stand still hold the slots, and it waits for them; so does a pull that has not got
+ * its manifest.
+ *
+ * If the runtime lists no blob of an image at all, its registry may have accepted the connection
+ * and not answered. The pull can also wait in the kubelet's queue (queues.h). So this is a stall
+ * only if it is the turn of that image: no other pull is ahead of it.
  */
 
 #include "agent/incidents/stalls.h"
 
-#include <errno.h>
-
-#include "agent/incidents/reports.h"
-#include "buf.h"
-#include "shared.h"
+#include "agent/incidents/queues.h"
+#include "agent/incidents/stall_changes.h"
 #include "util.h"
-
-static void stall_done(struct stall *stall)
-{
-    shared_unref(stall->digest);
-    *stall = (struct stall){ .digest = NULL };
-}
 
 bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
                     const struct ingest_state *ingest, bool any_moves, struct instant now)
@@ -60,11 +61,11 @@ struct judgement {
     struct stalls *stalls;
     struct instant now;
     bool others_move;
+    size_t slots; /* download slots that are held by blobs that stand still */
     const struct image_state *image;
     struct ingest_state *suspects[LIMIT_INGESTS]; /* blobs of the image without new bytes */
     size_t n_suspects;
-    const struct ingest_state *described; /* the blob that `message` is about */
-    char message[LIMIT_MESSAGE_TEXT];
+    struct stall_text text;
 };
 
 /* --- whether a blob holds up a container ----------------------------------- */
@@ -79,14 +80,24 @@ static bool belongs_to_another_tag(const struct judgement *j, const struct inges
     return false;
 }
 
-/* Whether the next attempt stands still at a blob that the last attempt left behind. */
-static bool holds_up_next_try(const struct judgement *j, const struct ingest_state *suspect,
-                              const struct container *container, const struct incident *incident)
+/* Whether an event reported that the next attempt has begun. */
+static bool is_tried_again(const struct container *container, const struct incident *incident)
 {
-    if (container->tried_us <= incident->last_failure_mono_us)
-        return false; /* no event reported that it has begun */
-    return suspect->proven || (!j->others_move && j->now.mono_us - container->tried_us >=
-                                                      j->stalls->ingests->stall_after_us);
+    return container->tried_us > incident->last_failure_mono_us;
+}
+
+/* Whether the next attempt of a container that failed stands still. */
+static bool holds_up_failed(const struct judgement *j, const struct ingest_state *suspect,
+                            const struct container *container, const struct incident *incident)
+{
+    bool tried_again = is_tried_again(container, incident);
+
+    if (ingest_is_since(suspect, incident->last_failure_mono_us))
+        return tried_again || !suspect->claimed;
+    /* The last attempt left it behind. */
+    return tried_again &&
+           (suspect->proven || (!j->others_move && j->now.mono_us - container->tried_us >=
+                                                       j->stalls->ingests->stall_after_us));
 }
 
 static bool holds_up(const struct judgement *j, const struct ingest_state *suspect,
@@ -96,8 +107,7 @@ static bool holds_up(const struct judgement *j, const struct ingest_state *suspe
     bool is_its = ingest_is_about_since(suspect, container->begun_us);
 
     if (container->pull != PULL_SILENT)
-        return incident && (ingest_is_since(suspect, incident->last_failure_mono_us) ||
-                            holds_up_next_try(j, suspect, container, incident));
+        return incident && holds_up_failed(j, suspect, container, incident);
     if (!container->begun_us ||
         ((j->others_move || j->image->present) && belongs_to_another_tag(j, suspect)))
         return false;
@@ -109,150 +119,101 @@ static bool holds_up(const struct judgement *j, const struct ingest_state *suspe
     return suspect->proven || (waited && (is_its || !j->others_move));
 }
 
-/* --- what a stall changes -------------------------------------------------- */
-
-/* "sha256:... stands at 10 of 100 bytes since 2026-11-22T02:00:00Z"; written once for all the
- * containers that the blob holds up. 0 or -ENOMEM. */
-static int describe(struct judgement *j, const struct ingest_state *ingest)
-{
-    char since[TIME_TEXT_SIZE];
-    struct buf text;
-    int r = -ENOMEM;
-
-    if (j->described == ingest)
-        return 0;
-    buf_init(&text, sizeof(j->message) - 1);
-    time_format(ingest->moved_wall_us, since);
-    buf_add_text(&text, ingest->digest);
-    buf_add(&text, STR(" stands at "));
-    buf_add_uint(&text, ingest->bytes);
-    if (ingest->total) {
-        buf_add(&text, STR(" of "));
-        buf_add_uint(&text, ingest->total);
-    }
-    buf_add(&text, STR(" bytes since "));
-    buf_add_text(&text, since);
-    if (!buf_error(&text)) {
-        memcpy(j->message, buf_str(&text).at, buf_str(&text).len);
-        j->message[buf_str(&text).len] = '\0';
-        j->described = ingest;
-        r = 0;
-    }
-    buf_done(&text);
-    return r;
-}
-
-/* Reports a stall when it begins, and again when another layer causes it. */
-static int report_stall(struct judgement *j, struct incident *incident,
-                        const struct ingest_state *ingest)
-{
-    struct report report = { .witness = WITNESS_CRI,
-                             .reason = STR("PullStalled"),
-                             .at_us = j->now.wall_us };
-    const char *message = NULL;
-
-    if (describe(j, ingest) < 0)
-        return -ENOMEM;
-    report.text = str_from(j->message);
-    if (incident->stalled_only) {
-        message = shared_str(report.text);
-        if (!message)
-            return -ENOMEM;
-        shared_unref(incident->message);
-        incident->message = message;
-    }
-    shared_unref(incident->stall.digest);
-    incident->stall.digest = shared_ref(ingest->digest);
-    return incident_add_evidence(j->stalls->incidents, incident, &report);
-}
-
-static int note_stall(struct judgement *j, struct incident *incident,
-                      const struct ingest_state *ingest)
-{
-    struct stall *stall = &incident->stall;
-
-    if (!stall->digest)
-        stall->noted_wall_us = j->now.wall_us;
-    stall->bytes = ingest->bytes;
-    stall->total = ingest->total;
-    stall->moved_wall_us = ingest->moved_wall_us;
-    if (stall->digest && strcmp(stall->digest, ingest->digest) == 0)
-        return 0;
-    return report_stall(j, incident, ingest);
-}
+/* --- judging --------------------------------------------------------------- */
 
 /* Wall. A stall cannot begin before its container waits. */
 static int64_t stalled_since_us(const struct ingest_state *ingest,
                                 const struct container *container, struct instant now)
 {
-    int64_t since_us = ingest->moved_wall_us;
+    int64_t since_us = ingest ? ingest->moved_wall_us : container->begun_wall_us;
 
     if (!container->preexisting && since_us < container->begun_wall_us)
         since_us = container->begun_wall_us;
     return since_us < now.wall_us ? since_us : now.wall_us;
 }
 
-/* The incident continues as a failed attempt; if it was only a stall, it ends. */
-static void stall_over(struct stalls *stalls, struct incident *incident, enum incident_state how,
-                       struct instant now)
+/* Whether another image that is pulled can own the blob as well. */
+static bool has_another_owner(const struct judgement *j, const struct ingest_state *ingest)
 {
-    struct pod *pod =
-        pod_find_hashed(stalls->pods, str_from(incident->pull->pod_uid), incident->pull->pod_hash);
-    const struct container *container =
-        pod ? pod_container(pod, str_from(incident->pull->container)) : NULL;
+    for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
+        if (i != j->image && i->known_to_pull && ingest_is_about_since(ingest, i->begun_us) &&
+            ingest_is_of(ingest, i->name->canonical) &&
+            image_same_repository(i->name->canonical, j->image->name->canonical))
+            return true;
+    return false;
+}
 
-    if (!container)
-        return;
-    if (incident->stalled_only) {
-        incident_end(stalls->incidents, incident, pod, how, now);
-        return;
+static int note(struct judgement *j, const struct incident_key *key, struct incident *incident,
+                const struct stall_found *found)
+{
+    return stall_begin(j->stalls->incidents, key, &incident, found, &j->text, j->now);
+}
+
+/* The suspect that holds up the container: one that is in a download slot, else any. */
+static struct ingest_state *find_culprit(struct judgement *j, const struct container *container,
+                                         const struct incident *incident)
+{
+    bool before_slot = j->stalls->ingests->before_slot;
+    struct ingest_state *culprit = NULL;
+
+    for (size_t i = 0; i < j->n_suspects && (before_slot || !culprit); i++) {
+        struct ingest_state *suspect = j->suspects[i];
+
+        if (!holds_up(j, suspect, container, incident))
+            continue;
+        suspect->holds_slot |= before_slot && !suspect->queued;
+        if (!culprit || (suspect->holds_slot && !culprit->holds_slot))
+            culprit = suspect;
     }
-    stall_done(&incident->stall);
-    incident_move(stalls->incidents, incident,
-                  container->pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
+    return culprit;
 }
-
-void stall_failed(struct incidents *incidents, struct incident *incident)
-{
-    stall_done(&incident->stall);
-    incident->stalled_only = false;
-    incident->stood_still = incident->state == INCIDENT_STALLED;
-    if (incident->state == INCIDENT_STALLED)
-        incident_move(incidents, incident, INCIDENT_FAILING);
-}
-
-/* --- judging --------------------------------------------------------------- */
 
 static int judge_container(struct judgement *j, struct pod *pod, const struct container *container)
 {
     const struct incident_key key = incident_key_of(pod, container);
-    struct incidents *incidents = j->stalls->incidents;
-    struct incident *incident = incident_find_open(incidents, &key);
-    struct ingest_state *culprit = NULL;
-    int r;
+    struct incident *incident = incident_find_open(j->stalls->incidents, &key);
+    struct stall_found found = { .waits_for = STALL_BYTES };
+    struct ingest_state *culprit;
 
-    for (size_t i = 0; i < j->n_suspects && !culprit; i++)
-        if (holds_up(j, j->suspects[i], container, incident))
-            culprit = j->suspects[i];
+    if (incident && incident->stall.judged)
+        return 0;
+    culprit = find_culprit(j, container, incident);
     if (!culprit)
         return 0;
     culprit->proven = true;
     culprit->held_up++;
-    if (!incident) {
-        r = incident_open(incidents, &key, true, j->now, &incident);
-        if (r < 0)
-            return r == -ENOSPC ? 0 : r;
-        incident->stalled_only = true;
-        incident->first_failure_us = stalled_since_us(culprit, container, j->now);
-    }
-    r = note_stall(j, incident, culprit);
-    incident->stall.judged = true;
-    if (incident->stall.digest)
-        incident_move(incidents, incident, INCIDENT_STALLED);
-    return r;
+    found.ingest = culprit;
+    found.since_us = stalled_since_us(culprit, container, j->now);
+    found.holds_slot = culprit->holds_slot;
+    if (culprit->queued && !culprit->holds_slot && j->slots >= DOWNLOAD_SLOTS)
+        found.waits_for = STALL_SLOT;
+    found.slots = j->slots;
+    found.doubtful = !(incident && incident->stall.noted_wall_us) && has_another_owner(j, culprit);
+    return note(j, &key, incident, &found);
 }
 
-static int judge_pod(struct judgement *j, struct pod *pod)
+/* A container for which nothing has come. */
+static int judge_silence(struct judgement *j, struct pod *pod, const struct container *container,
+                         enum stall_kind waits_for)
+{
+    const struct incident_key key = incident_key_of(pod, container);
+    struct incident *incident = incident_find_open(j->stalls->incidents, &key);
+    const struct stall_found found = {
+        .waits_for = waits_for,
+        .since_us = stalled_since_us(NULL, container, j->now),
+        .slots = j->slots,
+        .doubtful = waits_for == STALL_ANSWER,
+    };
+
+    if (container->pull != PULL_SILENT || !container->begun_us ||
+        j->now.mono_us - container->begun_us < j->stalls->ingests->stall_after_us ||
+        (incident && (incident->stall.judged || incident->state == INCIDENT_BACKING_OFF)))
+        return 0;
+    return note(j, &key, incident, &found);
+}
+
+/* `waits_for`: STALL_BYTES if the image has suspects. */
+static int judge_pod(struct judgement *j, struct pod *pod, enum stall_kind waits_for)
 {
     bool blocked = false;
     int r = 0;
@@ -261,32 +222,204 @@ static int judge_pod(struct judgement *j, struct pod *pod)
         const struct container *container = &pod->containers[i];
         int one = 0;
 
-        if (container_waits(container, &blocked) &&
-            image_of(j->stalls->images, container) == j->image &&
-            (!j->image->present || container->always))
+        if (!container_waits(container, &blocked) ||
+            image_of(j->stalls->images, container) != j->image ||
+            (j->image->present && !container->always))
+            continue;
+        if (waits_for == STALL_BYTES)
             one = judge_container(j, pod, container);
+        else
+            one = judge_silence(j, pod, container, waits_for);
+        r = one < 0 ? one : r;
+    }
+    return r;
+}
+
+static int judge_pods(struct judgement *j, enum stall_kind waits_for)
+{
+    int r = 0;
+
+    for (struct pod *pod = j->stalls->pods->first; pod; pod = pod->next) {
+        int one = pod->waiting ? judge_pod(j, pod, waits_for) : 0;
+
         r = one < 0 ? one : r;
     }
     return r;
 }
 
 /* Usually an image has no suspects, so no pod needs to be read. */
-static int judge_image(struct judgement *j)
+static int judge_image(struct judgement *j, bool queued)
 {
     const struct ingests *ingests = j->stalls->ingests;
-    int r = 0;
 
     j->n_suspects = 0;
     for (size_t i = 0; i < ingests->n; i++)
-        if (ingest_waits_for_bytes(ingests, &ingests->list[i], j->now) &&
+        if (ingests->list[i].queued == queued &&
+            ingest_waits_for_bytes(ingests, &ingests->list[i], j->now) &&
             ingest_is_of(&ingests->list[i], j->image->name->canonical))
             j->suspects[j->n_suspects++] = &ingests->list[i];
-    for (struct pod *pod = j->stalls->pods->first; pod && j->n_suspects; pod = pod->next) {
-        int one = pod->waiting ? judge_pod(j, pod) : 0;
+    return j->n_suspects ? judge_pods(j, STALL_BYTES) : 0;
+}
+
+static int judge_images(struct judgement *j, bool queued)
+{
+    int r = 0;
+
+    for (j->image = j->stalls->images->first; j->image; j->image = j->image->next) {
+        int one = image_may_be_fetched(j->image) ? judge_image(j, queued) : 0;
 
         r = one < 0 ? one : r;
     }
     return r;
+}
+
+/* --- download slots -------------------------------------------------------- */
+
+/* The queued blob without progress that began first, and that a pull is known to own. */
+static struct ingest_state *next_in_slot(const struct judgement *j)
+{
+    const struct ingests *ingests = j->stalls->ingests;
+    struct ingest_state *first = NULL;
+
+    for (size_t i = 0; i < ingests->n; i++) {
+        struct ingest_state *ingest = &ingests->list[i];
+
+        if (ingest->queued && ingest->claimed && !ingest->holds_slot &&
+            ingest_waits_for_bytes(ingests, ingest, j->now) &&
+            (!first || ingest->begun_us < first->begun_us))
+            first = ingest;
+    }
+    return first;
+}
+
+/* The blobs that were found to stand still hold slots. If these are fewer than there are, the first
+ * ones of the queue are in the others: a slot shows only with its first MiB. */
+static void count_slots(struct judgement *j)
+{
+    const struct ingests *ingests = j->stalls->ingests;
+    struct ingest_state *next;
+
+    for (size_t i = 0; i < ingests->n; i++)
+        j->slots += ingests->list[i].holds_slot;
+    while (j->slots < DOWNLOAD_SLOTS && (next = next_in_slot(j)) != NULL) {
+        next->holds_slot = true;
+        j->slots++;
+    }
+}
+
+/* --- pulls of which nothing has come --------------------------------------- */
+
+static bool is_silent(const struct judgement *j, const struct image_state *image)
+{
+    const struct ingests *ingests = j->stalls->ingests;
+
+    return image->pulling && image->begun_us && !image->present && !image->has_blob &&
+           !image_is_fetched(image) && j->now.mono_us - image->begun_us >= ingests->stall_after_us;
+}
+
+/* Whether the kubelet has reached the image, as far as can be known. */
+static bool has_turn(const struct judgement *j, const struct image_state *image)
+{
+    const struct images *images = j->stalls->images;
+
+    if (images_fetched(images) >= images_parallel(images) ||
+        image->phase == PULL_PHASE_KUBELET_QUEUE)
+        return false;
+    for (const struct image_state *i = images->first; i; i = i->next)
+        if (is_silent(j, i) && i->begun_us < image->begun_us && images_parallel(images) == 1 &&
+            strcmp(i->name->registry, image->name->registry) != 0)
+            return false; /* it is the turn of that one */
+    return true;
+}
+
+/* STALL_BYTES: it is no stall. `asked`: the runtime was asked for the owners of all blobs. */
+static enum stall_kind silence_of(const struct judgement *j, const struct image_state *image,
+                                  bool asked)
+{
+    const struct ingests *ingests = j->stalls->ingests;
+    const struct ingest_state *unowned = image_blob_without_owner(j->stalls->images, image);
+
+    if (!is_silent(j, image) || !asked ||
+        (unowned && !ingest_waits_for_bytes(ingests, unowned, j->now)))
+        return STALL_BYTES;
+    if (unowned && unowned->queued && j->slots >= DOWNLOAD_SLOTS)
+        return STALL_SLOT;
+    return unowned || has_turn(j, image) ? STALL_ANSWER : STALL_BYTES;
+}
+
+static int judge_silent_images(struct judgement *j)
+{
+    const struct ingests *ingests = j->stalls->ingests;
+    struct image_state *image;
+    bool asked = true;
+    int r = 0;
+
+    for (size_t i = 0; i < ingests->n; i++)
+        asked &= ingests->list[i].asked_us != 0;
+    for (image = j->stalls->images->first; image; image = image->next) {
+        enum stall_kind waits_for = silence_of(j, image, asked);
+        int one = 0;
+
+        image->newly_unanswered = waits_for == STALL_ANSWER;
+        j->image = image;
+        if (waits_for != STALL_BYTES)
+            one = judge_pods(j, waits_for);
+        r = one < 0 ? one : r;
+    }
+    for (image = j->stalls->images->first; image; image = image->next)
+        image->unanswered = image->newly_unanswered;
+    return r;
+}
+
+/* --- one round ------------------------------------------------------------- */
+
+/* Whether the container certainly pulls its image now. */
+static bool is_known_to_pull(const struct stalls *stalls, struct pod *pod,
+                             const struct container *container, const struct image_state *image)
+{
+    const struct incident_key key = incident_key_of(pod, container);
+    const struct incident *incident;
+
+    if (container->pull == PULL_SILENT)
+        return container->begun_us && image->pulling;
+    incident = container->tried_us ? incident_find_open(stalls->incidents, &key) : NULL;
+    return incident && is_tried_again(container, incident);
+}
+
+static void find_known_pulls(struct stalls *stalls)
+{
+    for (struct image_state *i = stalls->images->first; i; i = i->next)
+        i->known_to_pull = false;
+    for (struct pod *pod = stalls->pods->first; pod; pod = pod->next) {
+        bool blocked = false;
+
+        for (size_t i = 0; pod->waiting && i < pod->n_containers; i++) {
+            const struct container *container = &pod->containers[i];
+            struct image_state *image =
+                container_waits(container, &blocked) ? image_of(stalls->images, container) : NULL;
+
+            if (image && !image->known_to_pull)
+                image->known_to_pull = is_known_to_pull(stalls, pod, container, image);
+        }
+    }
+}
+
+/* Which blobs without progress belong to a pull that is known to run. */
+static void find_claims(struct stalls *stalls, struct instant now)
+{
+    struct ingests *ingests = stalls->ingests;
+    bool any = false;
+
+    for (size_t i = 0; i < ingests->n; i++) {
+        ingests->list[i].claimed = false;
+        any |= ingest_waits_for_bytes(ingests, &ingests->list[i], now);
+    }
+    if (!any)
+        return;
+    find_known_pulls(stalls);
+    for (const struct image_state *image = stalls->images->first; image; image = image->next)
+        for (size_t i = 0; i < ingests->n && image->known_to_pull; i++)
+            ingests->list[i].claimed |= ingest_is_of(&ingests->list[i], image->name->canonical);
 }
 
 /* A blob is proven only while it stalls a container: the next attempt has `stall_after` of its own.
@@ -295,13 +428,14 @@ static void find_proven(struct stalls *stalls)
 {
     for (size_t i = 0; i < stalls->ingests->n; i++) {
         stalls->ingests->list[i].proven = false;
+        stalls->ingests->list[i].holds_slot = false;
         stalls->ingests->list[i].held_up = 0;
     }
     for (struct incident *i = stalls->incidents->first; i; i = i->next) {
         struct ingest_state *ingest = NULL;
 
         i->stall.judged = false;
-        if (i->state == INCIDENT_STALLED)
+        if (i->state == INCIDENT_STALLED && i->stall.digest && i->stall.waits_for == STALL_BYTES)
             ingest = ingest_find(stalls->ingests, str_from(i->stall.digest));
         if (ingest)
             ingest->proven = true;
@@ -318,7 +452,7 @@ static void count_left_out(struct stalls *stalls)
         if (stalls->ingests->list[i].held_up > LIMIT_WAITING_BEHIND + 1)
             crowded[n++] = stalls->ingests->list[i].digest;
     for (struct incident *i = n ? stalls->incidents->first : NULL; i; i = i->next) {
-        if (i->state != INCIDENT_STALLED || i->stall.left_out)
+        if (i->state != INCIDENT_STALLED || i->stall.left_out || !i->stall.digest)
             continue;
         for (size_t k = 0; k < n && !i->stall.left_out; k++)
             i->stall.left_out = strcmp(crowded[k], i->stall.digest) == 0;
@@ -327,26 +461,44 @@ static void count_left_out(struct stalls *stalls)
     }
 }
 
+/* How a stall has ended that was not found in this round: bytes come again, or the blob is
+ * complete; or it is not the pull of this container that stands still. */
+static enum incident_state end_of(const struct stalls *stalls, const struct incident *incident,
+                                  struct instant now)
+{
+    const struct ingest_state *ingest =
+        incident->stall.digest ? ingest_find(stalls->ingests, str_from(incident->stall.digest))
+                               : NULL;
+
+    return ingest && ingest_waits_for_bytes(stalls->ingests, ingest, now) ? INCIDENT_GONE
+                                                                          : INCIDENT_RECOVERED;
+}
+
 static int judge(struct stalls *stalls, struct instant now)
 {
     struct judgement j = { .stalls = stalls,
                            .now = now,
                            .others_move = ingests_any_moves(stalls->ingests, now) };
+    int results[3];
     int r = 0;
 
     images_count(stalls->images);
     if (stalls->ingests->stall_after_us == 0)
         return 0;
+    queues_update(stalls->images);
     find_proven(stalls);
-    for (j.image = stalls->images->first; j.image; j.image = j.image->next) {
-        int one = image_may_be_fetched(j.image) ? judge_image(&j) : 0;
-
-        r = one < 0 ? one : r;
+    find_claims(stalls, now);
+    results[0] = judge_images(&j, false);
+    count_slots(&j);
+    results[1] = stalls->ingests->before_slot ? judge_images(&j, true) : 0;
+    results[2] = judge_silent_images(&j);
+    for (size_t i = 0; i < ARRAY_SIZE(results); i++)
+        r = results[i] < 0 ? results[i] : r;
+    for (struct incident *i = stalls->incidents->first; i; i = i->next) {
+        i->stall.slots = j.slots;
+        if (i->state == INCIDENT_STALLED && !i->stall.judged)
+            stall_over(stalls->incidents, stalls->pods, i, end_of(stalls, i, now), now);
     }
-    for (struct incident *i = stalls->incidents->first; i; i = i->next)
-        if (i->state == INCIDENT_STALLED &&
-            !i->stall.judged) /* bytes come again, or the blob is complete */
-            stall_over(stalls, i, INCIDENT_RECOVERED, now);
     count_left_out(stalls);
     return r;
 }
@@ -380,5 +532,5 @@ void stalls_clear(struct stalls *stalls, struct instant now)
     stalls->images->changed = true; /* which images are fetched depends on the blobs */
     for (struct incident *i = stalls->incidents->first; i; i = i->next)
         if (i->state == INCIDENT_STALLED)
-            stall_over(stalls, i, INCIDENT_GONE, now);
+            stall_over(stalls->incidents, stalls->pods, i, INCIDENT_GONE, now);
 }

@@ -33,9 +33,6 @@ void stalls_polled(struct stalls *stalls, struct instant now);
 /* Ends all stalls: another runtime answers, or the runtime lists no blobs any more. */
 void stalls_clear(struct stalls *stalls, struct instant now);
 
-/* The runtime or the kubelet gave up: the attempt that stood still has failed. */
-void stall_failed(struct incidents *incidents, struct incident *incident);
-
 /* Whether a blob got no new bytes for so long that the runtime should be asked for its owner.
  * `any_moves`: ingests_any_moves(). */
 bool ingest_is_idle(const struct ingests *ingests, const struct images *images,

@@ -179,6 +179,16 @@ static void want_images(struct question *q)
     want_waiting(q, true);
 }
 
+/* Then the owner of a blob decides which of them it belongs to. */
+static bool several_are_pulled(const struct images *images)
+{
+    size_t n = 0;
+
+    for (const struct image_state *i = images->first; i && n < 2; i = i->next)
+        n += i->pulling > 0 && !i->present;
+    return n > 1;
+}
+
 /* Blobs that were asked for longest ago come first: leftovers without an owner must not hide
  * others.
  */
@@ -187,6 +197,7 @@ static void want_blobs(struct question *q)
     const struct ingests *ingests = &q->c->ingests;
     const struct ingest_state *idle[LIMIT_INGESTS];
     bool any_moves = ingests_any_moves(ingests, q->now);
+    bool several = several_are_pulled(&q->c->images);
     struct wanted *ret = q->ret;
     size_t n = 0;
 
@@ -195,7 +206,8 @@ static void want_blobs(struct question *q)
     for (const struct image_state *i = q->c->images.first; i && !ret->ingests; i = i->next)
         ret->ingests = image_may_be_fetched(i);
     for (size_t i = 0; i < ingests->n && ret->ingests; i++)
-        if (ingest_is_idle(ingests, &q->c->images, &ingests->list[i], any_moves, q->now))
+        if (ingest_is_idle(ingests, &q->c->images, &ingests->list[i], any_moves, q->now) ||
+            (several && names_count(ingests->list[i].repositories) == 0))
             idle[n++] = &ingests->list[i];
     while (n && ret->n_blobs < LIMIT_WANTED_BLOBS) {
         size_t first = 0;

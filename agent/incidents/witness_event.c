@@ -5,6 +5,7 @@
 
 #include "agent/classify/image_ref.h"
 #include "agent/incidents/reports.h"
+#include "agent/incidents/stall_changes.h"
 #include "agent/incidents/table.h"
 #include "util.h"
 
@@ -130,7 +131,7 @@ static int take_failure(struct correlate *c, struct incident *incident, const st
 
     /* The attempt failed after the stall was found. */
     if (incident->state == INCIDENT_STALLED && fact->last_us + SEC > incident->stall.noted_wall_us)
-        stall_failed(&c->incidents, incident);
+        stall_failed(&c->incidents, incident, now);
     take_times(incident, fact, now);
     r = incident_report(&c->incidents, incident, &report, &failed->message, &failed->verdict);
     incident_count(&c->incidents, incident, pod, caused ? &failed->verdict : NULL, now);

@@ -5,6 +5,7 @@
 
 #include "agent/classify/image_ref.h"
 #include "agent/incidents/reports.h"
+#include "agent/incidents/stall_changes.h"
 #include "agent/incidents/table.h"
 #include "hash.h"
 #include "mem.h"
@@ -193,7 +194,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
             incident->last_failure_us = now.wall_us;
         incident->last_failure_mono_us = now.mono_us;
     }
-    stall_failed(&c->incidents, incident);
+    stall_failed(&c->incidents, incident, now);
     incident_move(&c->incidents, incident,
                   pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
     image_pull_failed(&c->images, key.image, key.image_hash);

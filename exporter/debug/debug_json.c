@@ -36,17 +36,18 @@ static void put_verdict(struct json_object *object, const struct snapshot_incide
     json_put(object, "ambiguous_with", json_causes(verdict->ambiguous_with));
 }
 
-static json_t *waiting_behind(const struct snapshot_stall *stall)
+static json_t *waiters(const struct snapshot_waiter *list, size_t n)
 {
     json_t *array = json_array();
     bool complete = true;
 
-    for (size_t i = 0; i < stall->n_waiting_behind; i++) {
+    for (size_t i = 0; i < n; i++) {
         struct json_object item = json_object_begin();
 
-        json_put(&item, "namespace", json_text(stall->waiting_behind[i].namespace));
-        json_put(&item, "pod", json_text(stall->waiting_behind[i].pod));
-        json_put(&item, "container", json_text(stall->waiting_behind[i].container));
+        json_put(&item, "namespace", json_text(list[i].namespace));
+        json_put(&item, "pod", json_text(list[i].pod));
+        json_put(&item, "container", json_text(list[i].container));
+        json_put(&item, "image", json_text(list[i].image));
         complete &= json_add(array, json_object_end(&item));
     }
     return json_array_end(array, complete);
@@ -59,11 +60,14 @@ static json_t *stall(const struct snapshot_stall *stall)
     if (!stall)
         return json_null();
     object = json_object_begin();
+    json_put(&object, "waits_for", json_string_nocheck(stall_kind_name(stall->waits_for)));
     json_put(&object, "layer", json_text(stall->layer));
     json_put(&object, "bytes", json_integer((json_int_t)stall->bytes));
     json_put(&object, "total", stall->total ? json_integer((json_int_t)stall->total) : json_null());
     json_put(&object, "last_progress", json_time(stall->last_progress_us));
-    json_put(&object, "waiting_behind", waiting_behind(stall));
+    json_put(&object, "waiting_behind", waiters(stall->waiting_behind, stall->n_waiting_behind));
+    json_put(&object, "held_by", waiters(stall->held_by, stall->n_held_by));
+    json_put(&object, "or_of", json_texts(stall->or_of, stall->n_or_of));
     return json_object_end(&object);
 }
 

@@ -65,6 +65,8 @@ static json_t *image_json(const struct snapshot_image *image)
     json_put(&object, "digest", json_known_text(image->digest));
     json_put(&object, "containers_waiting", json_integer((json_int_t)image->waiting));
     json_put(&object, "containers_pulling", json_integer((json_int_t)image->pulling));
+    json_put(&object, "phase", json_known_text(pull_phase_name(image->phase)));
+    json_put(&object, "waiting_behind", json_texts(image->waiting_behind, image->n_waiting_behind));
     json_put(&object, "stalled", json_boolean(image->stalled));
     json_put(&object, "since", json_time(image->since_us));
     json_put(&object, "bytes", image->total ? json_integer((json_int_t)image->bytes) : json_null());

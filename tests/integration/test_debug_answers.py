@@ -33,6 +33,7 @@ def words(text):
 
 MAYBE_TEXT, MAYBE_TIME, MAYBE_COUNT, MAYBE_BOOL = (Either(None, kind) for kind in (str, TIME, int, bool))
 CAUSES = words("unauthorized not_found network rate_limited registry_error bad_image node config unknown")
+WAITER = {"namespace": str, "pod": str, "container": str, "image": str}
 FAILURE = {
     "namespace": str, "pod": str, "pod_uid": str, "container": str,
     "kind": words("container init sidecar ephemeral image_volume sandbox"), "image": str, "registry": str,
@@ -41,8 +42,8 @@ FAILURE = {
     "ambiguous_with": [CAUSES], "message": MAYBE_TEXT, "attempts": int, "first_failure": MAYBE_TIME,
     "first_failure_exact": bool, "last_failure": MAYBE_TIME, "next_retry": MAYBE_TIME, "pull_secrets": [str],
     "missing_pull_secrets": [str], "image_present": MAYBE_BOOL, "stall": Either(None, {
-        "layer": str, "bytes": int, "total": MAYBE_COUNT, "last_progress": TIME,
-        "waiting_behind": [{"namespace": str, "pod": str, "container": str}]}),
+        "waits_for": words("bytes download_slot answer"), "layer": MAYBE_TEXT, "bytes": int, "total": MAYBE_COUNT,
+        "last_progress": MAYBE_TIME, "waiting_behind": [WAITER], "held_by": [WAITER], "or_of": [str]}),
     "evidence": [{"at": TIME, "source": words("pod_status event cri"), "reason": MAYBE_TEXT, "text": MAYBE_TEXT}],
     "advice": str, "ended": MAYBE_TIME}
 FAILURES = {"node": str, "runtime": {"name": MAYBE_TEXT, "version": MAYBE_TEXT}, "failures": [FAILURE]}
@@ -56,8 +57,9 @@ ANSWERS = {
     "/debug/images": {"node": str, "image_filesystem": Either(None, {
         "mountpoint": str, "used_bytes": MAYBE_COUNT, "used_inodes": MAYBE_COUNT}), "images": [{
             "image": str, "registry": str, "present": bool, "size": MAYBE_COUNT, "digest": MAYBE_TEXT,
-            "containers_waiting": int, "containers_pulling": int, "stalled": bool, "since": MAYBE_TIME,
-            "bytes": MAYBE_COUNT, "total": MAYBE_COUNT}]},
+            "containers_waiting": int, "containers_pulling": int,
+            "phase": Either(None, "kubelet_queue", "slot_queue", "downloading"), "waiting_behind": [str],
+            "stalled": bool, "since": MAYBE_TIME, "bytes": MAYBE_COUNT, "total": MAYBE_COUNT}]},
     "/debug/events": {"node": str, "events": [{
         "number": int, "at": TIME, "source": words("pods events cri"), "kind": str, "namespace": MAYBE_TEXT,
         "pod": MAYBE_TEXT, "container": MAYBE_TEXT, "text": MAYBE_TEXT, "effect": words("none opened moved ended")}]},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pulls that stall, and slow pulls that do not."""
 
+import json
 import time
 import unittest
 
@@ -151,9 +152,10 @@ class OneByOne(OnARuntimeThatStalls):
                                            registry=self.lab.endpoints["slow"])
         self.assertTrue(begun - 1 <= since <= time.time(), (begun, since))
         self.create("queued", self.lab.endpoints["shares-layer"] + "/team/app:v1")
-        self.eventually_in_progress(self.lab.endpoints["shares-layer"], 1)
+        support.wait_for(self.check_queue, "the kubelet has not reached the second image")
 
         self.holds_for(NO_ALARM, self.assert_no_incident)
+        self.check_queue()
         self.assertEqual([self.phase(pod) for pod in ("slow", "queued", "runs-for-long")], ["Pending"] * 3)
         # The init container runs and its image is present: nothing is pulled for this pod.
         self.assertEqual(self.in_progress(self.lab.open.host), 0)
@@ -163,6 +165,16 @@ class OneByOne(OnARuntimeThatStalls):
         self.lab.registries.set_pace("slow")
         self.eventually_runs("slow", "queued")
         self.assert_no_incident()
+
+    def check_queue(self):
+        """Only the slow image is pulled. The other one waits in the kubelet, behind it."""
+        images = {i["registry"]: i for i in json.loads(self.agent.get("/debug/images")[1])["images"]}
+        slow, queued = (images[self.lab.endpoints[name]] for name in ("slow", "shares-layer"))
+        self.assertEqual((slow["phase"], slow["containers_pulling"]), ("downloading", 1))
+        self.assertEqual((queued["phase"], queued["containers_waiting"], queued["containers_pulling"]),
+                         ("kubelet_queue", 1, 0))
+        self.assertEqual(queued["waiting_behind"], [slow["image"]])
+        self.assertEqual(self.in_progress(self.lab.endpoints["shares-layer"]), 0)
 
     def init_state(self, pod):
         statuses = self.lab.api.get("pods", pod)["status"].get("initContainerStatuses") or [{"state": {}}]

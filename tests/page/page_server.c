@@ -58,7 +58,7 @@ static void fill_hostile(struct fixture *fixture)
 {
     static char endless[100001];
     static const char *const secrets[] = { PICTURE };
-    static const struct snapshot_waiter behind[] = { { SCRIPT, PICTURE, "\"'>" } };
+    static const struct snapshot_waiter behind[] = { { SCRIPT, PICTURE, "\"'>", SCRIPT } };
     static const struct snapshot_stall stall = { .layer = PICTURE,
                                                  .waiting_behind = behind,
                                                  .n_waiting_behind = 1 };
@@ -166,8 +166,10 @@ static void fill_thirty(struct fixture *fixture)
 
 static void fill_pulls(struct fixture *fixture)
 {
-    static const struct snapshot_waiter behind[] = { { "shop", "cart-0", "app" },
-                                                     { "shop", "cart-1", "app" } };
+    static const struct snapshot_waiter behind[] = {
+        { "shop", "cart-0", "app", "quay.io/team/big" },
+        { "shop", "cart-1", "app", "quay.io/team/big" }
+    };
     static const struct snapshot_stall stall = { .layer = "sha256:0f0f",
                                                  .bytes = 3u << 20,
                                                  .total = 90u << 20,

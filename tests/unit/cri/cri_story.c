@@ -20,6 +20,7 @@ static struct instant world_now(void *self)
 
 static void print_ingests(struct world *world, const struct ingests_fact *ingests)
 {
+    world->before_slot = ingests->before_slot;
     buf_printf(&world->observed, "%zu in flight", ingests->n);
     for (size_t i = 0; i < ingests->n; i++)
         buf_printf(&world->observed, " %.*s", STR_ARG(str_head(ingests->ingests[i].digest, 9)));

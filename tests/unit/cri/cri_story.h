@@ -84,6 +84,7 @@ struct world {
     enum limit limit_hit; /* the last limit that was hit */
     unsigned n_image_fs;
     uint64_t image_fs_bytes;
+    bool before_slot; /* of the last list of blobs in flight */
     struct runtime_calls calls;
     unsigned n_calls;
     int64_t ticked_us, longest_silence_us;

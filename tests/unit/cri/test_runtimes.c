@@ -90,6 +90,7 @@ static void an_empty_list_of_blobs_is_observed(void **state)
     world->pulling = true;
     story_play(world, story);
     story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n");
+    assert_false(world->before_slot);
 }
 
 static void owners_of_a_blob_are_polled_at_most_every_30_seconds(void **state)
@@ -216,6 +217,7 @@ static void a_new_connection_calls_the_content_service_again(void **state)
      * latest. */
     assert_non_null(strstr(world->observed.at, "runtime 2.1\n"));
     assert_non_null(strstr(world->observed.at, "1 in flight sha256:01\n"));
+    assert_true(world->before_slot); /* since 2.1 */
 }
 
 static void a_failing_content_service_is_called_again_after_a_pause(void **state)

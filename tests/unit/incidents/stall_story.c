@@ -10,8 +10,10 @@
 void list_blobs(struct world *w, const struct blob *blobs, size_t n)
 {
     struct ingest ingests[16];
-    const struct observation observation = { .kind = OBSERVE_INGESTS,
-                                             .ingests = { .ingests = ingests, .n = n } };
+    const struct observation observation = {
+        .kind = OBSERVE_INGESTS,
+        .ingests = { .ingests = ingests, .n = n, .before_slot = w->before_slot }
+    };
 
     assert_true(n <= ARRAY_SIZE(ingests));
     for (size_t i = 0; i < n; i++)

@@ -229,6 +229,141 @@ static void next_try_does_not_begin_as_a_stall(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
 }
 
+/* --- a stall never overwrites an answer ------------------------------------ */
+
+#define TOO_MANY_TEXT                                                                              \
+    "failed to pull and unpack image \"" IMAGE "\": unexpected status from HEAD request to "       \
+    "https://" REGISTRY "/v2/team/app/manifests/v1: 429 Too Many Requests"
+
+/* web-0 fails with `text`. Then a pull of `other` by web-1 stalls at a layer of the same
+ * repository. Checks that web-0 keeps its state and its cause, and that only web-1 stalls. */
+static void check_answer_is_kept(struct world *w, const char *text, enum cause cause,
+                                 const char *other)
+{
+    struct snapshot snapshot;
+
+    observe_pulling(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", text);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    world_advance(w, 10 * SEC);
+    observe_waiting_for(w, "web-1", other);
+    for (int64_t idle = 0; idle <= 2 * STALL_AFTER; idle += POLL) {
+        observe_image(w, IMAGE, false);
+        observe_image(w, other, false);
+        observe_sandbox(w, "web-0", true);
+        observe_polled(w, "web-1");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        assert_int_equal(state_of(w, "web-0"), INCIDENT_BACKING_OFF);
+        world_advance(w, POLL);
+    }
+    assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
+    observe_ingests(w, NULL, 0);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_BACKING_OFF);
+    assert_int_equal(incident_of(&snapshot, "web-0")->verdict.cause, cause);
+    assert_int_equal(incident_of(&snapshot, "web-1")->state, INCIDENT_RECOVERED);
+    assert_int_equal(snapshot.recoveries[CAUSE_NETWORK].count, 1);
+    assert_int_equal(snapshot.recoveries[cause].count, 0);
+    snapshot_done(&snapshot);
+}
+
+static void stall_of_another_tag_does_not_overwrite_a_404(void **state)
+{
+    check_answer_is_kept(*state, NOT_FOUND_TEXT, CAUSE_NOT_FOUND, OTHER_TAG);
+}
+
+static void stall_of_another_tag_does_not_overwrite_a_429(void **state)
+{
+    check_answer_is_kept(*state, TOO_MANY_TEXT, CAUSE_RATE_LIMITED, OTHER_TAG);
+}
+
+static void stall_of_another_port_does_not_overwrite_a_404(void **state)
+{
+    check_answer_is_kept(*state, NOT_FOUND_TEXT, CAUSE_NOT_FOUND, REGISTRY ":5000/team/app:v1");
+}
+
+static void stall_of_another_container_does_not_overwrite_a_404(void **state)
+{
+    check_answer_is_kept(*state, NOT_FOUND_TEXT, CAUSE_NOT_FOUND, IMAGE);
+}
+
+/* An event reported that the next attempt of the container has begun. */
+static void next_try_of_another_tag_stalls_with_it(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting_for(w, "web-1", OTHER_TAG);
+    observe_pulling(w, "web-0");
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    world_advance(w, 10 * SEC);
+    observe_event(w, "web-0", APP_PATH, "p", "Pulling", "Pulling image \"" IMAGE "\"", 2);
+    for (int64_t idle = 0; idle <= STALL_AFTER + POLL; idle += POLL) {
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_TAG, false);
+        observe_sandbox(w, "web-0", true);
+        observe_polled(w, "web-1");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle });
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        world_advance(w, POLL);
+    }
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+    assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
+}
+
+static enum reason reason_after(struct world *w, const char *message)
+{
+    struct snapshot snapshot;
+    enum reason reason;
+
+    observe_waiting(w, "web-0", "ErrImagePull", message);
+    world_snapshot(w, &snapshot);
+    reason = incident_of(&snapshot, "web-0")->verdict.reason;
+    snapshot_done(&snapshot);
+    return reason;
+}
+
+#define CANCELLED_TEXT                                                                             \
+    "failed to pull and unpack image \"" IMAGE "\": failed to copy: context canceled"
+
+/* Whoever cancelled the pull gave up because no bytes came: the agent saw them stop. */
+static void pull_that_is_cancelled_after_a_stall_has_stalled(void **state)
+{
+    struct world *w = *state;
+
+    stalled(w, "web-0");
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+    assert_int_equal(reason_after(w, CANCELLED_TEXT), REASON_PULL_STALLED);
+    world_advance(w, 5 * MINUTE);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    assert_int_equal(reason_after(w, CANCELLED_TEXT), REASON_PULL_CANCELLED);
+}
+
+static void pull_that_is_cancelled_without_a_stall_was_cancelled(void **state)
+{
+    struct world *w = *state;
+
+    observe_pulling(w, "web-0");
+    OBSERVE_BLOBS(w, { LAYER, 400, 0 });
+    observe_blob_owner(w, LAYER, REPOSITORY);
+    assert_int_equal(reason_after(w, CANCELLED_TEXT), REASON_PULL_CANCELLED);
+}
+
+/* The blob goes on standing still, but it is known now to belong to another repository. */
+static void stall_that_was_none_is_not_counted_as_a_recovery(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    stalled(w, "web-0");
+    world_advance(w, POLL);
+    observe_blob_owner(w, LAYER, REGISTRY "/team/another");
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_GONE);
+    assert_int_equal(snapshot.recoveries[CAUSE_NETWORK].count, 0);
+    snapshot_done(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +378,14 @@ int main(void)
         WORLD_TEST(next_try_can_stall_at_the_same_layer),
         WORLD_TEST(next_try_with_another_layer_does_not_stall_at_the_old_one),
         WORLD_TEST(next_try_does_not_begin_as_a_stall),
+        WORLD_TEST(stall_of_another_tag_does_not_overwrite_a_404),
+        WORLD_TEST(stall_of_another_tag_does_not_overwrite_a_429),
+        WORLD_TEST(stall_of_another_port_does_not_overwrite_a_404),
+        WORLD_TEST(stall_of_another_container_does_not_overwrite_a_404),
+        WORLD_TEST(next_try_of_another_tag_stalls_with_it),
+        WORLD_TEST(pull_that_is_cancelled_after_a_stall_has_stalled),
+        WORLD_TEST(pull_that_is_cancelled_without_a_stall_was_cancelled),
+        WORLD_TEST(stall_that_was_none_is_not_counted_as_a_recovery),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

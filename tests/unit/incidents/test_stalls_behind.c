@@ -114,6 +114,63 @@ static void tags_that_began_together_can_both_stall(void **state)
     assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
 }
 
+#define OTHER_PORT REGISTRY ":5000/team/app:v1"
+
+/* The labels of the runtime have no port. */
+static void layer_of_two_ports_is_said_to_be_of_one_of_them(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct snapshot snapshot;
+    int64_t began_us = w->now.wall_us;
+
+    observe_waiting_for(w, "web-0", IMAGE);
+    observe_waiting_for(w, "web-1", OTHER_PORT);
+    observe_image(w, IMAGE, false);
+    observe_image(w, OTHER_PORT, false);
+    observe_sandbox(w, "web-1", true);
+    observe_polled(w, "web-0");
+    world_advance(w, STALL_AFTER);
+    list_layer(w, 400, began_us, began_us);
+    observe_blob_owner(w, LAYER, REPOSITORY);
+
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-0");
+    assert_int_equal(incident->state, INCIDENT_STALLED);
+    assert_int_equal(incident->stall->n_or_of, 1);
+    assert_string_equal(incident->stall->or_of[0], OTHER_PORT);
+    assert_non_null(strstr(incident->advice, "of this image or of " OTHER_PORT));
+    assert_string_equal(incident_of(&snapshot, "web-1")->stall->or_of[0], IMAGE);
+    snapshot_done(&snapshot);
+
+    observe_ingests(w, NULL, 0); /* only one of them had stalled */
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->state, INCIDENT_RECOVERED);
+    assert_int_equal(snapshot.recoveries[CAUSE_NETWORK].count, 0);
+    snapshot_done(&snapshot);
+}
+
+static void layer_of_two_repositories_is_of_both(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+    const struct str repositories[] = { STR(REPOSITORY), STR("docker.io/library/other") };
+
+    observe_pulling(w, "web-0");
+    observe_waiting_for(w, "web-1", OTHER_IMAGE);
+    observe_image(w, OTHER_IMAGE, false);
+    observe_sandbox(w, "web-0", true);
+    observe_polled(w, "web-1");
+    OBSERVE_BLOBS(w, { LAYER, 400, 0 });
+    stand_still(w, 2 * MINUTE, 400, 0);
+    observe_blob_owners(w, LAYER, repositories, 2);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->stall->n_or_of, 0);
+    assert_non_null(strstr(incident_of(&snapshot, "web-0")->advice, "behind it also wait "
+                                                                    "default/web-1"));
+    snapshot_done(&snapshot);
+}
+
 static void stall_many(struct world *w, int n)
 {
     char name[16];
@@ -196,6 +253,8 @@ int main(void)
         WORLD_TEST(later_container_waits_behind_the_stall_while_others_move),
         WORLD_TEST(moving_pull_of_the_same_repository_is_not_a_stall),
         WORLD_TEST(tags_that_began_together_can_both_stall),
+        WORLD_TEST(layer_of_two_ports_is_said_to_be_of_one_of_them),
+        WORLD_TEST(layer_of_two_repositories_is_of_both),
         WORLD_TEST(containers_behind_a_stall_are_shown_up_to_the_limit),
         WORLD_TEST(each_container_behind_a_stall_over_the_limit_counts_once),
         WORLD_TEST(snapshot_of_a_thousand_stalls_fits),

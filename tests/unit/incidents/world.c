@@ -12,6 +12,7 @@
 
 void world_begin(struct world *w)
 {
+    w->before_slot = false;
     w->now = (struct instant){ .mono_us = HOUR, .wall_us = START_WALL };
     w->correlate = correlate_new(
         &(struct correlate_config){ .max_registries = 4, .stall_after_us = 2 * MINUTE }, w->now);
@@ -215,8 +216,9 @@ void observe_ingests(struct world *w, const struct blob_seen *blobs, size_t n)
             .begun_us = w->now.wall_us - blobs[i].idle_us - SEC,
             .moved_us = w->now.wall_us - blobs[i].idle_us,
         };
-    observe(w, &(struct observation){ .kind = OBSERVE_INGESTS,
-                                      .ingests = { .ingests = ingests, .n = n } });
+    observe(w, &(struct observation){
+                   .kind = OBSERVE_INGESTS,
+                   .ingests = { .ingests = ingests, .n = n, .before_slot = w->before_slot } });
 }
 
 void observe_blob_owner(struct world *w, const char *digest, const char *repository)

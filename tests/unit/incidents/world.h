@@ -29,6 +29,7 @@
 struct world {
     struct correlate *correlate;
     struct instant now;
+    bool before_slot; /* the runtime is containerd 2.1: it lists blobs before they have a slot */
 };
 
 /* The process starts; there is no pod list yet. */

@@ -176,7 +176,8 @@ static void add_recovered(struct fixture *fixture)
 
 static void add_stalled(struct fixture *fixture)
 {
-    static const struct snapshot_waiter behind[] = { { "team-a", "web-7", "app" } };
+    static const struct snapshot_waiter behind[] = { { "team-a", "web-7", "app",
+                                                       "quay.io/team/big:1" } };
     static const struct snapshot_stall stall = { .layer = "sha256:0f0f",
                                                  .bytes = 4096,
                                                  .total = 65536,
