@@ -68,6 +68,7 @@ struct pod_fact {
     struct str phase;      /* "Pending", "Running", "Succeeded", "Failed" */
     bool deleting;         /* has a deletionTimestamp */
     int64_t created_us;    /* wall; 0: unknown */
+    int64_t status_us;     /* wall; when the kubelet last changed the status; 0: unknown */
     const struct str *pull_secrets;
     size_t n_pull_secrets;
     const struct container_fact *containers; /* init containers first; in the order of the spec */

@@ -120,8 +120,8 @@ struct snapshot_incident {
     uint64_t attempts;
     int64_t first_failure_us;
     bool first_failure_exact;
-    int64_t last_failure_us;
-    int64_t ended_us; /* 0 while open */
+    int64_t last_failure_us; /* 0: before this process started, and unknown */
+    int64_t ended_us;        /* 0 while open */
 
     /* Only with SNAPSHOT_DETAIL; else NULL and 0. */
     const char *message;

@@ -95,6 +95,11 @@ uint64_t attempts_shown(const struct attempts *attempts)
     return shown ? shown : 1;
 }
 
+bool attempts_known(const struct attempts *attempts)
+{
+    return attempts->fresh || attempts->old > 0;
+}
+
 uint64_t attempts_in_back_off(const struct attempts *attempts)
 {
     const uint64_t shown = attempts_shown(attempts), since = attempts->since_kubelet_start;

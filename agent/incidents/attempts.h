@@ -76,5 +76,9 @@ void attempts_book_overdue(struct attempts *attempts, const struct pull *pull,
 /* The number of attempts to show. At least 1, because an incident begins with a failed attempt. */
 uint64_t attempts_shown(const struct attempts *attempts);
 
+/* Whether it is known how many there were: not if some were before this process started, and no
+ * event counted them. */
+bool attempts_known(const struct attempts *attempts);
+
 /* How many of them the kubelet's back-off is about: one that has started again has forgotten it. */
 uint64_t attempts_in_back_off(const struct attempts *attempts);

@@ -240,19 +240,26 @@ static bool forget_oldest_ended(struct incidents *incidents, struct instant now)
 /*
  * Events count for the incident from this time on. If a pod was watched from its creation and fails
  * for the first time, all its events count. If its image was replaced, those since then count: the
- * status can report the first attempt when the second one has failed, too. Else only events count
- * that are not older than the incident.
+ * status can report the first attempt when the second one has failed, too. Else those count that
+ * are not older than the attempt that the status reports. The attempts of an incident that was
+ * found at the start are from before it.
  */
-static int64_t since(const struct incident_key *key, bool fresh, struct instant now)
+static int64_t since(const struct incidents *incidents, const struct incident_key *key, bool fresh,
+                     struct instant now)
 {
     const struct container *container = pod_container(key->pod, key->container);
+    const struct incident *before = incident_find_ended(incidents, key);
+    int64_t reported_us = now.wall_us - STATUS_LATE_US;
 
+    if (before && before->ended_us > reported_us)
+        reported_us = before->ended_us;
     if (!fresh)
         return now.wall_us;
     if (key->pod->fresh && !key->pod->failed)
         return 0;
-    return (container && container->replaced_us ? container->replaced_us : now.wall_us) -
-           SAME_MOMENT_US;
+    if (container && container->replaced_us)
+        reported_us = container->replaced_us;
+    return reported_us - SAME_MOMENT_US;
 }
 
 static const struct pull *pull_of(const struct incident_key *key)
@@ -293,7 +300,7 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     incident->attempts.books =
         key->kind != CONTAINER_IMAGE_VOLUME || !other_of_volume(incidents, key, NULL);
     incident->attempts.fresh = fresh;
-    incident->attempts.since_us = since(key, fresh, now);
+    incident->attempts.since_us = since(incidents, key, fresh, now);
     incident->opened_us = now.mono_us;
     incident->opened_wall_us = now.wall_us;
     incident->first_failure_us = now.wall_us;
@@ -306,6 +313,26 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     incident_insert(incidents, TAKE_PTR(incident));
     incidents->counters->changes.opened++;
     return 0;
+}
+
+void incident_found(struct incident *incident, const struct pod *pod, bool backs_off,
+                    struct instant now)
+{
+    int64_t written_us = pod->status_us < now.wall_us ? pod->status_us : now.wall_us;
+
+    if (!written_us)
+        incident->last_failure_us = 0;
+    else
+        incident->last_failure_us = written_us - STATUS_LATE_US * (backs_off ? 2 : 1) * 5 / 6;
+    incident->found_failure_us = incident->last_failure_us;
+    if (incident->last_failure_us)
+        incident->first_failure_us = incident->last_failure_us;
+    incident->last_failure_mono_us = now.mono_us - (now.wall_us - incident->first_failure_us);
+}
+
+bool incident_just_found(const struct incident *incident, struct instant now)
+{
+    return !incident->attempts.fresh && now.mono_us - incident->opened_us < STATUS_LATE_US;
 }
 
 /* --- verdict --------------------------------------------------------------- */

@@ -25,6 +25,11 @@
  * moment. */
 #define SAME_MOMENT_US (2 * SEC)
 
+/* A kubelet writes the Event of a failed pull at once, and the status ErrImagePull with its next
+ * look at the pod: 10 to 15 s later (kubelet: pkg/kubelet/pod_workers.go, workerBackOffPeriod with
+ * jitter). ImagePullBackOff follows with the look after that. */
+#define STATUS_LATE_US (15 * SEC)
+
 /* What an incident that is STALLED waits for. */
 struct stall {
     int64_t noted_wall_us; /* when it was found; 0: no stall */
@@ -60,7 +65,8 @@ struct incident {
     int64_t opened_wall_us;
     int64_t first_failure_us;
     bool first_failure_exact;
-    int64_t last_failure_us;
+    int64_t last_failure_us;      /* 0: before this process started, and unknown */
+    int64_t found_failure_us;     /* as the status at the start tells it; 0: unknown */
     int64_t last_event_us;        /* of an attempt that failed; 0: no event yet */
     int64_t last_failure_mono_us; /* because wall clocks jump */
     int64_t ended_us;
@@ -124,6 +130,14 @@ bool incidents_never_pull(const struct incidents *incidents, struct str image);
  */
 int incident_open(struct incidents *incidents, const struct incident_key *key, bool fresh,
                   struct instant now, struct incident **ret);
+
+/* It was found when this process started: the times are those of the pod's status. */
+void incident_found(struct incident *incident, const struct pod *pod, bool backs_off,
+                    struct instant now);
+
+/* Whether a status of now can be about an attempt from before this process started. */
+bool incident_just_found(const struct incident *incident, struct instant now);
+
 void incident_move(struct incidents *incidents, struct incident *incident,
                    enum incident_state next);
 void incident_end(struct incidents *incidents, struct incident *incident, struct pod *pod,

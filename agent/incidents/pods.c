@@ -259,6 +259,7 @@ int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret,
         if (!pod)
             return -ENOMEM;
     }
+    pod->status_us = fact->status_us;
     pod->generation = pods->generation; /* it exists, even if something fails below */
     if (n > LIMIT_CONTAINERS_PER_POD) {
         counters_limit_hit(pods->counters, LIMIT_HIT_CONTAINERS);

@@ -44,7 +44,8 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
     int64_t wait_us = BACK_OFF_FIRST_US;
     int64_t at_us;
 
-    if (!incident_state_open(incident->state) || incident->state == INCIDENT_STALLED ||
+    if (!incident->last_failure_us || !attempts_known(&incident->attempts) ||
+        !incident_state_open(incident->state) || incident->state == INCIDENT_STALLED ||
         incident->prevented || incident->verdict.reason == REASON_NEVER_PULL ||
         incident->verdict.reason == REASON_INVALID_REFERENCE)
         return 0;

@@ -68,6 +68,8 @@ static void take_last_failure(struct incident *incident, int64_t last_us)
 {
     if (last_us > incident->last_event_us)
         incident->last_event_us = last_us;
+    if (incident->found_failure_us > incident->last_event_us + 2 * STATUS_LATE_US)
+        return; /* the spam filter held back the events of later attempts */
     if (last_us > incident->last_failure_us || attempts_events_report_all(&incident->attempts))
         incident->last_failure_us = incident->last_event_us;
 }

@@ -180,13 +180,16 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
         r = incident_open(&c->incidents, &key, fresh, now, &incident);
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
-        attempted = attempted && fresh;
+        if (!fresh)
+            incident_found(incident, pod, pull == PULL_BACK_OFF, now);
     }
     *ret_taken = true;
     incident->prevented = pull == PULL_PREVENTED;
     /* The first attempt of a container that was prevented from pulling: ErrImagePull was missed. */
     if (pull == PULL_BACK_OFF && container->pull == PULL_PREVENTED)
         attempted = incident->attempts.fresh && incident->attempts.status == 0;
+    if (attempted && incident_just_found(incident, now))
+        attempted = false; /* it was before the start; Events can report it, too */
     if (attempted) {
         if (pull != PULL_REFUSED || incident->attempts.status == 0)
             incident->attempts.status++;

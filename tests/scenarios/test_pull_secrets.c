@@ -253,6 +253,8 @@ static void secret_that_is_repaired_badly_is_followed(void **state)
     }
     snapshot_done(&snapshot);
 
+    node.now.mono_us += MINUTE;
+    node.now.wall_us += MINUTE;
     watch_init(&watch, &node.pods);
     watch_begin(&watch, false);
     recording_read("multi-secret/repair.pods.watch.pb", &bytes);

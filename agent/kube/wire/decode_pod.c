@@ -157,6 +157,22 @@ static int read_image_volumes(struct pod_builder *builder, const K8s__PodSpec *s
     return 0;
 }
 
+/* The kubelet writes the status, and nothing else of a pod (apiserver: fieldmanager). */
+static int64_t status_written_us(const K8s__ObjectMeta *meta)
+{
+    int64_t written_us = 0;
+
+    for (size_t i = 0; i < meta->n_managedfields; i++) {
+        const K8s__ManagedFieldsEntry *entry = meta->managedfields[i];
+        int64_t time_us = decode_time(entry->time);
+
+        if (str_eq(DECODE_TEXT(entry, manager), STR("kubelet")) &&
+            str_eq(DECODE_TEXT(entry, subresource), STR("status")) && time_us > written_us)
+            written_us = time_us;
+    }
+    return written_us;
+}
+
 static void read_meta(const K8s__ObjectMeta *meta, struct kube_pod *pod)
 {
     struct str hash;
@@ -167,6 +183,7 @@ static void read_meta(const K8s__ObjectMeta *meta, struct kube_pod *pod)
     pod->fact.uid = DECODE_TEXT(meta, uid);
     pod->fact.deleting = meta->deletiontimestamp != NULL;
     pod->fact.created_us = decode_time(meta->creationtimestamp);
+    pod->fact.status_us = status_written_us(meta);
     pod->resource_version = DECODE_TEXT(meta, resourceversion);
 
     /*

@@ -122,8 +122,58 @@ static void attempts_before_and_after_the_start_are_shown_together(void **state)
     struct world *w = *state;
 
     observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    world_advance(w, MINUTE);
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     expect_attempts(w, 2, 1);
+}
+
+/* The status comes up to 15 s after the attempt, and the Event that is listed has it already. */
+static void attempt_just_before_the_start_is_in_the_events_and_in_the_status(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us - 3 * SEC;
+
+    observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    world_advance(w, 2 * SEC);
+    observe_failed_at(w, "e1", 3, failed_us - MINUTE, failed_us);
+    expect_attempts(w, 3, 0);
+    world_advance(w, 8 * SEC);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    expect_attempts(w, 3, 0);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
+    expect_attempts(w, 3, 0);
+}
+
+static void attempt_just_after_the_start_counts(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us - MINUTE;
+
+    observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_failed_at(w, "e1", 3, first_us, first_us + 30 * SEC);
+    world_advance(w, 2 * SEC);
+    observe_failed_at(w, "e1", 4, first_us, w->now.wall_us);
+    expect_attempts(w, 4, 1);
+    world_advance(w, 11 * SEC);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    expect_attempts(w, 4, 1);
+}
+
+/* The pod was there before the agent, and fails for the first time. */
+static void event_of_the_first_attempt_is_older_than_the_status(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us + 5 * SEC;
+    struct snapshot snapshot;
+
+    observe_failing_at_start(w, "ContainerCreating", "");
+    world_advance(w, 17 * SEC);
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_failed_at(w, "e1", 1, failed_us, failed_us);
+    expect_attempts(w, 1, 1);
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->last_failure_us, failed_us);
+    snapshot_done(&snapshot);
 }
 
 static void another_pull_error_is_another_attempt(void **state)
@@ -326,6 +376,9 @@ int main(void)
         WORLD_TEST(late_event_about_an_ended_incident_counts_for_no_other_incident),
         WORLD_TEST(event_time_cut_to_the_second_belongs_to_this_incident),
         WORLD_TEST(attempts_before_and_after_the_start_are_shown_together),
+        WORLD_TEST(attempt_just_before_the_start_is_in_the_events_and_in_the_status),
+        WORLD_TEST(attempt_just_after_the_start_counts),
+        WORLD_TEST(event_of_the_first_attempt_is_older_than_the_status),
         WORLD_TEST(another_pull_error_is_another_attempt),
         WORLD_TEST(image_that_cannot_be_inspected_is_no_attempt),
         WORLD_TEST(container_whose_image_cannot_be_inspected_is_shown),

@@ -25,6 +25,17 @@ static int64_t last_failure_of(struct world *w)
     return at_us;
 }
 
+static int64_t next_retry_of(struct world *w)
+{
+    struct snapshot snapshot;
+    int64_t at_us;
+
+    world_snapshot(w, &snapshot);
+    at_us = incident_of(&snapshot, "web-0")->next_retry_us;
+    snapshot_done(&snapshot);
+    return at_us;
+}
+
 static void status_is_later_than_the_event_of_the_same_attempt(void **state)
 {
     struct world *w = *state;
@@ -109,10 +120,61 @@ static void start_takes_the_time_of_the_event(void **state)
     int64_t failed_us = w->now.wall_us - 20 * SEC;
 
     observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_STATUS);
-    assert_int_equal(last_failure_of(w), w->now.wall_us);
+    assert_int_equal(last_failure_of(w), 0); /* not the agent's own start */
+    assert_int_equal(next_retry_of(w), 0);
     world_advance(w, 3 * SEC);
     observe_failed_at(w, "e1", 4, failed_us - 5 * MINUTE, failed_us);
     assert_int_equal(last_failure_of(w), failed_us);
+    assert_int_equal(next_retry_of(w), failed_us + 80 * SEC);
+}
+
+static void observe_found(struct world *w, const char *reason, int64_t status_us)
+{
+    struct pod_facts facts;
+
+    pod_of(w, &facts, "web-0");
+    facts.fact.created_us = w->now.wall_us - HOUR;
+    facts.fact.status_us = status_us;
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = STR(BACK_OFF_STATUS);
+    observe_list_begin(w);
+    observe_pod(w, &facts);
+    observe_list_end(w);
+}
+
+/* Without events, the time when the kubelet wrote the status is the best that is known. */
+static void start_takes_the_time_when_the_status_was_written(void **state)
+{
+    struct world *w = *state;
+    int64_t written_us = w->now.wall_us - MINUTE;
+
+    observe_found(w, "ErrImagePull", written_us);
+    assert_in_range(last_failure_of(w), written_us - 15 * SEC, written_us - 10 * SEC);
+    assert_int_equal(next_retry_of(w), 0); /* how often it failed is not known */
+}
+
+static void event_is_better_than_the_time_when_the_status_was_written(void **state)
+{
+    struct world *w = *state;
+    int64_t written_us = w->now.wall_us - MINUTE;
+    int64_t failed_us = written_us - 22 * SEC;
+
+    observe_found(w, "ImagePullBackOff", written_us);
+    assert_in_range(last_failure_of(w), written_us - 30 * SEC, written_us - 20 * SEC);
+    observe_failed_at(w, "e1", 6, failed_us - HOUR, failed_us);
+    assert_int_equal(last_failure_of(w), failed_us);
+    assert_int_equal(next_retry_of(w), failed_us + 300 * SEC);
+}
+
+/* The spam filter held back the Events of the last attempts. */
+static void event_that_is_much_older_than_the_status_is_not_the_last_attempt(void **state)
+{
+    struct world *w = *state;
+    int64_t written_us = w->now.wall_us - 20 * SEC;
+
+    observe_found(w, "ErrImagePull", written_us);
+    observe_failed_at(w, "e1", 6, written_us - HOUR, written_us - 5 * MINUTE);
+    assert_in_range(last_failure_of(w), written_us - 15 * SEC, written_us - 10 * SEC);
 }
 
 int main(void)
@@ -124,6 +186,9 @@ int main(void)
         WORLD_TEST(back_off_is_not_a_failure),
         WORLD_TEST(image_that_cannot_be_inspected_is_not_a_failed_attempt),
         WORLD_TEST(start_takes_the_time_of_the_event),
+        WORLD_TEST(start_takes_the_time_when_the_status_was_written),
+        WORLD_TEST(event_is_better_than_the_time_when_the_status_was_written),
+        WORLD_TEST(event_that_is_much_older_than_the_status_is_not_the_last_attempt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,36 @@ static void image_volumes_secrets_and_times_are_read(void **state)
     assert_true(pod.fact.deleting);
 }
 
+/* Other managers write other fields, and other subresources of the pod. */
+static void time_of_the_status_is_that_of_the_kubelets_last_write(void **state)
+{
+    static const struct {
+        const char *manager, *subresource;
+        int64_t seconds;
+    } rows[] = { { "kubectl", "", 400 },
+                 { "kubelet", "status", 200 },
+                 { "kubelet", "status", 300 },
+                 { "kubelet", "", 500 },
+                 { "scheduler", "status", 600 } };
+    K8s__ManagedFieldsEntry entries[ARRAY_SIZE(rows)], *list[ARRAY_SIZE(rows)];
+    K8s__Time times[ARRAY_SIZE(rows)];
+    struct pod_kit *kit = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        times[i] = (K8s__Time)K8S__TIME__INIT;
+        SET(&times[i], seconds, rows[i].seconds);
+        entries[i] = (K8s__ManagedFieldsEntry)K8S__MANAGED_FIELDS_ENTRY__INIT;
+        SET(&entries[i], manager, text(rows[i].manager));
+        SET(&entries[i], subresource, text(rows[i].subresource));
+        entries[i].time = &times[i];
+        list[i] = &entries[i];
+    }
+    assert_true(kit_decode(kit).fact.status_us == 0);
+    kit->meta.managedfields = list;
+    kit->meta.n_managedfields = ARRAY_SIZE(rows);
+    assert_true(kit_decode(kit).fact.status_us == 300 * SEC);
+}
+
 static void times_out_of_range_are_unknown(void **state)
 {
     static const struct {
@@ -415,6 +445,7 @@ int main(void)
         KIT_TEST(status_belongs_to_the_group_of_its_container),
         KIT_TEST(hash_is_used_for_mirror_pods_only),
         KIT_TEST(image_volumes_secrets_and_times_are_read),
+        KIT_TEST(time_of_the_status_is_that_of_the_kubelets_last_write),
         KIT_TEST(times_out_of_range_are_unknown),
         KIT_TEST(containers_and_secrets_over_the_limit_are_left_out),
         cmocka_unit_test(object_that_needs_too_much_memory_is_refused),
