@@ -129,7 +129,7 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
         buf_printf(line, ": %s", unknown ? unknown : "nothing is blocked");
     if (pulls && !unknown) /* which containers wait is not known either */
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
-    if (queued)
+    if (queued && !unknown)
         buf_printf(line, ", %zu waiting for their turn", queued);
     if (!blocked)
         style = unknown ? STYLE_STALLED : STYLE_GOOD;

@@ -301,6 +301,10 @@ static void count(struct images *images, bool polled, struct instant now)
         }
         if (polled && !i->present && i->waiting && !i->pulling && !i->retried)
             i->absent_us = now.mono_us; /* no container pulls it yet */
+        if (!i->pulling) {
+            i->phase = PULL_PHASE_UNKNOWN;
+            i->unanswered = false;
+        }
     }
 }
 

@@ -530,6 +530,10 @@ void stalls_clear(struct stalls *stalls, struct instant now)
 {
     ingests_clear(stalls->ingests);
     stalls->images->changed = true; /* which images are fetched depends on the blobs */
+    for (struct image_state *i = stalls->images->first; i; i = i->next) {
+        i->phase = PULL_PHASE_UNKNOWN;
+        i->unanswered = false;
+    }
     for (struct incident *i = stalls->incidents->first; i; i = i->next)
         if (i->state == INCIDENT_STALLED)
             stall_over(stalls->incidents, stalls->pods, i, INCIDENT_GONE, now);

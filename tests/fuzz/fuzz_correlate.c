@@ -162,7 +162,7 @@ static void observe_runtime(struct story *t)
                                           t->now.wall_us - (int64_t)pick(t, 256) * SEC,
                                           t->now.wall_us - (int64_t)pick(t, 256) * SEC };
         o.kind = OBSERVE_INGESTS;
-        o.ingests = (struct ingests_fact){ ingests, pick(t, 3) };
+        o.ingests = (struct ingests_fact){ ingests, pick(t, 3), pick(t, 2) };
         break;
     }
     correlate_observe(t->correlate, &o, t->now);
@@ -206,7 +206,8 @@ static void balance(struct story *t)
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
     correlate_wanted(t->correlate, t->now, &wanted);
     wanted_done(&wanted);
-    if (correlate_snapshot(t->correlate, SNAPSHOT_DETAIL, &snapshot) < 0)
+    if (correlate_snapshot(t->correlate, SNAPSHOT_DETAIL, &snapshot) < 0 ||
+        correlate_complete(SNAPSHOT_DETAIL, &snapshot) < 0)
         abort();
     for (size_t i = 0; i < snapshot.n_incidents; i++)
         if (snapshot.incidents[i].state == INCIDENT_STALLED && !snapshot.incidents[i].stall)

@@ -2,7 +2,8 @@
 """
 The same tests on several generations of containerd.
 
-    load_tests = runtimes.on_each_runtime      every class of the module, once for each, side by side
+    load_tests = runtimes.on_each_runtime           every class of the module, once for each, side by side
+    load_tests = runtimes.on_suites(["sid"])        the same with the containerd of these Debian suites
 
 LAB_SUITES names the Debian suites whose containerd is used; a suite that this machine
 cannot fetch is skipped with a message.
@@ -24,14 +25,23 @@ SKIPPED = set()  # suites whose skip message is printed
 SPEED = 20  # the kubelet's back-off of 10 s to 5 min becomes 0.5 s to 15 s
 
 
-def on_each_runtime(loader, tests, pattern):
-    classes = []
-    for test in side_by_side.flat(tests):
-        if type(test) not in classes:
-            classes.append(type(test))
-    variants = [type(f"{each.__name__}On{suite.capitalize()}", (each,), {"suite": suite, "__module__": each.__module__})
-                for suite in SUITES for each in classes]
-    return side_by_side.SideBySide(loader.loadTestsFromTestCase(variant) for variant in variants)
+def on_suites(suites):
+    """load_tests for a module whose tests need the containerd of these suites, unless LAB_SUITES names others."""
+    suites = SUITES if "LAB_SUITES" in os.environ else suites
+
+    def load_tests(loader, tests, pattern):
+        classes = []
+        for test in side_by_side.flat(tests):
+            if type(test) not in classes:
+                classes.append(type(test))
+        variants = [type(f"{each.__name__}On{suite.capitalize()}", (each,),
+                         {"suite": suite, "__module__": each.__module__}) for suite in suites for each in classes]
+        return side_by_side.SideBySide(loader.loadTestsFromTestCase(variant) for variant in variants)
+
+    return load_tests
+
+
+on_each_runtime = on_suites(SUITES)
 
 
 def seconds_of(text):

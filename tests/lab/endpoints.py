@@ -10,6 +10,7 @@ runs until it is killed. The table BEHAVIOURS says what each one does.
 
 import argparse
 import asyncio
+import functools
 import http.client
 import json
 import socket
@@ -23,8 +24,11 @@ from procs import write_ready_file
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 # The runtime writes a layer in pieces of 1 MiB, so these layers have several pieces.
 STALLING_LAYER_BYTES, SLOW_LAYER_BYTES = 7 << 19, 24 << 20
-# (bytes of the layer that an endpoint sends at once, bytes a second after that)
-PACES = {"stalls": (STALLING_LAYER_BYTES // 2, 0), "slow": (0, 2 << 20)}
+# More than they get at the rate below while a test watches them.
+SIX_LAYERS_BYTES = 3 * [24 << 20] + 3 * [1 << 20]
+# (bytes of each paced layer that an endpoint sends at once, bytes a second after that)
+PACES = {"stalls": (STALLING_LAYER_BYTES // 2, 0), "slow": (0, 2 << 20), "six-layers": (0, 512 << 10),
+         "three-layers": (STALLING_LAYER_BYTES // 2, 0)}
 
 
 def _error(code, message):
@@ -38,6 +42,11 @@ def refuse(status, code, message, headers=()):
         await reply(writer, request, status, _error(code, message), [("Content-Type", "application/json"), *headers])
 
     return behave
+
+
+async def never_answer(endpoint, request, writer):
+    """The connection stays open, and nothing is sent."""
+    await asyncio.Event().wait()
 
 
 async def close_at_once(endpoint, request, writer):
@@ -73,14 +82,15 @@ async def wrong_layer(endpoint, request, writer):
 
 
 async def paced_layer(endpoint, request, writer):
-    """Send the layer at the rate in PACES, until /lab/pace changes it (see pacing.py)."""
+    """Send each layer at the rate in PACES, until /lab/pace changes it (see pacing.py)."""
+    layer = endpoint.image.layer_of(request.path.rpartition("/")[2])
     if request.path.startswith("/lab/pace"):
         endpoint.pace.change(request.path)
         await reply(writer, request, 200, b"{}")
-    elif request.path.endswith(endpoint.layer_digest):
-        writer.write(head(200, len(endpoint.image.layers[0])))
+    elif layer:
+        writer.write(head(200, len(layer)))
         if request.method != "HEAD":
-            await endpoint.pace.send(writer, endpoint.image.layers[0])
+            await endpoint.pace.send(writer, layer)
     else:
         await serve_image(endpoint, request, writer)
 
@@ -113,10 +123,13 @@ BEHAVIOURS = {
     "down": ("http", refuse(503, "UNAVAILABLE", "service unavailable")),
     "slow-gateway": ("http", refuse(504, "UNKNOWN", "gateway timeout")),
     "closes": ("http", close_at_once),
+    "never-answers": ("http", never_answer),
     "token-broken": ("http", token_server_fails),
     "bad-digest": ("http", wrong_layer),
     "stalls": ("http", paced_layer),
     "slow": ("http", paced_layer),
+    "six-layers": ("http", paced_layer),
+    "three-layers": ("http", paced_layer),
     "shares-layer": ("http", serve_image),
     "other-platform": ("http", other_platform_only),
     "untrusted": ("https", serve_image),
@@ -157,6 +170,10 @@ def image_of(name, pause_program):
         return Image([stalling])
     if name == "shares-layer":
         return Image([stalling, marked_layer(pause_program, name)])
+    if name == "three-layers":
+        return Image([marked_layer(pause_program, f"{name}-{i}", STALLING_LAYER_BYTES) for i in range(3)])
+    if name == "six-layers":
+        return Image([marked_layer(pause_program, f"{name}-{i}", size) for i, size in enumerate(SIX_LAYERS_BYTES)])
     return marked_image(pause_program, name, SLOW_LAYER_BYTES if name == "slow" else 0)
 
 
@@ -165,13 +182,21 @@ class Endpoint:
 
     def __init__(self, name, transport, behave, address, pause_program, tls):
         self.name, self.transport, self._behave, self._tls = name, transport, behave, tls
-        self.image = image_of(name, pause_program)
-        self.layer_digest = digest_of(self.image.layers[0])
+        self._pause_program = pause_program
         self.pace = Pace(*PACES.get(name, ()))
         self._socket = socket.socket()
         self._socket.bind((address, 0))
         self.host = f"{name}.lab:{self._socket.getsockname()[1]}"
         self._kept = []
+
+    @functools.cached_property
+    def image(self):
+        """Made when it is needed, because some images are big."""
+        return image_of(self.name, self._pause_program)
+
+    @functools.cached_property
+    def layer_digest(self):
+        return digest_of(self.image.layers[0])
 
     @property
     def scheme(self):

@@ -2,6 +2,7 @@
 """Makes container images and pushes them over the HTTP API of a registry."""
 
 import base64
+import functools
 import gzip
 import hashlib
 import http.client
@@ -55,10 +56,15 @@ class Image:
     def _descriptor(media_type, data):
         return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
 
-    @property
+    @functools.cached_property
     def blobs(self):
         """{digest: bytes} of the config and the layers."""
         return {digest_of(data): data for data in (self.config, *self.layers)}
+
+    def layer_of(self, digest):
+        """The layer with this digest, or None."""
+        data = self.blobs.get(digest)
+        return None if data is self.config else data
 
     def write_archive(self, path, name):
         """An OCI archive that `ctr images import` takes, with the image named `name`."""

@@ -209,6 +209,64 @@ static void a_stalled_pull_is_marked(void **state)
     assert_non_null(strstr(table(), "for 3m, 2 containers waiting, stalled\n"));
 }
 
+static void pulls_that_wait_for_their_turn_name_who_is_ahead(void **state)
+{
+    static const char *const ahead[] = { "quay.io/team/big:1" };
+    static const struct snapshot_image images[] = {
+        { .image = "quay.io/team/big:1",
+          .registry = "quay.io",
+          .digest = "",
+          .waiting = 1,
+          .pulling = 1,
+          .phase = PULL_PHASE_DOWNLOADING },
+        { .image = "docker.io/library/nginx:1",
+          .registry = "docker.io",
+          .digest = "",
+          .waiting = 2,
+          .phase = PULL_PHASE_KUBELET_QUEUE,
+          .waiting_behind = ahead,
+          .n_waiting_behind = 1 },
+        { .image = "docker.io/library/redis:1",
+          .registry = "docker.io",
+          .digest = "",
+          .waiting = 1,
+          .pulling = 1,
+          .phase = PULL_PHASE_SLOT_QUEUE,
+          .waiting_behind = ahead,
+          .n_waiting_behind = 1 },
+    };
+
+    (void)state;
+    node.snapshot.images = images;
+    node.snapshot.n_images = ARRAY_SIZE(images);
+    options.width = 170;
+    ask();
+    table();
+    assert_non_null(strstr(text.at, ", 2 images being pulled, 1 waiting for their turn\n"));
+    assert_non_null(strstr(text.at, "  docker.io/library/nginx:1\n"
+                                    "    2 containers waiting\n"
+                                    "    in the kubelet's queue behind quay.io/team/big:1\n"));
+    assert_non_null(strstr(text.at, "  docker.io/library/redis:1\n"
+                                    "    1 container waiting\n"
+                                    "    waits for a download slot behind quay.io/team/big:1\n"));
+    assert_int_equal(count(" behind quay.io"), 2);
+}
+
+static void who_holds_the_download_slots_is_named(void **state)
+{
+    static const struct snapshot_waiter holders[] = { { "shop", "cart-0", "app", "r.io/a:1" },
+                                                      { "shop", "cart-1", "app", "r.io/b:1" } };
+    static const struct snapshot_stall stall = { .waits_for = STALL_SLOT,
+                                                 .held_by = holders,
+                                                 .n_held_by = ARRAY_SIZE(holders) };
+
+    (void)state;
+    node.incidents[0].state = INCIDENT_STALLED;
+    node.incidents[0].stall = &stall;
+    ask();
+    assert_non_null(strstr(table(), "  Download slots held by: shop/cart-0, shop/cart-1\n"));
+}
+
 /* The last line of the window counts the lines that do not fit. */
 static void the_table_fits_into_the_window(void **state)
 {
@@ -302,6 +360,8 @@ int main(void)
         TEST(nothing_is_known_while_pods_cannot_be_read),
         TEST(what_is_blocked_may_be_over_while_pods_cannot_be_read),
         TEST(a_stalled_pull_is_marked),
+        TEST(pulls_that_wait_for_their_turn_name_who_is_ahead),
+        TEST(who_holds_the_download_slots_is_named),
         TEST(the_table_fits_into_the_window),
         TEST(json_has_only_selected_failures),
         TEST(json_is_ascii),

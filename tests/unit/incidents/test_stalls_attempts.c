@@ -330,10 +330,17 @@ static enum reason reason_after(struct world *w, const char *message)
 static void pull_that_is_cancelled_after_a_stall_has_stalled(void **state)
 {
     struct world *w = *state;
+    struct snapshot snapshot;
 
     stalled(w, "web-0");
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(reason_after(w, CANCELLED_TEXT), REASON_PULL_STALLED);
+    world_advance(w, 15 * SEC);
+    observe_waiting(w, "web-0", "ImagePullBackOff",
+                    BACK_OFF_TEXT ": ErrImagePull: " CANCELLED_TEXT); /* kubelet >= 1.32 */
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->verdict.reason, REASON_PULL_STALLED);
+    snapshot_done(&snapshot);
     world_advance(w, 5 * MINUTE);
     observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_TEXT);
     assert_int_equal(reason_after(w, CANCELLED_TEXT), REASON_PULL_CANCELLED);

@@ -128,6 +128,53 @@ static void golden_events(void **state)
     assert_golden(&text, "tests/data/exporter/events.json");
 }
 
+/* Who waits for whom: the JSON keys of a stall and of an image. */
+static void queues_name_who_is_ahead(void **state)
+{
+    static const char *const ahead[] = { "quay.io/team/big:1" };
+    static const struct snapshot_image image = { .image = "docker.io/library/nginx:1",
+                                                 .registry = "docker.io",
+                                                 .digest = "",
+                                                 .phase = PULL_PHASE_KUBELET_QUEUE,
+                                                 .waiting_behind = ahead,
+                                                 .n_waiting_behind = 1 };
+    static const struct snapshot_waiter holder = { "shop", "cart-0", "app", "r.io/a:1" };
+    static const struct snapshot_stall stall = {
+        .waits_for = STALL_SLOT, .held_by = &holder, .n_held_by = 1, .or_of = ahead, .n_or_of = 1
+    };
+    const char *phase, *behind, *waits_for, *pod, *held_image, *or_of;
+    struct err err = ERR_INIT;
+    json_t *layer;
+    json_t *json;
+
+    (void)state;
+    node.snapshot.images = &image;
+    node.snapshot.n_images = 1;
+    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    json = parsed();
+    assert_int_equal(json_unpack(json, "{s:[{s:s,s:[s]}]}", "images", "phase", &phase,
+                                 "waiting_behind", &behind),
+                     0);
+    assert_string_equal(phase, "kubelet_queue");
+    assert_string_equal(behind, "quay.io/team/big:1");
+    json_decref(json);
+
+    fixture_golden(&node);
+    node.incidents[0].stall = &stall;
+    write_failures(NULL, NULL);
+    json = parsed();
+    assert_int_equal(json_unpack(json, "{s:[{s:{s:s,s:o,s:[{s:s,s:s}],s:[s]}}]}", "failures",
+                                 "stall", "waits_for", &waits_for, "layer", &layer, "held_by",
+                                 "pod", &pod, "image", &held_image, "or_of", &or_of),
+                     0);
+    assert_string_equal(waits_for, "download_slot");
+    assert_true(json_is_null(layer));
+    assert_string_equal(pod, "cart-0");
+    assert_string_equal(held_image, "r.io/a:1");
+    assert_string_equal(or_of, "quay.io/team/big:1");
+    json_decref(json);
+}
+
 static void a_healthy_node_has_an_empty_list(void **state)
 {
     (void)state;
@@ -330,6 +377,7 @@ int main(void)
         TEST(golden_images),
         TEST(golden_events),
         TEST(a_stalled_image_is_marked),
+        TEST(queues_name_who_is_ahead),
         TEST(a_healthy_node_has_an_empty_list),
         TEST(one_pod_can_be_selected),
         TEST(all_keys_are_always_present),
