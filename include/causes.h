@@ -113,9 +113,28 @@ enum stage {
         STAGE_MAX, /* also: not known */
 };
 
+/* Whose host failed: not always that of the registry which the image names. */
+#define ROLE_TABLE(X)                                                                              \
+    X(REGISTRY, "registry")                                                                        \
+    X(MIRROR, "mirror")             /* of the runtime's configuration */                           \
+    X(TOKEN_SERVER, "token_server") /* where the registry sends the runtime for a token */         \
+    X(BLOB_HOST, "blob_host")       /* where it sends the runtime for layers: a bucket, a CDN */   \
+    X(PROXY, "proxy")               /* the HTTP proxy of the runtime */                            \
+    X(DNS, "dns")                   /* the node's name server */
+
+enum role {
+#define X(name, text) ROLE_##name,
+    ROLE_TABLE(X)
+#undef X
+        ROLE_MAX, /* also: not known */
+};
+
 const char *cause_name(enum cause cause);
 const char *reason_name(enum reason reason);
 enum cause reason_cause(enum reason reason);
 
 /* NULL for STAGE_MAX. */
 const char *stage_name(enum stage stage);
+
+/* NULL for ROLE_MAX. */
+const char *role_name(enum role role);

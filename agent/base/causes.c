@@ -25,6 +25,12 @@ static const char *const stage_names[STAGE_MAX] = {
 #undef X
 };
 
+static const char *const role_names[ROLE_MAX] = {
+#define X(name, text) [ROLE_##name] = (text),
+    ROLE_TABLE(X)
+#undef X
+};
+
 const char *cause_name(enum cause cause)
 {
     assert((unsigned)cause < CAUSE_MAX);
@@ -46,4 +52,9 @@ enum cause reason_cause(enum reason reason)
 const char *stage_name(enum stage stage)
 {
     return (unsigned)stage < STAGE_MAX ? stage_names[stage] : NULL;
+}
+
+const char *role_name(enum role role)
+{
+    return (unsigned)role < ROLE_MAX ? role_names[role] : NULL;
 }

@@ -4,27 +4,29 @@
 #include "buf.h"
 
 /*
- * One sentence for each reason: what is wrong, what to do. "%r" becomes the registry, or "the
- * registry" where it is not known. advice_write() appends what it knows of the pod's pull Secrets.
+ * One sentence for each reason: what is wrong, what to do. "%r" becomes the registry of the image,
+ * "%h" the host that failed, "%f" the configuration file; or words for them where they are not
+ * known.
  */
 static const char *const advice[REASON_MAX] = {
     [REASON_NO_CREDENTIALS] =
         "%r requires credentials, but the node sent none: add an imagePullSecret for %r to the "
         "pod or its ServiceAccount, or configure the node's credential provider for it",
     [REASON_BAD_CREDENTIALS] =
-        "%r rejected the credentials: check that the pull Secret is for %r, and renew the user "
+        "%h rejected the credentials: check that the pull Secret is for %r, and renew the user "
         "name and password or token in it",
     [REASON_TOKEN_EXPIRED] =
         "The token for %r has expired: renew it in the pull Secret, and make sure that something "
         "renews it before it expires again",
     [REASON_FORBIDDEN] =
-        "%r authenticated the request but denied access: grant the account pull access to this "
-        "repository, and check the registry's IP allow list and pull policies",
+        "%h refused access: read its own words in the message; as a rule the account needs pull "
+        "access to this repository, or a rule of the registry blocks the address, the region, the "
+        "image or an unpaid account",
     [REASON_INSUFFICIENT_SCOPE] =
         "The token from %r does not cover this repository: grant the account pull access to it, "
         "or correct the repository name",
     [REASON_DENIED_OR_MISSING] =
-        "%r does not say whether the repository is private or missing: check the image name for "
+        "%h does not say whether the repository is private or missing: check the image name for "
         "typos first, then the pull credentials",
     [REASON_PULL_SECRET_MISSING] =
         "A pull Secret that the pod names could not be read; as a rule it does not exist in its "
@@ -33,105 +35,107 @@ static const char *const advice[REASON_MAX] = {
         "The credential helper or plugin for %r failed on the node: check that it is installed "
         "and configured, and read the kubelet's log",
     [REASON_MANIFEST_UNKNOWN] =
-        "%r has no such tag or digest: push it, or correct the tag in the pod spec",
+        "%h has no such tag or digest: correct the tag in the pod spec, or push the image there",
     [REASON_REPOSITORY_UNKNOWN] =
-        "%r has no such repository: correct the image name, or push the image first",
+        "%h has no such repository: correct the image name, or push the image there first",
     [REASON_IMAGE_NOT_FOUND] =
-        "%r has no such image: check the repository and tag for typos, or push the image",
+        "%h has no such image: check the repository and tag for typos, or push the image there",
     [REASON_DIGEST_UNKNOWN] =
-        "%r has no image with this digest, because it was deleted or never pushed there: use a "
+        "%h has no image with this digest, because it was deleted or never pushed there: use a "
         "digest that exists",
     [REASON_BLOB_UNKNOWN] =
-        "%r lists a layer that it does not have: push the image again, and check the registry's "
-        "garbage collection and, if it is a mirror, its upstream",
+        "%h does not have a layer that the manifest lists: push the image again, and check the "
+        "registry's garbage collection and, if it is a mirror, its upstream",
     [REASON_DNS_NOT_FOUND] =
-        "The node cannot resolve the host name: check %r for typos, and check that the node's DNS "
+        "The node cannot resolve the name of %h: check it for typos, and check that the node's DNS "
         "servers know it",
     [REASON_DNS_FAILURE] =
-        "The node's DNS servers do not answer: check /etc/resolv.conf on the node, and check that "
-        "the node can reach the servers in it",
+        "%h did not give the node a usable answer: check /etc/resolv.conf on the node, and check "
+        "that the node can reach the servers in it",
     [REASON_CONNECT_REFUSED] =
-        "%r does not accept connections at this address and port: check that the service runs, "
+        "%h does not accept connections at this address and port: check that the service runs, "
         "check the port, and look for a firewall that rejects the node",
     [REASON_CONNECT_TIMEOUT] =
-        "The node gets no answer when it connects to %r: check firewalls, security groups and "
+        "The node gets no answer when it connects to %h: check firewalls, security groups and "
         "NAT, and whether the node needs a proxy",
     [REASON_UNREACHABLE] =
-        "The node cannot reach %r: check its routes, network interfaces and firewalls",
+        "The node cannot reach %h: check its routes, network interfaces and firewalls",
     [REASON_CONNECTION_RESET] =
-        "The connection to %r was reset: check proxies, firewalls and load balancers on the path, "
+        "The connection to %h was reset: check proxies, firewalls and load balancers on the path, "
         "and the MTU; a retry may succeed",
     [REASON_UNEXPECTED_EOF] =
-        "%r closed the connection before its answer was complete: check the registry's log and "
-        "the proxies on the path; a retry may succeed",
+        "%h closed the connection before its answer was complete: check its log and the proxies on "
+        "the path; a retry may succeed",
     [REASON_TLS_UNKNOWN_AUTHORITY] =
-        "The node does not trust the certificate of %r: add the CA that signed it to the node's "
-        "trust store, or to the runtime's certificates for %r",
+        "The node does not trust the certificate of %h: add the CA that signed it to the node's "
+        "trust store, or to the runtime's certificates for this host; look also for a proxy that "
+        "inspects TLS",
     [REASON_TLS_EXPIRED] =
-        "The certificate of %r has expired or is not valid yet: renew it, and check the node's "
+        "The certificate of %h has expired or is not valid yet: renew it, and check the node's "
         "clock",
     [REASON_TLS_HOSTNAME] =
-        "The certificate of %r was issued for another name: issue one for the name or address in "
+        "The certificate of %h was issued for another name: issue one for the name or address in "
         "use, or use the name in the certificate",
     [REASON_TLS_HANDSHAKE_TIMEOUT] =
-        "%r accepts connections but does not complete the TLS handshake: check its load, and "
-        "check firewalls that inspect TLS",
+        "%h accepts connections but does not complete the TLS handshake: check its load, and "
+        "check the MTU and firewalls that inspect TLS",
     [REASON_TLS_HANDSHAKE_FAILED] =
-        "The node and %r cannot agree on TLS: check the TLS versions, client certificates and "
-        "certificate of the registry",
+        "The node and %h cannot agree on TLS: check the TLS versions, client certificates and "
+        "certificate of this host",
     [REASON_HTTP_TO_HTTPS] =
-        "One side uses HTTP and the other HTTPS: enable TLS on %r, or configure it as an insecure "
+        "One side uses HTTP and the other HTTPS: enable TLS on %h, or configure it as an insecure "
         "registry in the runtime",
     [REASON_PROXY_FAILED] =
-        "The HTTP proxy of the runtime failed or refused the request: check HTTPS_PROXY and "
-        "NO_PROXY of the runtime's service, and check that the proxy allows %r",
+        "%h failed or refused the request: check HTTPS_PROXY and NO_PROXY of the runtime's "
+        "service, and check that the proxy allows %r",
     [REASON_RESPONSE_TIMEOUT] =
-        "%r accepted the request but did not answer in time: check its load and health",
+        "%h accepted the request but did not answer in time: check its load and health",
     [REASON_DEADLINE] =
-        "The pull took longer than its time limit: check the bandwidth to %r and the size of the "
+        "The pull took longer than its time limit: check the bandwidth to %h and the size of the "
         "image, or raise the runtime's pull timeouts",
     [REASON_PULL_STALLED] =
-        "The download from %r stopped making progress: check the registry and its blob store, and "
+        "The download from %h stopped making progress: check this host and its blob store, and "
         "the network on the path",
     [REASON_PULL_CANCELLED] =
         "The pull was cancelled on the node before it ended: the kubelet or the runtime restarted, "
         "the pod was deleted, or a time limit of the runtime was reached; the kubelet tries again, "
         "and if that fails too, read the runtime's log",
     [REASON_TOO_MANY_REQUESTS] =
-        "%r limits the requests of this account or address: wait, log in with an account that has "
+        "%h limits the requests of this account or address: wait, log in with an account that has "
         "a higher limit, or pull through a mirror",
-    [REASON_SERVER_ERROR] = "%r has an internal error: read the registry's log or its status page",
+    [REASON_SERVER_ERROR] = "%h has an internal error: read its log or its status page",
     [REASON_BAD_GATEWAY] =
-        "The gateway in front of %r cannot reach the registry: check the registry behind it",
+        "The gateway in front of %h cannot reach the service behind it: check that service",
     [REASON_SERVICE_UNAVAILABLE] =
-        "%r is overloaded or down for maintenance: check its health; the kubelet retries",
+        "%h is overloaded or down for maintenance: check its health; the kubelet retries",
     [REASON_GATEWAY_TIMEOUT] =
-        "The gateway in front of %r got no answer in time: check the registry behind it",
+        "The gateway in front of %h got no answer in time: check the service behind it",
     [REASON_MALFORMED_RESPONSE] =
-        "%r did not answer like a registry: look for a login page, captive portal or proxy on the "
-        "path, and check the URL of the mirror",
-    [REASON_STORAGE_QUOTA] = "A quota at %r is used up: free space there, or raise the quota",
+        "%h did not answer like a registry: check its port and path in the image name or the "
+        "mirror's URL, and look for a login page, captive portal or proxy on the path",
+    [REASON_STORAGE_QUOTA] = "A quota at %h is used up: free space there, or raise the quota",
     [REASON_UNEXPECTED_STATUS] =
-        "%r answered with an unexpected HTTP status: read the registry's log, and check gateways "
-        "and mirrors in front of it",
+        "%h answered with an unexpected HTTP status: read its log, and check gateways and mirrors "
+        "in front of it",
     [REASON_PLATFORM_MISMATCH] =
         "The image is not built for this node's architecture or operating system: build it for "
         "this platform too, or use a nodeSelector to run the pod on other nodes",
     [REASON_UNSUPPORTED_MANIFEST] =
-        "The runtime does not support this type of manifest: rebuild and push the image with a "
-        "current tool (OCI or Docker schema 2)",
+        "The runtime cannot use what the registry has under this name: it is an artifact and no "
+        "image, an old format, or newer than the runtime; build the image with a current tool (OCI "
+        "or Docker schema 2), or update the runtime",
     [REASON_DIGEST_MISMATCH] =
         "The downloaded data does not match the manifest: look for proxies and mirrors that "
         "change or cut downloads, then push the image again",
     [REASON_CORRUPT_LAYER] =
-        "A layer of the image is damaged: push the image again, and check caches and mirrors of "
-        "%r",
+        "A layer of the image is damaged or was cut: look for proxies and mirrors that cut "
+        "downloads; if it fails on every node, push the image again",
     [REASON_DISK_FULL] =
-        "The node's image filesystem is full: remove unused images or enlarge it, and check the "
+        "A file system of the node is full: remove unused images or enlarge it, and check the "
         "kubelet's image garbage collection",
     [REASON_UNPACK_FAILED] =
         "The node could not unpack the image: read the runtime's log, and check the snapshotter, "
-        "user namespaces and the filesystem",
+        "user namespaces, and the disk and its file system (dmesg)",
     [REASON_IMAGE_LOST] =
         "The runtime reported a complete pull, but the image is not on the node: run crictl rmi "
         "with the image name on the node, so that it is pulled again, and check the runtime's "
@@ -142,7 +146,8 @@ static const char *const advice[REASON_MAX] = {
     [REASON_RUNTIME_UNAVAILABLE] =
         "The container runtime on the node does not answer: check its service and socket",
     [REASON_RUNTIME_ERROR] =
-        "The container runtime on the node failed: read its log; it may need a restart",
+        "The container runtime on the node failed: read its log, and check the disk that it stores "
+        "images on",
     [REASON_PULL_QPS_EXCEEDED] =
         "The kubelet reached its own pull limit: raise registryPullQPS and registryBurst, or "
         "start fewer pods at once",
@@ -156,16 +161,16 @@ static const char *const advice[REASON_MAX] = {
         "The short name matches several registries: write the image name with its registry, or "
         "set an alias in registries.conf",
     [REASON_SIGNATURE_REJECTED] =
-        "The node's signature policy rejects the image: sign it as the policy requires, or change "
-        "the policy",
+        "The signature policy of the node or the registry rejects the image: sign it as the policy "
+        "requires, check that the signatures can be read, or change the policy",
     [REASON_REGISTRY_BLOCKED] =
         "The node's registries.conf blocks %r: use an allowed registry, or remove the block",
     [REASON_PULL_SECRET_MALFORMED] =
         "A pull Secret of the pod has invalid content, so the kubelet pulls no image for this pod, "
         "not even a public one: create the Secret again with kubectl create secret docker-registry",
     [REASON_RUNTIME_CONFIG_INVALID] =
-        "A configuration file of the container runtime on the node is invalid or missing: correct "
-        "it, and restart the runtime if it does not read the file for each pull",
+        "%f on the node is invalid, missing or cannot be read: correct it, and restart the runtime "
+        "if it does not read the file for each pull",
     [REASON_UNCLASSIFIED] =
         "No rule matches this message: read the message itself, and please report it so that a "
         "rule can be added",
@@ -176,25 +181,77 @@ static const char *const advice[REASON_MAX] = {
         "This message is not about an image pull: look for the component that wrote it",
 };
 
-void advice_add(struct buf *out, const char *sentence, struct str registry)
+/* What a host is called, and what one is called whose name is not known. */
+static const struct {
+    const char *known, *unknown;
+} parties[ROLE_MAX] = {
+    [ROLE_REGISTRY] = { "", "the registry" },
+    [ROLE_MIRROR] = { "the mirror ", "the mirror" },
+    [ROLE_TOKEN_SERVER] = { "the token server ", "the token server of the registry" },
+    [ROLE_BLOB_HOST] = { "the blob host ", "the blob host of the registry" },
+    [ROLE_PROXY] = { "the HTTP proxy ", "the HTTP proxy of the runtime" },
+    [ROLE_DNS] = { "the node's name server ", "the node's name server" },
+};
+
+/* `text`, with a capital letter where a sentence begins. */
+static void add_phrase(struct buf *out, const char *text, bool begins)
 {
-    const char *mark;
+    if (begins && *text) {
+        buf_add_byte(out, *text == 't' ? 'T' : *text);
+        text++;
+    }
+    buf_add_text(out, text);
+}
+
+static void add_party(struct buf *out, const struct advice_facts *facts, struct str registry,
+                      bool begins)
+{
+    bool own = facts->failed_role == ROLE_REGISTRY;
+    struct str host = facts->failed_host.len > 0 || !own ? facts->failed_host : registry;
+
+    add_phrase(
+        out, host.len > 0 ? parties[facts->failed_role].known : parties[facts->failed_role].unknown,
+        begins);
+    buf_add(out, host);
+}
+
+static void add_sentence(struct buf *out, const char *sentence, const struct advice_facts *facts)
+{
+    struct str registry = facts->registry;
+    const char *at = sentence;
 
     if (str_eq(registry, STR("invalid"))) /* image_registry() of an invalid image name */
         registry.len = 0;
-    for (const char *at = sentence; (mark = strstr(at, "%r")) != NULL; at = mark + 2) {
+    for (const char *mark; (mark = strchr(at, '%')) != NULL; at = mark + 2) {
+        bool begins = mark == sentence;
+
         buf_add(out, str_span(at, mark));
-        if (registry.len > 0)
+        if (mark[1] == 'h')
+            add_party(out, facts, registry, begins);
+        else if (mark[1] == 'f' && facts->file.len > 0)
+            buf_add(out, facts->file);
+        else if (mark[1] == 'f')
+            add_phrase(out, "the configuration of the container runtime", begins);
+        else if (registry.len > 0)
             buf_add(out, registry);
         else
-            buf_add_text(out, mark == sentence ? "The registry" : "the registry");
-        sentence = mark + 2;
+            add_phrase(out, "the registry", begins);
     }
-    buf_add_text(out, sentence);
+    buf_add_text(out, at);
+}
+
+void advice_add(struct buf *out, const char *sentence, struct str registry)
+{
+    add_sentence(out, sentence, &(struct advice_facts){ .registry = registry });
 }
 
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts)
 {
-    advice_add(out, advice[verdict->reason], facts->registry);
+    add_sentence(out, advice[verdict->reason], facts);
+    if (verdict->cause != CAUSE_NOT_FOUND && verdict->reason != REASON_DENIED_OR_MISSING &&
+        verdict->reason != REASON_INSUFFICIENT_SCOPE &&
+        verdict->ambiguous_with & UINT32_C(1) << CAUSE_NOT_FOUND)
+        buf_add_text(out, "; it answers the same if there is no such image: check the name for "
+                          "typos, too");
     buf_add_byte(out, '.');
 }

@@ -227,11 +227,40 @@ static enum reason refine(enum reason reason, struct str image)
     return str_find(image, STR("@sha")) ? REASON_DIGEST_UNKNOWN : reason;
 }
 
-static uint32_t ambiguity(enum reason reason)
+/* Registries that refuse to say whether a repository exists. */
+static bool hides_what_is_missing(const struct message *message)
 {
-    return reason == REASON_DENIED_OR_MISSING || reason == REASON_INSUFFICIENT_SCOPE
-               ? UINT32_C(1) << CAUSE_NOT_FOUND
-               : 0;
+    static const struct str hosts[] = { STR("ghcr.io"), STR("gcr.io"), STR("pkg.dev"),
+                                        STR("azurecr.io") };
+
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+        if (str_find(message->text, hosts[i]))
+            return true;
+    return false;
+}
+
+/* Whether the image may as well be missing. Google adds "(or it may not exist)". A 404 of something
+ * that is no registry can be a path that it does not have. */
+static bool may_be_missing(const struct message *message, const struct finding *found, int status)
+{
+    switch (found->reason) {
+    case REASON_DENIED_OR_MISSING:
+    case REASON_INSUFFICIENT_SCOPE:
+        return true;
+    case REASON_NO_CREDENTIALS:
+        return hides_what_is_missing(message);
+    case REASON_FORBIDDEN:
+        return str_find(message->text, STR("or it may not exist")) != NULL;
+    case REASON_MALFORMED_RESPONSE:
+        return status == 404;
+    default:
+        return false;
+    }
+}
+
+static uint32_t ambiguity(const struct message *message, const struct finding *found, int status)
+{
+    return may_be_missing(message, found, status) ? UINT32_C(1) << CAUSE_NOT_FOUND : 0;
 }
 
 /*
@@ -254,7 +283,7 @@ static bool is_said_either_way(const char *rule)
     return false;
 }
 
-struct verdict classify_traced(const struct message *message, int *ret_part)
+struct verdict classify(const struct message *message)
 {
     struct finding best = find_without_parts(message);
     const struct message_part *chosen = NULL;
@@ -278,7 +307,6 @@ struct verdict classify_traced(const struct message *message, int *ret_part)
     }
     if (best.reason == REASON_NOT_A_PULL && message->waiting_reason.len > 0)
         best.reason = REASON_UNCLASSIFIED; /* somebody who knows says that it is about a pull */
-    *ret_part = chosen ? (int)(chosen - message->parts) : -1;
     return (struct verdict){
         .cause = reason_cause(best.reason),
         .reason = refine(best.reason, message->image),
@@ -286,16 +314,10 @@ struct verdict classify_traced(const struct message *message, int *ret_part)
         .http_status = chosen ? chosen->http_status : 0,
         .sent_unknown = chosen && !(chosen->wrappers & (W_ANONYMOUS | W_LOGIN)) &&
                         is_said_either_way(best.rule),
-        .ambiguous_with = ambiguity(best.reason),
+        .ambiguous_with = ambiguity(message, &best, chosen ? chosen->http_status : 0),
+        .part = chosen ? (int)(chosen - message->parts) : -1,
         .rule = best.rule,
     };
-}
-
-struct verdict classify(const struct message *message)
-{
-    int part;
-
-    return classify_traced(message, &part);
 }
 
 /* ---- explanations -----------------------------------------------------------------------------

@@ -11,7 +11,8 @@ struct verdict explain(struct str waiting_reason, struct str text, struct messag
     ret->n_steps = 0;
     ret->n_runners_up = 0;
     normalise_traced(waiting_reason, text, ret_message, ret);
-    verdict = classify_traced(ret_message, &ret->part);
+    verdict = classify(ret_message);
+    ret->part = verdict.part;
     classify_runners_up(ret_message, &verdict, ret);
     return verdict;
 }

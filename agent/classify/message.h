@@ -38,6 +38,15 @@ struct hit {
     bool in_page;   /* in an HTML or XML page */
 };
 
+/* The hosts that an error names; party.h tells which of them failed. */
+struct hosts {
+    struct str url;       /* the last one that was requested */
+    struct str place;     /* the registry that was asked, as a host or a name that begins with it */
+    struct str looked_up; /* in DNS ... */
+    struct str name_server; /* ... on this server */
+    struct str dialled;     /* an address */
+};
+
 /* One of the errors in a message. */
 struct message_part {
     struct str terminal; /* the error text after the last wrapper */
@@ -46,6 +55,8 @@ struct message_part {
     int http_status; /* 401 for `401 Unauthorized`; 0 without one */
     uint16_t first_hit;
     uint16_t n_hits; /* message.hits[first_hit ...], in the order of the text */
+    struct hosts hosts;
+    struct str file; /* the runtime's configuration that failed; empty: none */
 };
 
 /*
@@ -75,6 +86,7 @@ struct verdict {
     bool sent_unknown;       /* the registry refused, and its words are the same with and without a
                                 login; the pod's pull Secrets decide */
     uint32_t ambiguous_with; /* bit (1 << enum cause) for each other cause that fits the text */
+    int part;                /* message.parts[...] that decided; -1: none */
     const char *rule;        /* the name of the rule that decided; static, never NULL */
 };
 
@@ -90,6 +102,9 @@ struct verdict classify(const struct message *message);
 /* What the advice depends on besides the reason. Unknown texts are empty. */
 struct advice_facts {
     struct str registry;
+    struct str failed_host;
+    enum role failed_role; /* ROLE_REGISTRY if it is not known */
+    struct str file;       /* of the runtime's configuration */
 };
 
 struct buf;

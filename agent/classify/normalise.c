@@ -132,7 +132,25 @@ static int status_of(struct str text)
     return (int)status;
 }
 
-static void take_wrapper(struct reader *r, const struct wrapper *w, size_t i, size_t slot)
+/* The hosts in a wrapper that covers `n` tokens, starting at i. */
+static void take_hosts(struct reader *r, const struct wrapper *w, size_t i, size_t n, size_t slot)
+{
+    struct hosts *hosts = &current(r)->hosts;
+    struct str last = token_text(r, i + n - 1);
+
+    if (w->flags & WRAPPER_HOST)
+        hosts->place = token_text(r, slot);
+    else if (w->flags & WRAPPER_DIAL)
+        hosts->dialled = token_text(r, slot);
+    else if (w->flags & WRAPPER_LOOKUP)
+        hosts->looked_up = token_text(r, slot);
+    else
+        hosts->place = last;
+    if ((w->flags & WRAPPER_LOOKUP) && (w->flags & WRAPPER_PLACE))
+        hosts->name_server = last;
+}
+
+static void take_wrapper(struct reader *r, const struct wrapper *w, size_t i, size_t n, size_t slot)
 {
     struct message_part *part;
 
@@ -152,6 +170,8 @@ static void take_wrapper(struct reader *r, const struct wrapper *w, size_t i, si
         part->http_status = status_of(token_text(r, slot));
     if (w->flags & WRAPPER_MIRRORS)
         r->mirrors = true;
+    if (w->flags & (WRAPPER_HOST | WRAPPER_PLACE | WRAPPER_LOOKUP | WRAPPER_DIAL))
+        take_hosts(r, w, i, n, slot);
 }
 
 /* The wrapper covers `n` tokens, starting at i. */
@@ -223,20 +243,28 @@ static bool is_config(struct str path)
     return false;
 }
 
-static void take_value(struct reader *r, size_t i)
+/* `requested`: the value belongs to a phrase, so a URL is not one for people to read. */
+static void take_value(struct reader *r, size_t i, bool requested)
 {
+    struct message_part *part = current(r);
     struct str value = token_text(r, i);
 
-    if (r->tokens->at[i].flags & TOKEN_URL)
-        current(r)->wrappers |= bits_of_url(value);
-    else if (is_socket(value))
-        current(r)->wrappers |= W_SOCKET;
-    else if (value.len > 0 && *value.at == '/' && is_config(value))
-        current(r)->wrappers |= W_CONFIG;
-    else if (value.len > 0 && *value.at == 'a' && str_starts(value, STR("application/vnd.")))
-        current(r)->wrappers |= W_MEDIA_TYPE;
-    else if (value.len > 0 && *value.at == 'd' && str_starts(value, STR("docker-credential-")))
-        current(r)->wrappers |= W_CREDENTIALS;
+    if (value.len == 0)
+        return;
+    if (r->tokens->at[i].flags & TOKEN_URL) {
+        part->wrappers |= bits_of_url(value);
+        if (requested)
+            part->hosts.url = value;
+    } else if (is_socket(value)) {
+        part->wrappers |= W_SOCKET;
+    } else if (*value.at == '/' && is_config(value)) {
+        part->wrappers |= W_CONFIG;
+        part->file = value;
+    } else if (*value.at == 'a' && str_starts(value, STR("application/vnd."))) {
+        part->wrappers |= W_MEDIA_TYPE;
+    } else if (*value.at == 'd' && str_starts(value, STR("docker-credential-"))) {
+        part->wrappers |= W_CREDENTIALS;
+    }
 }
 
 /* Brackets and markup in front of token i. */
@@ -250,6 +278,7 @@ static void take_flags(struct reader *r, size_t i)
         current(r)->wrappers &= ~(wrapper_set)W_MIRROR;
     } else if (r->mirrors && (flags & TOKEN_OPEN)) {
         part_next(r, i, W_MIRROR);
+        current(r)->hosts.place = token_text(r, i);
     }
     if ((flags & TOKEN_MARKUP) && vocabulary_has(r->tokens->at[i].word, WORD_MARKUP)) {
         r->page = true;
@@ -281,9 +310,9 @@ static void read_tokens(struct reader *r)
         covered = p && p->gap == 0 ? n : 1;
         for (size_t k = i; k < i + covered && (!p || p->takes_values); k++)
             if (r->tokens->at[k].word == WORD_VALUE || r->tokens->at[k].word == WORD_URL)
-                take_value(r, k);
+                take_value(r, k, p != NULL);
         if (p && p->kind == PHRASE_WRAPPER) {
-            take_wrapper(r, &wrappers[p->row], i, slot);
+            take_wrapper(r, &wrappers[p->row], i, covered, slot);
             if (wrappers[p->row].flags & WRAPPER_STATUS) /* the status is the error itself */
                 continue;
             r->terminal = i + covered;

@@ -9,9 +9,6 @@
 void normalise_traced(struct str waiting_reason, struct str text, struct message *ret,
                       struct explanation *trace);
 
-/* classify(); also returns the part that decided, -1: none. */
-struct verdict classify_traced(const struct message *message, int *ret_part);
-
 /* Adds the best rules that fit a part but did not decide to trace->runners_up. */
 void classify_runners_up(const struct message *message, const struct verdict *verdict,
                          struct explanation *trace);

@@ -7,6 +7,10 @@
 #define IMAGE WRAPPER_IMAGE
 #define INNER WRAPPER_INNER_IMAGE
 #define STATUS WRAPPER_STATUS
+#define HOST WRAPPER_HOST
+#define PLACE WRAPPER_PLACE
+#define LOOKUP WRAPPER_LOOKUP
+#define DIAL WRAPPER_DIAL
 
 const struct wrapper wrappers[] = {
     /* google.golang.org/grpc/status */
@@ -60,7 +64,7 @@ const struct wrapper wrappers[] = {
     { "failed to fetch anonymous token", W_AUTH | W_ANONYMOUS, 0 },
     { "failed to fetch oauth token", W_AUTH | W_LOGIN, 0 },
     { "unexpected status code manifests *", W_RESOLVE | W_NO_HEADER, 0 },
-    { "pulling from host * failed with status code * *", W_RESOLVE | W_NO_HEADER, 0 },
+    { "pulling from host * failed with status code * *", W_RESOLVE | W_NO_HEADER, HOST },
     { "failed to copy", W_BLOB, 0 },
     { "httpreadseeker", W_BLOB, 0 },
     { "httpreaderseeker", W_BLOB, 0 },
@@ -84,12 +88,12 @@ const struct wrapper wrappers[] = {
     /* github.com/containers/image: docker, copy, storage */
     { "initializing source $", W_RESOLVE, INNER | STARTS },
     { "initializing image from source $", W_MANIFEST, INNER },
-    { "pinging container registry *", W_RESOLVE | W_PING, STARTS },
-    { "pinging docker registry *", W_RESOLVE | W_PING, STARTS },
+    { "pinging container registry *", W_RESOLVE | W_PING, PLACE | STARTS },
+    { "pinging docker registry *", W_RESOLVE | W_PING, PLACE | STARTS },
     { "mirrors also failed", 0, WRAPPER_MIRRORS },
     { "requesting bearer token", W_AUTH, 0 },
     { "unable to retrieve auth token", W_AUTH, 0 },
-    { "reading manifest * in *", W_MANIFEST, STARTS },
+    { "reading manifest * in *", W_MANIFEST, PLACE | STARTS },
     { "fetching target platform image selected from", W_MANIFEST, 0 },
     { "copying config", W_BLOB, 0 },
     { "reading blob *", W_BLOB, 0 },
@@ -148,16 +152,17 @@ const struct wrapper wrappers[] = {
     { "credential provider", W_CREDENTIALS, 0 },
 
     /* Go: net, net/http */
-    { "lookup * on $", W_LOOKUP, 0 },
-    { "lookup * on", W_LOOKUP, 0 },
-    { "lookup *", W_LOOKUP, 0 },
+    { "lookup * on $", W_LOOKUP, LOOKUP | PLACE },
+    { "lookup * on", W_LOOKUP, LOOKUP },
+    { "lookup *", W_LOOKUP, LOOKUP },
     { "get @", 0, 0 },
     { "head @", 0, 0 },
     { "post @", 0, 0 },
-    { "dial tcp $", W_DIAL, 0 },
+    { "for url @", 0, 0 },
+    { "dial tcp $", W_DIAL, DIAL },
     { "dial tcp", W_DIAL, 0 },
     { "proxyconnect tcp", W_PROXY, 0 },
-    { "error connecting to proxy *", W_PROXY, 0 },
+    { "error connecting to proxy *", W_PROXY, DIAL },
     { "dial unix *", W_SOCKET, 0 },
     { "error while dialing", W_SOCKET, 0 },
 

@@ -52,6 +52,10 @@ enum wrapper_flag {
     WRAPPER_GRPC = 1u << 3,        /* its slot is the name of a gRPC code */
     WRAPPER_STATUS = 1u << 4,      /* its slot is an HTTP status */
     WRAPPER_MIRRORS = 1u << 5,     /* CRI-O's list of mirrors follows */
+    WRAPPER_HOST = 1u << 6,        /* its slot is the host that was asked */
+    WRAPPER_PLACE = 1u << 7,       /* it ends with that host, or with a name that has it */
+    WRAPPER_LOOKUP = 1u << 8,      /* its slot is a host; after "on", the name server follows */
+    WRAPPER_DIAL = 1u << 9,        /* its slot is the address that was dialled */
 };
 
 struct wrapper {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/classify/explain.h"
-#include "agent/classify/image_ref.h"
+#include "agent/commands/classify_facts.h"
 #include "buf.h"
 #include "mem.h"
 #include "utf8.h"
@@ -20,7 +20,8 @@
 struct frame {
     enum stage stage;
     int http_status;
-    char registry[LIMIT_NAME_TEXT];
+    uint32_t ambiguous_with;
+    struct classify_facts facts;
     struct buf head; /* empty: not written yet */
     struct buf tail;
 };
@@ -119,12 +120,14 @@ static void write_head(struct buf *to, const struct verdict *verdict)
 }
 
 static void write_tail(struct buf *to, struct buf *advice, const struct verdict *verdict,
-                       struct str registry)
+                       const struct classify_facts *known)
 {
-    const struct advice_facts facts = { .registry = registry };
+    const struct advice_facts facts = classify_advice_facts(known);
     const char *separator = "";
 
-    add_text_or_null(to, ",\"registry\":", registry);
+    add_text_or_null(to, ",\"registry\":", facts.registry);
+    add_text_or_null(to, ",\"failed_host\":", facts.failed_host);
+    add_name(to, ",\"failed_role\":", role_name(known->party.role));
     buf_add(to, STR(",\"ambiguous_with\":["));
     for (unsigned i = 0; i < CAUSE_MAX; i++) {
         if (!(verdict->ambiguous_with & (UINT32_C(1) << i)))
@@ -165,7 +168,7 @@ void classify_json_free(struct classify_json *json)
 
 /* Rewrites the parts of `frame` that do not fit this verdict. */
 static int fill_frame(struct frame *frame, struct buf *advice, const struct verdict *verdict,
-                      const char *registry)
+                      const struct classify_facts *facts)
 {
     int r;
 
@@ -176,10 +179,12 @@ static int fill_frame(struct frame *frame, struct buf *advice, const struct verd
         buf_reset(&frame->head);
         write_head(&frame->head, verdict);
     }
-    if (frame->tail.len == 0 || strcmp(frame->registry, registry) != 0) {
-        memcpy(frame->registry, registry, strlen(registry) + 1);
+    if (frame->tail.len == 0 || frame->ambiguous_with != verdict->ambiguous_with ||
+        !classify_same_facts(&frame->facts, facts)) {
+        frame->ambiguous_with = verdict->ambiguous_with;
+        frame->facts = *facts; /* its file is never read again, only whether there was one */
         buf_reset(&frame->tail);
-        write_tail(&frame->tail, advice, verdict, str_from(registry));
+        write_tail(&frame->tail, advice, verdict, facts);
     }
     r = buf_error(&frame->head) ? buf_error(&frame->head) : buf_error(&frame->tail);
     if (r == 0)
@@ -194,17 +199,16 @@ static int fill_frame(struct frame *frame, struct buf *advice, const struct verd
 int classify_json_line(struct classify_json *json, struct buf *out, const struct message *message,
                        const struct verdict *verdict)
 {
-    char registry[LIMIT_NAME_TEXT] = "";
     struct frame *frame = &json->frames[verdict->reason];
+    struct classify_facts facts;
     int r;
 
-    if (message->image.len > 0)
-        image_registry(message->image, registry);
-    r = fill_frame(frame, &json->advice, verdict, registry);
+    classify_facts_find(message, verdict, &facts);
+    r = fill_frame(frame, &json->advice, verdict, &facts);
     if (r < 0)
         return r;
     buf_add(out, buf_str(&frame->head));
-    add_text_or_null(out, "", message->image);
+    add_text_or_null(out, "", str_from(facts.named.image));
     buf_add(out, buf_str(&frame->tail));
     buf_add(out, STR("}\n"));
     return buf_error(out);
@@ -262,13 +266,12 @@ static void write_runners_up(struct buf *to, const struct explanation *why)
 static void write_explanation(struct buf *to, struct buf *advice, const struct message *message,
                               const struct verdict *verdict, const struct explanation *why)
 {
-    char registry[LIMIT_NAME_TEXT] = "";
+    struct classify_facts facts;
 
-    if (message->image.len > 0)
-        image_registry(message->image, registry);
+    classify_facts_find(message, verdict, &facts);
     write_head(to, verdict);
-    add_text_or_null(to, "", message->image);
-    write_tail(to, advice, verdict, str_from(registry));
+    add_text_or_null(to, "", str_from(facts.named.image));
+    write_tail(to, advice, verdict, &facts);
     add_name(to, ",\"rule\":", verdict->rule);
     add_number_or_null(to, ",\"attempt\":", why->part >= 0, why->part);
     add_text_or_null(to, ",\"message\":", message->text);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/classify/explain.h"
-#include "agent/classify/image_ref.h"
+#include "agent/commands/classify_facts.h"
 #include "agent/commands/classify_json.h"
 #include "agent/commands/show.h"
 #include "agent/commands/terminal.h"
@@ -118,15 +118,14 @@ static void table_explanation(struct buf *to, const struct message *m, const str
 static void write_table(struct classify_output *out, const struct message *m,
                         const struct verdict *v)
 {
-    char registry[LIMIT_NAME_TEXT] = "";
-    struct advice_facts facts = { .registry = STR("") };
+    struct classify_facts known;
+    struct advice_facts facts;
     struct buf *to = &out->text;
     const char *stage = stage_name(v->stage);
     char status[16] = "-";
 
-    if (m->image.len > 0)
-        image_registry(m->image, registry);
-    facts.registry = str_from(registry);
+    classify_facts_find(m, v, &known);
+    facts = classify_advice_facts(&known);
     if (!out->header_done)
         buf_printf(to, "%-14s %-26s %-8s %-4s %s\n", "CAUSE", "REASON", "STAGE", "HTTP", "IMAGE");
     out->header_done = true;
@@ -134,7 +133,7 @@ static void write_table(struct classify_output *out, const struct message *m,
         snprintf(status, sizeof(status), "%d", v->http_status);
     buf_printf(to, "%-14s %-26s %-8s %-4s ", cause_name(v->cause), reason_name(v->reason),
                stage ? stage : "-", status);
-    show_plain(to, m->image.len > 0 ? m->image : STR("-"));
+    show_plain(to, known.named.image[0] ? str_from(known.named.image) : STR("-"));
     buf_add(to, STR("\n    "));
     buf_reset(&out->advice);
     advice_write(&out->advice, v, &facts);

@@ -141,8 +141,14 @@ static void add_never_pull(struct buf *out, const struct snapshot_incident *inci
 static void add_for_reason(struct buf *out, const struct snapshot_incident *incident)
 {
     const struct verdict verdict = { .cause = incident->verdict.cause,
-                                     .reason = incident->verdict.reason };
-    const struct advice_facts facts = { .registry = str_from(incident->registry) };
+                                     .reason = incident->verdict.reason,
+                                     .ambiguous_with = incident->verdict.ambiguous_with };
+    const struct advice_facts facts = {
+        .registry = str_from(incident->registry),
+        .failed_host = str_from(incident->failed_host),
+        .failed_role = incident->failed_role < ROLE_MAX ? incident->failed_role : ROLE_REGISTRY,
+        .file = str_from(incident->config_file),
+    };
 
     advice_write(out, &verdict, &facts);
 }

@@ -6,11 +6,13 @@
 
 #include "agent/classify/image_ref.h"
 #include "agent/classify/message.h"
+#include "agent/classify/party.h"
 #include "agent/incidents/advise.h"
 #include "agent/incidents/correlate.h"
 #include "agent/incidents/stall_advice.h"
 #include "agent/incidents/waiting_behind.h"
 #include "buf.h"
+#include "util.h"
 
 /* --- the registries' pulls in progress ------------------------------------- */
 
@@ -38,6 +40,39 @@ static void add_in_progress(const struct snapshot *from, struct snapshot_registr
         if (!to->in_progress_since_us || image->since_us < to->in_progress_since_us)
             to->in_progress_since_us = image->since_us;
     }
+}
+
+/* --- whose host failed ------------------------------------------------------ */
+
+static const char *text_or_null(struct arena *arena, struct str text, bool *ret_complete)
+{
+    const char *copy = text.len > 0 ? arena_str(arena, text) : NULL;
+
+    *ret_complete &= copy || text.len == 0;
+    return copy;
+}
+
+/* From the message again, because only readers of details want it. A stall has no message, and the
+ * pod's Secrets can change the reason, not the cause. 0 or -ENOMEM. */
+static int find_party(struct arena *arena, struct snapshot_incident *incident)
+{
+    UNINITIALIZED struct message message;
+    struct verdict verdict;
+    struct party party;
+    bool complete = true;
+
+    incident->failed_role = ROLE_MAX;
+    if (incident->state == INCIDENT_STALLED)
+        return 0;
+    normalise(STR("Error"), str_from(incident->message), &message);
+    verdict = classify(&message);
+    if (verdict.cause != incident->verdict.cause)
+        return 0;
+    party_find(&message, &verdict, &party);
+    incident->failed_role = party.role;
+    incident->failed_host = text_or_null(arena, str_from(party.host), &complete);
+    incident->config_file = text_or_null(arena, party.file, &complete);
+    return complete ? 0 : -ENOMEM;
 }
 
 /* --- advice ---------------------------------------------------------------- */
@@ -84,6 +119,8 @@ int correlate_complete(enum snapshot_detail detail, struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
         if (incidents[i].state == INCIDENT_STALLED)
             mark_stalled(&incidents[i], images, snapshot->n_images);
+        if (find_party(&snapshot->arena, &incidents[i]) < 0)
+            return -ENOMEM;
         if (advise(&snapshot->arena, &incidents[i]) < 0)
             return -ENOMEM;
     }

@@ -37,6 +37,7 @@ WAITER = {"namespace": str, "pod": str, "container": str, "image": str}
 FAILURE = {
     "namespace": str, "pod": str, "pod_uid": str, "container": str,
     "kind": words("container init sidecar ephemeral image_volume sandbox"), "image": str, "registry": str,
+    "failed_host": MAYBE_TEXT, "failed_role": Either(None, "registry", "mirror", "token_server", "blob_host", "proxy", "dns"),
     "state": words("failing backing_off stalled recovered gone"), "cause": CAUSES, "reason": str,
     "stage": Either(None, "resolve", "auth", "manifest", "blob", "unpack", "local"), "http_status": MAYBE_COUNT,
     "ambiguous_with": [CAUSES], "message": MAYBE_TEXT, "attempts": int, "first_failure": MAYBE_TIME,

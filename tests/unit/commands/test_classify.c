@@ -76,7 +76,8 @@ static const struct run *run_with(const char *input, size_t len, int argc, const
 
 #define UNKNOWN_LINE                                                                               \
     "{\"cause\":\"unknown\",\"reason\":\"unclassified\",\"stage\":null,\"http_status\":null,"      \
-    "\"image\":null,\"registry\":null,\"ambiguous_with\":[],\"advice\":\"No rule matches "         \
+    "\"image\":null,\"registry\":null,\"failed_host\":null,\"failed_role\":null,\"ambiguous_"      \
+    "with\":[],\"advice\":\"No rule matches "                                                      \
     "this message: read the message itself, and please report it so that a rule can be "           \
     "added.\"}\n"
 
@@ -93,9 +94,10 @@ static void json_is_one_object_a_line_in_input_order(void **state)
         r->out,
         "{\"cause\":\"unauthorized\",\"reason\":\"forbidden\",\"stage\":\"auth\","
         "\"http_status\":403,\"image\":\"r.example.com/a:1\",\"registry\":\"r.example.com\","
-        "\"ambiguous_with\":[],\"advice\":\"r.example.com authenticated the request but denied "
-        "access: grant the account pull access to this repository, and check the registry's IP "
-        "allow list and pull policies.\"}\n" UNKNOWN_LINE UNKNOWN_LINE);
+        "\"failed_host\":\"r.example.com\",\"failed_role\":\"registry\",\"ambiguous_with\":[],"
+        "\"advice\":\"r.example.com refused access: read its own words in the message; as a rule "
+        "the account needs pull access to this repository, or a rule of the registry blocks the "
+        "address, the region, the image or an unpaid account.\"}\n" UNKNOWN_LINE UNKNOWN_LINE);
 }
 
 static void ambiguous_causes_are_listed(void **state)
@@ -212,7 +214,7 @@ static void advice_does_not_name_a_registry_called_invalid(void **state)
 
     (void)state;
     assert_non_null(strstr(r->out, "\"registry\":\"invalid\""));
-    assert_non_null(strstr(r->out, "\"advice\":\"The registry authenticated the request"));
+    assert_non_null(strstr(r->out, "\"advice\":\"The registry refused access"));
 }
 
 /* The text after the image is cached from line to line. */
@@ -228,10 +230,10 @@ static void each_line_has_its_own_registry(void **state)
     const char *fourth = strchr(third, '\n') + 1;
 
     (void)state;
-    assert_non_null(strstr(r->out, "\"advice\":\"one.example.com authenticated"));
+    assert_non_null(strstr(r->out, "\"advice\":\"one.example.com refused"));
     assert_true(strstr(second, "\"registry\":\"two.example.com\"") < third);
     assert_true(strstr(third, "\"registry\":null") < fourth);
-    assert_non_null(strstr(fourth, "\"advice\":\"two.example.com authenticated"));
+    assert_non_null(strstr(fourth, "\"advice\":\"two.example.com refused"));
 }
 
 static void a_very_long_line_is_cut(void **state)

@@ -82,15 +82,15 @@ static void a_message_is_explained(void **state)
 
 static void unknown_values_are_null(void **state)
 {
-    static const char *const nulls[] = { "stage",    "http_status", "image",
-                                         "registry", "attempt",     "message" };
+    static const char *const nulls[] = { "stage",       "http_status", "image",   "registry",
+                                         "failed_host", "failed_role", "attempt", "message" };
     struct err err = ERR_INIT;
     json_t *json;
 
     (void)state;
     assert_int_equal(classify_json_explain(&text, STR(""), &err), 0);
     json = parsed();
-    assert_int_equal(json_object_size(json), 15);
+    assert_int_equal(json_object_size(json), 17);
     for (size_t i = 0; i < ARRAY_SIZE(nulls); i++)
         if (!json_is_null(json_object_get(json, nulls[i])))
             fail_msg("'%s' is not null in %s", nulls[i], text.at);

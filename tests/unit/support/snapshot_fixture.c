@@ -57,6 +57,7 @@ struct snapshot_incident *fixture_incident(struct fixture *fixture, const char *
                      .reason = REASON_MANIFEST_UNKNOWN,
                      .stage = STAGE_MANIFEST,
                      .http_status = 404 },
+        .failed_role = ROLE_MAX,
         .attempts = 4,
         .first_failure_us = FIXTURE_NOW - 2 * MINUTE,
         .first_failure_exact = true,
@@ -116,6 +117,8 @@ static void add_missing_secret(struct fixture *fixture)
                                                    .reason = REASON_PULL_SECRET_MISSING,
                                                    .stage = STAGE_AUTH,
                                                    .http_status = 401 };
+    incident->failed_host = "auth.example.com";
+    incident->failed_role = ROLE_TOKEN_SERVER;
     incident->message = "failed to authorize: 401 Unauthorized";
     incident->advice = "Create the Secret regcred in namespace default.";
     incident->next_retry_us = FIXTURE_NOW + 10 * SEC;

@@ -209,7 +209,7 @@ static void all_keys_are_always_present(void **state)
         "stage",         "http_status",  "ambiguous_with", "message",      "attempts",
         "first_failure", "last_failure", "next_retry",     "pull_secrets", "missing_pull_secrets",
         "image_present", "stall",        "evidence",       "advice",       "first_failure_exact",
-        "ended",
+        "ended",         "failed_host",  "failed_role",
     };
     const json_t *failures, *failure;
     json_t *json;

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The host is that of the last request, or the one that the runtime says it asked. Its role follows
+ * from what was asked: a token, a layer, a manifest. A host other than the image's registry that is
+ * asked for a manifest is a mirror.
+ */
+#include "agent/classify/party.h"
+
+#include <string.h>
+
+#include "agent/classify/image_ref.h"
+#include "agent/classify/wrappers.h"
+#include "util.h"
+
+#define DOCKER_HUB STR("docker.io")
+
+static struct str up_to(struct str text, char stop)
+{
+    const char *at = text.len > 0 ? memchr(text.at, stop, text.len) : NULL;
+
+    return at ? str_span(text.at, at) : text;
+}
+
+static struct str after(struct str text, char stop)
+{
+    const char *at = text.len > 0 ? memchr(text.at, stop, text.len) : NULL;
+
+    return at ? str_skip(text, (size_t)(at - text.at) + 1) : STR("");
+}
+
+struct str party_host(struct str text)
+{
+    const char *scheme = str_find(text, STR("://"));
+
+    if (scheme)
+        text = str_skip(text, (size_t)(scheme - text.at) + 3);
+    text = up_to(up_to(text, '/'), '?');
+    return after(text, '@').len > 0 ? after(text, '@') : text;
+}
+
+struct str party_path(struct str url)
+{
+    const char *scheme = str_find(url, STR("://"));
+
+    if (scheme)
+        url = str_skip(url, (size_t)(scheme - url.at) + 3);
+    return up_to(after(url, '/'), '?');
+}
+
+static bool has(struct str text, struct str part)
+{
+    return str_find(text, part) != NULL;
+}
+
+bool party_is_host(struct str text)
+{
+    return has(text, STR(".")) || has(text, STR(":")) || str_eq(text, STR("localhost"));
+}
+
+/* Docker Hub has several names. */
+static bool same_host(struct str host, struct str registry)
+{
+    if (str_eq(registry, DOCKER_HUB))
+        return str_eq(host, DOCKER_HUB) || str_eq(host, STR("registry-1.docker.io")) ||
+               str_eq(host, STR("index.docker.io"));
+    return str_eq(host, registry);
+}
+
+static const struct message_part *part_of(const struct message *message,
+                                          const struct verdict *verdict)
+{
+    return verdict->part >= 0 && (size_t)verdict->part < message->n_parts
+               ? &message->parts[verdict->part]
+               : NULL;
+}
+
+static void set(struct party *party, enum role role, struct str host)
+{
+    host = str_head(host, host.len < sizeof(party->host) ? host.len : sizeof(party->host) - 1);
+    party->role = role;
+    if (host.len > 0)
+        memcpy(party->host, host.at, host.len);
+    party->host[host.len] = '\0';
+}
+
+/* Whether the image name has no registry, so that the runtime chose one. */
+static bool is_short(struct str image)
+{
+    struct str first = up_to(image, '/');
+
+    return image.len > 0 && (first.len == image.len || !party_is_host(first));
+}
+
+static bool asks_for_token(struct str url)
+{
+    struct str path = party_path(url);
+    struct str query = after(url, '?');
+
+    if (has(path, STR("/manifests/")) || has(path, STR("/blobs/")))
+        return false;
+    return str_ends(path, STR("token")) || str_ends(path, STR("/auth")) ||
+           has(query, STR("scope=")) || has(query, STR("service="));
+}
+
+static enum role role_of_url(const struct message_part *part, struct str url, struct str registry)
+{
+    struct str host = party_host(url);
+    bool of_api =
+        str_starts(party_path(url), STR("v2/")) || str_starts(party_path(url), STR("v1/"));
+
+    if (asks_for_token(url) || (part->wrappers & W_AUTH && !same_host(host, registry)))
+        return ROLE_TOKEN_SERVER;
+    if (same_host(host, registry))
+        return ROLE_REGISTRY;
+    if (part->wrappers & W_BLOB && !of_api)
+        return ROLE_BLOB_HOST;
+    return registry.len > 0 || part->wrappers & W_MIRROR || has(url, STR("?ns=")) ||
+                   has(url, STR("&ns="))
+               ? ROLE_MIRROR
+               : ROLE_REGISTRY;
+}
+
+/* By the request or the name that the runtime asked for. */
+static void find_asked(const struct message_part *part, struct str registry, struct party *ret)
+{
+    struct str asked = party_host(part->hosts.place);
+
+    if (part->hosts.url.len > 0) {
+        set(ret, role_of_url(part, part->hosts.url, registry), party_host(part->hosts.url));
+    } else if (part->wrappers & W_AUTH) {
+        set(ret, ROLE_TOKEN_SERVER, STR(""));
+    } else if (party_is_host(asked)) {
+        bool own = same_host(asked, registry) || registry.len == 0;
+
+        set(ret, own && !(part->wrappers & W_MIRROR) ? ROLE_REGISTRY : ROLE_MIRROR, asked);
+    } else if (part->hosts.looked_up.len > 0 && party_is_host(part->hosts.looked_up)) {
+        set(ret, ROLE_REGISTRY, part->hosts.looked_up);
+    }
+}
+
+static void find_proxy(const struct message_part *part, struct party *ret)
+{
+    struct str host = part->hosts.looked_up;
+
+    if (!(part->wrappers & W_PROXY)) /* it refused to connect; the text does not name it */
+        host = STR("");
+    else if (host.len == 0)
+        host = party_host(part->hosts.dialled);
+    set(ret, ROLE_PROXY, host);
+}
+
+/* Whether an answer, or none, of a host is the cause. */
+static bool is_of_a_host(const struct verdict *verdict)
+{
+    switch (verdict->cause) {
+    case CAUSE_UNAUTHORIZED:
+        return verdict->reason != REASON_CREDENTIAL_PROVIDER_FAILED;
+    case CAUSE_NETWORK:
+        return verdict->reason != REASON_PULL_CANCELLED;
+    case CAUSE_NOT_FOUND:
+    case CAUSE_RATE_LIMITED:
+    case CAUSE_REGISTRY_ERROR:
+        return true;
+    default:
+        return verdict->reason == REASON_DIGEST_MISMATCH || verdict->reason == REASON_CORRUPT_LAYER;
+    }
+}
+
+void party_registry(const struct message *message, const struct verdict *verdict,
+                    char ret[LIMIT_NAME_TEXT])
+{
+    const struct message_part *part = part_of(message, verdict);
+    struct str asked = part ? party_host(part->hosts.place) : STR("");
+
+    *ret = '\0';
+    if (message->image.len == 0)
+        return;
+    if (is_short(message->image) && part && !(part->wrappers & W_MIRROR) && party_is_host(asked))
+        image_registry(part->hosts.place, ret);
+    else
+        image_registry(message->image, ret);
+}
+
+void party_find(const struct message *message, const struct verdict *verdict, struct party *ret)
+{
+    const struct message_part *part = part_of(message, verdict);
+    char registry[LIMIT_NAME_TEXT];
+
+    ret->role = ROLE_MAX;
+    ret->host[0] = '\0';
+    ret->file = verdict->reason == REASON_RUNTIME_CONFIG_INVALID && part ? part->file : STR("");
+    if (!part || !is_of_a_host(verdict))
+        return;
+    party_registry(message, verdict, registry);
+    if (verdict->reason == REASON_PROXY_FAILED)
+        find_proxy(part, ret);
+    else if (verdict->reason == REASON_DNS_FAILURE)
+        set(ret, ROLE_DNS, part->hosts.name_server);
+    else
+        find_asked(part, str_from(registry), ret);
+}

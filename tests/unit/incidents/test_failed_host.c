@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/incidents/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#define MIRROR_TEXT                                                                                \
+    "failed to pull and unpack image \"" IMAGE "\": failed to resolve reference \"" IMAGE          \
+    "\": failed to do request: Head \"https://m.example.com/v2/team/app/manifests/v1?ns=" REGISTRY \
+    "\": dial tcp 192.0.2.7:443: connect: connection refused"
+
+static void the_host_that_failed_is_shown_and_advised_on(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull", MIRROR_TEXT);
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-0");
+    assert_int_equal(incident->failed_role, ROLE_MIRROR);
+    assert_string_equal(incident->failed_host, "m.example.com");
+    assert_string_equal(incident->registry, REGISTRY);
+    assert_non_null(strstr(incident->advice, "The mirror m.example.com does not accept"));
+    snapshot_done(&snapshot);
+}
+
+static void nobody_failed_where_the_node_did(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ErrImagePull",
+                    "Failed to pull image \"" IMAGE
+                    "\": open /etc/containers/policy.json: no such file or directory");
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-0");
+    assert_int_equal(incident->failed_role, ROLE_MAX);
+    assert_null(incident->failed_host);
+    assert_non_null(strstr(incident->advice, "/etc/containers/policy.json on the node"));
+    snapshot_done(&snapshot);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(the_host_that_failed_is_shown_and_advised_on),
+        WORLD_TEST(nobody_failed_where_the_node_did),
+    };
+
+    return cmocka_run_group_tests_name("failed_host", tests, NULL, NULL);
+}
