@@ -50,8 +50,9 @@ struct container_fact {
     enum container_phase phase;
     struct str waiting_reason; /* while waiting: "ErrImagePull", "ContainerCreating", ... */
     struct str waiting_message;
-    int32_t exit_code; /* of a terminated container */
-    bool created;      /* the runtime has made it, now or before its last restart */
+    int32_t exit_code;      /* of a terminated container */
+    struct str start_error; /* why it could not be started, now or the last time (StartError) */
+    bool created;           /* the runtime has made it, now or before its last restart */
 };
 
 /* A volume that is an image (core/v1 VolumeSource.image). */

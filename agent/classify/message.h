@@ -99,6 +99,14 @@ void normalise(struct str waiting_reason, struct str text, struct message *ret);
 
 struct verdict classify(const struct message *message);
 
+/*
+ * For the message of a container or sandbox that could not be created or started, and its verdict:
+ * whether it is about an image. Most are not, although some of their words are those of a pull. A
+ * virtual machine may pull the image itself; an image can be gone again after its pull. Corrects
+ * the verdict of an image that the runtime does not find.
+ */
+bool classify_create_error(const struct message *message, struct verdict *verdict);
+
 /* What the advice depends on besides the reason. Unknown texts are empty. */
 struct advice_facts {
     struct str registry;

@@ -45,6 +45,14 @@ struct stall {
     bool left_out;   /* counted at LIMIT_WAITING_BEHIND */
 };
 
+/* Where the container fails, as its last status says. */
+enum pull_place {
+    PLACE_PULL,   /* the kubelet tries to pull, and waits longer after each attempt */
+    PLACE_BEFORE, /* see PULL_PREVENTED */
+    PLACE_AFTER, /* when it is created or started: in a virtual machine that pulls the image itself,
+                    or because the image is gone again */
+};
+
 struct incident {
     struct incident *next, *previous; /* oldest first */
     struct incident *next_of_bucket;  /* within one bucket, oldest first */
@@ -59,7 +67,7 @@ struct incident {
 
     struct attempts attempts;
     bool stalled_only; /* it began as a stall, and no attempt has failed since */
-    bool prevented;    /* the kubelet cannot even ask the runtime: see PULL_PREVENTED */
+    enum pull_place place;
 
     int64_t opened_us; /* mono */
     int64_t opened_wall_us;

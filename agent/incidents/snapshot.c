@@ -46,7 +46,7 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
 
     if (!incident->last_failure_us || !attempts_known(&incident->attempts) ||
         !incident_state_open(incident->state) || incident->state == INCIDENT_STALLED ||
-        incident->prevented || incident->verdict.reason == REASON_NEVER_PULL ||
+        incident->place != PLACE_PULL || incident->verdict.reason == REASON_NEVER_PULL ||
         incident->verdict.reason == REASON_INVALID_REFERENCE)
         return 0;
     for (uint64_t n = attempts_in_back_off(&incident->attempts); n > 1 && wait_us < BACK_OFF_MAX_US;

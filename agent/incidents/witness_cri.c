@@ -48,7 +48,7 @@ void witness_created(struct correlate *c, const struct created_fact *fact, struc
         return;
     for (struct incident *i = incident_next_open(&c->incidents, pod, NULL); i;
          i = incident_next_open(&c->incidents, pod, i))
-        if (str_eq(str_from(i->pull->container), fact->container) &&
+        if (str_eq(str_from(i->pull->container), fact->container) && i->place != PLACE_AFTER &&
             made_us > i->last_failure_mono_us) {
             incident_add_evidence(&c->incidents, i, &report);
             incident_end(&c->incidents, i, pod, INCIDENT_RECOVERED, now);

@@ -215,10 +215,27 @@ static bool still_has_no_sandbox(const struct pod *pod, const struct event_fact 
     return fact->last_us + SANDBOX_EVENT_FRESH_US >= now.wall_us;
 }
 
+/* The pod's open incident about its sandbox. If an image is not named, it is the same one. */
+static struct incident *find_sandbox(const struct incidents *incidents, const struct pod *pod,
+                                     struct str image)
+{
+    struct incident *i = NULL;
+
+    while ((i = incident_next_open(incidents, pod, i)) != NULL) {
+        struct str named = str_from(i->pull->image);
+
+        if (i->pull->kind == CONTAINER_SANDBOX &&
+            (named.len == 0 || image.len == 0 || image_same(named, image)))
+            break;
+    }
+    return i;
+}
+
 /*
  * The runtime itself pulls the sandbox (pause) image, and the pod's status never mentions it. Most
  * sandboxes fail for another reason, above all the network plugin: only a message that names an
- * image is about a pull.
+ * image, or that only a pull can cause, is about a pull. An image that cannot be unpacked is often
+ * not named.
  *
  * kubelet: pkg/kubelet/kuberuntime/kuberuntime_manager.go, FailedCreatePodSandBox.
  */
@@ -234,12 +251,13 @@ static int take_failed_sandbox(struct correlate *c, struct pod *pod, const struc
     failed.counts = true;
     failed.attempt = true;
     normalise(fact->reason, fact->message, &failed.message);
-    if (failed.message.image.len == 0 || failed.message.n_parts == 0) {
+    failed.verdict = classify(&failed.message);
+    if (failed.message.n_parts == 0 ||
+        (!classify_create_error(&failed.message, &failed.verdict) && !failed.message.image.len)) {
         /* The sandbox fails for another reason now, so its image is present. */
         incidents_end_of_sandbox(&c->incidents, pod, fact->last_us, now);
         return 0;
     }
-    failed.verdict = classify(&failed.message);
     key = (struct incident_key){
         .pod = pod,
         .container = STR(""),
@@ -247,7 +265,7 @@ static int take_failed_sandbox(struct correlate *c, struct pod *pod, const struc
         .image = failed.message.image,
         .image_hash = image_hash(failed.message.image),
     };
-    incident = incident_find_open(&c->incidents, &key);
+    incident = find_sandbox(&c->incidents, pod, failed.message.image);
     if (!incident) {
         if (!still_has_no_sandbox(pod, fact, now))
             return 0;
@@ -255,7 +273,8 @@ static int take_failed_sandbox(struct correlate *c, struct pod *pod, const struc
         if (r < 0 || !incident)
             return r;
     }
-    r = incident_take_event(&c->incidents, incident, pod, fact, STR(""), failed.message.image);
+    r = incident_take_event(&c->incidents, incident, pod, fact, STR(""),
+                            str_from(incident->pull->image));
     return r < 0 ? r : take_failure(c, incident, pod, &failed, now);
 }
 

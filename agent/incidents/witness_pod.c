@@ -7,66 +7,10 @@
 #include "agent/incidents/reports.h"
 #include "agent/incidents/stall_changes.h"
 #include "agent/incidents/table.h"
+#include "agent/incidents/waiting.h"
 #include "hash.h"
 #include "mem.h"
 #include "util.h"
-
-/* kubelet: pkg/kubelet/images/types.go; RegistryUnavailable and SignatureValidationFailed are in
- * cri-api's pkg/errors; CRI-O uses them. */
-static const struct {
-    struct str reason;
-    enum pull_class pull;
-} waiting_reasons[] = {
-    { { "ErrImagePull", 12 }, PULL_ERROR },
-    { { "ImagePullBackOff", 16 }, PULL_BACK_OFF },
-    { { "RegistryUnavailable", 19 }, PULL_ERROR },
-    { { "SignatureValidationFailed", 25 }, PULL_ERROR },
-    { { "ErrImageNeverPull", 17 }, PULL_REFUSED },
-    { { "InvalidImageName", 16 }, PULL_REFUSED },
-    /* The kubelet could not even ask the runtime for the image (imagePullPrecheck()). */
-    { { "ImageInspectError", 17 }, PULL_PREVENTED },
-    /* pkg/kubelet/kuberuntime/kuberuntime_container.go: all of these happen when the image is
-     * present. */
-    { { "CreateContainerConfigError", 26 }, PULL_DONE },
-    { { "PreCreateHookError", 18 }, PULL_DONE },
-    { { "CreateContainerError", 20 }, PULL_DONE },
-    { { "PreStartHookError", 17 }, PULL_DONE },
-    { { "PostStartHookError", 18 }, PULL_DONE },
-    { { "RunContainerError", 17 }, PULL_DONE },
-    { { "CrashLoopBackOff", 16 }, PULL_DONE },
-};
-
-/*
- * Whether the kubelet gave the text of an error as reason. Since 1.33 it does so with what goes
- * wrong before a pull: a pull Secret that it cannot read, a full disk where it records the pull.
- * All later errors have a reason of one word (kubelet: pkg/kubelet/images/image_manager.go,
- * EnsureImageExists(); pkg/kubelet/kuberuntime/kuberuntime_container.go, startContainer()).
- */
-static bool is_error_text(struct str reason)
-{
-    return str_find(reason, STR(" ")) != NULL;
-}
-
-/* A reason that is the text of an error is the message. */
-static void read_message(const struct container_fact *fact, struct message *ret)
-{
-    if (is_error_text(fact->waiting_reason))
-        normalise(STR("Error"), fact->waiting_reason, ret);
-    else
-        normalise(fact->waiting_reason, fact->waiting_message, ret);
-}
-
-static enum pull_class pull_class_of(const struct container_fact *fact)
-{
-    if (fact->phase == PHASE_RUNNING || fact->phase == PHASE_TERMINATED)
-        return PULL_DONE;
-    if (fact->phase != PHASE_WAITING)
-        return PULL_SILENT;
-    for (size_t i = 0; i < ARRAY_SIZE(waiting_reasons); i++)
-        if (str_eq(fact->waiting_reason, waiting_reasons[i].reason))
-            return waiting_reasons[i].pull;
-    return is_error_text(fact->waiting_reason) ? PULL_PREVENTED : PULL_SILENT;
-}
 
 /*
  * A container fails on its own image or on the image of a volume; only the message shows which. If
@@ -93,11 +37,14 @@ static struct incident_key key_of(struct pod *pod, const struct container *conta
 }
 
 /* Whether the status shows a new failed pull. False if it still shows the last one. */
-static bool is_new_attempt(const struct container *before, enum pull_class pull, struct str reason)
+static bool is_new_attempt(const struct container *before, enum pull_class pull,
+                           const struct container_fact *fact)
 {
     switch (pull) {
     case PULL_ERROR:
-        return before->pull != PULL_ERROR || !str_eq(str_from(before->waiting_reason), reason);
+        return before->pull != PULL_ERROR ||
+               (fact->phase == PHASE_WAITING &&
+                !str_eq(str_from(before->waiting_reason), fact->waiting_reason));
     case PULL_BACK_OFF:
         /* The status left ErrImagePull before we read it. After PULL_PREVENTED the kubelet still
          * waits since the last attempt. */
@@ -139,15 +86,6 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
     }
 }
 
-/* Before a pull, no registry has answered: what cannot be parsed is a pull Secret. */
-static struct verdict malformed_secret(void)
-{
-    return (struct verdict){ .cause = CAUSE_CONFIG,
-                             .reason = REASON_PULL_SECRET_MALFORMED,
-                             .stage = STAGE_LOCAL,
-                             .rule = "before-pull" };
-}
-
 /*
  * *ret_taken: the status was taken, so do not count it when it is repeated. It is not taken if
  * there was no room or no memory for an incident: then the repetition is the next chance.
@@ -157,7 +95,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
                         bool *ret_taken)
 {
     enum pull_class pull = pull_class_of(fact);
-    bool attempted = is_new_attempt(container, pull, fact->waiting_reason);
+    bool attempted = is_new_attempt(container, pull, fact);
     struct incident *incident;
     struct report report;
     struct incident_key key;
@@ -165,10 +103,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
     struct verdict verdict;
     int r;
 
-    read_message(fact, &message);
-    verdict = classify(&message);
-    if (pull == PULL_PREVENTED && verdict.reason == REASON_MALFORMED_RESPONSE)
-        verdict = malformed_secret();
+    waiting_read(fact, &message, &verdict);
     key = key_of(pod, container, message.image);
     choose_incident(c, &key, message.image.len > 0, now);
 
@@ -184,7 +119,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
             incident_found(incident, pod, pull == PULL_BACK_OFF, now);
     }
     *ret_taken = true;
-    incident->prevented = pull == PULL_PREVENTED;
+    incident->place = waiting_place(fact);
     /* The first attempt of a container that was prevented from pulling: ErrImagePull was missed. */
     if (pull == PULL_BACK_OFF && container->pull == PULL_PREVENTED)
         attempted = incident->attempts.fresh && incident->attempts.status == 0;
@@ -202,8 +137,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
                   pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
     image_pull_failed(&c->images, key.image, key.image_hash);
     report = (struct report){ .witness = WITNESS_POD_STATUS,
-                              .reason = is_error_text(fact->waiting_reason) ? STR("Error")
-                                                                            : fact->waiting_reason,
+                              .reason = waiting_word(fact),
                               .text = message.text,
                               .at_us = now.wall_us };
     r = incident_report(&c->incidents, incident, &report, &message, &verdict);
@@ -214,7 +148,8 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
 
 static uint64_t status_hash(const struct container_fact *fact)
 {
-    return hash_str(fact->waiting_reason) * 31 + hash_str(fact->waiting_message);
+    return (hash_str(fact->waiting_reason) * 31 + hash_str(fact->waiting_message)) * 31 +
+           hash_str(fact->start_error);
 }
 
 /*
@@ -226,13 +161,14 @@ static bool is_about_replaced_image(const struct container *container,
                                     const struct container_fact *fact)
 {
     UNINITIALIZED struct message message;
+    struct verdict verdict;
     uint64_t named;
 
     if (container->replaced_status && container->replaced_status == status_hash(fact))
         return true;
     if (!container->n_replaced_images)
         return false;
-    read_message(fact, &message);
+    waiting_read(fact, &message, &verdict);
     named = message.image.len ? image_hash(message.image) : container->image_hash;
     if (named == container->image_hash)
         return false;

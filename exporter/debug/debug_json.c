@@ -80,8 +80,8 @@ static json_t *failure(const struct snapshot_incident *incident)
     json_put(&object, "pod_uid", json_text(incident->pod_uid));
     json_put(&object, "container", json_text(incident->container));
     json_put(&object, "kind", json_string_nocheck(container_kind_name(incident->kind)));
-    json_put(&object, "image", json_text(incident->image));
-    json_put(&object, "registry", json_text(incident->registry));
+    json_put(&object, "image", json_known_text(incident->image));
+    json_put(&object, "registry", json_text(incident->image[0] ? incident->registry : NULL));
     json_put(&object, "failed_host", json_text(incident->failed_host));
     json_put(&object, "failed_role", json_text(role_name(incident->failed_role)));
     json_put(&object, "state", json_string_nocheck(incident_state_name(incident->state)));

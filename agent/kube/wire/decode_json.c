@@ -128,6 +128,15 @@ static void read_state(struct reader *reader, const json_t *state, struct contai
     }
 }
 
+static struct str start_error(struct reader *reader, const json_t *state)
+{
+    const json_t *terminated = object(reader, state, "terminated");
+
+    return str_eq(text(reader, terminated, "reason"), STR("StartError"))
+               ? text(reader, terminated, "message")
+               : STR("");
+}
+
 static void add_container(struct reader *reader, const json_t *container, enum container_kind kind,
                           const json_t *statuses)
 {
@@ -150,6 +159,8 @@ static void add_container(struct reader *reader, const json_t *container, enum c
     if (!status)
         return;
     read_state(reader, object(reader, status, "state"), fact);
+    fact->start_error = start_error(
+        reader, object(reader, status, fact->phase == PHASE_TERMINATED ? "state" : "lastState"));
     fact->created = text(reader, status, "containerID").len > 0;
 }
 

@@ -55,6 +55,16 @@ static void read_state(const K8s__ContainerState *state, struct container_fact *
     }
 }
 
+/* kubelet: pkg/kubelet/kubelet_pods.go; containerd: internal/cri/server/container_start.go. */
+static struct str start_error(const K8s__ContainerState *state)
+{
+    const K8s__ContainerStateTerminated *terminated = state ? state->terminated : NULL;
+
+    if (!terminated || !str_eq(DECODE_TEXT(terminated, reason), STR("StartError")))
+        return STR("");
+    return DECODE_TEXT(terminated, message);
+}
+
 static void add_container(struct pod_builder *builder, const K8s__Container *container,
                           enum container_kind kind, struct statuses statuses)
 {
@@ -75,6 +85,8 @@ static void add_container(struct pod_builder *builder, const K8s__Container *con
     if (!status)
         return;
     read_state(status->state, fact);
+    fact->start_error =
+        start_error(fact->phase == PHASE_TERMINATED ? status->state : status->laststate);
     fact->created = DECODE_TEXT(status, containerid).len > 0;
 }
 

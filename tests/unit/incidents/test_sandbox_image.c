@@ -188,9 +188,61 @@ static void sandbox_event_of_a_pod_that_ended_opens_nothing(void **state)
     assert_int_equal(count_incidents(w, "web-0"), 0);
 }
 
+#define NOT_UNPACKED                                                                               \
+    "Failed to create pod sandbox: rpc error: code = NotFound desc = failed to create containerd " \
+    "container: error unpacking image: failed to extract layer sha256:"                            \
+    "ef2d127de37b942baad06145e54b0c619a1f22327b2ebbcfbec78f5564afe39d: failed to get reader from " \
+    "content store: content digest sha256:"                                                        \
+    "e7f6c011776e8db7cd330b54174fd76f7d0216b612387a5ffcfb81e6f0919683: not found"
+
+/* The event does not name the image of the sandbox. */
+static void sandbox_image_that_cannot_be_unpacked_is_an_incident(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct snapshot snapshot;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    poll_sandbox(w, "web-0", false);
+    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NOT_UNPACKED, 1);
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-0");
+    assert_int_equal(incident->kind, CONTAINER_SANDBOX);
+    assert_string_equal(incident->image, "");
+    assert_int_equal(incident->verdict.cause, CAUSE_NODE);
+    assert_int_equal(incident->state, INCIDENT_FAILING);
+    snapshot_done(&snapshot);
+    world_advance(w, 15 * SEC);
+    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NOT_UNPACKED, 2);
+    observe_event(w, "web-0", "", "e2", "FailedCreatePodSandBox", NO_PAUSE, 1); /* the same one */
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->attempts, 3);
+    snapshot_done(&snapshot);
+    poll_sandbox(w, "web-0", true);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_RECOVERED);
+}
+
+static void sandbox_that_cannot_be_unpacked_does_not_end_its_incident(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting(w, "web-0", "ContainerCreating", "");
+    poll_sandbox(w, "web-0", false);
+    observe_event(w, "web-0", "", "e1", "FailedCreatePodSandBox", NO_PAUSE, 1);
+    world_advance(w, 15 * SEC);
+    observe_event(w, "web-0", "", "e2", "FailedCreatePodSandBox", NOT_UNPACKED, 1);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+    observe_event(w, "web-0", "", "e3", "FailedCreatePodSandBox", NO_NETWORK, 1);
+    world_advance(w, 15 * SEC);
+    observe_event(w, "web-0", "", "e3", "FailedCreatePodSandBox", NO_NETWORK, 2);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_RECOVERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD_TEST(sandbox_image_that_cannot_be_unpacked_is_an_incident),
+        WORLD_TEST(sandbox_that_cannot_be_unpacked_does_not_end_its_incident),
         WORLD_TEST(sandbox_image_that_cannot_be_pulled_is_an_incident),
         WORLD_TEST(event_dates_a_failure_before_it_was_read),
         WORLD_TEST(container_with_a_failed_pull_has_its_sandbox),

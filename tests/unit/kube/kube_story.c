@@ -40,6 +40,8 @@ static void add_container(struct buf *text, const struct container_fact *contain
                kinds[container->kind], STR_ARG(container->image), STR_ARG(container->pull_policy),
                phases[container->phase], STR_ARG(container->waiting_reason));
     add_digest(text, container->waiting_message);
+    if (container->start_error.len)
+        buf_printf(text, "|start=%.*s", STR_ARG(container->start_error));
 }
 
 static void add_pod(struct buf *text, const struct pod_fact *pod)

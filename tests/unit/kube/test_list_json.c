@@ -55,6 +55,15 @@ static void missing_fields_of_a_pod_are_empty(void **state)
                       "\"ephemeralContainerStatuses\":[{\"name\":\"a\","
                       "\"state\":{\"terminated\":{}}}]}")),
           " a|ephemeral|||terminated||" },
+        { ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"}]},\"status\":{"
+                      "\"containerStatuses\":[{\"name\":\"a\",\"state\":{\"terminated\":{"
+                      "\"reason\":\"StartError\",\"message\":\"no image\"}}}]}")),
+          "|start=no image" },
+        { ONE(POD("", ",\"spec\":{\"containers\":[{\"name\":\"a\"}]},\"status\":{"
+                      "\"containerStatuses\":[{\"name\":\"a\",\"state\":{\"waiting\":{"
+                      "\"reason\":\"CrashLoopBackOff\"}},\"lastState\":{\"terminated\":{"
+                      "\"reason\":\"StartError\",\"message\":\"no image\"}}}]}")),
+          "|start=no image" },
         { ONE(POD(",\"annotations\":{\"kubernetes.io/config.hash\":\"h\"}", "")), "mirror= " },
         { ONE(POD(",\"annotations\":{\"kubernetes.io/config.mirror\":\"m\","
                   "\"kubernetes.io/config.hash\":\"h\"}",

@@ -147,6 +147,8 @@ static void status_belongs_to_the_group_of_its_container(void **state)
     waiting.waiting = &why;
     SET(&running, running, text(""));
     SET(&how, exitcode, 137);
+    SET(&how, reason, text("StartError"));
+    SET(&how, message, text("no image in the guest"));
     ended.terminated = &how;
     for (size_t i = 0; i < 4; i++) {
         static const char *const names[] = { "a", "b", "c", "d" };
@@ -156,6 +158,8 @@ static void status_belongs_to_the_group_of_its_container(void **state)
     }
     kit->statuses[0].state = &waiting;
     kit->statuses[1].state = &running;
+    kit->statuses[0].laststate = &ended;
+    kit->statuses[1].laststate = &waiting;
     kit->statuses[2].state = &ended; /* "d" has a status without a state */
     SET(&kit->statuses[2], containerid, text("containerd://0123"));
     kit->spec.containers = kit->container_list;
@@ -171,6 +175,11 @@ static void status_belongs_to_the_group_of_its_container(void **state)
     assert_int_equal(pod.fact.containers[2].phase, PHASE_TERMINATED);
     assert_int_equal(pod.fact.containers[2].exit_code, 137);
     assert_true(pod.fact.containers[2].created);
+    assert_str(pod.fact.containers[0].start_error, "no image in the guest"); /* the last time */
+    assert_str(pod.fact.containers[1].start_error, "");
+    assert_str(pod.fact.containers[2].start_error, "no image in the guest");
+    SET(&how, reason, text("Error"));
+    assert_str(kit_decode(kit).fact.containers[2].start_error, "");
     assert_false(pod.fact.containers[0].created);
     assert_int_equal(pod.fact.containers[3].phase, PHASE_WAITING);
     assert_str(pod.fact.containers[3].waiting_reason, "");
