@@ -9,7 +9,7 @@
 #include "agent/classify/wrappers.h"
 #include "util.h"
 
-#define PHRASES_MAX 768u
+#define PHRASES_MAX 1024u
 
 enum element { ELEMENT_GAP = 0xfffe, ELEMENT_ANY = 0xffff };
 

@@ -6,8 +6,12 @@
 
 #include "bytes16.h"
 #include "utf8.h"
+#include "util.h"
 
 #define CUT_MARK STR(" ... ")
+
+/* Nobody reads logs in a narrower terminal. */
+#define TERMINAL_WIDTH_MIN 60u
 
 /* A message that is too long keeps three quarters head and one quarter tail. */
 #define HEAD_SHARE(size) ((size) / 4 * 3)
@@ -16,13 +20,17 @@ struct reader {
     const unsigned char *at;
     const unsigned char *end;
     const char *written;
-    bool windows_path; /* "C:\" was seen: "\r" may be part of a path */
+    const unsigned char *line; /* where the present line began */
+    size_t width;              /* of lines that a terminal broke; 0: none */
+    bool windows_path;         /* "C:\" was seen: "\r" may be part of a path */
 };
 
-/* Bytes that are not copied as they are: control bytes, backslashes, and bytes over 0x7e. */
+/* Bytes that are not copied as they are: control bytes, backslashes, ampersands, and bytes over
+ * 0x7e. */
 static bytes16 not_plain(bytes16 bytes)
 {
-    return ~bytes16_between(bytes, ' ', '~') | bytes16_equal(bytes, '\\');
+    return ~bytes16_between(bytes, ' ', '~') | bytes16_equal(bytes, '\\') |
+           bytes16_equal(bytes, '&');
 }
 
 static int hex4(const unsigned char *at, const unsigned char *end)
@@ -111,14 +119,86 @@ static char *plain_character(struct reader *r, char *to)
     return to;
 }
 
+/* "&quot;", "&#34;", also escaped twice ("&amp;quot;"): one character. "&" in a query stays. */
+static char *plain_ampersand(struct reader *r, char *to)
+{
+    static const struct {
+        struct str name;
+        char character;
+    } entities[] = {
+        { STR("quot;"), '"' },  { STR("#34;"), '"' },  { STR("#x22;"), '"' },
+        { STR("apos;"), '\'' }, { STR("#39;"), '\'' }, { STR("#x27;"), '\'' },
+        { STR("lt;"), '<' },    { STR("#60;"), '<' },  { STR("gt;"), '>' },
+        { STR("#62;"), '>' },   { STR("nbsp;"), ' ' }, { STR("#160;"), ' ' },
+        { STR("#96;"), '`' },   { STR("amp;"), '&' },
+    };
+    struct str rest = str_span((const char *)r->at + 1, (const char *)r->end);
+
+    while (str_starts(rest, STR("amp;")) && rest.len > 4 && rest.at[4] != ' ')
+        rest = str_skip(rest, 4);
+    for (size_t i = 0; i < ARRAY_SIZE(entities); i++) {
+        if (!str_starts(rest, entities[i].name))
+            continue;
+        *to++ = entities[i].character;
+        r->at = (const unsigned char *)rest.at + entities[i].name.len;
+        return to;
+    }
+    *to++ = '&';
+    r->at = (const unsigned char *)rest.at;
+    return to;
+}
+
+static bool is_word_byte(unsigned char c)
+{
+    return is_letter((char)c) || (c >= '0' && c <= '9');
+}
+
+/*
+ * The end of a line becomes a space. A terminal breaks long lines anywhere, also inside a word: all
+ * its lines but the last one are equally long, and the next one goes on in the middle.
+ */
+static char *plain_line_end(struct reader *r, char *to)
+{
+    size_t length = (size_t)(r->at - r->line);
+    bool broken = r->width > 0 && length == r->width && r->at + 1 < r->end &&
+                  is_word_byte(r->at[-1]) && r->at[1] >= 'a' && r->at[1] <= 'z';
+
+    r->at++;
+    r->line = r->at;
+    if (!broken)
+        *to++ = ' ';
+    return to;
+}
+
+/* The length of the longest lines, if there are several of this length; else 0. */
+static size_t broken_width(struct str message)
+{
+    size_t width = 0;
+    size_t n = 0;
+    const char *stop;
+
+    for (; message.len > 0 && (stop = memchr(message.at, '\n', message.len)) != NULL;
+         message = str_skip(message, (size_t)(stop - message.at) + 1)) {
+        size_t length = (size_t)(stop - message.at);
+
+        n = length == width ? n + 1 : length > width ? 1 : n;
+        width = length > width ? length : width;
+    }
+    return n > 1 && width >= TERMINAL_WIDTH_MIN ? width : 0;
+}
+
 static inline char *plain_byte(struct reader *r, char *to)
 {
-    if (*r->at >= ' ' && *r->at <= '~' && *r->at != '\\') {
+    if (*r->at >= ' ' && *r->at <= '~' && *r->at != '\\' && *r->at != '&') {
         *to++ = (char)*r->at++;
         return to;
     }
     if (*r->at == '\\')
         return plain_backslashes(r, to);
+    if (*r->at == '&')
+        return plain_ampersand(r, to);
+    if (*r->at == '\n')
+        return plain_line_end(r, to);
     if (*r->at >= 0x80)
         return plain_character(r, to);
     *to++ = ' ';
@@ -133,6 +213,8 @@ static char *plain_part(struct str message, char *to)
         .at = (const unsigned char *)message.at,
         .end = (const unsigned char *)message.at + message.len,
         .written = to,
+        .line = (const unsigned char *)message.at,
+        .width = broken_width(message),
     };
 
     while (r.end - r.at >= 16) {

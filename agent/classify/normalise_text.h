@@ -17,8 +17,9 @@
  * - A longer message keeps its head and its tail, with " ... " between them, and *ret_cut is set:
  *   wrappers are at the head, the error that counts is at the tail.
  * - `\"`, also nested (`\\\"`), becomes `"`. `\n`, `\t`, `\r` and control bytes become a space.
- *   JSON escapes such as \u003c become their character. Typographic quotes become plain ones. The
- *   lines of a drawn table become spaces.
+ *   JSON escapes such as \u003c and HTML entities such as &quot; become their character.
+ *   Typographic quotes become plain ones. The lines of a drawn table become spaces.
+ * - A line that a terminal broke inside a word is joined again.
  * - Each byte that is not valid UTF-8 becomes `?`.
  */
 size_t text_plain(struct str message, char *to, size_t size, bool *ret_cut);

@@ -58,6 +58,7 @@ static const struct rule rows[] = {
     LOCAL("short-name-list", "returns ambiguous list", SHORT_NAME_AMBIGUOUS),
     LOCAL("short-name-search", "no unqualified-search registries are defined",
           SHORT_NAME_AMBIGUOUS),
+    LOCAL("short-name-search-old", "no search registries are defined", SHORT_NAME_AMBIGUOUS),
     LOCAL("short-name-registries", "no registries configured", SHORT_NAME_AMBIGUOUS),
     LOCAL("registry-blocked", "is blocked in", REGISTRY_BLOCKED),
     LOCAL("registry-blocked-by", "is blocked by configuration", REGISTRY_BLOCKED),

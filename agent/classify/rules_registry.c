@@ -51,6 +51,7 @@ static const struct rule rows[] = {
     DETAIL("gcp-permission", "permission * denied on resource", FORBIDDEN),
     DETAIL("gcp-permissions", "you don't have the needed permissions", FORBIDDEN),
     DETAIL("acr-firewall", "client with ip * is not allowed access", FORBIDDEN),
+    DETAIL("terms-acceptance", "requires terms acceptance", FORBIDDEN),
     DETAIL("harbor-vulnerable", "severity of vulnerability of the image", FORBIDDEN),
     DETAIL("anonymous-only", "anonymous users are only allowed", NO_CREDENTIALS),
     DETAIL("billing-problem", "accountproblem", FORBIDDEN),

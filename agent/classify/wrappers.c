@@ -103,7 +103,7 @@ const struct wrapper wrappers[] = {
     { "happened during read", W_BLOB, 0 },
     { "adding layer with blob", W_UNPACK, 0 },
     { "unpacking failed", W_UNPACK, 0 },
-    { "committing the finished image", W_UNPACK, 0 },
+    { "committing the finished image", W_UNPACK, STARTS },
 
     /* dockerd, and cri-dockerd or dockershim in front of it */
     { "error response from daemon", 0, STARTS },

@@ -435,6 +435,55 @@ static void inspecting_an_image_is_local(void **state)
          REASON_RUNTIME_ERROR, STAGE_LOCAL);
 }
 
+static void a_refusal_may_hide_a_missing_image(void **state)
+{
+    static const struct {
+        const char *text;
+        enum reason reason;
+        bool may_be_missing;
+    } cases[] = {
+        { "Failed to pull image \"ghcr.io/a/b:1\": failed to authorize: failed to fetch anonymous "
+          "token: unexpected status: 403 Forbidden",
+          REASON_NO_CREDENTIALS, true },
+        { "Failed to pull image \"r.azurecr.io/a:1\": failed to authorize: failed to fetch "
+          "anonymous token: unexpected status: 401 Unauthorized",
+          REASON_NO_CREDENTIALS, true },
+        { "Failed to pull image \"r.example.com/a:1\": failed to authorize: failed to fetch "
+          "anonymous token: unexpected status: 403 Forbidden",
+          REASON_NO_CREDENTIALS, false },
+        { "denied: Permission \"artifactregistry.repositories.downloadArtifacts\" denied on "
+          "resource \"projects/a\" (or it may not exist)",
+          REASON_FORBIDDEN, true },
+        { "unexpected status: 403 Forbidden", REASON_FORBIDDEN, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict v = judge("", cases[i].text);
+
+        assert_int_equal(v.reason, cases[i].reason);
+        assert_int_equal(v.ambiguous_with, cases[i].may_be_missing ? 1u << CAUSE_NOT_FOUND : 0);
+    }
+}
+
+static void a_text_cut_inside_the_deciding_words_is_unknown(void **state)
+{
+    static const char *const texts[] = {
+        RESOLVE "unexpected sta",
+        RESOLVE "pull access den",
+        RESOLVE "failed to authorize: failed to fetch anonymous token: unexpected status from GET "
+                "request to https://auth.exam",
+        SOURCE "pinging container registry registry.example.com: Get "
+               "\"https://registry.example.com/v2/\": x5",
+        SOURCE "reading manifest v1 in registry.example.com/team/app: unauthor",
+        "rpc error: code = Unknown desc = " CONTAINERD "no match for pla",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        says(texts[i], REASON_UNCLASSIFIED, STAGE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +518,8 @@ int main(void)
         cmocka_unit_test(windows_errors_are_recognised),
         cmocka_unit_test(a_400_of_the_token_server_means_bad_credentials),
         cmocka_unit_test(inspecting_an_image_is_local),
+        cmocka_unit_test(a_refusal_may_hide_a_missing_image),
+        cmocka_unit_test(a_text_cut_inside_the_deciding_words_is_unknown),
     };
 
     return cmocka_run_group_tests_name("classify", tests, NULL, NULL);

@@ -99,6 +99,34 @@ static void characters_are_not_cut(void **state)
     assert_int_equal(text_whole_characters(text, 0), 0);
 }
 
+static void html_entities_become_their_character(void **state)
+{
+    (void)state;
+    assert_plain("msg=&#34;a&#34; &quot;b&quot; &lt;html&gt;", "msg=\"a\" \"b\" <html>");
+    assert_plain("&amp;quot;a&amp;#39; &amp; b", "\"a' & b");
+    assert_plain("https://r.example.com/t?scope=a&service=b&lt=1", /* no entity */
+                 "https://r.example.com/t?scope=a&service=b&lt=1");
+    assert_plain("&", "&");
+    assert_plain("&quot", "&quot");
+    assert_plain("&amp;amp;amp;", "&");
+}
+
+#define COLUMNS_60 "123456789 123456789 123456789 123456789 123456789 12345 "
+
+static void a_line_that_a_terminal_broke_is_joined(void **state)
+{
+    (void)state;
+    assert_plain(COLUMNS_60 "conn\n" COLUMNS_60 "refu\nsed",
+                 COLUMNS_60 "conn " COLUMNS_60 "refused"); /* the second line begins with a digit */
+    assert_plain("x" COLUMNS_60 "con\nnection refused by the peer which is there, and so on: r.exa"
+                 "\nmple.com",
+                 "x" COLUMNS_60
+                 "connection refused by the peer which is there, and so on: r.example.com");
+    assert_plain("connection\nrefused\nconnection\nrefused",
+                 "connection refused connection refused");               /* short lines */
+    assert_plain(COLUMNS_60 "conn\nrefused", COLUMNS_60 "conn refused"); /* only one line */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +136,8 @@ int main(void)
         cmocka_unit_test(the_place_of_a_special_byte_does_not_matter),
         cmocka_unit_test(a_long_text_keeps_head_and_tail),
         cmocka_unit_test(characters_are_not_cut),
+        cmocka_unit_test(html_entities_become_their_character),
+        cmocka_unit_test(a_line_that_a_terminal_broke_is_joined),
     };
 
     return cmocka_run_group_tests_name("normalise_text", tests, NULL, NULL);
