@@ -54,9 +54,10 @@ struct image_state {
     /* See queues_update(). */
     enum pull_phase phase;
     int64_t fetched_us; /* mono; when a blob of it was last in flight */
-    bool has_blob;      /* one is in flight now */
+    bool owns_blob;     /* one is listed now */
+    bool has_blob;      /* ... and began or moved since its pull began */
     bool has_bytes;     /* ... and has left the runtime's queue */
-    bool alone;         /* ... and belongs to no other image */
+    bool in_flight;     /* ... and shows that its pull is in flight besides those of others */
 
     /* See stalls.c. */
     bool known_to_pull; /* a container is certainly pulling it now */

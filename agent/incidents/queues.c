@@ -33,15 +33,6 @@ bool image_is_fetched(const struct image_state *image)
     return is_pulled(image) && image->fetched_us && image->fetched_us >= since_us;
 }
 
-size_t images_fetched(const struct images *images)
-{
-    size_t n = 0;
-
-    for (const struct image_state *i = images->first; i; i = i->next)
-        n += image_is_fetched(i);
-    return n;
-}
-
 size_t images_parallel(const struct images *images)
 {
     return images->parallel ? images->parallel : 1;
@@ -59,35 +50,26 @@ const struct ingest_state *image_blob_without_owner(const struct images *images,
     return NULL;
 }
 
-bool image_has_blob(const struct images *images, const struct image_state *image)
-{
-    bool only = count_pulls(images) == 1;
-
-    for (size_t i = 0; i < images->ingests->n; i++)
-        if (is_its(&images->ingests->list[i], image, only))
-            return true;
-    return false;
-}
-
 /* --- what the blobs show --------------------------------------------------- */
 
 /* Notes which images the blob shows in the runtime's hands. */
 static void note_blob(struct images *images, const struct ingest_state *ingest, bool only)
 {
     struct image_state *last = NULL;
-    size_t n = 0;
 
     for (struct image_state *i = images->first; i; i = i->next) {
-        if (!is_pulled(i) || !is_its(ingest, i, only))
+        if (!is_pulled(i))
+            continue;
+        i->owns_blob |= ingest_is_of(ingest, i->name->canonical);
+        if (!is_its(ingest, i, only))
             continue;
         i->fetched_us = images->ingests->listed_us;
         i->has_blob = true;
         i->has_bytes |= !ingest->queued;
         last = i;
-        n++;
     }
-    if (n == 1) /* a repository can be that of several images: then only one of them is fetched */
-        last->alone = true;
+    if (last) /* a repository can be that of several images: then perhaps only one is fetched */
+        last->in_flight = true;
 }
 
 static void note_blobs(struct images *images)
@@ -96,11 +78,11 @@ static void note_blobs(struct images *images)
     size_t together = 0;
 
     for (struct image_state *i = images->first; i; i = i->next)
-        i->has_blob = i->has_bytes = i->alone = false;
+        i->owns_blob = i->has_blob = i->has_bytes = i->in_flight = false;
     for (size_t i = 0; i < images->ingests->n; i++)
         note_blob(images, &images->ingests->list[i], only);
     for (const struct image_state *i = images->first; i; i = i->next)
-        together += i->alone;
+        together += i->in_flight;
     if (together > images->parallel)
         images->parallel = together;
 }
@@ -127,7 +109,8 @@ static bool waits_for_kubelet(const struct images *images, const struct image_st
 {
     size_t ahead = 0;
 
-    if (image->unanswered || image_blob_without_owner(images, image))
+    /* It can wait for a blob that another pull has begun. */
+    if (image->unanswered || image->owns_blob || image_blob_without_owner(images, image))
         return false;
     for (const struct image_state *i = images->first; i; i = i->next) {
         /* Its registry may be silent for this image, too. */

@@ -31,9 +31,6 @@ void queues_update(struct images *images);
 /* Whether the runtime fetches the image, or has fetched it and unpacks it. */
 bool image_is_fetched(const struct image_state *image);
 
-/* How many pulls the runtime works on, as far as its blobs show. */
-size_t images_fetched(const struct images *images);
-
 /* How many images the kubelet pulls at the same time: as many as were seen, at least 1. */
 size_t images_parallel(const struct images *images);
 
@@ -41,6 +38,3 @@ size_t images_parallel(const struct images *images);
  * asked for yet. NULL: none. */
 const struct ingest_state *image_blob_without_owner(const struct images *images,
                                                     const struct image_state *image);
-
-/* Whether a blob of the image is in flight. */
-bool image_has_blob(const struct images *images, const struct image_state *image);

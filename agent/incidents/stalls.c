@@ -313,8 +313,9 @@ static bool is_silent(const struct judgement *j, const struct image_state *image
 {
     const struct ingests *ingests = j->stalls->ingests;
 
-    return image->pulling && image->begun_us && !image->present && !image->has_blob &&
-           !image_is_fetched(image) && j->now.mono_us - image->begun_us >= ingests->stall_after_us;
+    return image->pulling && image->begun_us && !image->present && !image->owns_blob &&
+           !image->has_blob && !image_is_fetched(image) &&
+           j->now.mono_us - image->begun_us >= ingests->stall_after_us;
 }
 
 /* Whether the kubelet has reached the image, as far as can be known. */
@@ -322,8 +323,7 @@ static bool has_turn(const struct judgement *j, const struct image_state *image)
 {
     const struct images *images = j->stalls->images;
 
-    if (images_fetched(images) >= images_parallel(images) ||
-        image->phase == PULL_PHASE_KUBELET_QUEUE)
+    if (image->phase == PULL_PHASE_KUBELET_QUEUE)
         return false;
     for (const struct image_state *i = images->first; i; i = i->next)
         if (is_silent(j, i) && i->begun_us < image->begun_us && images_parallel(images) == 1 &&

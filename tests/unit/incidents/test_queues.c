@@ -124,6 +124,50 @@ static void image_has_its_turn_when_the_first_one_has_ended(void **state)
     assert_int_equal(phase_of(w, OTHER_CANONICAL), PULL_PHASE_DOWNLOADING);
 }
 
+/* The second image has the layer that the first one downloads: the runtime fetches it once. */
+static void image_that_waits_for_a_shared_layer_is_in_the_runtime(void **state)
+{
+    struct world *w = *state;
+    const struct str repositories[] = { STR(REPOSITORY), STR(OTHER_REPOSITORY) };
+    int64_t began_us = w->now.wall_us;
+
+    observe_pulling(w, "web-0");
+    for (int64_t t = 0; t < MINUTE; t += POLL) {
+        if (t == MINUTE / 2)
+            observe_waiting_for(w, "web-1", OTHER_IMAGE);
+        poll(w);
+        list_layer(w, 100, began_us, began_us + POLL);
+        observe_blob_owners(w, LAYER, repositories, 2);
+    }
+    assert_int_equal(phase_of(w, IMAGE), PULL_PHASE_DOWNLOADING);
+    assert_int_equal(phase_of(w, OTHER_CANONICAL), PULL_PHASE_UNKNOWN);
+}
+
+/* A layer that may be of either tag does not show that the kubelet pulls both. */
+static void two_tags_of_one_repository_are_not_two_pulls(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting_for(w, "web-0", IMAGE);
+    observe_waiting_for(w, "web-1", OTHER_TAG);
+    for (int i = 0; i < 4; i++) {
+        if (i == 2)
+            observe_waiting_for(w, "web-2", OTHER_IMAGE);
+        world_advance(w, POLL);
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_TAG, false);
+        observe_image(w, OTHER_IMAGE, false);
+        observe_sandbox(w, "web-1", true);
+        observe_sandbox(w, "web-2", true);
+        observe_polled(w, "web-0");
+        OBSERVE_BLOBS(w, { LAYER, (uint64_t)i, 0 });
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        if (i == 2)
+            observe_running(w, "web-1");
+    }
+    assert_int_equal(phase_of(w, OTHER_CANONICAL), PULL_PHASE_KUBELET_QUEUE);
+}
+
 /* A blob without a known owner can be the manifest of the second image. */
 static void image_is_not_in_the_queue_while_a_blob_may_be_its(void **state)
 {
@@ -184,6 +228,8 @@ int main(void)
         WORLD_TEST(image_behind_a_pull_waits_in_the_kubelet),
         WORLD_TEST(image_behind_one_that_is_unpacked_waits_in_the_kubelet),
         WORLD_TEST(image_has_its_turn_when_the_first_one_has_ended),
+        WORLD_TEST(image_that_waits_for_a_shared_layer_is_in_the_runtime),
+        WORLD_TEST(two_tags_of_one_repository_are_not_two_pulls),
         WORLD_TEST(image_is_not_in_the_queue_while_a_blob_may_be_its),
         WORLD_TEST(owners_of_moving_blobs_are_wanted_while_several_images_are_pulled),
         WORLD_TEST(kubelet_that_pulls_in_parallel_holds_up_no_image_while_it_has_room),

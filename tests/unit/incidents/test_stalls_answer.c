@@ -144,8 +144,11 @@ static void only_the_first_image_waits_for_an_answer(void **state)
     struct snapshot snapshot;
 
     observe_pulling(w, "web-0");
-    world_advance(w, POLL);
+    world_advance(w, SEC);
     observe_waiting_for(w, "web-1", OTHER_IMAGE);
+    observe_image(w, OTHER_IMAGE, false);
+    observe_sandbox(w, "web-0", true);
+    observe_polled(w, "web-1");
     for (int64_t t = 0; t <= 2 * STALL_AFTER; t += POLL) {
         world_advance(w, POLL);
         observe_image(w, IMAGE, false);
@@ -163,6 +166,56 @@ static void only_the_first_image_waits_for_an_answer(void **state)
             assert_string_equal(snapshot.images[i].waiting_behind[0], IMAGE);
         }
     snapshot_done(&snapshot);
+}
+
+/* The kubelet asks in the order of the containers, so it has asked for the older image. */
+static void image_that_later_ones_overtake_waits_for_an_answer(void **state)
+{
+    struct world *w = *state;
+    uint64_t bytes = 0;
+
+    observe_pulling(w, "web-0");
+    for (int64_t t = 0; t <= STALL_AFTER; t += POLL) {
+        world_advance(w, POLL);
+        if (t == 4 * POLL)
+            observe_waiting_for(w, "web-1", OTHER_IMAGE);
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_IMAGE, false);
+        observe_sandbox(w, "web-0", true);
+        observe_polled(w, "web-1");
+        if (t > 4 * POLL) {
+            OBSERVE_BLOBS(w, { LAYER, ++bytes, 0 });
+            observe_blob_owner(w, LAYER, OTHER_REPOSITORY);
+        } else {
+            observe_ingests(w, NULL, 0);
+        }
+    }
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+    assert_int_equal(count_incidents(w, "web-1"), 0);
+}
+
+/* The kubelet pulls two images at a time: the turn of the other one proves nothing. */
+static void image_that_is_unpacked_beside_others_is_not_a_stall(void **state)
+{
+    struct world *w = *state;
+
+    observe_pulling(w, "web-0");
+    observe_waiting_for(w, "web-1", OTHER_IMAGE);
+    for (int64_t t = 0; t <= 2 * STALL_AFTER; t += POLL) {
+        world_advance(w, POLL);
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_IMAGE, t > POLL);
+        observe_sandbox(w, "web-0", true);
+        observe_polled(w, "web-1");
+        if (t == POLL) {
+            OBSERVE_BLOBS(w, { LAYER, 1, 0 }, { OTHER_LAYER, 1, 0 });
+            observe_blob_owner(w, LAYER, REPOSITORY);
+            observe_blob_owner(w, OTHER_LAYER, OTHER_REPOSITORY);
+        } else {
+            observe_ingests(w, NULL, 0);
+        }
+    }
+    assert_int_equal(count_incidents(w, "web-0"), 0);
 }
 
 static void other_images_of_the_silent_registry_wait_for_it_too(void **state)
@@ -209,6 +262,8 @@ int main(void)
         WORLD_TEST(container_without_a_sandbox_waits_for_no_answer),
         WORLD_TEST(manifest_that_never_comes_is_a_stall_while_others_move),
         WORLD_TEST(only_the_first_image_waits_for_an_answer),
+        WORLD_TEST(image_that_later_ones_overtake_waits_for_an_answer),
+        WORLD_TEST(image_that_is_unpacked_beside_others_is_not_a_stall),
         WORLD_TEST(other_images_of_the_silent_registry_wait_for_it_too),
         WORLD_TEST(failed_attempt_ends_the_wait_for_an_answer),
     };

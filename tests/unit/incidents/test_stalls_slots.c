@@ -268,6 +268,89 @@ static void both_stalls_end_when_the_bytes_come_again(void **state)
     snapshot_done(&snapshot);
 }
 
+/* The first layers stopped before their first MiB: nothing shows that they hold the slots, but they
+ * were opened first. */
+static void layers_that_stopped_before_their_first_mebibyte_hold_the_slots(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+    const struct snapshot_incident *waiter;
+    struct snapshot snapshot;
+
+    w->before_slot = true;
+    observe_pulling(w, "web-0");
+    for (int64_t t = 0; t <= STALL_AFTER + 3 * POLL; t += POLL) {
+        struct blob blobs[4];
+
+        for (size_t i = 0; i < 3; i++)
+            blobs[i] = (struct blob){ layers[i], 0, began_us, began_us };
+        blobs[3] = (struct blob){ OTHER_LAYER, 0, began_us + 2 * SEC, began_us + 2 * SEC };
+        if (t == POLL)
+            observe_waiting_for(w, "web-1", OTHER_IMAGE);
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_IMAGE, false);
+        observe_sandbox(w, "web-1", t >= POLL);
+        observe_polled(w, "web-0");
+        list_blobs(w, blobs, 4);
+        for (size_t i = 0; i < 3; i++)
+            observe_blob_owner(w, layers[i], REPOSITORY);
+        observe_blob_owner(w, OTHER_LAYER, OTHER_REPOSITORY);
+        world_advance(w, POLL);
+    }
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->stall->waits_for, STALL_BYTES);
+    waiter = incident_of(&snapshot, "web-1");
+    assert_int_equal(waiter->stall->waits_for, STALL_SLOT);
+    assert_int_equal(waiter->stall->n_held_by, 1);
+    assert_string_equal(waiter->stall->held_by[0].pod, "web-0");
+    snapshot_done(&snapshot);
+}
+
+/* Whoever asks for a layer opens its blob, also while nothing moves. */
+static void newly_queued_layers_do_not_hide_an_old_stall(void **state)
+{
+    struct world *w = *state;
+    int64_t old_us = w->now.wall_us - HOUR;
+
+    w->before_slot = true;
+    observe_pulling(w, "web-0");
+    for (int64_t t = 0; t <= STALL_AFTER; t += POLL) {
+        struct blob blobs[1 + N_LAYERS] = { { LAYER, 400, old_us, old_us } };
+        size_t n = 1;
+
+        for (int64_t opened = 0; opened <= t; opened += 24 * SEC, n++) {
+            int64_t at_us = w->now.wall_us - t + opened;
+
+            blobs[n] = (struct blob){ layers[n - 1], 0, at_us, at_us };
+        }
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
+        list_blobs(w, blobs, n);
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        world_advance(w, POLL);
+    }
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+}
+
+/* Nobody knows when the last slot became free. */
+static void layer_that_was_queued_before_the_first_list_has_its_own_time(void **state)
+{
+    struct world *w = *state;
+    int64_t began_us = w->now.wall_us;
+
+    w->before_slot = true;
+    observe_pulling(w, "web-0");
+    world_advance(w, 2 * STALL_AFTER);
+    for (int64_t t = 0; t < STALL_AFTER; t += POLL) {
+        list_layer(w, 0, began_us, began_us);
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        assert_int_equal(count_incidents(w, "web-0"), 0);
+        world_advance(w, POLL);
+    }
+    list_layer(w, 0, began_us, began_us);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+}
+
 /* Two stalled layers leave a slot, so the third pull has a slot of its own. */
 static void two_stalled_layers_hold_up_no_other_pull(void **state)
 {
@@ -312,6 +395,9 @@ int main(void)
         WORLD_TEST(pull_that_knows_its_layers_waits_for_a_slot_too),
         WORLD_TEST(image_in_the_queue_for_slots_names_the_image_ahead),
         WORLD_TEST(both_stalls_end_when_the_bytes_come_again),
+        WORLD_TEST(layers_that_stopped_before_their_first_mebibyte_hold_the_slots),
+        WORLD_TEST(newly_queued_layers_do_not_hide_an_old_stall),
+        WORLD_TEST(layer_that_was_queued_before_the_first_list_has_its_own_time),
         WORLD_TEST(two_stalled_layers_hold_up_no_other_pull),
     };
 
