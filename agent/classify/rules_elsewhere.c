@@ -37,7 +37,7 @@ static const struct rule rows[] = {
     ELSEWHERE("network-setup", "failed to setup network for sandbox"),
     ELSEWHERE("network-set-up", "failed to set up sandbox container * network"),
     ELSEWHERE("network-plugin", "networkplugin cni failed"),
-    ELSEWHERE("network-cni", "plugin type * failed"),
+    ELSEWHERE("network-cni", "plugin type ~ failed"),
     ELSEWHERE("network-ready", "cni plugin not initialized"),
     ELSEWHERE("network-not-ready", "network is not ready"),
     ELSEWHERE("oci-create", "oci runtime create failed"),

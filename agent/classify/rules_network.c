@@ -140,6 +140,9 @@ static const struct rule rows[] = {
     /* Somebody on the node gave up: a restart, a deleted pod, CRI-O's progress timeout. */
     ABORTED("canceled", "context canceled", PULL_CANCELLED),
     ABORTED("canceled-british", "context cancelled", PULL_CANCELLED),
+    ROW("deadline-sandbox-image", "context deadline exceeded", DEADLINE, ABORTED,
+        W_SANDBOX | W_PULL),
+    ROW("deadline-sandbox", "context deadline exceeded", NOT_A_PULL, ABORTED, W_SANDBOX),
     ABORTED("deadline", "context deadline exceeded", DEADLINE),
     ABORTED("deadline-code", "deadline exceeded", DEADLINE),
     ABORTED("request-canceled", "request canceled", DEADLINE),

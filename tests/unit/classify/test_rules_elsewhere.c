@@ -24,6 +24,16 @@ static void other_failures_of_a_pod_are_not_a_pull(void **state)
         { "pods is forbidden: User \"system:node:n1\" cannot list resource \"pods\"",
           REASON_NOT_A_PULL },
         { "back-off 5m0s restarting failed container=app pod=web-0_shop(1)", REASON_UNCLASSIFIED },
+        { "Failed to create pod sandbox: rpc error: code = DeadlineExceeded desc = context "
+          "deadline "
+          "exceeded",
+          REASON_NOT_A_PULL },
+        { "Failed to create pod sandbox: failed to get sandbox image \"a\": failed to pull image "
+          "\"a\": context deadline exceeded",
+          REASON_DEADLINE },
+        { "FailedCreatePodSandBox plugin type=\"aws-cni\" name=\"aws-cni\" failed (add): failed to "
+          "assign an IP address to container",
+          REASON_NOT_A_PULL },
         { "Back-off restarting failed container app in pod web-0_shop(1)", REASON_NOT_A_PULL },
     };
 
