@@ -81,13 +81,14 @@
 #define LIMIT_EVIDENCE_BYTES (2u << 20) /* texts of all incidents; over it, texts are left out */
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
-#define LIMIT_INFO_SERIES 100u       /* imagepull_container_blocked_info; others have no series */
-#define LIMIT_EVENT_NAMESPACES 8u    /* whose events are read at the same time */
-#define LIMIT_WANTED_IMAGES 64u      /* asked for in one poll; others wait */
-#define LIMIT_WANTED_BLOBS 8u        /* whose owners are asked for in one poll; others wait */
-#define LIMIT_INGESTS 256u           /* blobs in flight; containerd fetches 3 at a time per pull */
-#define LIMIT_WAITING_BEHIND 32u     /* shown with each stall; the others only as incidents */
-#define LIMIT_BLOB_REPOSITORIES 32u  /* repositories that share one blob; others are ignored */
+#define LIMIT_NAMESPACES 16u        /* with failures of their own; others are counted as "_other" */
+#define LIMIT_INFO_SERIES 100u      /* imagepull_container_blocked_info; others have no series */
+#define LIMIT_EVENT_NAMESPACES 8u   /* whose events are read at the same time */
+#define LIMIT_WANTED_IMAGES 64u     /* asked for in one poll; others wait */
+#define LIMIT_WANTED_BLOBS 8u       /* whose owners are asked for in one poll; others wait */
+#define LIMIT_INGESTS 256u          /* blobs in flight; containerd fetches 3 at a time per pull */
+#define LIMIT_WAITING_BEHIND 32u    /* shown with each stall; the others only as incidents */
+#define LIMIT_BLOB_REPOSITORIES 32u /* repositories that share one blob; others are ignored */
 
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
 #define LIMIT_LISTEN_ADDRESSES 8u      /* addresses of --web.listen-address */
@@ -125,6 +126,7 @@
     X(EVIDENCE_BYTES, "evidence_bytes")                                                            \
     X(INCIDENTS, "incidents")                                                                      \
     X(REGISTRIES, "registries")                                                                    \
+    X(NAMESPACES, "namespaces")                                                                    \
     X(INFO_SERIES, "info_series")                                                                  \
     X(EVENT_NAMESPACES, "event_namespaces")                                                        \
     X(WANTED_IMAGES, "wanted_images")                                                              \

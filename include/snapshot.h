@@ -238,6 +238,12 @@ struct snapshot_registry {
     int64_t in_progress_since_us; /* wall; the oldest of them; 0: none */
 };
 
+/* Failed attempts of the pods of one namespace; "_other" stands for those over the limit. */
+struct snapshot_namespace {
+    const char *namespace;
+    uint64_t failures[CAUSE_MAX];
+};
+
 enum snapshot_detail {
     SNAPSHOT_METRICS, /* numbers and labels; open incidents only */
     SNAPSHOT_DETAIL,  /* also texts, evidence, and incidents that ended in the last 10 minutes */
@@ -255,6 +261,8 @@ struct snapshot {
     size_t n_incidents;
     const struct snapshot_registry *registries; /* first seen first; "other" last */
     size_t n_registries;
+    const struct snapshot_namespace *namespaces; /* those with failures, first seen first */
+    size_t n_namespaces;
     uint64_t unowned_bytes; /* in flight; the owner is unknown, because several are possible */
     const struct snapshot_image *images; /* oldest first */
     size_t n_images;

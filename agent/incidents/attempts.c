@@ -16,6 +16,9 @@ void attempts_book(struct attempts *attempts, const struct pull *pull,
         return;
     registry_count_failures(registries, pull, verdict->cause, n, now);
     registries->counters->reasons[verdict->reason] += n;
+    if (!namespaces_count(&registries->counters->namespaces, pull->namespace, verdict->cause, n,
+                          now))
+        counters_limit_hit(registries->counters, LIMIT_HIT_NAMESPACES);
 }
 
 /* An event about a volume's image names no container. An event about a container can be about an

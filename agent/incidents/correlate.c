@@ -42,6 +42,7 @@ void correlate_free(struct correlate *c)
     recent_done(&c->recent);
     runtime_done(&c->runtime);
     registries_done(&c->registries);
+    namespaces_done(&c->counters.namespaces);
     mem_free(c);
 }
 
@@ -141,6 +142,7 @@ void correlate_tick(struct correlate *c, struct instant now)
         c->next_sweep_us = now.mono_us + SWEEP_US;
         images_forget(&c->images, now);
         registries_forget(&c->registries, &c->pods, now);
+        namespaces_forget(&c->counters.namespaces, now);
     }
     settle(c, now);
     wanted_count_left_out(c, now); /* a pod can need events because time has passed */

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "agent/incidents/namespaces.h"
 #include "causes.h"
 #include "histogram.h"
 #include "limit.h"
@@ -20,6 +21,7 @@ struct counters {
     uint64_t reasons[REASON_MAX]; /* failed attempts */
     uint64_t limit_hits[LIMIT_HIT_MAX];
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
+    struct namespaces namespaces;
     struct changes changes;
 };
 

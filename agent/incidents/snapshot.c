@@ -229,6 +229,27 @@ static int take_registries(const struct correlate *c, struct snapshot *ret)
     return 0;
 }
 
+static int take_namespaces(const struct namespaces *from, struct snapshot *ret)
+{
+    const struct namespace_row *other = &from->rows[LIMIT_NAMESPACES];
+    struct snapshot_namespace *list = arena_alloc(&ret->arena, (from->n + 1) * sizeof(*list));
+    size_t n = from->n;
+
+    if (!list || snapshot_make_room(ret, n) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        list[i].namespace = snapshot_own(ret, from->rows[i].name);
+        memcpy(list[i].failures, from->rows[i].failures, sizeof(list[i].failures));
+    }
+    if (other->used_us) {
+        list[n].namespace = NAMESPACE_OTHER;
+        memcpy(list[n++].failures, other->failures, sizeof(other->failures));
+    }
+    ret->namespaces = list;
+    ret->n_namespaces = n;
+    return 0;
+}
+
 static int take_recent(const struct recent *recent, struct snapshot *ret)
 {
     struct snapshot_observation *list = arena_alloc(&ret->arena, LIMIT_RECENT * sizeof(*list));
@@ -267,7 +288,7 @@ int correlate_snapshot(const struct correlate *c, enum snapshot_detail detail, s
     memcpy(ret->recoveries, c->counters.recoveries, sizeof(ret->recoveries));
     memcpy(ret->limit_hits, c->counters.limit_hits, sizeof(ret->limit_hits));
     if (take_runtime(&c->runtime, ret) < 0 || snapshot_take_images(c, ret) < 0 ||
-        take_registries(c, ret) < 0)
+        take_registries(c, ret) < 0 || take_namespaces(&c->counters.namespaces, ret) < 0)
         return -ENOMEM;
     if (detail == SNAPSHOT_DETAIL && take_recent(&c->recent, ret) < 0)
         return -ENOMEM;

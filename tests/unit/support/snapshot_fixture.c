@@ -273,6 +273,18 @@ static void add_calls(struct fixture *fixture)
     calls->errors[METHOD_VERSION][14] = 1;
 }
 
+static void add_namespaces(struct fixture *fixture)
+{
+    static const struct snapshot_namespace namespaces[] = {
+        { .namespace = "default",
+          .failures = { [CAUSE_UNAUTHORIZED] = 4, [CAUSE_RATE_LIMITED] = 2 } },
+        { .namespace = "_other", .failures = { [CAUSE_UNAUTHORIZED] = 1 } },
+    };
+
+    fixture->snapshot.namespaces = namespaces;
+    fixture->snapshot.n_namespaces = ARRAY_SIZE(namespaces);
+}
+
 void fixture_golden(struct fixture *fixture)
 {
     struct snapshot_registry *counters;
@@ -286,6 +298,7 @@ void fixture_golden(struct fixture *fixture)
     add_images(fixture);
     add_recent(fixture);
     add_calls(fixture);
+    add_namespaces(fixture);
 
     counters = fixture_registry(fixture, "registry.example.com");
     counters->attempts = 5;

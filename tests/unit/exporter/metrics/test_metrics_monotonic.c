@@ -125,9 +125,11 @@ static void page_read(struct page *page, struct web *web)
 static bool lasts(const char *series)
 {
     const char *registry = strstr(series, "registry=\"");
+    const char *namespace = strstr(series, "namespace=\"");
 
     return (strstr(series, "_total") || strstr(series, "_bucket{") || strstr(series, "_count{")) &&
-           (!registry || strstr(series, "registry=\"other\""));
+           (!registry || strstr(series, "registry=\"other\"")) &&
+           (!namespace || strstr(series, "namespace=\"_other\""));
 }
 
 /* What the random walk reached: the test must not pass without it. */
