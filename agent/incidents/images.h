@@ -60,9 +60,9 @@ struct image_state {
     bool in_flight;     /* ... and shows that its pull is in flight besides those of others */
 
     /* See stalls.c. */
-    bool known_to_pull; /* a container is certainly pulling it now */
-    bool unanswered;    /* nothing of it has come for too long */
-    bool newly_unanswered;
+    bool known_to_pull;      /* a container is certainly pulling it now */
+    bool unanswered;         /* nothing of it has come for too long */
+    enum stall_kind silence; /* what it waits for if nothing of it comes; STALL_BYTES: no stall */
 };
 
 struct images {

@@ -56,6 +56,12 @@ bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
     return false;
 }
 
+/* A blob of an image without new bytes. */
+struct suspect {
+    struct ingest_state *ingest;
+    bool of_another; /* or of another tag or port that is pulled */
+};
+
 /* Values that are the same for all containers of one round. */
 struct judgement {
     struct stalls *stalls;
@@ -63,8 +69,9 @@ struct judgement {
     bool others_move;
     size_t slots; /* download slots that are held by blobs that stand still */
     const struct image_state *image;
-    struct ingest_state *suspects[LIMIT_INGESTS]; /* blobs of the image without new bytes */
+    struct suspect suspects[LIMIT_INGESTS];
     size_t n_suspects;
+    bool repository_moves; /* a blob of the image's repository gets bytes */
     struct stall_text text;
 };
 
@@ -76,6 +83,18 @@ static bool belongs_to_another_tag(const struct judgement *j, const struct inges
     for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
         if (i != j->image && i->begun_us > j->image->begun_us &&
             ingest_begun_after(suspect, i->begun_us) && ingest_is_of(suspect, i->name->canonical))
+            return true;
+    return false;
+}
+
+/* Whether another image that is pulled can own the blob as well: a tag or port of the repository.
+ */
+static bool has_another_owner(const struct judgement *j, const struct ingest_state *ingest)
+{
+    for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
+        if (i != j->image && i->known_to_pull && ingest_is_about_since(ingest, i->begun_us) &&
+            ingest_is_of(ingest, i->name->canonical) &&
+            image_same_repository(i->name->canonical, j->image->name->canonical))
             return true;
     return false;
 }
@@ -100,23 +119,38 @@ static bool holds_up_failed(const struct judgement *j, const struct ingest_state
                                                        j->stalls->ingests->stall_after_us));
 }
 
-static bool holds_up(const struct judgement *j, const struct ingest_state *suspect,
+/* Whether an attempt of the container has failed. Its status can be silent nevertheless: an event
+ * is earlier, and a kubelet that was restarted has forgotten it. */
+static bool has_failed(const struct container *container, const struct incident *incident)
+{
+    return container->pull != PULL_SILENT || (incident && !incident->stalled_only);
+}
+
+/* Whether a blob that holds up another container holds up this one, too. */
+static bool is_behind(const struct judgement *j, const struct suspect *suspect, bool waited,
+                      const struct incident *incident)
+{
+    if (!suspect->ingest->proven)
+        return false;
+    if (!suspect->of_another || (incident && incident->state == INCIDENT_STALLED))
+        return true;
+    return waited && !j->repository_moves; /* it may be the other one's alone */
+}
+
+static bool holds_up(const struct judgement *j, const struct suspect *suspect,
                      const struct container *container, const struct incident *incident)
 {
     bool waited = j->now.mono_us - container->begun_us >= j->stalls->ingests->stall_after_us;
-    bool is_its = ingest_is_about_since(suspect, container->begun_us);
+    bool is_its = ingest_is_about_since(suspect->ingest, container->begun_us);
 
-    if (container->pull != PULL_SILENT)
-        return incident && holds_up_failed(j, suspect, container, incident);
+    if (has_failed(container, incident))
+        return incident && holds_up_failed(j, suspect->ingest, container, incident);
     if (!container->begun_us ||
-        ((j->others_move || j->image->present) && belongs_to_another_tag(j, suspect)))
+        ((j->others_move || j->image->present) && belongs_to_another_tag(j, suspect->ingest)))
         return false;
-    if (incident && incident->state == INCIDENT_BACKING_OFF &&
-        !ingest_is_since(suspect, incident->last_failure_mono_us))
-        return false; /* the kubelet was restarted: it waits, but its status does not show it */
     if (j->image->present)
-        return waited && (suspect->proven || is_its);
-    return suspect->proven || (waited && (is_its || !j->others_move));
+        return waited && (suspect->ingest->proven || is_its);
+    return is_behind(j, suspect, waited, incident) || (waited && (is_its || !j->others_move));
 }
 
 /* --- judging --------------------------------------------------------------- */
@@ -132,17 +166,6 @@ static int64_t stalled_since_us(const struct ingest_state *ingest,
     return since_us < now.wall_us ? since_us : now.wall_us;
 }
 
-/* Whether another image that is pulled can own the blob as well. */
-static bool has_another_owner(const struct judgement *j, const struct ingest_state *ingest)
-{
-    for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
-        if (i != j->image && i->known_to_pull && ingest_is_about_since(ingest, i->begun_us) &&
-            ingest_is_of(ingest, i->name->canonical) &&
-            image_same_repository(i->name->canonical, j->image->name->canonical))
-            return true;
-    return false;
-}
-
 static int note(struct judgement *j, const struct incident_key *key, struct incident *incident,
                 const struct stall_found *found)
 {
@@ -150,19 +173,20 @@ static int note(struct judgement *j, const struct incident_key *key, struct inci
 }
 
 /* The suspect that holds up the container: one that is in a download slot, else any. */
-static struct ingest_state *find_culprit(struct judgement *j, const struct container *container,
-                                         const struct incident *incident)
+static const struct suspect *find_culprit(struct judgement *j, const struct container *container,
+                                          const struct incident *incident)
 {
     bool before_slot = j->stalls->ingests->before_slot;
-    struct ingest_state *culprit = NULL;
+    const struct suspect *culprit = NULL;
 
     for (size_t i = 0; i < j->n_suspects && (before_slot || !culprit); i++) {
-        struct ingest_state *suspect = j->suspects[i];
+        const struct suspect *suspect = &j->suspects[i];
+        struct ingest_state *ingest = suspect->ingest;
 
         if (!holds_up(j, suspect, container, incident))
             continue;
-        suspect->holds_slot |= before_slot && !suspect->queued;
-        if (!culprit || (suspect->holds_slot && !culprit->holds_slot))
+        ingest->holds_slot |= before_slot && !ingest->queued;
+        if (!culprit || (ingest->holds_slot && !culprit->ingest->holds_slot))
             culprit = suspect;
     }
     return culprit;
@@ -173,26 +197,28 @@ static int judge_container(struct judgement *j, struct pod *pod, const struct co
     const struct incident_key key = incident_key_of(pod, container);
     struct incident *incident = incident_find_open(j->stalls->incidents, &key);
     struct stall_found found = { .waits_for = STALL_BYTES };
-    struct ingest_state *culprit;
+    const struct suspect *culprit;
+    struct ingest_state *ingest;
 
     if (incident && incident->stall.judged)
         return 0;
     culprit = find_culprit(j, container, incident);
     if (!culprit)
         return 0;
-    culprit->proven = true;
-    culprit->held_up++;
-    found.ingest = culprit;
-    found.since_us = stalled_since_us(culprit, container, j->now);
-    found.holds_slot = culprit->holds_slot;
-    if (culprit->queued && !culprit->holds_slot && j->slots >= DOWNLOAD_SLOTS)
+    ingest = culprit->ingest;
+    ingest->proven = true;
+    ingest->held_up++;
+    found.ingest = ingest;
+    found.since_us = stalled_since_us(ingest, container, j->now);
+    found.holds_slot = ingest->holds_slot;
+    if (ingest->queued && !ingest->holds_slot && j->slots >= DOWNLOAD_SLOTS)
         found.waits_for = STALL_SLOT;
     found.slots = j->slots;
-    found.doubtful = !(incident && incident->stall.noted_wall_us) && has_another_owner(j, culprit);
+    found.doubtful = culprit->of_another;
     return note(j, &key, incident, &found);
 }
 
-/* A container for which nothing has come. */
+/* A container for which nothing has come. What an attempt was answered says more. */
 static int judge_silence(struct judgement *j, struct pod *pod, const struct container *container,
                          enum stall_kind waits_for)
 {
@@ -205,42 +231,42 @@ static int judge_silence(struct judgement *j, struct pod *pod, const struct cont
         .doubtful = waits_for == STALL_ANSWER,
     };
 
-    if (container->pull != PULL_SILENT || !container->begun_us ||
+    if (has_failed(container, incident) || !container->begun_us ||
         j->now.mono_us - container->begun_us < j->stalls->ingests->stall_after_us ||
-        (incident && (incident->stall.judged || incident->state == INCIDENT_BACKING_OFF)))
+        (incident && incident->stall.judged))
         return 0;
     return note(j, &key, incident, &found);
 }
 
-/* `waits_for`: STALL_BYTES if the image has suspects. */
-static int judge_pod(struct judgement *j, struct pod *pod, enum stall_kind waits_for)
+/* `only`: of this image, at its suspects; NULL: of the images of which nothing has come. */
+static int judge_pod(struct judgement *j, struct pod *pod, const struct image_state *only)
 {
     bool blocked = false;
     int r = 0;
 
     for (size_t i = 0; i < pod->n_containers; i++) {
         const struct container *container = &pod->containers[i];
+        const struct image_state *image =
+            container_waits(container, &blocked) ? image_of(j->stalls->images, container) : NULL;
         int one = 0;
 
-        if (!container_waits(container, &blocked) ||
-            image_of(j->stalls->images, container) != j->image ||
-            (j->image->present && !container->always))
+        if (!image || (image->present && !container->always))
             continue;
-        if (waits_for == STALL_BYTES)
+        if (image == only)
             one = judge_container(j, pod, container);
-        else
-            one = judge_silence(j, pod, container, waits_for);
+        else if (!only && image->silence != STALL_BYTES)
+            one = judge_silence(j, pod, container, image->silence);
         r = one < 0 ? one : r;
     }
     return r;
 }
 
-static int judge_pods(struct judgement *j, enum stall_kind waits_for)
+static int judge_pods(struct judgement *j, const struct image_state *only)
 {
     int r = 0;
 
     for (struct pod *pod = j->stalls->pods->first; pod; pod = pod->next) {
-        int one = pod->waiting ? judge_pod(j, pod, waits_for) : 0;
+        int one = pod->waiting ? judge_pod(j, pod, only) : 0;
 
         r = one < 0 ? one : r;
     }
@@ -253,12 +279,20 @@ static int judge_image(struct judgement *j, bool queued)
     const struct ingests *ingests = j->stalls->ingests;
 
     j->n_suspects = 0;
-    for (size_t i = 0; i < ingests->n; i++)
-        if (ingests->list[i].queued == queued &&
-            ingest_waits_for_bytes(ingests, &ingests->list[i], j->now) &&
-            ingest_is_of(&ingests->list[i], j->image->name->canonical))
-            j->suspects[j->n_suspects++] = &ingests->list[i];
-    return j->n_suspects ? judge_pods(j, STALL_BYTES) : 0;
+    j->repository_moves = false;
+    for (size_t i = 0; i < ingests->n; i++) {
+        struct ingest_state *ingest = &ingests->list[i];
+
+        if (!ingest_is_of(ingest, j->image->name->canonical))
+            continue;
+        if (!ingest->queued && ingest_moves(ingests, ingest, j->now))
+            j->repository_moves = true;
+        else if (ingest->queued == queued && ingest_waits_for_bytes(ingests, ingest, j->now))
+            j->suspects[j->n_suspects++] = (struct suspect){ .ingest = ingest };
+    }
+    for (size_t i = 0; i < j->n_suspects; i++)
+        j->suspects[i].of_another = has_another_owner(j, j->suspects[i].ingest);
+    return j->n_suspects ? judge_pods(j, j->image) : 0;
 }
 
 static int judge_images(struct judgement *j, bool queued)
@@ -352,23 +386,17 @@ static int judge_silent_images(struct judgement *j)
     const struct ingests *ingests = j->stalls->ingests;
     struct image_state *image;
     bool asked = true;
-    int r = 0;
+    bool any = false;
 
     for (size_t i = 0; i < ingests->n; i++)
         asked &= ingests->list[i].asked_us != 0;
     for (image = j->stalls->images->first; image; image = image->next) {
-        enum stall_kind waits_for = silence_of(j, image, asked);
-        int one = 0;
-
-        image->newly_unanswered = waits_for == STALL_ANSWER;
-        j->image = image;
-        if (waits_for != STALL_BYTES)
-            one = judge_pods(j, waits_for);
-        r = one < 0 ? one : r;
+        image->silence = silence_of(j, image, asked);
+        any |= image->silence != STALL_BYTES;
     }
     for (image = j->stalls->images->first; image; image = image->next)
-        image->unanswered = image->newly_unanswered;
-    return r;
+        image->unanswered = image->silence == STALL_ANSWER;
+    return any ? judge_pods(j, NULL) : 0;
 }
 
 /* --- one round ------------------------------------------------------------- */
@@ -378,12 +406,11 @@ static bool is_known_to_pull(const struct stalls *stalls, struct pod *pod,
                              const struct container *container, const struct image_state *image)
 {
     const struct incident_key key = incident_key_of(pod, container);
-    const struct incident *incident;
+    const struct incident *incident = incident_find_open(stalls->incidents, &key);
 
-    if (container->pull == PULL_SILENT)
-        return container->begun_us && image->pulling;
-    incident = container->tried_us ? incident_find_open(stalls->incidents, &key) : NULL;
-    return incident && is_tried_again(container, incident);
+    if (has_failed(container, incident))
+        return incident && is_tried_again(container, incident);
+    return container->begun_us && image->pulling;
 }
 
 static void find_known_pulls(struct stalls *stalls)
@@ -442,12 +469,26 @@ static void find_proven(struct stalls *stalls)
     }
 }
 
-/* A snapshot shows only the first of many incidents behind one blob. */
+static void count_slot_waiters_left_out(struct stalls *stalls)
+{
+    size_t n = 0;
+
+    for (struct incident *i = stalls->incidents->first; i; i = i->next) {
+        if (i->state != INCIDENT_STALLED || i->stall.waits_for != STALL_SLOT ||
+            ++n <= LIMIT_WAITING_BEHIND || i->stall.left_out)
+            continue;
+        i->stall.left_out = true;
+        counters_limit_hit(stalls->incidents->counters, LIMIT_HIT_WAITING_BEHIND);
+    }
+}
+
+/* A snapshot shows only the first of many incidents behind one blob, or behind the slots. */
 static void count_left_out(struct stalls *stalls)
 {
     const char *crowded[LIMIT_INGESTS];
     size_t n = 0;
 
+    count_slot_waiters_left_out(stalls);
     for (size_t i = 0; i < stalls->ingests->n; i++)
         if (stalls->ingests->list[i].held_up > LIMIT_WAITING_BEHIND + 1)
             crowded[n++] = stalls->ingests->list[i].digest;

@@ -356,6 +356,22 @@ static void pull_that_is_cancelled_without_a_stall_was_cancelled(void **state)
     assert_int_equal(reason_after(w, CANCELLED_TEXT), REASON_PULL_CANCELLED);
 }
 
+/* The event about the failure comes before the status, and half of the layer stays on the disk. */
+static void blob_of_an_attempt_that_an_event_reported_as_failed_is_not_a_stall(void **state)
+{
+    struct world *w = *state;
+    int64_t idle;
+
+    observe_list_begin(w);
+    observe_list_end(w);
+    idle = poll_a_stall(w, "web-0");
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+    observe_event(w, "web-0", APP_PATH, "e1", "Failed", PULL_FAILED(RESET_TEXT), 1);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+    poll_pod(w, "web-0", 400, idle);
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_FAILING);
+}
+
 /* The blob goes on standing still, but it is known now to belong to another repository. */
 static void stall_that_was_none_is_not_counted_as_a_recovery(void **state)
 {
@@ -392,6 +408,7 @@ int main(void)
         WORLD_TEST(next_try_of_another_tag_stalls_with_it),
         WORLD_TEST(pull_that_is_cancelled_after_a_stall_has_stalled),
         WORLD_TEST(pull_that_is_cancelled_without_a_stall_was_cancelled),
+        WORLD_TEST(blob_of_an_attempt_that_an_event_reported_as_failed_is_not_a_stall),
         WORLD_TEST(stall_that_was_none_is_not_counted_as_a_recovery),
     };
 
