@@ -126,10 +126,11 @@ struct snapshot_incident {
     /* Only with SNAPSHOT_DETAIL; else NULL and 0. */
     const char *message;
     const char *advice;
-    const char *failed_host; /* NULL: not known, or no host failed */
-    enum role failed_role;   /* ROLE_MAX likewise */
-    const char *config_file; /* of the runtime, if its configuration failed; may be NULL */
-    int64_t next_retry_us;   /* an estimate; 0: none */
+    const char *failed_host;  /* NULL: not known, or no host failed */
+    enum role failed_role;    /* ROLE_MAX likewise */
+    const char *config_file;  /* of the runtime, if its configuration failed; may be NULL */
+    int64_t next_retry_us;    /* an estimate; 0: none */
+    int64_t overdue_since_us; /* since then the next attempt is overdue; 0: it is not */
     const char *const *pull_secrets;
     size_t n_pull_secrets;
     const char *const *missing_pull_secrets;

@@ -44,7 +44,9 @@ static void next_cell(struct buf *out, const json_t *failure, const struct statu
 {
     int64_t next_us = status_time_us(failure, "next_retry");
 
-    if (!next_us)
+    if (status_time_us(failure, "overdue_since"))
+        buf_add(out, STR("overdue"));
+    else if (!next_us)
         buf_add_byte(out, '-');
     else if (next_us <= options->now_us)
         buf_add(out, STR("now"));

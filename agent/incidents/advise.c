@@ -170,7 +170,7 @@ static void add_for_unauthorized(struct buf *out, const struct snapshot_incident
                           "kubelet (since 1.35) lets this pod use it after a pull with its own.");
 }
 
-void advise_write(struct buf *out, const struct snapshot_incident *incident)
+static void add_for_incident(struct buf *out, const struct snapshot_incident *incident)
 {
     if (incident->verdict.cause == CAUSE_UNAUTHORIZED) {
         add_for_unauthorized(out, incident);
@@ -184,4 +184,13 @@ void advise_write(struct buf *out, const struct snapshot_incident *incident)
             buf_add_byte(out, '.');
         }
     }
+}
+
+void advise_write(struct buf *out, const struct snapshot_incident *incident)
+{
+    add_for_incident(out, incident);
+    if (incident->overdue_since_us)
+        buf_add_text(out, " The kubelet does not try again, although it waits for 5 minutes at "
+                          "most: delete the pod, so that it is created again; if other pods of "
+                          "the node wait, too, read the kubelet's log and restart it.");
 }

@@ -15,6 +15,9 @@
 #define BACK_OFF_FIRST_US (10 * SEC)
 #define BACK_OFF_MAX_US (300 * SEC)
 
+/* The kubelet looks at a pod every minute or so, and a pull takes time before it fails. */
+#define OVERDUE_AFTER_US (5 * MINUTE)
+
 /* Pull, message, evidence, two lists of Secrets, stall. */
 #define OWNED_BY_INCIDENT 6u
 
@@ -39,15 +42,21 @@ const void *snapshot_own(struct snapshot *ret, const void *shared)
 
 /* --- incidents ------------------------------------------------------------- */
 
+/* Whether the kubelet will try again by itself, a while after the last attempt. */
+static bool is_retried(const struct incident *incident)
+{
+    return incident->last_failure_us && incident_state_open(incident->state) &&
+           incident->state != INCIDENT_STALLED && incident->place == PLACE_PULL &&
+           incident->verdict.reason != REASON_NEVER_PULL &&
+           incident->verdict.reason != REASON_INVALID_REFERENCE;
+}
+
 static int64_t next_retry(const struct incident *incident, int64_t now_us)
 {
     int64_t wait_us = BACK_OFF_FIRST_US;
     int64_t at_us;
 
-    if (!incident->last_failure_us || !attempts_known(&incident->attempts) ||
-        !incident_state_open(incident->state) || incident->state == INCIDENT_STALLED ||
-        incident->place != PLACE_PULL || incident->verdict.reason == REASON_NEVER_PULL ||
-        incident->verdict.reason == REASON_INVALID_REFERENCE)
+    if (!is_retried(incident) || !attempts_known(&incident->attempts))
         return 0;
     for (uint64_t n = attempts_in_back_off(&incident->attempts); n > 1 && wait_us < BACK_OFF_MAX_US;
          n--)
@@ -56,6 +65,35 @@ static int64_t next_retry(const struct incident *incident, int64_t now_us)
         wait_us = BACK_OFF_MAX_US;
     at_us = incident->last_failure_us + wait_us;
     return at_us > now_us ? at_us : 0;
+}
+
+/* Whether an attempt is going on: the status goes on to show the back-off. */
+static bool is_tried_now(const struct correlate *c, const struct incident *incident,
+                         const struct pod *pod)
+{
+    const struct container *container =
+        pod ? pod_container(pod, str_from(incident->pull->container)) : NULL;
+    const struct image_state *image =
+        image_find(&c->images, str_from(incident->pull->image), incident->pull->image_hash);
+
+    if (container && container->tried_us > incident->last_failure_mono_us)
+        return true;
+    for (size_t i = 0; image && i < c->ingests.n; i++)
+        if (ingest_is_of(&c->ingests.list[i], image->name->canonical))
+            return true;
+    return false;
+}
+
+/* The kubelet's longest back-off is over for long, and there was no attempt. */
+static int64_t overdue_since(const struct correlate *c, const struct incident *incident,
+                             const struct pod *pod, int64_t now_us)
+{
+    const int64_t due_us = incident->last_failure_us + BACK_OFF_MAX_US;
+
+    if (!is_retried(incident) || now_us < due_us + OVERDUE_AFTER_US ||
+        incident->pull->kind == CONTAINER_SANDBOX || is_tried_now(c, incident, pod))
+        return 0;
+    return due_us;
 }
 
 static void fill_secrets(const struct incident *from, const struct pod *pod,
@@ -120,6 +158,7 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
     snapshot_own(snapshot, from->message);
     to->message = from->message ? from->message : "";
     to->next_retry_us = next_retry(from, snapshot->taken.wall_us);
+    to->overdue_since_us = overdue_since(c, from, pod, snapshot->taken.wall_us);
     to->image_present_known = image != NULL;
     to->image_present = image && image->present;
     to->image_withheld = to->image_present && is_withheld(from, pod);

@@ -92,6 +92,7 @@ static json_t *failure(const struct snapshot_incident *incident)
     json_put(&object, "first_failure_exact", json_boolean(incident->first_failure_exact));
     json_put(&object, "last_failure", json_time(incident->last_failure_us));
     json_put(&object, "next_retry", json_time(incident->next_retry_us));
+    json_put(&object, "overdue_since", json_time(incident->overdue_since_us));
     json_put(&object, "pull_secrets", json_texts(incident->pull_secrets, incident->n_pull_secrets));
     json_put(&object, "missing_pull_secrets",
              json_texts(incident->missing_pull_secrets, incident->n_missing_pull_secrets));

@@ -41,7 +41,7 @@ FAILURE = {
     "state": words("failing backing_off stalled recovered gone"), "cause": CAUSES, "reason": str,
     "stage": Either(None, "resolve", "auth", "manifest", "blob", "unpack", "local"), "http_status": MAYBE_COUNT,
     "ambiguous_with": [CAUSES], "message": MAYBE_TEXT, "attempts": int, "first_failure": MAYBE_TIME,
-    "first_failure_exact": bool, "last_failure": MAYBE_TIME, "next_retry": MAYBE_TIME, "pull_secrets": [str],
+    "first_failure_exact": bool, "last_failure": MAYBE_TIME, "next_retry": MAYBE_TIME, "overdue_since": MAYBE_TIME, "pull_secrets": [str],
     "missing_pull_secrets": [str], "image_present": MAYBE_BOOL, "stall": Either(None, {
         "waits_for": words("bytes download_slot answer"), "layer": MAYBE_TEXT, "bytes": int, "total": MAYBE_COUNT,
         "last_progress": MAYBE_TIME, "waiting_behind": [WAITER], "held_by": [WAITER], "or_of": [str]}),

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -177,6 +178,82 @@ static void event_that_is_much_older_than_the_status_is_not_the_last_attempt(voi
     assert_in_range(last_failure_of(w), written_us - 15 * SEC, written_us - 10 * SEC);
 }
 
+static int64_t overdue_since(struct world *w)
+{
+    struct snapshot snapshot;
+    int64_t at_us;
+    bool advised;
+
+    world_snapshot(w, &snapshot);
+    at_us = incident_of(&snapshot, "web-0")->overdue_since_us;
+    advised = strstr(incident_of(&snapshot, "web-0")->advice, "does not try again") != NULL;
+    assert_int_equal(advised, at_us != 0);
+    snapshot_done(&snapshot);
+    return at_us;
+}
+
+static void back_off(struct world *w)
+{
+    observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
+    observe_waiting(w, "web-0", "ImagePullBackOff", BACK_OFF_STATUS);
+}
+
+static void attempt_that_does_not_come_is_overdue(void **state)
+{
+    struct world *w = *state;
+    int64_t failed_us = w->now.wall_us;
+
+    back_off(w);
+    world_advance(w, 10 * MINUTE - 1);
+    assert_int_equal(overdue_since(w), 0);
+    world_advance(w, 1);
+    assert_int_equal(overdue_since(w), failed_us + 5 * MINUTE);
+    back_off(w);
+    assert_int_equal(overdue_since(w), 0);
+}
+
+static void attempt_that_takes_long_is_not_overdue(void **state)
+{
+    struct world *w = *state;
+
+    back_off(w);
+    world_advance(w, 5 * MINUTE);
+    observe_event(w, "web-0", APP_PATH, "p1", "Pulling", "Pulling image \"" IMAGE "\"", 2);
+    world_advance(w, 20 * MINUTE);
+    assert_int_equal(overdue_since(w), 0);
+}
+
+static void attempt_that_receives_bytes_is_not_overdue(void **state)
+{
+    struct world *w = *state;
+
+    back_off(w);
+    observe_image(w, IMAGE, false);
+    world_advance(w, 20 * MINUTE);
+    assert_true(overdue_since(w));
+    OBSERVE_BLOBS(w, { "sha256:aa", 100, 0 });
+    observe_blob_owner(w, "sha256:aa", REGISTRY "/team/app");
+    assert_int_equal(overdue_since(w), 0);
+}
+
+static void what_is_never_pulled_is_not_overdue(void **state)
+{
+    struct world *w = *state;
+
+    observe_waiting(w, "web-0", "ErrImageNeverPull", NEVER_PULL_TEXT);
+    world_advance(w, HOUR);
+    assert_int_equal(overdue_since(w), 0);
+}
+
+/* A kubelet that has forgotten the container: the agent was restarted 22 h later. */
+static void status_that_is_old_at_the_start_shows_that_the_next_attempt_is_overdue(void **state)
+{
+    struct world *w = *state;
+
+    observe_found(w, "ImagePullBackOff", w->now.wall_us - 22 * HOUR);
+    assert_true(overdue_since(w) < w->now.wall_us - 21 * HOUR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +265,11 @@ int main(void)
         WORLD_TEST(start_takes_the_time_of_the_event),
         WORLD_TEST(start_takes_the_time_when_the_status_was_written),
         WORLD_TEST(event_is_better_than_the_time_when_the_status_was_written),
+        WORLD_TEST(attempt_that_does_not_come_is_overdue),
+        WORLD_TEST(attempt_that_takes_long_is_not_overdue),
+        WORLD_TEST(attempt_that_receives_bytes_is_not_overdue),
+        WORLD_TEST(what_is_never_pulled_is_not_overdue),
+        WORLD_TEST(status_that_is_old_at_the_start_shows_that_the_next_attempt_is_overdue),
         WORLD_TEST(event_that_is_much_older_than_the_status_is_not_the_last_attempt),
     };
 
