@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Duration and size of successful pulls: the agent, compared with the registry, the runtime and the kubelet."""
 
+import json
 import re
 import time
 import unittest
@@ -42,6 +43,10 @@ class GoodPulls(runtimes.OnARuntime):
     def eventually_value(self, name, registry, number):
         support.wait_for(lambda: self.value(name, registry) == number, f"{name} of {registry} is {number}")
 
+    def queued_in_kubelet(self):
+        images = json.loads(self.agent.get("/debug/images")[1])["images"]
+        return {image["image"] for image in images if image["phase"] == "kubelet_queue"}
+
     def test_durations_and_sizes_match_kubelet_runtime_and_registry(self):
         slow, works = self.lab.endpoints["slow"], self.lab.open
         self.lab.registries.set_pace("slow", 0)
@@ -51,7 +56,8 @@ class GoodPulls(runtimes.OnARuntime):
         queued = {"big": works.image("lab/big", "1"), "small": works.image("lab/pause", "1")}
         for pod, image in queued.items():
             self.create(pod, image)
-        self.eventually_value("in_progress", works.host, 2)
+        support.wait_for(lambda: self.queued_in_kubelet() == set(queued.values()), "both wait for their turn")
+        self.assertEqual(self.value("in_progress", works.host), 0)
         seen = time.monotonic()
         time.sleep(STAND_STILL)
         stood_still = time.monotonic() - seen

@@ -176,6 +176,7 @@ static void fill_pulls(struct fixture *fixture)
                                                  .last_progress_us = FIXTURE_NOW - 150 * SEC,
                                                  .waiting_behind = behind,
                                                  .n_waiting_behind = ARRAY_SIZE(behind) };
+    static const char *const ahead[] = { "docker.io/team/app:latest" };
     static const struct snapshot_image images[] = {
         { .image = "quay.io/team/big" DIGEST,
           .registry = "quay.io",
@@ -192,6 +193,14 @@ static void fill_pulls(struct fixture *fixture)
           .waiting = 1,
           .pulling = 1,
           .since_us = FIXTURE_NOW - 20 * SEC },
+        { .image = "docker.io/team/later:1",
+          .registry = "docker.io",
+          .digest = "",
+          .waiting = 2,
+          .phase = PULL_PHASE_KUBELET_QUEUE,
+          .waiting_behind = ahead,
+          .n_waiting_behind = 1,
+          .since_us = FIXTURE_NOW - 10 * SEC },
     };
     struct snapshot_incident *incident;
 

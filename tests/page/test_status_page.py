@@ -198,13 +198,16 @@ class StatusPage(unittest.TestCase):
         self.assertTrue(browser.run("return byId('verdict').textContent.startsWith('4 containers are blocked')"))
 
     def test_pulls(self):
-        """One pull is stalled; the runtime reports no progress of the other."""
+        """One pull is stalled; the runtime reports no progress of the second one; the third one waits for its turn."""
         browser = self.browse("pulls")
-        stalled, other = browser.run("return [...byId('pulls').children].map((card) => card.innerText)")
+        stalled, other, queued = browser.run("return [...byId('pulls').children].map((card) => card.innerText)")
         self.assertIn("stalled", stalled)
         self.assertIn("3.0 MiB of 90.0 MiB", stalled)
         self.assertNotIn("stalled", other)
         self.assertIn("does not report", other)
+        for words in ("in the kubelet's queue", "waits behind docker.io/team/app:latest", "2 containers wait"):
+            self.assertIn(words, queued)
+        self.assertNotIn("waits behind", stalled + other)
         self.assertIn("1 container is blocked by an image pull: network", browser.text())
         browser.run("document.querySelector('summary').click()")
         self.assertIn("shop/cart-0 (app), shop/cart-1 (app)", browser.text())

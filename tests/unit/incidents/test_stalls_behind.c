@@ -178,6 +178,33 @@ static void pull_from_another_port_that_moves_is_not_a_stall(void **state)
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
 }
 
+/* Nothing of its repository moves: it shares the layer with the tag that began it. */
+static void later_tag_of_the_repository_waits_behind_the_stall(void **state)
+{
+    struct world *w = *state;
+    int64_t idle = 0;
+
+    observe_pulling(w, "web-0");
+    for (int64_t t = 0; t <= 3 * STALL_AFTER; t += POLL, idle += POLL) {
+        bool both = t > STALL_AFTER + POLL;
+
+        if (both)
+            observe_waiting_for(w, "web-1", OTHER_TAG);
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_TAG, false);
+        observe_sandbox(w, "web-1", both);
+        observe_polled(w, "web-0");
+        OBSERVE_BLOBS(w, { LAYER, 400, idle }, { OTHER_LAYER, (uint64_t)t, 0 });
+        observe_blob_owner(w, LAYER, REPOSITORY);
+        observe_blob_owner(w, OTHER_LAYER, "docker.io/library/other");
+        if (t < 2 * STALL_AFTER)
+            assert_int_equal(count_incidents(w, "web-1"), 0);
+        world_advance(w, POLL);
+    }
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+    assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
+}
+
 static void layer_of_two_repositories_is_of_both(void **state)
 {
     struct world *w = *state;
@@ -283,6 +310,7 @@ int main(void)
         WORLD_TEST(tags_that_began_together_can_both_stall),
         WORLD_TEST(layer_of_two_ports_is_said_to_be_of_one_of_them),
         WORLD_TEST(pull_from_another_port_that_moves_is_not_a_stall),
+        WORLD_TEST(later_tag_of_the_repository_waits_behind_the_stall),
         WORLD_TEST(layer_of_two_repositories_is_of_both),
         WORLD_TEST(containers_behind_a_stall_are_shown_up_to_the_limit),
         WORLD_TEST(each_container_behind_a_stall_over_the_limit_counts_once),
