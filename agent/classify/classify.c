@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "agent/classify/party.h"
 #include "agent/classify/rules.h"
 #include "agent/classify/trace.h"
 #include "agent/classify/wrappers.h"
@@ -227,40 +228,39 @@ static enum reason refine(enum reason reason, struct str image)
     return str_find(image, STR("@sha")) ? REASON_DIGEST_UNKNOWN : reason;
 }
 
-/* Registries that refuse to say whether a repository exists. */
-static bool hides_what_is_missing(const struct message *message)
+/* Registries that refuse to say whether a repository exists. `text` begins with their host. */
+static bool hides_what_is_missing(struct str text)
 {
     static const struct str hosts[] = { STR("ghcr.io"), STR("gcr.io"), STR("pkg.dev"),
                                         STR("azurecr.io") };
+    struct str host = party_host(text);
 
     for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
-        if (str_find(message->text, hosts[i]))
+        if (str_ends(host, hosts[i]))
             return true;
     return false;
 }
 
 /* Whether the image may as well be missing. Google adds "(or it may not exist)". A 404 of something
  * that is no registry can be a path that it does not have. */
-static bool may_be_missing(const struct message *message, const struct finding *found, int status)
+static bool may_be_missing(const struct message *message, const struct message_part *part,
+                           enum reason reason, const char *rule)
 {
-    switch (found->reason) {
+    switch (reason) {
     case REASON_DENIED_OR_MISSING:
     case REASON_INSUFFICIENT_SCOPE:
         return true;
     case REASON_NO_CREDENTIALS:
-        return hides_what_is_missing(message);
+        return hides_what_is_missing(message->image) ||
+               (part && hides_what_is_missing(part->hosts.url));
     case REASON_FORBIDDEN:
-        return str_find(message->text, STR("or it may not exist")) != NULL;
+        return strcmp(rule, "gcp-permission") == 0 &&
+               str_find(message->text, STR("or it may not exist"));
     case REASON_MALFORMED_RESPONSE:
-        return status == 404;
+        return part && part->http_status == 404;
     default:
         return false;
     }
-}
-
-static uint32_t ambiguity(const struct message *message, const struct finding *found, int status)
-{
-    return may_be_missing(message, found, status) ? UINT32_C(1) << CAUSE_NOT_FOUND : 0;
 }
 
 /*
@@ -312,9 +312,12 @@ struct verdict classify(const struct message *message)
         .reason = refine(best.reason, message->image),
         .stage = stage,
         .http_status = chosen ? chosen->http_status : 0,
-        .sent_unknown = chosen && !(chosen->wrappers & (W_ANONYMOUS | W_LOGIN)) &&
+        .sent_unknown = chosen && reason_cause(best.reason) == CAUSE_UNAUTHORIZED &&
+                        !(chosen->wrappers & (W_ANONYMOUS | W_LOGIN)) &&
                         is_said_either_way(best.rule),
-        .ambiguous_with = ambiguity(message, &best, chosen ? chosen->http_status : 0),
+        .ambiguous_with = may_be_missing(message, chosen, best.reason, best.rule)
+                              ? UINT32_C(1) << CAUSE_NOT_FOUND
+                              : 0,
         .part = chosen ? (int)(chosen - message->parts) : -1,
         .rule = best.rule,
     };

@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "agent/classify/image_ref.h"
-#include "agent/classify/normalise_tokens.h"
 #include "agent/classify/party.h"
 #include "util.h"
+
+bool named_is_invalid(const char *registry)
+{
+    return *registry == 'i' && strcmp(registry, "invalid") == 0;
+}
 
 struct draft { /* an image reference that grows */
     char at[LIMIT_IMAGE_TEXT];
@@ -22,17 +26,21 @@ static void add(struct draft *draft, struct str text)
     draft->at[draft->len] = '\0';
 }
 
-/* An image name as the message has it, perhaps cut: "ghcr.io/team/ap", "ghcr.io/...". */
-static void take(struct named *ret, struct str image)
+/* An image name as the message has it, perhaps cut: "ghcr.io/team/ap", "ghcr.io/...". `asked` is
+ * the host that the runtime asked for it; may be empty. */
+static void take(struct named *ret, struct str image, struct str asked)
 {
-    struct draft draft = { .len = 0 };
-    struct str host = party_host(image);
+    struct str host;
+    struct str shown = str_ends(image, STR("/")) ? STR("") : str_head(image, LIMIT_IMAGE_TEXT - 1);
 
-    add(&draft, str_ends(image, STR("/")) ? STR("") : image);
-    memcpy(ret->image, draft.at, draft.len + 1);
-    image_registry(image, ret->registry);
-    if (strcmp(ret->registry, "invalid") != 0 || !party_is_host(host) ||
-        host.len >= sizeof(ret->registry) || host.len == image.len)
+    if (shown.len > 0)
+        memcpy(ret->image, shown.at, shown.len);
+    ret->image[shown.len] = '\0';
+    image_registry(asked.len > 0 ? asked : image, ret->registry);
+    if (!named_is_invalid(ret->registry))
+        return;
+    host = party_host(image);
+    if (!party_is_host(host) || host.len >= sizeof(ret->registry) || host.len == image.len)
         return;
     memcpy(ret->registry, host.at, host.len);
     ret->registry[host.len] = '\0';
@@ -71,7 +79,7 @@ static void take_registry(struct named *ret, struct str host)
     add(&name, host);
     add(&name, STR("/x"));
     image_registry(text_of(&name), ret->registry);
-    if (strcmp(ret->registry, "invalid") == 0)
+    if (named_is_invalid(ret->registry))
         ret->registry[0] = '\0';
 }
 
@@ -158,57 +166,99 @@ static bool is_registry(struct str host)
 }
 
 /* "host.tld/name:tag". Not a path, a media type, or a module of a program. */
-static bool reads_like_image(struct str text)
+static bool reads_like_image(struct str host, struct str text)
 {
-    struct str host = party_host(text);
-    struct str rest = str_skip(text, host.len);
     char registry[LIMIT_NAME_TEXT];
 
-    if (host.len == 0 || rest.len == 0 || !party_is_host(host) || str_find(text, STR("://")))
+    if (!party_is_host(host))
+        return false;
+    if (is_registry(host)) /* also if it is cut: "ghcr.io/..." */
+        return true;
+    if (!str_find(str_skip(text, host.len), STR(":")))
         return false;
     image_registry(text, registry);
-    if (strcmp(registry, "invalid") == 0)
-        return is_registry(host); /* cut: "ghcr.io/..." */
-    return is_registry(host) || str_find(rest, STR(":")) != NULL;
+    return !named_is_invalid(registry);
 }
 
-/* `docker pull X`, `pull access denied for X`, `Pulling from X` */
-static bool announces_image(struct str before, struct str word)
+static bool is_name_byte(char c)
 {
-    return str_eq(word, STR("pull")) || str_eq(word, STR("from")) ||
-           str_eq(word, STR("repository")) ||
-           (str_eq(word, STR("for")) && str_eq(before, STR("denied")));
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_' || c == ':';
 }
 
-static bool may_be_short_name(struct str text)
+/* The end of the name at `at`, which may have "/" and "@". */
+static const char *name_end(const char *at, const char *end)
 {
-    char registry[LIMIT_NAME_TEXT];
+    const char *from = at;
 
-    image_registry(text, registry);
-    return (str_find(text, STR("/")) || str_find(text, STR(":"))) && *text.at != '/' &&
-           !str_find(text, STR("://")) && strcmp(registry, "docker.io") == 0;
+    while (at < end && (is_name_byte(*at) || *at == '/' || *at == '@'))
+        at++;
+    while (at > from && (at[-1] == '.' || at[-1] == ':' || at[-1] == '-'))
+        at--;
+    return at;
 }
 
-static void take_from_text(struct named *ret, struct str text)
+/* Each "/" may be the first one of an image's name. */
+static bool take_full_name(struct named *ret, struct str text)
 {
-    char padded[LIMIT_MESSAGE_TEXT + TEXT_PADDING];
-    UNINITIALIZED struct tokens tokens;
-    struct str before = STR(""), word = STR("");
+    const char *end = text.at + text.len;
+    const char *slash;
 
-    memcpy(padded, text.at, text.len);
-    memset(padded + text.len, ' ', TEXT_PADDING);
-    tokens_split((struct str){ .at = padded, .len = text.len }, &tokens);
-    for (size_t i = 0; i < tokens.n; i++) {
-        struct str token = { .at = padded + tokens.at[i].at, .len = tokens.at[i].len };
+    for (const char *at = text.at; (slash = memchr(at, '/', (size_t)(end - at))) != NULL;) {
+        const char *from = slash;
+        struct str name;
 
-        if (token.len > 0 && (reads_like_image(token) ||
-                              (announces_image(before, word) && may_be_short_name(token)))) {
-            take(ret, token);
-            return;
+        while (from > at && is_name_byte(from[-1]))
+            from--;
+        name = str_span(from, name_end(slash + 1, end));
+        if (from < slash && (from == text.at || !strchr("/@%=?&", from[-1])) && slash + 1 < end &&
+            slash[1] != '/' && reads_like_image(str_span(from, slash), name)) {
+            take(ret, name, STR(""));
+            return true;
         }
-        before = word;
-        word = token;
+        at = name.at + name.len > slash ? name.at + name.len : slash + 1;
     }
+    return false;
+}
+
+/* `pull access denied for X`, `Pulling from X`, `docker pull X` */
+static void take_short_name(struct named *ret, struct str text)
+{
+    static const struct str fronts[] = { STR("denied for "), STR("Pulling from "), STR(" pull "),
+                                         STR("Pulling repository ") };
+
+    for (size_t i = 0; i < ARRAY_SIZE(fronts); i++) {
+        const char *at = str_find(text, fronts[i]);
+        const char *end = text.at + text.len;
+        struct str name;
+
+        if (!at)
+            continue;
+        name = str_span(at + fronts[i].len, name_end(at + fronts[i].len, end));
+        if (name.len == 0 || *name.at == '/' ||
+            !(memchr(name.at, '/', name.len) || memchr(name.at, ':', name.len)))
+            continue;
+        take(ret, name, STR(""));
+        if (strcmp(ret->registry, "docker.io") == 0)
+            return;
+        ret->image[0] = '\0';
+        ret->registry[0] = '\0';
+    }
+}
+
+static void find_in_text(struct named *ret, struct str text, enum cause cause)
+{
+    bool has_short = cause == CAUSE_UNAUTHORIZED || cause == CAUSE_NOT_FOUND;
+    struct named found;
+
+    found.image[0] = '\0';
+    found.registry[0] = '\0';
+    if (text.len == 0)
+        return;
+    if (!take_full_name(&found, text) && !ret->registry[0] && has_short)
+        take_short_name(&found, text);
+    if (found.image[0] || (found.registry[0] && !ret->registry[0]))
+        *ret = found;
 }
 
 void named_find(const struct message *message, const struct verdict *verdict, struct named *ret)
@@ -218,24 +268,17 @@ void named_find(const struct message *message, const struct verdict *verdict, st
     ret->image[0] = '\0';
     ret->registry[0] = '\0';
     if (message->image.len > 0) {
-        take(ret, message->image);
-        if (strcmp(ret->registry, "invalid") != 0 && !party_is_host(str_from(ret->image)))
-            party_registry(message, verdict, ret->registry);
+        take(ret, message->image, party_asked(message, verdict));
         return;
     }
     if (hosts && hosts->url.len > 0)
         take_url(ret, hosts->url);
     if (!ret->image[0] && hosts && party_is_host(party_host(hosts->place))) {
         if (str_find(hosts->place, STR("/")))
-            take(ret, hosts->place);
+            take(ret, hosts->place, STR(""));
         else
             take_registry(ret, hosts->place);
     }
-    if (!ret->image[0] && message->text.len > 0) {
-        struct named found = { .image = "" };
-
-        take_from_text(&found, message->text);
-        if (found.image[0] || (found.registry[0] && !ret->registry[0]))
-            *ret = found;
-    }
+    if (!ret->image[0])
+        find_in_text(ret, message->text, verdict->cause);
 }

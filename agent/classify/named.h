@@ -15,4 +15,7 @@ struct named {
     char registry[LIMIT_NAME_TEXT]; /* "": not known; may be known without an image */
 };
 
+/* Whether image_registry() could not parse the image. */
+bool named_is_invalid(const char *registry);
+
 void named_find(const struct message *message, const struct verdict *verdict, struct named *ret);

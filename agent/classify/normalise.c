@@ -234,12 +234,14 @@ static bool is_socket(struct str path)
 /* A file that says which registries, mirrors, certificates and signatures the runtime uses. */
 static bool is_config(struct str path)
 {
-    static const struct str names[] = { STR("/certs.d/"), STR("/policy.json"), STR("/registries."),
-                                        STR("/hosts.toml") };
+    static const struct str ends[] = { STR(".conf"), STR(".cert"), STR(".key"),
+                                       STR(".crt"),  STR(".pem"),  STR(".d") };
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (str_find(path, names[i]))
-            return true;
+    if (str_ends(path, STR("/policy.json")) || str_ends(path, STR("/hosts.toml")))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (str_ends(path, ends[i]))
+            return str_find(path, STR("/certs.d")) || str_find(path, STR("/registries."));
     return false;
 }
 

@@ -12,6 +12,7 @@
 
 /* Nobody reads logs in a narrower terminal. */
 #define TERMINAL_WIDTH_MIN 60u
+#define WIDTH_UNKNOWN SIZE_MAX
 
 /* A message that is too long keeps three quarters head and one quarter tail. */
 #define HEAD_SHARE(size) ((size) / 4 * 3)
@@ -21,7 +22,7 @@ struct reader {
     const unsigned char *end;
     const char *written;
     const unsigned char *line; /* where the present line began */
-    size_t width;              /* of lines that a terminal broke; 0: none */
+    size_t width;              /* of lines that a terminal broke; 0: none; WIDTH_UNKNOWN */
     bool windows_path;         /* "C:\" was seen: "\r" may be part of a path */
 };
 
@@ -153,23 +154,6 @@ static bool is_word_byte(unsigned char c)
     return is_letter((char)c) || (c >= '0' && c <= '9');
 }
 
-/*
- * The end of a line becomes a space. A terminal breaks long lines anywhere, also inside a word: all
- * its lines but the last one are equally long, and the next one goes on in the middle.
- */
-static char *plain_line_end(struct reader *r, char *to)
-{
-    size_t length = (size_t)(r->at - r->line);
-    bool broken = r->width > 0 && length == r->width && r->at + 1 < r->end &&
-                  is_word_byte(r->at[-1]) && r->at[1] >= 'a' && r->at[1] <= 'z';
-
-    r->at++;
-    r->line = r->at;
-    if (!broken)
-        *to++ = ' ';
-    return to;
-}
-
 /* The length of the longest lines, if there are several of this length; else 0. */
 static size_t broken_width(struct str message)
 {
@@ -185,6 +169,27 @@ static size_t broken_width(struct str message)
         width = length > width ? length : width;
     }
     return n > 1 && width >= TERMINAL_WIDTH_MIN ? width : 0;
+}
+
+/*
+ * The end of a line becomes a space. A terminal breaks long lines anywhere, also inside a word: all
+ * its lines but the last one are equally long, and the next one goes on in the middle.
+ */
+static char *plain_line_end(struct reader *r, char *to)
+{
+    size_t length = (size_t)(r->at - r->line);
+    bool broken;
+
+    if (r->width == WIDTH_UNKNOWN) /* this is the first line */
+        r->width = broken_width(str_span((const char *)r->line, (const char *)r->end));
+    broken = r->width > 0 && length == r->width && r->at + 1 < r->end && is_word_byte(r->at[-1]) &&
+             r->at[1] >= 'a' && r->at[1] <= 'z';
+
+    r->at++;
+    r->line = r->at;
+    if (!broken)
+        *to++ = ' ';
+    return to;
 }
 
 static inline char *plain_byte(struct reader *r, char *to)
@@ -214,7 +219,7 @@ static char *plain_part(struct str message, char *to)
         .end = (const unsigned char *)message.at + message.len,
         .written = to,
         .line = (const unsigned char *)message.at,
-        .width = broken_width(message),
+        .width = WIDTH_UNKNOWN,
     };
 
     while (r.end - r.at >= 16) {

@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "agent/classify/image_ref.h"
 #include "agent/classify/wrappers.h"
 #include "util.h"
 
@@ -29,23 +28,23 @@ static struct str after(struct str text, char stop)
     return at ? str_skip(text, (size_t)(at - text.at) + 1) : STR("");
 }
 
+static struct str without_scheme(struct str text)
+{
+    struct str rest = after(text, ':');
+
+    return str_starts(rest, STR("//")) ? str_skip(rest, 2) : text;
+}
+
 struct str party_host(struct str text)
 {
-    const char *scheme = str_find(text, STR("://"));
-
-    if (scheme)
-        text = str_skip(text, (size_t)(scheme - text.at) + 3);
+    text = without_scheme(text);
     text = up_to(up_to(text, '/'), '?');
     return after(text, '@').len > 0 ? after(text, '@') : text;
 }
 
 struct str party_path(struct str url)
 {
-    const char *scheme = str_find(url, STR("://"));
-
-    if (scheme)
-        url = str_skip(url, (size_t)(scheme - url.at) + 3);
-    return up_to(after(url, '/'), '?');
+    return up_to(after(without_scheme(url), '/'), '?');
 }
 
 static bool has(struct str text, struct str part)
@@ -55,7 +54,8 @@ static bool has(struct str text, struct str part)
 
 bool party_is_host(struct str text)
 {
-    return has(text, STR(".")) || has(text, STR(":")) || str_eq(text, STR("localhost"));
+    return text.len > 0 && (memchr(text.at, '.', text.len) || memchr(text.at, ':', text.len) ||
+                            str_eq(text, STR("localhost")));
 }
 
 /* Docker Hub has several names. */
@@ -95,12 +95,12 @@ static bool is_short(struct str image)
 static bool asks_for_token(struct str url)
 {
     struct str path = party_path(url);
-    struct str query = after(url, '?');
+    struct str query;
 
-    if (has(path, STR("/manifests/")) || has(path, STR("/blobs/")))
-        return false;
-    return str_ends(path, STR("token")) || str_ends(path, STR("/auth")) ||
-           has(query, STR("scope=")) || has(query, STR("service="));
+    if (str_ends(path, STR("token")) || str_ends(path, STR("/auth")))
+        return !has(path, STR("/manifests/"));
+    query = after(url, '?');
+    return has(query, STR("scope=")) || has(query, STR("service="));
 }
 
 static enum role role_of_url(const struct message_part *part, struct str url, struct str registry)
@@ -167,36 +167,32 @@ static bool is_of_a_host(const struct verdict *verdict)
     }
 }
 
-void party_registry(const struct message *message, const struct verdict *verdict,
-                    char ret[LIMIT_NAME_TEXT])
+struct str party_asked(const struct message *message, const struct verdict *verdict)
 {
     const struct message_part *part = part_of(message, verdict);
-    struct str asked = part ? party_host(part->hosts.place) : STR("");
 
-    *ret = '\0';
-    if (message->image.len == 0)
-        return;
-    if (is_short(message->image) && part && !(part->wrappers & W_MIRROR) && party_is_host(asked))
-        image_registry(part->hosts.place, ret);
-    else
-        image_registry(message->image, ret);
+    if (!part || part->hosts.place.len == 0 || part->wrappers & W_MIRROR ||
+        !is_short(message->image) || !party_is_host(party_host(part->hosts.place)))
+        return STR("");
+    return part->hosts.place;
 }
 
-void party_find(const struct message *message, const struct verdict *verdict, struct party *ret)
+void party_find(const struct message *message, const struct verdict *verdict, struct str registry,
+                struct party *ret)
 {
     const struct message_part *part = part_of(message, verdict);
-    char registry[LIMIT_NAME_TEXT];
 
     ret->role = ROLE_MAX;
     ret->host[0] = '\0';
     ret->file = verdict->reason == REASON_RUNTIME_CONFIG_INVALID && part ? part->file : STR("");
     if (!part || !is_of_a_host(verdict))
         return;
-    party_registry(message, verdict, registry);
+    if (party_asked(message, verdict).len > 0)
+        registry = party_host(part->hosts.place);
     if (verdict->reason == REASON_PROXY_FAILED)
         find_proxy(part, ret);
     else if (verdict->reason == REASON_DNS_FAILURE)
         set(ret, ROLE_DNS, part->hosts.name_server);
     else
-        find_asked(part, str_from(registry), ret);
+        find_asked(part, registry, ret);
 }

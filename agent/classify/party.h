@@ -17,14 +17,13 @@ struct party {
     struct str file; /* the configuration file that failed, in the message's buffer; may be empty */
 };
 
-void party_find(const struct message *message, const struct verdict *verdict, struct party *ret);
+/* `registry` is that of the image; empty: not known. */
+void party_find(const struct message *message, const struct verdict *verdict, struct str registry,
+                struct party *ret);
 
-/*
- * Writes the registry of the image: image_registry(). For a short name it is the one that the
- * runtime says it asked. "" if the message names no image.
- */
-void party_registry(const struct message *message, const struct verdict *verdict,
-                    char ret[LIMIT_NAME_TEXT]);
+/* The name of the registry's host that the runtime asked for a short name; empty: the image has no
+ * short name, or the message does not say it. */
+struct str party_asked(const struct message *message, const struct verdict *verdict);
 
 /* host[:port] of "https://user@host:port/path?query", "host:port/name" or "tcp://host". */
 struct str party_host(struct str text);

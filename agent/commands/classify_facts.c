@@ -6,8 +6,22 @@
 void classify_facts_find(const struct message *message, const struct verdict *verdict,
                          struct classify_facts *ret)
 {
+    struct str registry;
+
     named_find(message, verdict, &ret->named);
-    party_find(message, verdict, &ret->party);
+    if (message->image.len == 0 || named_is_invalid(ret->named.registry)) /* only guessed */
+        registry = STR("");
+    else
+        registry = str_from(ret->named.registry);
+    party_find(message, verdict, registry, &ret->party);
+}
+
+void classify_facts_keep(struct classify_facts *to, const struct classify_facts *facts)
+{
+    memcpy(to->named.registry, facts->named.registry, strlen(facts->named.registry) + 1);
+    memcpy(to->party.host, facts->party.host, strlen(facts->party.host) + 1);
+    to->party.role = facts->party.role;
+    to->party.file = facts->party.file; /* only whether there was one */
 }
 
 bool classify_same_facts(const struct classify_facts *a, const struct classify_facts *b)

@@ -17,6 +17,9 @@ struct classify_facts {
 void classify_facts_find(const struct message *message, const struct verdict *verdict,
                          struct classify_facts *ret);
 
+/* Keeps of `facts` what classify_same_facts() compares. */
+void classify_facts_keep(struct classify_facts *to, const struct classify_facts *facts);
+
 /* Whether all but the image is the same. False if one names a file. */
 bool classify_same_facts(const struct classify_facts *a, const struct classify_facts *b);
 

@@ -7,15 +7,19 @@
 #include "agent/classify/explain.h"
 #include "agent/commands/classify_facts.h"
 #include "buf.h"
+#include "bytes16.h"
+#include "hash.h"
 #include "mem.h"
 #include "utf8.h"
 #include "util.h"
 
 #define FRAME_MAX 8192u
+#define FRAMES_OF_REASON 8u /* by the hosts that the line names */
 
 /*
- * The text around the image in the last line with this reason: `{"cause":...,"image":` and
- * `,"registry":...,"advice":...`. A log repeats the same few reasons with the same values.
+ * The text around the image in an earlier line with this reason and these hosts:
+ * `{"cause":...,"image":` and `,"registry":...,"advice":...`. A log repeats the same few reasons
+ * with the same values.
  */
 struct frame {
     enum stage stage;
@@ -28,7 +32,7 @@ struct frame {
 
 struct classify_json {
     struct buf advice;
-    struct frame frames[REASON_MAX];
+    struct frame frames[REASON_MAX * FRAMES_OF_REASON];
 };
 
 /* ---- values --------------------------------------------------------------------------------- */
@@ -43,23 +47,42 @@ static void add_escape(struct buf *to, uint32_t code)
         buf_printf(to, "\\u%04X", code);
 }
 
-static const bool escaped[256] = {
-    [0 ... ' ' - 1] = true,
-    ['"'] = true,
-    ['\\'] = true,
-    ['~' + 1 ... 255] = true,
-};
+/* Whether the byte must be escaped, for each of sixteen. */
+static bytes16 escaped16(bytes16 bytes)
+{
+    return ~bytes16_between(bytes, ' ', '~') | bytes16_equal(bytes, '"') |
+           bytes16_equal(bytes, '\\');
+}
+
+static bool is_escaped(char c)
+{
+    return c < ' ' || c > '~' || c == '"' || c == '\\';
+}
+
+/* How many bytes at the start of `text` need no escape. */
+static size_t plain_length(struct str text)
+{
+    size_t plain = 0;
+
+    for (; text.len - plain >= 16; plain += 16) {
+        unsigned stop = bytes16_mask(escaped16(bytes16_load(text.at + plain)));
+
+        if (stop)
+            return plain + bytes16_first(stop);
+    }
+    while (plain < text.len && !is_escaped(text.at[plain]))
+        plain++;
+    return plain;
+}
 
 /* Printable ASCII, whatever `text` holds: a terminal obeys other bytes. */
 static void add_text(struct buf *to, struct str text)
 {
     buf_add_byte(to, '"');
     for (;;) {
-        size_t plain = 0;
+        size_t plain = plain_length(text);
         size_t length;
 
-        while (plain < text.len && !escaped[(unsigned char)text.at[plain]])
-            plain++;
         buf_add(to, str_head(text, plain));
         text = str_skip(text, plain);
         if (text.len == 0)
@@ -147,7 +170,7 @@ struct classify_json *classify_json_new(void)
     if (!json)
         return NULL;
     buf_init(&json->advice, ADVICE_MAX);
-    for (size_t i = 0; i < REASON_MAX; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(json->frames); i++) {
         buf_init(&json->frames[i].head, FRAME_MAX);
         buf_init(&json->frames[i].tail, FRAME_MAX);
     }
@@ -159,11 +182,20 @@ void classify_json_free(struct classify_json *json)
     if (!json)
         return;
     buf_done(&json->advice);
-    for (size_t i = 0; i < REASON_MAX; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(json->frames); i++) {
         buf_done(&json->frames[i].head);
         buf_done(&json->frames[i].tail);
     }
     mem_free(json);
+}
+
+static struct frame *frame_for(struct classify_json *json, enum reason reason,
+                               const struct classify_facts *facts)
+{
+    uint64_t hash =
+        hash_str(str_from(facts->named.registry)) + hash_str(str_from(facts->party.host));
+
+    return &json->frames[reason * FRAMES_OF_REASON + hash % FRAMES_OF_REASON];
 }
 
 /* Rewrites the parts of `frame` that do not fit this verdict. */
@@ -182,7 +214,7 @@ static int fill_frame(struct frame *frame, struct buf *advice, const struct verd
     if (frame->tail.len == 0 || frame->ambiguous_with != verdict->ambiguous_with ||
         !classify_same_facts(&frame->facts, facts)) {
         frame->ambiguous_with = verdict->ambiguous_with;
-        frame->facts = *facts; /* its file is never read again, only whether there was one */
+        classify_facts_keep(&frame->facts, facts);
         buf_reset(&frame->tail);
         write_tail(&frame->tail, advice, verdict, facts);
     }
@@ -199,11 +231,12 @@ static int fill_frame(struct frame *frame, struct buf *advice, const struct verd
 int classify_json_line(struct classify_json *json, struct buf *out, const struct message *message,
                        const struct verdict *verdict)
 {
-    struct frame *frame = &json->frames[verdict->reason];
     struct classify_facts facts;
+    struct frame *frame;
     int r;
 
     classify_facts_find(message, verdict, &facts);
+    frame = frame_for(json, verdict->reason, &facts);
     r = fill_frame(frame, &json->advice, verdict, &facts);
     if (r < 0)
         return r;

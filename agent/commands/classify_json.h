@@ -20,8 +20,8 @@ void classify_json_free(struct classify_json *json); /* accepts NULL */
 
 /*
  * Appends one line:
- *   {"cause", "reason", "stage", "http_status", "image", "registry", "ambiguous_with": [CAUSE],
- *    "advice"}
+ *   {"cause", "reason", "stage", "http_status", "image", "registry", "failed_host", "failed_role",
+ *    "ambiguous_with": [CAUSE], "advice"}
  *  A value that is not known is null. Returns 0, -ENOMEM or -E2BIG.
  */
 int classify_json_line(struct classify_json *json, struct buf *out, const struct message *message,

@@ -56,6 +56,7 @@ static const char *text_or_null(struct arena *arena, struct str text, bool *ret_
  * pod's Secrets can change the reason, not the cause. 0 or -ENOMEM. */
 static int find_party(struct arena *arena, struct snapshot_incident *incident)
 {
+    struct str registry = str_from(incident->registry);
     UNINITIALIZED struct message message;
     struct verdict verdict;
     struct party party;
@@ -68,7 +69,9 @@ static int find_party(struct arena *arena, struct snapshot_incident *incident)
     verdict = classify(&message);
     if (verdict.cause != incident->verdict.cause)
         return 0;
-    party_find(&message, &verdict, &party);
+    if (str_eq(registry, STR("invalid"))) /* image_registry() of an invalid name */
+        registry = STR("");
+    party_find(&message, &verdict, registry, &party);
     incident->failed_role = party.role;
     incident->failed_host = text_or_null(arena, str_from(party.host), &complete);
     incident->config_file = text_or_null(arena, party.file, &complete);

@@ -67,12 +67,25 @@ static void the_kubelets_image_comes_first(void **state)
           "registry.redhat.io");
 }
 
+static void a_short_name_has_the_registry_that_was_asked(void **state)
+{
+    (void)state;
+    names("initializing source docker://busybox:latest: reading manifest latest in "
+          "quay.io/busybox: manifest unknown",
+          "busybox:latest", "quay.io");
+    names("initializing source docker://r.example.com/a:1: reading manifest 1 in "
+          "m.example.com/a: manifest unknown",
+          "r.example.com/a:1", "r.example.com");
+    names("Failed to pull image \"busybox\": manifest unknown", "busybox", "docker.io");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_requested_url_names_image_and_registry),
         cmocka_unit_test(a_text_that_reads_like_an_image_is_one),
         cmocka_unit_test(the_kubelets_image_comes_first),
+        cmocka_unit_test(a_short_name_has_the_registry_that_was_asked),
     };
 
     return cmocka_run_group_tests_name("named", tests, NULL, NULL);
