@@ -56,6 +56,7 @@ static int take_runtime(struct correlate *c, const struct runtime_fact *fact, st
     bool changed;
     int r = runtime_take(&c->runtime, fact, &changed);
 
+    ingests_connected(&c->ingests, now);
     if (r == 0 && changed)
         stalls_clear(&c->stalls, now);
     return r;

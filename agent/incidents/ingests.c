@@ -36,6 +36,11 @@ void ingests_done(struct ingests *ingests)
     ingests->n = 0;
 }
 
+void ingests_connected(struct ingests *ingests, struct instant now)
+{
+    ingests->runtime_us = now.mono_us;
+}
+
 void ingests_clear(struct ingests *ingests)
 {
     ingests_done(ingests);

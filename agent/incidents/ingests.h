@@ -38,6 +38,7 @@ struct ingests {
     size_t n;
     int64_t listed_us;     /* mono; when the runtime last listed them */
     int64_t active_us;     /* mono; when bytes last came for one of them, or one of them ended */
+    int64_t runtime_us;    /* mono; since when the present run of the runtime answers */
     bool before_slot;      /* the runtime lists a blob before it has a download slot */
     bool known;            /* the runtime lists them */
     unsigned silent_polls; /* polls of the runtime since `listed_us` */
@@ -49,6 +50,9 @@ void ingests_done(struct ingests *ingests);
 /* The runtime's new list, or the owner of one blob. 0 or -ENOMEM. */
 int ingests_take(struct ingests *ingests, const struct ingests_fact *fact, struct instant now);
 int ingests_take_owner(struct ingests *ingests, const struct blob_fact *fact, struct instant now);
+
+/* The runtime answers on a new connection: it may have been restarted. */
+void ingests_connected(struct ingests *ingests, struct instant now);
 
 /* The runtime does not list them any more. */
 void ingests_clear(struct ingests *ingests);

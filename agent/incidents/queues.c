@@ -17,13 +17,14 @@ static size_t count_pulls(const struct images *images)
     return n;
 }
 
-/* A blob without an owner belongs to the only pull. */
+/* A blob without an owner belongs to the only pull. It shows a download when it has bytes: a
+ * registry that was asked for a manifest may not have answered. */
 static bool is_its(const struct ingest_state *ingest, const struct image_state *image, bool only)
 {
     if (!ingest_is_about_since(ingest, image->begun_us))
         return false;
     return ingest_is_of(ingest, image->name->canonical) ||
-           (only && names_count(ingest->repositories) == 0);
+           (only && names_count(ingest->repositories) == 0 && ingest->bytes);
 }
 
 bool image_is_fetched(const struct image_state *image)

@@ -326,6 +326,23 @@ static struct ingest_state *next_in_slot(const struct judgement *j)
     return first;
 }
 
+/*
+ * Whether the blob stands still in a slot, although no container waits for it: a pull goes on when
+ * its pod is deleted. What a failed attempt or another run of the runtime left behind has no slot.
+ */
+static bool is_of_no_container(const struct judgement *j, const struct ingest_state *ingest)
+{
+    const struct ingests *ingests = j->stalls->ingests;
+
+    if (ingest->queued || !ingest_waits_for_bytes(ingests, ingest, j->now) ||
+        ingest->moved_us <= ingests->runtime_us)
+        return false;
+    for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
+        if (i->waiting && ingest_is_of(ingest, i->name->canonical))
+            return false;
+    return true;
+}
+
 /* The blobs that were found to stand still hold slots. If these are fewer than there are, the first
  * ones of the queue are in the others: a slot shows only with its first MiB. */
 static void count_slots(struct judgement *j)
@@ -333,8 +350,12 @@ static void count_slots(struct judgement *j)
     const struct ingests *ingests = j->stalls->ingests;
     struct ingest_state *next;
 
-    for (size_t i = 0; i < ingests->n; i++)
+    if (!ingests->before_slot)
+        return;
+    for (size_t i = 0; i < ingests->n; i++) {
+        ingests->list[i].holds_slot |= is_of_no_container(j, &ingests->list[i]);
         j->slots += ingests->list[i].holds_slot;
+    }
     while (j->slots < DOWNLOAD_SLOTS && (next = next_in_slot(j)) != NULL) {
         next->holds_slot = true;
         j->slots++;

@@ -137,6 +137,22 @@ static void manifest_that_never_comes_is_a_stall_while_others_move(void **state)
     assert_int_equal(count_incidents(w, "web-1"), 0);
 }
 
+static void manifest_of_the_only_pull_that_never_comes_is_a_stall(void **state)
+{
+    struct world *w = *state;
+
+    observe_pulling(w, "web-0");
+    for (int64_t idle = 0; idle <= STALL_AFTER; idle += POLL) {
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
+        OBSERVE_BLOBS(w, { OTHER_LAYER, 0, idle });
+        if (wants_owner(w, OTHER_LAYER))
+            observe_blob_owners(w, OTHER_LAYER, NULL, 0);
+        world_advance(w, POLL);
+    }
+    assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
+}
+
 /* The kubelet pulls one image after the other: only the first one has its turn. */
 static void only_the_first_image_waits_for_an_answer(void **state)
 {
@@ -261,6 +277,7 @@ int main(void)
         WORLD_TEST(image_that_is_unpacked_for_long_is_not_a_stall),
         WORLD_TEST(container_without_a_sandbox_waits_for_no_answer),
         WORLD_TEST(manifest_that_never_comes_is_a_stall_while_others_move),
+        WORLD_TEST(manifest_of_the_only_pull_that_never_comes_is_a_stall),
         WORLD_TEST(only_the_first_image_waits_for_an_answer),
         WORLD_TEST(image_that_later_ones_overtake_waits_for_an_answer),
         WORLD_TEST(image_that_is_unpacked_beside_others_is_not_a_stall),

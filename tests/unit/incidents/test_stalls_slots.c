@@ -248,6 +248,73 @@ static void image_in_the_queue_for_slots_names_the_image_ahead(void **state)
     snapshot_done(&snapshot);
 }
 
+/* Somebody deletes the pod that stands still. Its pull goes on standing still in the runtime. */
+static void pull_of_a_deleted_pod_still_holds_the_slots(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *waiter;
+    struct snapshot snapshot;
+    int64_t began_us = w->now.wall_us;
+
+    w->before_slot = true;
+    observe_pulling(w, "web-0");
+    jam(w, 2 * POLL, false);
+    observe_deleted(w, "web-0");
+    for (int64_t t = 0; t <= STALL_AFTER; t += POLL) {
+        struct blob blobs[4];
+
+        for (size_t i = 0; i < 3; i++)
+            blobs[i] = (struct blob){ layers[i], 1, began_us, began_us + SEC };
+        blobs[3] = (struct blob){ MANIFEST, 0, began_us + 4 * SEC, began_us + 4 * SEC };
+        observe_image(w, OTHER_IMAGE, false);
+        observe_polled(w, "web-1");
+        list_blobs(w, blobs, 4);
+        observe_blob_owners(w, MANIFEST, NULL, 0);
+        world_advance(w, POLL);
+    }
+    world_snapshot(w, &snapshot);
+    waiter = incident_of(&snapshot, "web-1");
+    assert_int_equal(waiter->stall->waits_for, STALL_SLOT);
+    assert_int_equal(waiter->stall->n_held_by, 0);
+    assert_non_null(strstr(waiter->advice, "3 download slots are held by other pulls"));
+    snapshot_done(&snapshot);
+}
+
+/* The same layers, but they are what is left of the time before the runtime was restarted. */
+static void layers_that_a_restart_left_behind_hold_no_slots(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+    int64_t old_us = w->now.wall_us - HOUR;
+
+    w->before_slot = true;
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_RUNTIME,
+                               .runtime = { .name = STR("containerd"), .version = STR("2.1") } },
+        w->now);
+    observe_pulling(w, "web-0");
+    for (int64_t t = 0; t <= STALL_AFTER + POLL; t += POLL) {
+        int64_t began_us = w->now.wall_us - t;
+
+        observe_image(w, IMAGE, false);
+        observe_polled(w, "web-0");
+        list_blobs(w,
+                   (const struct blob[]){ { layers[0], 1, old_us, old_us },
+                                          { layers[1], 1, old_us, old_us },
+                                          { layers[2], 1, old_us, old_us },
+                                          { MANIFEST, 0, began_us, began_us } },
+                   4);
+        for (size_t i = 0; i < 3; i++)
+            observe_blob_owner(w, layers[i], "quay.io/nobody");
+        observe_blob_owners(w, MANIFEST, NULL, 0);
+        world_advance(w, POLL);
+    }
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->stall->waits_for, STALL_ANSWER);
+    snapshot_done(&snapshot);
+}
+
 static void both_stalls_end_when_the_bytes_come_again(void **state)
 {
     struct world *w = *state;
@@ -394,6 +461,8 @@ int main(void)
         WORLD_TEST(pull_behind_three_stalled_layers_is_named_with_who_holds_the_slots),
         WORLD_TEST(pull_that_knows_its_layers_waits_for_a_slot_too),
         WORLD_TEST(image_in_the_queue_for_slots_names_the_image_ahead),
+        WORLD_TEST(pull_of_a_deleted_pod_still_holds_the_slots),
+        WORLD_TEST(layers_that_a_restart_left_behind_hold_no_slots),
         WORLD_TEST(both_stalls_end_when_the_bytes_come_again),
         WORLD_TEST(layers_that_stopped_before_their_first_mebibyte_hold_the_slots),
         WORLD_TEST(newly_queued_layers_do_not_hide_an_old_stall),
