@@ -249,7 +249,7 @@ static int64_t since(const struct incidents *incidents, const struct incident_ke
 {
     const struct container *container = pod_container(key->pod, key->container);
     const struct incident *before = incident_find_ended(incidents, key);
-    int64_t reported_us = now.wall_us - STATUS_LATE_US;
+    int64_t reported_us = now.wall_us - STATUS_LATEST_US;
 
     if (before && before->ended_us > reported_us)
         reported_us = before->ended_us;
@@ -332,7 +332,7 @@ void incident_found(struct incident *incident, const struct pod *pod, bool backs
 
 bool incident_just_found(const struct incident *incident, struct instant now)
 {
-    return !incident->attempts.fresh && now.mono_us - incident->opened_us < STATUS_LATE_US;
+    return !incident->attempts.fresh && now.mono_us - incident->opened_us < STATUS_LATEST_US;
 }
 
 /* --- verdict --------------------------------------------------------------- */

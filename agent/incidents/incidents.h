@@ -29,6 +29,7 @@
  * look at the pod: 10 to 15 s later (kubelet: pkg/kubelet/pod_workers.go, workerBackOffPeriod with
  * jitter). ImagePullBackOff follows with the look after that. */
 #define STATUS_LATE_US (15 * SEC)
+#define STATUS_LATEST_US (25 * SEC) /* on a busy node */
 
 /* What an incident that is STALLED waits for. */
 struct stall {

@@ -109,3 +109,13 @@ void event_streams_wake(struct event_streams *events)
         if (events->open[i])
             stream_wake(&events->streams[i]);
 }
+
+void event_streams_list_anew(struct event_streams *events)
+{
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++) {
+        if (!events->open[i])
+            continue;
+        close_stream(events, i);
+        open_stream(events, i);
+    }
+}

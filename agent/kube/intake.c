@@ -44,6 +44,7 @@ void intake_list_end(struct intake *intake)
         return;
     if (intake->first_list == FIRST_LIST_PENDING)
         intake->first_list = intake->pods == 0 ? FIRST_LIST_EMPTY : FIRST_LIST_DONE;
+    intake->lists++;
     observe(intake, &(struct observation){ .kind = OBSERVE_PODS_END });
 }
 

@@ -25,6 +25,7 @@ struct intake {
     struct arena arena;
     struct versions versions; /* versions of the pods since the last list began */
     size_t pods;              /* read since the last list began */
+    unsigned lists;           /* complete lists of pods so far */
     enum { FIRST_LIST_PENDING, FIRST_LIST_EMPTY, FIRST_LIST_DONE } first_list;
     char resource_version[LIMIT_RESOURCE_VERSION]; /* "" until the first list is complete */
 };

@@ -29,7 +29,8 @@ struct kube {
     struct health pods_health, events_health;
     struct stream pods;
     struct event_streams events;
-    int64_t tick_us; /* mono: when the next tick is due */
+    unsigned lists_read; /* of pods: see read_events_of_new_pods() */
+    int64_t tick_us;     /* mono: when the next tick is due */
 };
 
 /* --- building --------------------------------------------------------------------------------- */
@@ -179,6 +180,19 @@ static bool wake_others(struct kube *kube)
     return true;
 }
 
+/* A list after the first one has pods that were created while the pods could not be read. Their
+ * events may have come before it. */
+static bool read_events_of_new_pods(struct kube *kube)
+{
+    const unsigned lists = kube->pods.reflector.intake.lists;
+    const bool again = kube->reads_events && kube->lists_read && lists != kube->lists_read;
+
+    kube->lists_read = lists;
+    if (again)
+        event_streams_list_anew(&kube->events);
+    return again;
+}
+
 /* Does what is due. Returns when to call it again (mono). */
 static int64_t step(struct kube *kube)
 {
@@ -190,7 +204,7 @@ static int64_t step(struct kube *kube)
             next_us, event_streams_step(&kube->events, kube->pods_health.status.received_bytes));
     health_publish(&kube->pods_health);
     health_publish(&kube->events_health);
-    return wake_others(kube) ? 0 : next_us;
+    return read_events_of_new_pods(kube) || wake_others(kube) ? 0 : next_us;
 }
 
 void kube_run(struct kube *kube)

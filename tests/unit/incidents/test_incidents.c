@@ -179,15 +179,15 @@ static void first_failure_that_was_watched_stays_exact(void **state)
     world_advance(w, MINUTE);
     observe_waiting(w, "web-0", "ErrImagePull", NOT_FOUND_TEXT);
     began_us = w->now.wall_us;
-    observe_failed_at(w, "e1", 2, began_us - 17 * SEC - 1,
+    observe_failed_at(w, "e1", 2, began_us - 27 * SEC - 1,
                       began_us); /* belongs to the earlier incident */
     world_snapshot(w, &snapshot);
     assert_int_equal(snapshot.incidents[0].first_failure_us, began_us);
     snapshot_done(&snapshot);
 
-    observe_failed_at(w, "e2", 2, began_us - 17 * SEC, began_us); /* the status came late */
+    observe_failed_at(w, "e2", 2, began_us - 27 * SEC, began_us); /* the status came late */
     world_snapshot(w, &snapshot);
-    assert_int_equal(snapshot.incidents[0].first_failure_us, began_us - 17 * SEC);
+    assert_int_equal(snapshot.incidents[0].first_failure_us, began_us - 27 * SEC);
     snapshot_done(&snapshot);
 }
 

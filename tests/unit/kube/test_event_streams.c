@@ -123,6 +123,25 @@ static void stream_is_closed_a_minute_after_it_was_wanted(void **state)
     assert_false(w->events.open[0]);
 }
 
+/* Events of pods that were not known yet were skipped. */
+static void open_stream_can_begin_with_its_list_again(void **state)
+{
+    struct world *w = *state;
+    struct client_request *first;
+
+    want(w, "default");
+    pass(w, 11 * SEC);
+    first = w->events.streams[0].request;
+    w->events.streams[0].reflector.mode = REFLECTOR_WATCH;
+    event_streams_list_anew(&w->events);
+    assert_int_equal(requests(w), 0);
+    assert_int_equal(w->events.streams[0].reflector.mode, REFLECTOR_LIST);
+    pass(w, 1);
+    assert_int_equal(requests(w), 1);
+    assert_non_null(first);
+    assert_false(w->events.open[1]);
+}
+
 /* Each allocation on the way from "wanted" to the request fails once: the namespace gets its
  * request a little later. */
 static void failed_allocation_does_not_leave_a_slot_without_a_stream(void **state)
@@ -151,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EVENT_STREAMS_TEST(wanted_namespace_gets_a_stream),
         EVENT_STREAMS_TEST(stream_is_closed_a_minute_after_it_was_wanted),
+        EVENT_STREAMS_TEST(open_stream_can_begin_with_its_list_again),
         EVENT_STREAMS_TEST(failed_allocation_does_not_leave_a_slot_without_a_stream),
     };
 
