@@ -104,8 +104,8 @@ static const struct flag flags[] = {
       .env = "IMAGEPULL_STALL_AFTER",
       .dflt = "2m",
       .group = RUNTIME,
-      .help = "Report a pull as stalled when a layer makes no progress for this long: 1s to 24h, "
-              "or off. Only containerd reports the progress.",
+      .help = "Report a pull as stalled when a layer makes no progress, or nothing of the image "
+              "comes, for this long: 1s to 24h, or off. Only containerd reports the progress.",
       SETTING(stall_after_text) },
 
     { .name = "--kube.source",

@@ -84,7 +84,7 @@ static int advise(struct arena *arena, struct snapshot_incident *incident)
 {
     struct buf text;
 
-    buf_init(&text, ADVICE_MAX);
+    buf_init(&text, incident->stall ? STALL_ADVICE_MAX : ADVICE_MAX);
     if (incident->stall)
         stall_advice_write(&text, incident);
     else

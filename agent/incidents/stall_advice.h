@@ -4,6 +4,9 @@
 #include "buf.h"
 #include "snapshot.h"
 
+/* Longer than any advice with the longest names. */
+#define STALL_ADVICE_MAX 8192u
+
 /*
  * Appends the advice for a stall that is still going on. The advice of reason `pull_stalled`
  * (agent/classify/advice.c) is for the attempt that has failed since. Call it when
