@@ -3,7 +3,6 @@
 
 import os
 import signal
-import unittest
 
 from faults import FaultCase
 
@@ -55,9 +54,7 @@ class WhilePodsFail(FaultCase):
             self.assert_counted({name: self.tried[name] - self.tried_before[name] for name in PODS}, agent)
             self.assertEqual(self.exact(agent), {False})
 
-    @unittest.expectedFailure
     def test_an_agent_that_starts_just_after_an_attempt(self):
-        """The Event that it lists has the attempt already. It counts the status of the same attempt as another one."""
         wait_for(lambda: self.assertEqual(truth.differences(self, self.team, self.just_after), []), "agreement", 5)
 
     def test_a_paused_agent_catches_up(self):

@@ -4,8 +4,6 @@ An image that is on the node because one pod's Secret pulled it. The kubelet doe
 login: with IfNotPresent it pulls again, with Never it says that the image is not present, which is not true.
 """
 
-import unittest
-
 from pull_secrets import RIGHT, WRONG, OnPullSecrets
 
 # policy and Secrets of the pods that may use the image without a pull
@@ -56,21 +54,15 @@ class EnsuredPullSecrets(OnPullSecrets):
     def test_advice_for_an_image_that_is_absent(self):
         self.assertIn("the image is not on the node", self.never("never-absent", image_present=False)["advice"])
 
-    @unittest.expectedFailure
     def test_advice_does_not_say_that_a_present_image_is_absent(self):
-        """The advice says that the image is not on the node, although it is, and does not ask for the Secret."""
         for pod, container in (("never-no-secret", "app"), ("never-wrong-secret", "app"), ("never-init", "setup")):
             advice = self.never(pod, container, image_present=True)["advice"]
             self.assertNotIn("the image is not on the node", advice)
             self.assertRegex(advice, "Secret|credentials")
 
-    @unittest.expectedFailure
     def test_advice_names_the_missing_secret_that_would_let_it_use_the_image(self):
-        """The advice does not name the Secret, which would be the repair."""
         advice = self.never("never-missing-secret", image_present=True, missing_pull_secrets=["absent"])["advice"]
         self.assertIn("absent", advice)
 
-    @unittest.expectedFailure
     def test_advice_for_a_pull_of_a_present_image_says_why(self):
-        """The advice does not say that the image is on the node and that only the login is missing."""
         self.assertIn("on the node", self.shown("again-no-secret", "no_credentials", image_present=True)["advice"])

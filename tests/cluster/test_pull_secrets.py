@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Missing, wrong, several and repaired pull Secrets, in pods and in ServiceAccounts, in front of a private registry."""
 
-import unittest
-
 from case import time_of, wait_for
 from pull_secrets import RIGHT, WRONG, OnPullSecrets, config, login
 
@@ -94,9 +92,7 @@ class PullSecrets(OnPullSecrets):
         for pod in ("missing-no-tag", "missing-and-busy"):
             self.assertNotIn("Secret", self.failure(self.team, pod)["advice"])
 
-    @unittest.expectedFailure
     def test_a_refused_login_is_said_beside_a_missing_secret(self):
-        """The registry refused the login of the other Secret, but the agent blames only the one that is missing."""
         failure = self.eventually_shown(self.team, "missing-and-wrong", missing_pull_secrets=["absent"])
         self.assertEqual(failure["reason"], "bad_credentials")
 
@@ -128,9 +124,7 @@ class PullSecrets(OnPullSecrets):
     def test_a_secret_that_is_created_helps_at_the_next_attempt(self):
         self.assert_recovers("created", "pull_secret_missing")
 
-    @unittest.expectedFailure
     def test_a_secret_that_is_created_with_a_wrong_password_is_not_missing(self):
-        """For ten minutes the agent goes on saying that it is missing, although the registry refuses its login."""
         failure = self.eventually_failed("created-wrong", self.before["created-wrong"] + 1, "401")
         self.assertEqual(failure["reason"], "bad_credentials")
 
@@ -149,9 +143,7 @@ class PullSecrets(OnPullSecrets):
         self.eventually_failed("account-late", self.before["account-late"] + 1)
         self.shown("account-late", "no_credentials", pull_secrets=[])
 
-    @unittest.expectedFailure
     def test_advice_says_that_a_service_account_helps_only_new_pods(self):
-        """The advice is to add a Secret to the ServiceAccount, which changes nothing for a pod that exists."""
         advice = self.shown("no-secret", "no_credentials")["advice"]
         self.assertRegex(advice, "recreate|re-create|create.* again|delete the pod|new pod")
 
