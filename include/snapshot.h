@@ -94,8 +94,8 @@ struct snapshot_stall {
     size_t n_held_by;
     /* Other images that the layer can belong to: the runtime names repositories, without the port
      * and the tag. */
-    const char *const *or_of;
-    size_t n_or_of;
+    const char *const *ambiguous_with;
+    size_t n_ambiguous_with;
 };
 
 /* One incident. Texts are terminated; NULL only where a comment allows it. Times are wall; 0:

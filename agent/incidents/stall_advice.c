@@ -46,11 +46,11 @@ static void advise_bytes(struct buf *out, const struct snapshot_incident *incide
     buf_add(out, STR(", and the runtime still waits for it: check the registry, its blob store and "
                      "the network on the path; a restart of the container runtime ends the wait, "
                      "and the kubelet then tries again"));
-    if (stall->n_or_of)
+    if (stall->n_ambiguous_with)
         buf_printf(out,
                    "; it is a layer of this image or of %s, because the runtime names neither "
                    "port nor tag",
-                   stall->or_of[0]);
+                   stall->ambiguous_with[0]);
     if (stall->n_waiting_behind) {
         if (stall->holds_slot && stall->slots)
             buf_printf(out, "; layers that stand still hold %zu download slots of the node",

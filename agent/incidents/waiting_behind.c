@@ -100,8 +100,8 @@ static int fill_waiting_behind(const struct queue *layer, const struct queue *sl
 }
 
 /* The other images of the layer whose repository has the same name for the runtime. */
-static int fill_or_of(const struct queue *layer, const struct snapshot_incident *incident,
-                      struct arena *arena, struct snapshot_stall *stall)
+static int fill_ambiguous_with(const struct queue *layer, const struct snapshot_incident *incident,
+                               struct arena *arena, struct snapshot_stall *stall)
 {
     char canonical[LIMIT_IMAGE_TEXT], other[LIMIT_IMAGE_TEXT];
     const char **list = NULL;
@@ -120,8 +120,8 @@ static int fill_or_of(const struct queue *layer, const struct snapshot_incident 
             return -ENOMEM;
         list[n++] = layer->images[i];
     }
-    stall->or_of = list;
-    stall->n_or_of = n;
+    stall->ambiguous_with = list;
+    stall->n_ambiguous_with = n;
     return 0;
 }
 
@@ -141,7 +141,7 @@ static int fill_stall(struct queues *queues, const struct snapshot_incident *inc
         layer = queue_of(queues, stall->layer);
     if (stall->holds_slot && queues->slots.n)
         slots = &queues->slots;
-    if (layer && fill_or_of(layer, incident, arena, stall) < 0)
+    if (layer && fill_ambiguous_with(layer, incident, arena, stall) < 0)
         return -ENOMEM;
     return layer || slots ? fill_waiting_behind(layer, slots, incident, arena, stall) : 0;
 }

@@ -5,5 +5,5 @@
 
 #include "snapshot.h"
 
-/* Fills `waiting_behind`, `held_by` and `or_of` of all stalls. 0 or -ENOMEM. */
+/* Fills `waiting_behind`, `held_by` and `ambiguous_with` of all stalls. 0 or -ENOMEM. */
 int snapshot_fill_stalls(struct snapshot *snapshot);

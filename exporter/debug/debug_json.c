@@ -67,7 +67,7 @@ static json_t *stall(const struct snapshot_stall *stall)
     json_put(&object, "last_progress", json_time(stall->last_progress_us));
     json_put(&object, "waiting_behind", waiters(stall->waiting_behind, stall->n_waiting_behind));
     json_put(&object, "held_by", waiters(stall->held_by, stall->n_held_by));
-    json_put(&object, "or_of", json_texts(stall->or_of, stall->n_or_of));
+    json_put(&object, "ambiguous_with", json_texts(stall->ambiguous_with, stall->n_ambiguous_with));
     return json_object_end(&object);
 }
 

@@ -44,7 +44,7 @@ FAILURE = {
     "first_failure_exact": bool, "last_failure": MAYBE_TIME, "next_retry": MAYBE_TIME, "overdue_since": MAYBE_TIME, "pull_secrets": [str],
     "missing_pull_secrets": [str], "image_present": MAYBE_BOOL, "stall": Either(None, {
         "waits_for": words("bytes download_slot answer"), "layer": MAYBE_TEXT, "bytes": int, "total": MAYBE_COUNT,
-        "last_progress": MAYBE_TIME, "waiting_behind": [WAITER], "held_by": [WAITER], "or_of": [str]}),
+        "last_progress": MAYBE_TIME, "waiting_behind": [WAITER], "held_by": [WAITER], "ambiguous_with": [str]}),
     "evidence": [{"at": TIME, "source": words("pod_status event cri"), "reason": MAYBE_TEXT, "text": MAYBE_TEXT}],
     "advice": str, "ended": MAYBE_TIME}
 FAILURES = {"node": str, "runtime": {"name": MAYBE_TEXT, "version": MAYBE_TEXT}, "failures": [FAILURE]}

@@ -102,7 +102,7 @@ static void longest_names_fit(void **state)
     static char name[LIMIT_NAME_TEXT], image[LIMIT_IMAGE_TEXT];
     const struct snapshot_waiter waiter = { name, name, name, image };
     const struct snapshot_waiter behind[] = { waiter, waiter, waiter, waiter };
-    const char *const or_of[] = { image };
+    const char *const ambiguous_with[] = { image };
     const struct snapshot_stall stall = { .waits_for = STALL_BYTES,
                                           .layer = "sha256:1",
                                           .last_progress_us = SINCE_US,
@@ -110,8 +110,8 @@ static void longest_names_fit(void **state)
                                           .slots = SIZE_MAX,
                                           .waiting_behind = behind,
                                           .n_waiting_behind = SIZE_MAX,
-                                          .or_of = or_of,
-                                          .n_or_of = 1 };
+                                          .ambiguous_with = ambiguous_with,
+                                          .n_ambiguous_with = 1 };
     const struct snapshot_incident incident = { .registry = name, .stall = &stall };
     struct buf out;
 

@@ -137,10 +137,10 @@ static void layer_of_two_ports_is_said_to_be_of_one_of_them(void **state)
     world_snapshot(w, &snapshot);
     incident = incident_of(&snapshot, "web-0");
     assert_int_equal(incident->state, INCIDENT_STALLED);
-    assert_int_equal(incident->stall->n_or_of, 1);
-    assert_string_equal(incident->stall->or_of[0], OTHER_PORT);
+    assert_int_equal(incident->stall->n_ambiguous_with, 1);
+    assert_string_equal(incident->stall->ambiguous_with[0], OTHER_PORT);
     assert_non_null(strstr(incident->advice, "of this image or of " OTHER_PORT));
-    assert_string_equal(incident_of(&snapshot, "web-1")->stall->or_of[0], IMAGE);
+    assert_string_equal(incident_of(&snapshot, "web-1")->stall->ambiguous_with[0], IMAGE);
     snapshot_done(&snapshot);
 
     observe_ingests(w, NULL, 0); /* only one of them had stalled */
@@ -220,7 +220,7 @@ static void layer_of_two_repositories_is_of_both(void **state)
     stand_still(w, 2 * MINUTE, 400, 0);
     observe_blob_owners(w, LAYER, repositories, 2);
     world_snapshot(w, &snapshot);
-    assert_int_equal(incident_of(&snapshot, "web-0")->stall->n_or_of, 0);
+    assert_int_equal(incident_of(&snapshot, "web-0")->stall->n_ambiguous_with, 0);
     assert_non_null(strstr(incident_of(&snapshot, "web-0")->advice, "behind it also wait "
                                                                     "default/web-1"));
     snapshot_done(&snapshot);

@@ -139,10 +139,12 @@ static void queues_name_who_is_ahead(void **state)
                                                  .waiting_behind = ahead,
                                                  .n_waiting_behind = 1 };
     static const struct snapshot_waiter holder = { "shop", "cart-0", "app", "r.io/a:1" };
-    static const struct snapshot_stall stall = {
-        .waits_for = STALL_SLOT, .held_by = &holder, .n_held_by = 1, .or_of = ahead, .n_or_of = 1
-    };
-    const char *phase, *behind, *waits_for, *pod, *held_image, *or_of;
+    static const struct snapshot_stall stall = { .waits_for = STALL_SLOT,
+                                                 .held_by = &holder,
+                                                 .n_held_by = 1,
+                                                 .ambiguous_with = ahead,
+                                                 .n_ambiguous_with = 1 };
+    const char *phase, *behind, *waits_for, *pod, *held_image, *ambiguous_with;
     struct err err = ERR_INIT;
     json_t *layer;
     json_t *json;
@@ -165,13 +167,14 @@ static void queues_name_who_is_ahead(void **state)
     json = parsed();
     assert_int_equal(json_unpack(json, "{s:[{s:{s:s,s:o,s:[{s:s,s:s}],s:[s]}}]}", "failures",
                                  "stall", "waits_for", &waits_for, "layer", &layer, "held_by",
-                                 "pod", &pod, "image", &held_image, "or_of", &or_of),
+                                 "pod", &pod, "image", &held_image, "ambiguous_with",
+                                 &ambiguous_with),
                      0);
     assert_string_equal(waits_for, "download_slot");
     assert_true(json_is_null(layer));
     assert_string_equal(pod, "cart-0");
     assert_string_equal(held_image, "r.io/a:1");
-    assert_string_equal(or_of, "quay.io/team/big:1");
+    assert_string_equal(ambiguous_with, "quay.io/team/big:1");
     json_decref(json);
 }
 
