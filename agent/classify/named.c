@@ -180,10 +180,15 @@ static bool reads_like_image(struct str host, struct str text)
     return !named_is_invalid(registry);
 }
 
+/* In the name of an image or of its registry. */
+static const bool name_bytes[256] = {
+    ['0' ... '9'] = true, ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['.'] = true,
+    ['-'] = true,         ['_'] = true,         [':'] = true,
+};
+
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '-' || c == '_' || c == ':';
+    return name_bytes[(unsigned char)c];
 }
 
 /* The end of the name at `at`, which may have "/" and "@". */

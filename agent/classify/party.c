@@ -92,31 +92,29 @@ static bool is_short(struct str image)
     return image.len > 0 && (first.len == image.len || !party_is_host(first));
 }
 
-static bool asks_for_token(struct str url)
+static bool asks_for_token(struct str path, struct str query)
 {
-    struct str path = party_path(url);
-    struct str query;
-
     if (str_ends(path, STR("token")) || str_ends(path, STR("/auth")))
         return !has(path, STR("/manifests/"));
-    query = after(url, '?');
-    return has(query, STR("scope=")) || has(query, STR("service="));
+    return query.len > 0 && (has(query, STR("scope=")) || has(query, STR("service=")));
 }
 
 static enum role role_of_url(const struct message_part *part, struct str url, struct str registry)
 {
     struct str host = party_host(url);
-    bool of_api =
-        str_starts(party_path(url), STR("v2/")) || str_starts(party_path(url), STR("v1/"));
+    struct str path = party_path(url);
+    struct str query = after(url, '?');
 
-    if (asks_for_token(url) || (part->wrappers & W_AUTH && !same_host(host, registry)))
+    if (asks_for_token(path, query))
         return ROLE_TOKEN_SERVER;
     if (same_host(host, registry))
         return ROLE_REGISTRY;
-    if (part->wrappers & W_BLOB && !of_api)
+    if (part->wrappers & W_AUTH)
+        return ROLE_TOKEN_SERVER;
+    if (part->wrappers & W_BLOB && !str_starts(path, STR("v2/")) && !str_starts(path, STR("v1/")))
         return ROLE_BLOB_HOST;
-    return registry.len > 0 || part->wrappers & W_MIRROR || has(url, STR("?ns=")) ||
-                   has(url, STR("&ns="))
+    return registry.len > 0 || part->wrappers & W_MIRROR || str_starts(query, STR("ns=")) ||
+                   has(query, STR("&ns="))
                ? ROLE_MIRROR
                : ROLE_REGISTRY;
 }
@@ -124,11 +122,14 @@ static enum role role_of_url(const struct message_part *part, struct str url, st
 /* By the request or the name that the runtime asked for. */
 static void find_asked(const struct message_part *part, struct str registry, struct party *ret)
 {
-    struct str asked = party_host(part->hosts.place);
+    struct str asked;
 
     if (part->hosts.url.len > 0) {
         set(ret, role_of_url(part, part->hosts.url, registry), party_host(part->hosts.url));
-    } else if (part->wrappers & W_AUTH) {
+        return;
+    }
+    asked = party_host(part->hosts.place);
+    if (part->wrappers & W_AUTH) {
         set(ret, ROLE_TOKEN_SERVER, STR(""));
     } else if (party_is_host(asked)) {
         bool own = same_host(asked, registry) || registry.len == 0;
@@ -184,7 +185,9 @@ void party_find(const struct message *message, const struct verdict *verdict, st
 
     ret->role = ROLE_MAX;
     ret->host[0] = '\0';
-    ret->file = verdict->reason == REASON_RUNTIME_CONFIG_INVALID && part ? part->file : STR("");
+    ret->file = STR("");
+    if (part && verdict->reason == REASON_RUNTIME_CONFIG_INVALID)
+        ret->file = str_head(part->file, LIMIT_IMAGE_TEXT);
     if (!part || !is_of_a_host(verdict))
         return;
     if (party_asked(message, verdict).len > 0)

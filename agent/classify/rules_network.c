@@ -30,7 +30,7 @@ static const struct rule rows[] = {
               CONNECT_TIMEOUT),
     TRANSPORT("connect-timeout-windows", "did not properly respond after a period of time",
               CONNECT_TIMEOUT),
-    TRANSPORT("connect-attempt-windows", "a connection attempt failed", CONNECT_TIMEOUT),
+    TRANSPORT("connect-attempt-windows", "connection attempt failed", CONNECT_TIMEOUT),
     TRANSPORT("connect-waiting", "request canceled while waiting for connection", CONNECT_TIMEOUT),
     TRANSPORT("connect-waiting-timeout",
               "request canceled while waiting for connection client.timeout exceeded while "
@@ -52,6 +52,7 @@ static const struct rule rows[] = {
     /* reqwest and rustls, in the guest of confidential containers */
     TRANSPORT("dns-rust", "failed to lookup address information", DNS_FAILURE),
     ROW("request-rust", "error sending request", UNREACHABLE, VAGUE, 0),
+    ROW("request-rust-url", "error sending request for url @", UNREACHABLE, VAGUE, 0),
     TLS("tls-authority-rust", "invalid peer certificate unknownissuer", TLS_UNKNOWN_AUTHORITY),
     TLS_VAGUE("tls-rust", "invalid peer certificate"),
     TRANSPORT("ping-failed", "unable to ping registry", UNREACHABLE),

@@ -158,7 +158,6 @@ const struct wrapper wrappers[] = {
     { "get @", 0, 0 },
     { "head @", 0, 0 },
     { "post @", 0, 0 },
-    { "for url @", 0, 0 },
     { "dial tcp $", W_DIAL, DIAL },
     { "dial tcp", W_DIAL, 0 },
     { "proxyconnect tcp", W_PROXY, 0 },

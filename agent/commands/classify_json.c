@@ -8,7 +8,6 @@
 #include "agent/commands/classify_facts.h"
 #include "buf.h"
 #include "bytes16.h"
-#include "hash.h"
 #include "mem.h"
 #include "utf8.h"
 #include "util.h"
@@ -189,11 +188,18 @@ void classify_json_free(struct classify_json *json)
     mem_free(json);
 }
 
+/* Names of hosts differ in their length or their end: the port, the region, the number. */
+static unsigned hash_of(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 0 ? (unsigned)len + (unsigned char)name[len - 1] * 3u + (unsigned char)name[0] : 0;
+}
+
 static struct frame *frame_for(struct classify_json *json, enum reason reason,
                                const struct classify_facts *facts)
 {
-    uint64_t hash =
-        hash_str(str_from(facts->named.registry)) + hash_str(str_from(facts->party.host));
+    unsigned hash = hash_of(facts->named.registry) + hash_of(facts->party.host);
 
     return &json->frames[reason * FRAMES_OF_REASON + hash % FRAMES_OF_REASON];
 }

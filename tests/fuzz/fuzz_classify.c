@@ -11,6 +11,9 @@
 #include "agent/classify/explain.h"
 #include "agent/classify/image_ref.h"
 #include "agent/classify/message.h"
+#include "agent/classify/named.h"
+#include "agent/classify/party.h"
+#include "buf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,7 +51,10 @@ static void check_message(const struct message *m)
     for (size_t i = 0; i < m->n_parts; i++) {
         const struct message_part *part = &m->parts[i];
 
-        must(inside(m, part->terminal));
+        must(inside(m, part->terminal) && inside(m, part->file));
+        must(inside(m, part->hosts.url) && inside(m, part->hosts.place));
+        must(inside(m, part->hosts.looked_up) && inside(m, part->hosts.name_server));
+        must(inside(m, part->hosts.dialled));
         must((size_t)part->first_hit + part->n_hits <= m->n_hits);
         must(part->http_status == 0 || (part->http_status >= 100 && part->http_status <= 599));
     }
@@ -94,6 +100,36 @@ static void check_image(struct str image)
     must(strcmp(registry, same) == 0);
 }
 
+static bool terminated(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+/* What the classify command shows besides, and the advice about it. */
+static void check_facts(const struct message *m, const struct verdict *v)
+{
+    struct named named;
+    struct party party;
+    struct buf advice;
+
+    named_find(m, v, &named);
+    must(terminated(named.image, sizeof(named.image)));
+    must(terminated(named.registry, sizeof(named.registry)));
+    party_find(m, v, str_from(named.registry), &party);
+    must(party.role <= ROLE_MAX && terminated(party.host, sizeof(party.host)));
+    must(party.role < ROLE_MAX || party.host[0] == '\0');
+    must(inside(m, party.file));
+    buf_init(&advice, ADVICE_MAX);
+    advice_write(
+        &advice, v,
+        &(struct advice_facts){ .registry = str_from(named.registry),
+                                .failed_host = str_from(party.host),
+                                .failed_role = party.role < ROLE_MAX ? party.role : ROLE_REGISTRY,
+                                .file = party.file });
+    must(buf_error(&advice) == 0);
+    buf_done(&advice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct message message;
@@ -105,6 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_message(&message);
     first = classify(&message);
     check_verdict(&first);
+    must(first.part < (int)message.n_parts);
+    check_facts(&message, &first);
     check_explanation(text, &first);
     check_image(message.image);
     check_image(text);
