@@ -13,7 +13,7 @@
 #include "util.h"
 
 #define FRAME_MAX 8192u
-#define FRAMES_OF_REASON 8u /* by the hosts that the line names */
+#define FRAMES_OF_REASON 32u /* by the hosts that the line names */
 
 /*
  * The text around the image in an earlier line with this reason and these hosts:
@@ -31,7 +31,7 @@ struct frame {
 
 struct classify_json {
     struct buf advice;
-    struct frame frames[REASON_MAX * FRAMES_OF_REASON];
+    struct frame *frames[REASON_MAX * FRAMES_OF_REASON]; /* NULL: not used yet */
 };
 
 /* ---- values --------------------------------------------------------------------------------- */
@@ -164,15 +164,10 @@ static void write_tail(struct buf *to, struct buf *advice, const struct verdict 
 
 struct classify_json *classify_json_new(void)
 {
-    struct classify_json *json = mem_alloc(sizeof(*json));
+    struct classify_json *json = mem_zalloc(sizeof(*json));
 
-    if (!json)
-        return NULL;
-    buf_init(&json->advice, ADVICE_MAX);
-    for (size_t i = 0; i < ARRAY_SIZE(json->frames); i++) {
-        buf_init(&json->frames[i].head, FRAME_MAX);
-        buf_init(&json->frames[i].tail, FRAME_MAX);
-    }
+    if (json)
+        buf_init(&json->advice, ADVICE_MAX);
     return json;
 }
 
@@ -182,10 +177,24 @@ void classify_json_free(struct classify_json *json)
         return;
     buf_done(&json->advice);
     for (size_t i = 0; i < ARRAY_SIZE(json->frames); i++) {
-        buf_done(&json->frames[i].head);
-        buf_done(&json->frames[i].tail);
+        if (!json->frames[i])
+            continue;
+        buf_done(&json->frames[i]->head);
+        buf_done(&json->frames[i]->tail);
+        mem_free(json->frames[i]);
     }
     mem_free(json);
+}
+
+static struct frame *frame_new(void)
+{
+    struct frame *frame = mem_zalloc(sizeof(*frame));
+
+    if (!frame)
+        return NULL;
+    buf_init(&frame->head, FRAME_MAX);
+    buf_init(&frame->tail, FRAME_MAX);
+    return frame;
 }
 
 /* Names of hosts differ in their length or their end: the port, the region, the number. */
@@ -196,12 +205,16 @@ static unsigned hash_of(const char *name)
     return len > 0 ? (unsigned)len + (unsigned char)name[len - 1] * 3u + (unsigned char)name[0] : 0;
 }
 
+/* NULL: no memory. */
 static struct frame *frame_for(struct classify_json *json, enum reason reason,
                                const struct classify_facts *facts)
 {
     unsigned hash = hash_of(facts->named.registry) + hash_of(facts->party.host);
+    struct frame **frame = &json->frames[reason * FRAMES_OF_REASON + hash % FRAMES_OF_REASON];
 
-    return &json->frames[reason * FRAMES_OF_REASON + hash % FRAMES_OF_REASON];
+    if (!*frame)
+        *frame = frame_new();
+    return *frame;
 }
 
 /* Rewrites the parts of `frame` that do not fit this verdict. */
@@ -243,6 +256,8 @@ int classify_json_line(struct classify_json *json, struct buf *out, const struct
 
     classify_facts_find(message, verdict, &facts);
     frame = frame_for(json, verdict->reason, &facts);
+    if (!frame)
+        return -ENOMEM;
     r = fill_frame(frame, &json->advice, verdict, &facts);
     if (r < 0)
         return r;
