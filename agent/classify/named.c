@@ -144,6 +144,8 @@ static void take_url(struct named *ret, struct str url)
 
     if (of_api && str_starts(path, STR("v")))
         take_api_url(ret, url, str_skip(path, 3));
+    else if (str_find(path, STR("/manifests/")))
+        take_api_url(ret, url, path);
     else
         take_token_url(ret, url);
 }
@@ -251,9 +253,25 @@ static void take_short_name(struct named *ret, struct str text)
     }
 }
 
+/* A URL of the registry's API anywhere in the text, also without "https://". */
+static void take_free_url(struct named *ret, struct str text)
+{
+    const char *at = str_find(text, STR("/v2/"));
+    const char *from = at;
+    struct str url;
+
+    while (at && from > text.at && is_name_byte(from[-1]))
+        from--;
+    if (!at || !party_is_host(str_span(from, at)))
+        return;
+    url = str_span(from, name_end(at + STR("/v2/").len, text.at + text.len));
+    take_api_url(ret, url, str_skip(url, (size_t)(at - from) + STR("/v2/").len));
+}
+
 static void find_in_text(struct named *ret, struct str text, enum cause cause)
 {
-    bool has_short = cause == CAUSE_UNAUTHORIZED || cause == CAUSE_NOT_FOUND;
+    bool has_short =
+        cause == CAUSE_UNAUTHORIZED || cause == CAUSE_NOT_FOUND || cause == CAUSE_BAD_IMAGE;
     struct named found;
 
     found.image[0] = '\0';
@@ -284,6 +302,8 @@ void named_find(const struct message *message, const struct verdict *verdict, st
         else
             take_registry(ret, hosts->place);
     }
+    if (!ret->registry[0])
+        take_free_url(ret, message->text);
     if (!ret->image[0])
         find_in_text(ret, message->text, verdict->cause);
 }

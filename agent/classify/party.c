@@ -148,7 +148,7 @@ static void find_proxy(const struct message_part *part, struct party *ret)
         host = STR("");
     else if (host.len == 0)
         host = party_host(part->hosts.dialled);
-    set(ret, ROLE_PROXY, host);
+    set(ret, ROLE_PROXY, party_is_host(host) ? host : STR(""));
 }
 
 /* Whether an answer, or none, of a host is the cause. */

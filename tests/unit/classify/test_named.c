@@ -38,6 +38,13 @@ static void a_requested_url_names_image_and_registry(void **state)
         "unexpected status from GET request to "
         "https://ghcr.io/token?scope=repository%3Ateam%2Fapp%3Apull&service=ghcr.io: 403 Forbidden",
         "ghcr.io/team/app", "ghcr.io");
+    names("Reading blob body from https://r.example.com/v2/a/b/blobs/sha256:1 failed (unexpected "
+          "EOF)",
+          "r.example.com/a/b", "r.example.com");
+    names("error msg=\"r.example.com/v2/a/b/manifests/1.6.13: skipping (404)\"",
+          "r.example.com/a/b:1.6.13", "r.example.com");
+    names("Get https://r.example.com/v2/: Get https://192.0.2.3/service/token?service=harbor: EOF",
+          "", "r.example.com");
     names("Get \"https://cdn.example.com/ghcr1/blobs/sha256:12?se=1\": EOF", "", "");
 }
 

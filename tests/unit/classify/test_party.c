@@ -74,6 +74,14 @@ static void tokens_and_layers_come_from_other_hosts(void **state)
           ROLE_REGISTRY, "registry-1.docker.io");
 }
 
+static void a_url_before_a_cut_status_counts(void **state)
+{
+    (void)state;
+    fails("failed to fetch oauth token: unexpected status from GET request to "
+          "https://auth.example.com/jwt/auth?scope=a<name>: 403 Forbidden",
+          ROLE_TOKEN_SERVER, "auth.example.com");
+}
+
 static void proxies_and_name_servers_fail_themselves(void **state)
 {
     (void)state;
@@ -159,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_names_the_registry_or_a_mirror),
         cmocka_unit_test(tokens_and_layers_come_from_other_hosts),
+        cmocka_unit_test(a_url_before_a_cut_status_counts),
         cmocka_unit_test(proxies_and_name_servers_fail_themselves),
         cmocka_unit_test(crio_names_the_registry_that_it_asked),
         cmocka_unit_test(a_text_without_a_host_names_nobody),
