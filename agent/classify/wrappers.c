@@ -134,6 +134,8 @@ const struct wrapper wrappers[] = {
     { "failed to prepare remote snapshot", W_LAZY, 0 },
     { "failed to resolve layer", W_LAZY, 0 },
     { "cannot resolve layer", W_LAZY, 0 },
+    { "failed to fetch soci artifacts", W_LAZY, 0 },
+    { "unable to fetch soci index", W_LAZY, 0 },
 
     /* github.com/containers/image: signature stores */
     { "error reading signature from @", W_SIGNATURES, 0 },

@@ -120,6 +120,8 @@ static void damaged_disks_and_lazy_snapshotters_fail_to_unpack(void **state)
           "status: 403 Forbidden\",\"msg\":\"failed to prepare remote snapshot\"",
           REASON_FORBIDDEN },
         { "failed to prepare remote snapshot: something nobody knows", REASON_UNPACK_FAILED },
+        { "failed to fetch SOCI artifacts: unable to fetch SOCI index: not found",
+          REASON_UNPACK_FAILED },
     };
 
     (void)state;
