@@ -154,7 +154,7 @@ static void fill_thirty(struct fixture *fixture)
         incident->verdict.reason = reason_of(cause);
         incident->message = "failed to pull and unpack image: failed to resolve reference";
         incident->advice =
-            "The node cannot resolve the host name: check ghcr.io for typos, and check that "
+            "The node cannot resolve the name of ghcr.io: check it for typos, and check that "
             "the node's DNS servers know it.";
         incident->next_retry_us = FIXTURE_NOW + 200 * SEC;
         if (i % 5 == 1)
