@@ -57,12 +57,45 @@ static uint64_t count_since_kubelet_start(const struct event_objects *events,
     return count;
 }
 
+/* Whether the events count the attempt: one of them is as new. The status tells its time only
+ * roughly. */
+static bool is_reported(const struct pull *pull, const struct event_objects *events,
+                        int64_t since_us)
+{
+    for (size_t i = 0; i < events->n; i++)
+        if (counts_for(&events->list[i], pull) && events->list[i].last_us >= since_us)
+            return true;
+    return false;
+}
+
+bool attempts_is_old(const struct attempts *attempts, const struct pull *pull,
+                     const struct event_objects *events, int64_t failed_us)
+{
+    if (attempts->events > attempts->status)
+        return false; /* an event after the start has reported it */
+    /* It can have failed 5 s earlier. */
+    if (!failed_us || failed_us - 5 * SEC <= attempts->since_us)
+        return true;
+    return attempts->events == 0 && is_reported(pull, events, failed_us - 8 * SEC);
+}
+
+void attempts_old_try(struct attempts *attempts, int64_t failed_us)
+{
+    /* The events were read, and have neither this one nor the one before it. */
+    if (attempts->old > 0 && attempts->old_unreported)
+        attempts->old++;
+    attempts->old_try_us = failed_us;
+    attempts->old_try_found = false;
+}
+
 bool attempts_count(struct attempts *attempts, const struct pull *pull,
                     const struct event_objects *events, struct instant now)
 {
     uint64_t growth = event_growth(events, pull);
 
     attempts->events = growth;
+    attempts->old_unreported =
+        attempts->old_try_us && !is_reported(pull, events, attempts->old_try_us - 15 * SEC);
     attempts->since_kubelet_start = count_since_kubelet_start(events, pull);
     if (growth < attempts->status)
         growth = attempts->status;
@@ -92,8 +125,9 @@ void attempts_book_overdue(struct attempts *attempts, const struct pull *pull,
 uint64_t attempts_shown(const struct attempts *attempts)
 {
     /* The container already failed when this process started: there was at least one attempt. */
-    uint64_t old = attempts->old == 0 && !attempts->fresh ? 1 : attempts->old;
-    uint64_t shown = old + attempts->grown;
+    bool first = attempts->old_unreported && attempts->old_try_found;
+    uint64_t old = attempts->old == 0 && !attempts->fresh && !first ? 1 : attempts->old;
+    uint64_t shown = old + attempts->old_unreported + attempts->grown;
 
     return shown ? shown : 1;
 }

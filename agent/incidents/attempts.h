@@ -29,15 +29,18 @@
 #include "clock.h"
 
 struct attempts {
-    bool fresh;         /* the incident began while this process watched: `old` stays 0 */
-    bool books;         /* counts in metrics; false for the second container of one image volume */
-    uint64_t old;       /* attempts before this process started, known only from events */
-    uint64_t status;    /* S: entries into a pull-error reason */
-    uint64_t events;    /* dE at the last count */
-    uint64_t grown;     /* max(dE, dS) so far: booked + unbooked */
-    uint64_t unbooked;  /* part of `grown` that is not booked under a cause yet */
-    int64_t book_by_us; /* mono; when `unbooked` is booked as unknown */
-    int64_t since_us;   /* wall; earlier event times are not about this incident */
+    bool fresh;          /* the incident began while this process watched: `old` stays 0 */
+    bool books;          /* counts in metrics; false for the second container of one image volume */
+    uint64_t old;        /* attempts before this process started, known only from events */
+    int64_t old_try_us;  /* wall; another one, which only the status reports; 0: none */
+    bool old_try_found;  /* ... that was found at the start */
+    bool old_unreported; /* ... and no event reports it */
+    uint64_t status;     /* S: entries into a pull-error reason */
+    uint64_t events;     /* dE at the last count */
+    uint64_t grown;      /* max(dE, dS) so far: booked + unbooked */
+    uint64_t unbooked;   /* part of `grown` that is not booked under a cause yet */
+    int64_t book_by_us;  /* mono; when `unbooked` is booked as unknown */
+    int64_t since_us;    /* wall; earlier event times are not about this incident */
     uint64_t since_kubelet_start; /* as events count them; 0: it has not started again */
 };
 
@@ -46,6 +49,16 @@ struct attempts {
  * incident. */
 void attempts_start(struct attempts *attempts, const struct pull *pull,
                     struct event_objects *events);
+
+/*
+ * For an incident from before this process started: whether an attempt that the status reports now,
+ * and that failed at `failed_us` (0: not known) or a little earlier, was before the start, too.
+ */
+bool attempts_is_old(const struct attempts *attempts, const struct pull *pull,
+                     const struct event_objects *events, int64_t failed_us);
+
+/* Notes it. */
+void attempts_old_try(struct attempts *attempts, int64_t failed_us);
 
 /* Call it when the incident ends: all that was counted so far does not belong to the next
  * incident. */

@@ -315,18 +315,22 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     return 0;
 }
 
-void incident_found(struct incident *incident, const struct pod *pod, bool backs_off,
-                    struct instant now)
+int64_t incident_failure_time(const struct pod *pod, enum pull_class pull, struct instant now)
 {
     int64_t written_us = pod->status_us < now.wall_us ? pod->status_us : now.wall_us;
 
     if (!written_us)
-        incident->last_failure_us = 0;
-    else
-        incident->last_failure_us = written_us - STATUS_LATE_US * (backs_off ? 2 : 1) * 5 / 6;
-    incident->found_failure_us = incident->last_failure_us;
-    if (incident->last_failure_us)
-        incident->first_failure_us = incident->last_failure_us;
+        return 0;
+    if (pull == PULL_BACK_OFF)
+        return written_us - 2 * STATUS_SOON_US;
+    return pull == PULL_ERROR ? written_us - STATUS_SOON_US : written_us;
+}
+
+void incident_found(struct incident *incident, int64_t failed_us, struct instant now)
+{
+    incident->last_failure_us = incident->found_failure_us = failed_us;
+    if (failed_us)
+        incident->first_failure_us = failed_us;
     incident->last_failure_mono_us = now.mono_us - (now.wall_us - incident->first_failure_us);
 }
 

@@ -28,6 +28,7 @@
 /* A kubelet writes the Event of a failed pull at once, and the status ErrImagePull with its next
  * look at the pod: 10 to 15 s later (kubelet: pkg/kubelet/pod_workers.go, workerBackOffPeriod with
  * jitter). ImagePullBackOff follows with the look after that. */
+#define STATUS_SOON_US (10 * SEC)
 #define STATUS_LATE_US (15 * SEC)
 #define STATUS_LATEST_US (25 * SEC) /* on a busy node */
 
@@ -140,9 +141,11 @@ bool incidents_never_pull(const struct incidents *incidents, struct str image);
 int incident_open(struct incidents *incidents, const struct incident_key *key, bool fresh,
                   struct instant now, struct incident **ret);
 
-/* It was found when this process started: the times are those of the pod's status. */
-void incident_found(struct incident *incident, const struct pod *pod, bool backs_off,
-                    struct instant now);
+/* When an attempt failed, if nothing but the pod's status tells; 0: not known. */
+int64_t incident_failure_time(const struct pod *pod, enum pull_class pull, struct instant now);
+
+/* It was found when this process started, with this time. */
+void incident_found(struct incident *incident, int64_t failed_us, struct instant now);
 
 /* Whether a status of now can be about an attempt from before this process started. */
 bool incident_just_found(const struct incident *incident, struct instant now);

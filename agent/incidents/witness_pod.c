@@ -86,6 +86,27 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
     }
 }
 
+/* `failed_us`: see incident_failure_time(). */
+static void take_attempt(struct incident *incident, const struct pod *pod, enum pull_class pull,
+                         int64_t failed_us, struct instant now)
+{
+    struct attempts *attempts = &incident->attempts;
+
+    if (incident_just_found(incident, now) &&
+        attempts_is_old(attempts, incident->pull, &pod->events, failed_us)) {
+        if (failed_us)
+            incident->last_failure_us = incident->found_failure_us = failed_us;
+        if (pull != PULL_REFUSED)
+            attempts_old_try(attempts, failed_us);
+        return;
+    }
+    if (pull != PULL_REFUSED || attempts->status == 0)
+        attempts->status++;
+    if (!attempts_events_report_all(attempts))
+        incident->last_failure_us = failed_us ? failed_us : now.wall_us;
+    incident->last_failure_mono_us = now.mono_us;
+}
+
 /*
  * *ret_taken: the status was taken, so do not count it when it is repeated. It is not taken if
  * there was no room or no memory for an incident: then the repetition is the next chance.
@@ -96,6 +117,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
 {
     enum pull_class pull = pull_class_of(fact);
     bool attempted = is_new_attempt(container, pull, fact);
+    int64_t failed_us = incident_failure_time(pod, pull, now);
     struct incident *incident;
     struct report report;
     struct incident_key key;
@@ -116,22 +138,20 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
         if (!fresh)
-            incident_found(incident, pod, pull == PULL_BACK_OFF, now);
+            incident_found(incident, failed_us, now);
+        /* Else the time of the status can be that of another container's change. */
+        incident->attempts.old_try_found = !fresh && pod->n_containers == 1;
+        if (incident->attempts.old_try_found && pull != PULL_REFUSED)
+            incident->attempts.old_try_us = failed_us;
+        attempted = attempted && fresh;
     }
     *ret_taken = true;
     incident->place = waiting_place(fact);
     /* The first attempt of a container that was prevented from pulling: ErrImagePull was missed. */
     if (pull == PULL_BACK_OFF && container->pull == PULL_PREVENTED)
         attempted = incident->attempts.fresh && incident->attempts.status == 0;
-    if (attempted && incident_just_found(incident, now))
-        attempted = false; /* it was before the start; Events can report it, too */
-    if (attempted) {
-        if (pull != PULL_REFUSED || incident->attempts.status == 0)
-            incident->attempts.status++;
-        if (!attempts_events_report_all(&incident->attempts))
-            incident->last_failure_us = now.wall_us;
-        incident->last_failure_mono_us = now.mono_us;
-    }
+    if (attempted)
+        take_attempt(incident, pod, pull, failed_us, now);
     stall_failed(&c->incidents, incident, now);
     incident_move(&c->incidents, incident,
                   pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
