@@ -25,6 +25,7 @@ static const struct rule rows[] = {
     ELSEWHERE("run-as-root", "container has runasnonroot"),
     ELSEWHERE("sandbox-changed", "pod sandbox changed"),
     ELSEWHERE("killing", "error killing pod"),
+    ELSEWHERE("eviction", "node was low on resource"),
     ELSEWHERE("oom", "oomkilled"),
     /* scheduler, admission, API server */
     ELSEWHERE("scheduling", "nodes are available"),
@@ -44,8 +45,10 @@ static const struct rule rows[] = {
     ELSEWHERE("oci-exec", "oci runtime exec failed"),
     ELSEWHERE("runc-create", "runc create failed"),
     ELSEWHERE("container-process", "unable to start container process"),
+    ELSEWHERE("oci-command", "oci runtime attempted to invoke"),
     ELSEWHERE("exec-format", "exec format error"),
     ELSEWHERE("container-name", "failed to reserve container name"),
+    ELSEWHERE("container-name-docker", "is already in use by container"),
     ELSEWHERE("sandbox-name", "failed to reserve sandbox name"),
     ELSEWHERE("sandbox-missing", "try to find sandbox"),
     ELSEWHERE("container-missing", "try to find container"),

@@ -104,6 +104,7 @@ static const struct rule rows[] = {
     TLS("tls-oversized", "tls oversized record received", TLS_HANDSHAKE_FAILED),
     TLS("tls-http", "first record does not look like a tls handshake", HTTP_TO_HTTPS),
     TLS("http-to-https", "server gave http response to https client", HTTP_TO_HTTPS),
+    TLS("http-to-https-cut", "server gave http response", HTTP_TO_HTTPS),
     DETAIL("https-to-http", "client sent an http request to an https server", HTTP_TO_HTTPS),
     DETAIL("https-to-http-nginx", "the plain http request was sent to https port", HTTP_TO_HTTPS),
     TLS("malformed-http", "malformed http response", HTTP_TO_HTTPS),

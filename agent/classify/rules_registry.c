@@ -16,6 +16,7 @@ static const struct rule rows[] = {
     LIMIT("rate-limited", "rate limited"),
     LIMIT("rate-exceeded", "rate exceeded"),
     LIMIT("ratelimit", "rate-limit"),
+    LIMIT("bandwidth-limit", "bandwidth limit"),
     LIMIT("too-many-logins", "too many failed login attempts"),
 
     /* --- sentences that are more specific than the status --- */
@@ -84,6 +85,7 @@ static const struct rule rows[] = {
     CODE("repository-missing", "repository * does not exist", REPOSITORY_UNKNOWN),
     CODE("repository-missing-ecr", "the repository with name * does not exist", REPOSITORY_UNKNOWN),
     CODE("repository-not-found", "repository * not found", REPOSITORY_UNKNOWN),
+    CODE("repository-none-indexed", "could not find repository on any", REPOSITORY_UNKNOWN),
     CODE("repository-not-found-plain", "repository not found", REPOSITORY_UNKNOWN),
     CODE("project-not-found", "project * not found", REPOSITORY_UNKNOWN),
     CODE("denied-or-missing-docker-old", "repository * not found does not exist or no pull access",

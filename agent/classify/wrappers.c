@@ -166,6 +166,7 @@ const struct wrapper wrappers[] = {
     { "dial tcp", W_DIAL, 0 },
     { "proxyconnect tcp", W_PROXY, 0 },
     { "error connecting to proxy *", W_PROXY, DIAL },
+    { "error connecting to proxy", W_PROXY, 0 },
     { "dial unix *", W_SOCKET, 0 },
     { "error while dialing", W_SOCKET, 0 },
 

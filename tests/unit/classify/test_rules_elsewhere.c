@@ -50,6 +50,9 @@ static void a_container_that_cannot_be_created_is_not_a_pull(void **state)
           REASON_NOT_A_PULL },
         { "failed to create containerd task: cgroup: no such file or directory",
           REASON_NOT_A_PULL },
+        { "crun: executable file `run` not found in $PATH: No such file or directory: OCI runtime "
+          "attempted to invoke a command that was not found",
+          REASON_NOT_A_PULL },
         { "failed to get sandbox container task: no running task found: task 1 not found: not "
           "found",
           REASON_NOT_A_PULL },

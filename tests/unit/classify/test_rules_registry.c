@@ -122,6 +122,9 @@ static void an_answer_that_no_registry_gives_is_malformed(void **state)
 static void refusals_in_other_words_are_recognised(void **state)
 {
     static const struct wording wordings[] = {
+        { "Could not find repository on any of the indexed registries.",
+          REASON_REPOSITORY_UNKNOWN },
+        { "You have reached your monthly bandwidth limit", REASON_TOO_MANY_REQUESTS },
         { "denied: Quota has been exceeded on namespace team", REASON_STORAGE_QUOTA },
         { "denied: Anonymous users are only allowed read access on public repos",
           REASON_NO_CREDENTIALS },
