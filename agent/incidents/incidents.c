@@ -272,6 +272,7 @@ static const struct pull *pull_of(const struct incident_key *key)
         .kind = key->kind,
         .image = key->image,
         .image_hash = key->image_hash,
+        .asked = key->asked,
     });
 }
 

@@ -113,6 +113,7 @@ struct incident_key {
     enum container_kind kind;
     struct str image;    /* the spec's text */
     uint64_t image_hash; /* image_hash(image) */
+    struct str asked;    /* where the runtime looked for a short name; empty: as the image says */
 };
 
 /* The key for a container and its own image. */

@@ -21,7 +21,7 @@ const struct pull *pull_new(const struct pull_parts *parts)
     struct pull *pull;
     char *at;
 
-    image_registry(image, registry);
+    image_registry(parts->asked.len > 0 ? parts->asked : image, registry);
     pull = shared_alloc(sizeof(*pull) + parts->namespace.len + parts->pod.len + parts->pod_uid.len +
                         parts->container.len + image.len + strlen(registry) + 6);
     if (!pull)

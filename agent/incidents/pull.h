@@ -22,7 +22,8 @@ struct pull {
     const char *registry;
 };
 
-/* What a pull is made from; the registry is taken from the image. */
+/* What a pull is made from; the registry is taken from the image, or for a short name from what the
+ * runtime asked, if that is known. */
 struct pull_parts {
     struct str namespace;
     struct str pod;
@@ -31,6 +32,7 @@ struct pull_parts {
     enum container_kind kind;
     struct str image;
     uint64_t image_hash;
+    struct str asked; /* party_asked(); may be empty */
 };
 
 /* NULL: no memory. */

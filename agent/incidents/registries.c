@@ -47,19 +47,24 @@ static struct registry *add(struct registries *registries, const char *name)
     return row;
 }
 
-struct registry *registry_of(struct registries *registries, struct str image, struct instant now)
+static struct registry *row_of(struct registries *registries, const char *name, struct instant now)
 {
-    char name[LIMIT_NAME_TEXT];
-    struct registry *row;
+    struct registry *row = find(registries, name);
 
-    image_registry(image, name);
-    row = find(registries, name);
     if (!row)
         row = add(registries, name);
     if (!row)
         row = registry_other(registries);
     row->used_us = now.mono_us;
     return row;
+}
+
+struct registry *registry_of(struct registries *registries, struct str image, struct instant now)
+{
+    char name[LIMIT_NAME_TEXT];
+
+    image_registry(image, name);
+    return row_of(registries, name, now);
 }
 
 void registry_named(struct registries *registries, struct str image, bool *left_out,
@@ -75,7 +80,7 @@ void registry_named(struct registries *registries, struct str image, bool *left_
 void registry_count_failures(struct registries *registries, const struct pull *pull,
                              enum cause cause, uint64_t n, struct instant now)
 {
-    struct registry *registry = registry_of(registries, str_from(pull->image), now);
+    struct registry *registry = row_of(registries, pull->registry, now);
     struct newest *newest = &registry->newest[cause];
 
     registry->attempts += n;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
+#include "agent/classify/party.h"
 #include "agent/incidents/reports.h"
 #include "agent/incidents/stall_changes.h"
 #include "agent/incidents/table.h"
@@ -192,6 +193,7 @@ static int take_failed_pull(struct correlate *c, struct pod *pod, const struct e
     key = incident_key_of(pod, container);
     if (failed.message.image.len && !image_same(failed.message.image, key.image))
         return 0; /* about an image that the container had before */
+    key.asked = party_asked(&failed.message, &failed.verdict);
     r = incident_for(c, &key, container, fact, now, &incident);
     if (r == 0 && !incident)
         incident_name_cause(&c->incidents, incident_find_ended(&c->incidents, &key),

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
+#include "agent/classify/party.h"
 #include "agent/incidents/reports.h"
 #include "agent/incidents/stall_changes.h"
 #include "agent/incidents/table.h"
@@ -127,6 +128,7 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
 
     waiting_read(fact, &message, &verdict);
     key = key_of(pod, container, message.image);
+    key.asked = party_asked(&message, &verdict);
     choose_incident(c, &key, message.image.len > 0, now);
 
     *ret_taken = false;

@@ -46,10 +46,42 @@ static void nobody_failed_where_the_node_did(void **state)
     snapshot_done(&snapshot);
 }
 
+/* CRI-O resolves short names itself (registries.conf, unqualified-search-registries). */
+static void a_short_name_has_the_registry_that_the_runtime_asked(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct pod_facts facts;
+    struct snapshot snapshot;
+    bool counted = false;
+
+    observe_waiting_for(w, "web-0", "busybox");
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].image = STR("busybox");
+    facts.containers[0].waiting_reason = STR("ErrImagePull");
+    facts.containers[0].waiting_message =
+        STR("initializing source docker://busybox:latest: reading manifest latest in "
+            "registry.access.redhat.com/busybox: name unknown: Repo not found");
+    observe_pod(w, &facts);
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-0");
+    assert_string_equal(incident->registry, "registry.access.redhat.com");
+    assert_string_equal(incident->image, "busybox");
+    assert_int_equal(incident->failed_role, ROLE_REGISTRY);
+    assert_string_equal(incident->failed_host, "registry.access.redhat.com");
+    assert_non_null(strstr(incident->advice, "registry.access.redhat.com has no such repository"));
+    for (size_t i = 0; i < snapshot.n_registries; i++)
+        if (strcmp(snapshot.registries[i].registry, "registry.access.redhat.com") == 0)
+            counted = snapshot.registries[i].failures[CAUSE_NOT_FOUND] == 1;
+    assert_true(counted);
+    snapshot_done(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(the_host_that_failed_is_shown_and_advised_on),
+        WORLD_TEST(a_short_name_has_the_registry_that_the_runtime_asked),
         WORLD_TEST(nobody_failed_where_the_node_did),
     };
 
