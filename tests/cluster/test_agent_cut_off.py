@@ -33,7 +33,8 @@ class CutOff(FaultCase):
         cls.cluster.cut_off_agent(SERVICE)
         cls.meanwhile()
         for agent in cls.agents:
-            cls.eventually_down("pods", "Failed to connect", agent=agent)
+            for source in ("pods", "events"):
+                cls.eventually_down(source, "Failed to connect", agent=agent)
         cls.ready = [agent.ready() for agent in cls.agents]
         cls.cluster.let_agent_through(SERVICE)
         cls.eventually_up(cls.resumed)
