@@ -7,8 +7,9 @@ import demo_pods
 
 
 class DemoPods(OnACluster):
-    # One after the other, as is the default, the pulls that wait for a timeout would delay all others.
-    cluster_options = {"kubelet_settings": {"serializeImagePulls": False}}
+    # One after the other, as is the default, the pulls that wait for a timeout would delay all others. With the default
+    # limit of pulls per second, the kubelet sometimes refuses one of a pod that works.
+    cluster_options = {"kubelet_settings": {"serializeImagePulls": False, "registryPullQPS": 0}}
 
     def test_the_agent_is_right_about_every_pod(self):
         namespace = self.namespace()
