@@ -13,6 +13,7 @@
 
 #include "agent/classify/image_ref.h"
 #include "agent/classify/message.h"
+#include "agent/classify/party.h"
 #include "util.h"
 
 struct tally {
@@ -26,6 +27,7 @@ struct score {
     struct tally kubernetes; /* those that the kubelet writes ("origin" in field.jsonl) */
     struct tally reasons;    /* of the messages with a reason */
     struct tally images;
+    struct tally hosts; /* of the messages with "failed_role" */
 };
 
 static const struct set {
@@ -88,6 +90,32 @@ static void print_miss(const json_t *row, const struct message *m, const struct 
            STR_ARG(m->image), text_of(row, "cause"), reason ? reason : "any", STR_ARG(m->text));
 }
 
+/* Whether the right host is named, in the right role; null: none. True without a label. */
+static bool right_party(const json_t *row, const struct message *message,
+                        const struct verdict *verdict, struct score *score)
+{
+    const char *host = text_of(row, "failed_host");
+    const char *role = text_of(row, "failed_role");
+    char registry[LIMIT_NAME_TEXT] = "";
+    struct party party;
+    bool right;
+
+    if (!json_object_get(row, "failed_role"))
+        return true;
+    if (message->image.len > 0)
+        image_registry(message->image, registry);
+    party_find(message, verdict, str_from(registry), &party);
+    right = strcmp(party.host, host ? host : "") == 0 &&
+            (role ? party.role < ROLE_MAX && strcmp(role_name(party.role), role) == 0
+                  : party.role == ROLE_MAX);
+    count(&score->hosts, right);
+    if (!right)
+        printf("  MISS \"%s\" in role %s; expected \"%s\" in role %s\n", party.host,
+               party.role < ROLE_MAX ? role_name(party.role) : "none", host ? host : "",
+               role ? role : "none");
+    return right;
+}
+
 static int judge(const json_t *row, struct score *score)
 {
     struct message message;
@@ -113,7 +141,7 @@ static int judge(const json_t *row, struct score *score)
         count(&score->reasons, right_reason);
     if (image.len > 0)
         count(&score->images, right_image);
-    if (!right || !right_reason || !right_image)
+    if (!right_party(row, &message, &verdict, score) || !right || !right_reason || !right_image)
         print_miss(row, &message, &verdict);
     return 0;
 }
@@ -152,6 +180,8 @@ static void print_score(const char *path, const struct score *score)
                percent(score->reasons));
     if (score->images.all > 0)
         printf(", images %u of %u", score->images.right, score->images.all);
+    if (score->hosts.all > 0)
+        printf(", hosts %u of %u", score->hosts.right, score->hosts.all);
     printf("\n");
     for (unsigned i = 0; i < CAUSE_MAX; i++)
         if (score->by_cause[i].all > 0)
@@ -162,7 +192,8 @@ static void print_score(const char *path, const struct score *score)
 static bool reaches(const struct set *set, const struct score *score)
 {
     return percent(score->causes) >= set->causes && percent(score->kubernetes) >= set->kubernetes &&
-           percent(score->reasons) >= set->reasons && percent(score->images) >= set->images;
+           percent(score->reasons) >= set->reasons && percent(score->images) >= set->images &&
+           score->hosts.right == score->hosts.all;
 }
 
 int main(int argc, char **argv)
