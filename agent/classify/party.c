@@ -178,6 +178,21 @@ struct str party_asked(const struct message *message, const struct verdict *verd
     return part->hosts.place;
 }
 
+/* The path of the file, or at least its name: "failed to decode hosts.toml". */
+static struct str file_of(const struct message *message, const struct message_part *part)
+{
+    static const struct str names[] = { STR("hosts.toml"), STR("policy.json"),
+                                        STR("registries.conf") };
+
+    for (size_t i = 0; part->file.len == 0 && i < ARRAY_SIZE(names); i++) {
+        const char *at = str_find(message->text, names[i]);
+
+        if (at)
+            return str_span(at, at + names[i].len);
+    }
+    return str_head(part->file, LIMIT_IMAGE_TEXT);
+}
+
 void party_find(const struct message *message, const struct verdict *verdict, struct str registry,
                 struct party *ret)
 {
@@ -187,7 +202,7 @@ void party_find(const struct message *message, const struct verdict *verdict, st
     ret->host[0] = '\0';
     ret->file = STR("");
     if (part && verdict->reason == REASON_RUNTIME_CONFIG_INVALID)
-        ret->file = str_head(part->file, LIMIT_IMAGE_TEXT);
+        ret->file = file_of(message, part);
     if (!part || !is_of_a_host(verdict))
         return;
     if (party_asked(message, verdict).len > 0)

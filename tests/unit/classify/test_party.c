@@ -145,6 +145,10 @@ static void a_broken_configuration_has_a_file(void **state)
     (void)state;
     assert_true(str_eq(party.file, STR("/etc/containers/policy.json")));
     assert_int_equal(party.role, ROLE_MAX);
+    party = find("failed to decode hosts.toml: toml: line 3: expected value");
+    assert_true(str_eq(party.file, STR("hosts.toml")));
+    party = find("loading registries configuration \"/etc/containers/registries.conf\": toml: x");
+    assert_true(str_eq(party.file, STR("/etc/containers/registries.conf")));
     assert_int_equal(find("open /var/lib/x: no such file or directory").file.len, 0);
 }
 
