@@ -40,7 +40,7 @@ class Slots(runtimes.OnARuntime):
     def test_a_layer_that_waits_for_its_slot_is_not_a_stall(self):
         registry = self.lab.endpoints["six-layers"]
         self.create("six-layers", registry + "/team/app:v1")
-        # Each of the first three layers takes longer than the test watches them.
+        # The first three layers take longer than the test watches them. The runtime chooses which are the first.
         listed = 2 * SLOTS if self.slots_of_the_node else SLOTS
         support.wait_for(lambda: len(self.layers_in_flight()) == listed, f"{listed} layers are listed")
         self.holds_for(NO_ALARM, lambda: self.assert_no_incident("six-layers"))

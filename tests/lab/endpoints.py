@@ -24,8 +24,8 @@ from procs import write_ready_file
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 # The runtime writes a layer in pieces of 1 MiB, so these layers have several pieces.
 STALLING_LAYER_BYTES, SLOW_LAYER_BYTES = 7 << 19, 24 << 20
-# More than they get at the rate below while a test watches them.
-SIX_LAYERS_BYTES = 3 * [24 << 20] + 3 * [1 << 20]
+# Of each. At the rate below it takes longer than a test watches it.
+SIX_LAYERS_BYTES = 20 << 20
 # (bytes of each paced layer that an endpoint sends at once, bytes a second after that)
 PACES = {"stalls": (STALLING_LAYER_BYTES // 2, 0), "slow": (0, 2 << 20), "six-layers": (0, 512 << 10),
          "three-layers": (STALLING_LAYER_BYTES // 2, 0)}
@@ -173,7 +173,7 @@ def image_of(name, pause_program):
     if name == "three-layers":
         return Image([marked_layer(pause_program, f"{name}-{i}", STALLING_LAYER_BYTES) for i in range(3)])
     if name == "six-layers":
-        return Image([marked_layer(pause_program, f"{name}-{i}", size) for i, size in enumerate(SIX_LAYERS_BYTES)])
+        return Image([marked_layer(pause_program, f"{name}-{i}", SIX_LAYERS_BYTES) for i in range(6)])
     return marked_image(pause_program, name, SLOW_LAYER_BYTES if name == "slow" else 0)
 
 
