@@ -88,6 +88,33 @@ void attempts_old_try(struct attempts *attempts, int64_t failed_us)
     attempts->old_try_found = false;
 }
 
+/* The kubelet's spam filter holds events back only when the back-off is longer than this. */
+#define NEWER_US (40 * SEC)
+
+/* How many attempts that the status reported are newer than all events. */
+static uint64_t newer_than_events(const struct attempts *attempts, const struct pull *pull,
+                                  const struct event_objects *events)
+{
+    int64_t newest_us = 0;
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < events->n; i++)
+        if (counts_for(&events->list[i], pull) && events->list[i].last_us > newest_us)
+            newest_us = events->list[i].last_us;
+    for (size_t i = 0; newest_us && i < ATTEMPTS_TRIES; i++)
+        n += attempts->tries_us[i] > newest_us + NEWER_US;
+    return n;
+}
+
+void attempts_status(struct attempts *attempts, const struct pull *pull,
+                     const struct event_objects *events, int64_t failed_us)
+{
+    attempts->status++;
+    if (failed_us)
+        attempts->tries_us[attempts->n_tries++ % ATTEMPTS_TRIES] = failed_us;
+    attempts->ahead = newer_than_events(attempts, pull, events);
+}
+
 bool attempts_count(struct attempts *attempts, const struct pull *pull,
                     const struct event_objects *events, struct instant now)
 {
@@ -97,6 +124,8 @@ bool attempts_count(struct attempts *attempts, const struct pull *pull,
     attempts->old_unreported =
         attempts->old_try_us && !is_reported(pull, events, attempts->old_try_us - 15 * SEC);
     attempts->since_kubelet_start = count_since_kubelet_start(events, pull);
+    attempts->ahead = newer_than_events(attempts, pull, events);
+    growth += attempts->ahead;
     if (growth < attempts->status)
         growth = attempts->status;
     if (growth <= attempts->grown)
@@ -110,7 +139,7 @@ bool attempts_count(struct attempts *attempts, const struct pull *pull,
 
 bool attempts_events_report_all(const struct attempts *attempts)
 {
-    return attempts->events >= attempts->status;
+    return attempts->events >= attempts->status && attempts->ahead == 0;
 }
 
 void attempts_book_overdue(struct attempts *attempts, const struct pull *pull,

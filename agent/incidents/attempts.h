@@ -11,9 +11,10 @@
  *      the TTL of an hour lose some, and the agent may not read events at all.
  *   S  how often the status of the container changed to a pull-error reason.
  *      The status can skip an attempt when a back-off is short.
- * So the growth since the incident began is max(E, S).
+ * Each of them can miss what the other one has. So the growth since the incident began is the
+ * greater of S, and E with the part of S that is newer than the newest event.
  *
- *   attempts = old + max(dE, dS)      old: the part of E from before this process started
+ *   attempts = old + max(dE + ahead, dS)   old: the part of E from before this process started
  *
  * Growth is booked in the metrics under the cause that the witness named. If a
  * status names no cause, its growth waits for an event that names one.
@@ -28,6 +29,8 @@
 #include "agent/incidents/registries.h"
 #include "clock.h"
 
+#define ATTEMPTS_TRIES 8u
+
 struct attempts {
     bool fresh;          /* the incident began while this process watched: `old` stays 0 */
     bool books;          /* counts in metrics; false for the second container of one image volume */
@@ -36,11 +39,14 @@ struct attempts {
     bool old_try_found;  /* ... that was found at the start */
     bool old_unreported; /* ... and no event reports it */
     uint64_t status;     /* S: entries into a pull-error reason */
-    uint64_t events;     /* dE at the last count */
-    uint64_t grown;      /* max(dE, dS) so far: booked + unbooked */
-    uint64_t unbooked;   /* part of `grown` that is not booked under a cause yet */
-    int64_t book_by_us;  /* mono; when `unbooked` is booked as unknown */
-    int64_t since_us;    /* wall; earlier event times are not about this incident */
+    int64_t tries_us[ATTEMPTS_TRIES]; /* wall; the latest of S, as far as known: a ring */
+    uint64_t n_tries;
+    uint64_t ahead;               /* how many of them are newer than all events */
+    uint64_t events;              /* dE at the last count */
+    uint64_t grown;               /* max(dE, dS) so far: booked + unbooked */
+    uint64_t unbooked;            /* part of `grown` that is not booked under a cause yet */
+    int64_t book_by_us;           /* mono; when `unbooked` is booked as unknown */
+    int64_t since_us;             /* wall; earlier event times are not about this incident */
     uint64_t since_kubelet_start; /* as events count them; 0: it has not started again */
 };
 
@@ -55,6 +61,11 @@ void attempts_start(struct attempts *attempts, const struct pull *pull,
  * and that failed at `failed_us` (0: not known) or a little earlier, was before the start, too.
  */
 bool attempts_is_old(const struct attempts *attempts, const struct pull *pull,
+                     const struct event_objects *events, int64_t failed_us);
+
+/* The status reports an attempt, which failed at `failed_us` (0: not known). Call attempts_count()
+ * then. */
+void attempts_status(struct attempts *attempts, const struct pull *pull,
                      const struct event_objects *events, int64_t failed_us);
 
 /* Notes it. */

@@ -101,7 +101,9 @@ static void take_attempt(struct incident *incident, const struct pod *pod, enum 
             attempts_old_try(attempts, failed_us);
         return;
     }
-    if (pull != PULL_REFUSED || attempts->status == 0)
+    if (pull != PULL_REFUSED)
+        attempts_status(attempts, incident->pull, &pod->events, failed_us);
+    else if (attempts->status == 0)
         attempts->status++;
     if (!attempts_events_report_all(attempts))
         incident->last_failure_us = failed_us ? failed_us : now.wall_us;

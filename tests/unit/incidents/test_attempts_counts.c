@@ -159,6 +159,36 @@ static void attempt_just_after_the_start_counts(void **state)
     expect_attempts(w, 4, 1);
 }
 
+static void observe_status(struct world *w, const char *reason)
+{
+    struct pod_facts facts;
+
+    pod_of(w, &facts, "web-0");
+    facts.fact.status_us = w->now.wall_us;
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = STR(NOT_FOUND_TEXT);
+    observe_pod(w, &facts);
+}
+
+/* The status was not read for a while, and the spam filter holds events back: each of them has
+ * attempts that the other one misses. */
+static void attempts_of_the_status_that_are_newer_than_all_events_are_added(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us;
+
+    observe_status(w, "ErrImagePull");
+    observe_failed_at(w, "e1", 4, first_us, first_us + 80 * SEC);
+    expect_attempts(w, 4, 4);
+    world_advance(w, 3 * MINUTE);
+    observe_status(w, "ImagePullBackOff");
+    expect_attempts(w, 4, 4);
+    observe_status(w, "ErrImagePull");
+    expect_attempts(w, 5, 5);
+    observe_failed_at(w, "e1", 5, first_us, w->now.wall_us - 11 * SEC); /* the event comes late */
+    expect_attempts(w, 5, 5);
+}
+
 /* The pod was there before the agent, and fails for the first time. */
 static void event_of_the_first_attempt_is_older_than_the_status(void **state)
 {
@@ -379,6 +409,7 @@ int main(void)
         WORLD_TEST(attempt_just_before_the_start_is_in_the_events_and_in_the_status),
         WORLD_TEST(attempt_just_after_the_start_counts),
         WORLD_TEST(event_of_the_first_attempt_is_older_than_the_status),
+        WORLD_TEST(attempts_of_the_status_that_are_newer_than_all_events_are_added),
         WORLD_TEST(another_pull_error_is_another_attempt),
         WORLD_TEST(image_that_cannot_be_inspected_is_no_attempt),
         WORLD_TEST(container_whose_image_cannot_be_inspected_is_shown),
