@@ -245,9 +245,23 @@ void advice_add(struct buf *out, const char *sentence, struct str registry)
     add_sentence(out, sentence, &(struct advice_facts){ .registry = registry });
 }
 
+/* A registry sends the runtime to blob hosts and token servers: nobody typed their names, and no
+ * account belongs to a blob host. */
+static const char *sentence_of(enum reason reason, enum role role)
+{
+    if (reason == REASON_FORBIDDEN && role == ROLE_BLOB_HOST)
+        return "%h refused the download of a layer, although %r had allowed it: look for policies "
+               "on the way (endpoint policies of the cloud, proxies, firewalls), and check the "
+               "node's clock; a retry gets a new link";
+    if (reason == REASON_DNS_NOT_FOUND && (role == ROLE_BLOB_HOST || role == ROLE_TOKEN_SERVER))
+        return "The node cannot resolve the name of %h: %r sends it there, so check that the "
+               "node's DNS servers know this name and do not block it";
+    return advice[reason];
+}
+
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts)
 {
-    add_sentence(out, advice[verdict->reason], facts);
+    add_sentence(out, sentence_of(verdict->reason, facts->failed_role), facts);
     if (verdict->cause != CAUSE_NOT_FOUND && verdict->reason != REASON_DENIED_OR_MISSING &&
         verdict->reason != REASON_INSUFFICIENT_SCOPE &&
         verdict->ambiguous_with & UINT32_C(1) << CAUSE_NOT_FOUND)

@@ -67,12 +67,19 @@ static void advice_names_the_host_that_failed(void **state)
     const struct advice_facts token = { .registry = STR("docker.io"),
                                         .failed_host = STR("auth.docker.io"),
                                         .failed_role = ROLE_TOKEN_SERVER };
+    const struct advice_facts blobs = { .registry = STR("docker.io"),
+                                        .failed_host = STR("cdn.example.com"),
+                                        .failed_role = ROLE_BLOB_HOST };
     const struct advice_facts proxy = { .registry = STR("docker.io"), .failed_role = ROLE_PROXY };
     const struct advice_facts dns = { .failed_role = ROLE_DNS };
     const struct advice_facts file = { .file = STR("/etc/containers/policy.json") };
     const struct advice_facts nothing = { .failed_role = ROLE_REGISTRY };
 
     (void)state;
+    assert_advice_has(REASON_FORBIDDEN, &blobs,
+                      "The blob host cdn.example.com refused the download");
+    assert_advice_has(REASON_DNS_NOT_FOUND, &blobs, "docker.io sends it there");
+    assert_advice_has(REASON_DNS_NOT_FOUND, &mirror, "check it for typos");
     assert_advice_has(REASON_CONNECT_REFUSED, &mirror, "The mirror m.example.com does not accept");
     assert_advice_has(REASON_UNREACHABLE, &token, "cannot reach the token server auth.docker.io:");
     assert_advice_has(REASON_PROXY_FAILED, &proxy, "The HTTP proxy of the runtime failed");
