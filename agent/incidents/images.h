@@ -54,6 +54,7 @@ struct image_state {
     /* See queues_update(). */
     enum pull_phase phase;
     int64_t fetched_us; /* mono; when a blob of it was last in flight */
+    int64_t heard_us;   /* mono; when a blob ended that may have been its; else 0 */
     bool owns_blob;     /* one is listed now */
     bool has_blob;      /* ... and began or moved since its pull began */
     bool has_bytes;     /* ... and has left the runtime's queue */

@@ -211,9 +211,16 @@ static void note_activity(struct ingests *ingests, const struct ingest_state *li
     for (size_t i = 0; i < n; i++)
         if (!list[i].queued && list[i].moved_us > ingests->active_us)
             ingests->active_us = list[i].moved_us;
-    for (size_t i = 0; i < ingests->n; i++)
-        if (!find((struct ingest_state *)list, n, str_from(ingests->list[i].digest)))
-            ingests->active_us = now.mono_us;
+    ingests->ended_us = 0;
+    for (size_t i = 0; i < ingests->n; i++) {
+        const struct ingest_state *ingest = &ingests->list[i];
+
+        if (find((struct ingest_state *)list, n, str_from(ingest->digest)))
+            continue;
+        ingests->active_us = now.mono_us;
+        if (names_count(ingest->repositories) == 0 && ingest->begun_us > ingests->ended_us)
+            ingests->ended_us = ingest->begun_us;
+    }
 }
 
 /* The whole list, each digest once. */

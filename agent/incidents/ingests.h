@@ -38,6 +38,8 @@ struct ingests {
     size_t n;
     int64_t listed_us;     /* mono; when the runtime last listed them */
     int64_t active_us;     /* mono; when bytes last came for one of them, or one of them ended */
+    int64_t ended_us;      /* mono; when the youngest began of those that ended, have no known owner
+                              and were in the last list; 0: none */
     int64_t runtime_us;    /* mono; since when the present run of the runtime answers */
     bool before_slot;      /* the runtime lists a blob before it has a download slot */
     bool known;            /* the runtime lists them */

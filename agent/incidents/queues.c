@@ -27,11 +27,20 @@ static bool is_its(const struct ingest_state *ingest, const struct image_state *
            (only && names_count(ingest->repositories) == 0 && ingest->bytes);
 }
 
+static bool is_since_its_pull(const struct image_state *image, int64_t at_us)
+{
+    return is_pulled(image) && at_us &&
+           at_us >= (image->pull_us ? image->pull_us : image->begun_us);
+}
+
 bool image_is_fetched(const struct image_state *image)
 {
-    int64_t since_us = image->pull_us ? image->pull_us : image->begun_us;
+    return is_since_its_pull(image, image->fetched_us);
+}
 
-    return is_pulled(image) && image->fetched_us && image->fetched_us >= since_us;
+bool image_is_heard_of(const struct image_state *image)
+{
+    return is_since_its_pull(image, image->fetched_us) || is_since_its_pull(image, image->heard_us);
 }
 
 size_t images_parallel(const struct images *images)
@@ -73,6 +82,25 @@ static void note_blob(struct images *images, const struct ingest_state *ingest, 
         last->in_flight = true;
 }
 
+/* A blob that ended has come: if its pull had failed, the container would not wait in silence. It
+ * may have come from its first byte to its last one between two polls. */
+static void note_ended(struct images *images)
+{
+    int64_t ended_us = images->ingests->ended_us;
+    struct image_state *last = NULL;
+    size_t n = 0;
+
+    for (struct image_state *i = images->first; i && ended_us; i = i->next) {
+        if (!is_pulled(i) || !ingest_poll_before(i->begun_us, ended_us))
+            continue;
+        i->heard_us = images->ingests->listed_us;
+        last = i;
+        n++;
+    }
+    if (n == 1)
+        last->fetched_us = images->ingests->listed_us;
+}
+
 static void note_blobs(struct images *images)
 {
     bool only = count_pulls(images) == 1;
@@ -82,6 +110,7 @@ static void note_blobs(struct images *images)
         i->owns_blob = i->has_blob = i->has_bytes = i->in_flight = false;
     for (size_t i = 0; i < images->ingests->n; i++)
         note_blob(images, &images->ingests->list[i], only);
+    note_ended(images);
     for (const struct image_state *i = images->first; i; i = i->next)
         together += i->in_flight;
     if (together > images->parallel)

@@ -31,6 +31,9 @@ void queues_update(struct images *images);
 /* Whether the runtime fetches the image, or has fetched it and unpacks it. */
 bool image_is_fetched(const struct image_state *image);
 
+/* Whether something of it may have come since its pull began. */
+bool image_is_heard_of(const struct image_state *image);
+
 /* How many images the kubelet pulls at the same time: as many as were seen, at least 1. */
 size_t images_parallel(const struct images *images);
 

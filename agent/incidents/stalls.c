@@ -369,7 +369,7 @@ static bool is_silent(const struct judgement *j, const struct image_state *image
     const struct ingests *ingests = j->stalls->ingests;
 
     return image->pulling && image->begun_us && !image->present && !image->owns_blob &&
-           !image->has_blob && !image_is_fetched(image) &&
+           !image->has_blob && !image_is_heard_of(image) &&
            j->now.mono_us - image->begun_us >= ingests->stall_after_us;
 }
 

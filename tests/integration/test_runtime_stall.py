@@ -169,6 +169,7 @@ class OneByOne(OnARuntimeThatStalls):
     def check_queue(self):
         """Only the slow image is pulled. The other one waits in the kubelet, behind it."""
         images = {i["registry"]: i for i in json.loads(self.agent.get("/debug/images")[1])["images"]}
+        self.assertIn(self.lab.endpoints["shares-layer"], images)
         slow, queued = (images[self.lab.endpoints[name]] for name in ("slow", "shares-layer"))
         self.assertEqual((slow["phase"], slow["containers_pulling"]), ("downloading", 1))
         self.assertEqual((queued["phase"], queued["containers_waiting"], queued["containers_pulling"]),

@@ -97,6 +97,39 @@ static void image_that_is_unpacked_for_long_is_not_a_stall(void **state)
     assert_int_equal(count_incidents(w, "web-0"), 0);
 }
 
+/* All bytes came between two polls. */
+static void image_whose_blob_came_between_two_polls_is_not_a_stall(void **state)
+{
+    struct world *w = *state;
+
+    observe_pulling(w, "web-0");
+    OBSERVE_BLOBS(w, { LAYER, 0, 0 });
+    wait_for_nothing(w, HOUR);
+    assert_int_equal(count_incidents(w, "web-0"), 0);
+}
+
+/* One of them was fetched between two polls. Both wait, one of them for the kubelet. */
+static void blob_that_ended_may_be_of_several_images(void **state)
+{
+    struct world *w = *state;
+
+    observe_pulling(w, "web-0");
+    observe_waiting_for(w, "web-1", OTHER_IMAGE);
+    for (int64_t t = 0; t <= 2 * STALL_AFTER; t += POLL) {
+        world_advance(w, POLL);
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_IMAGE, false);
+        observe_sandbox(w, "web-0", true);
+        observe_polled(w, "web-1");
+        if (t == POLL)
+            OBSERVE_BLOBS(w, { LAYER, 0, 0 });
+        else
+            observe_ingests(w, NULL, 0);
+    }
+    assert_int_equal(count_incidents(w, "web-0"), 0);
+    assert_int_equal(count_incidents(w, "web-1"), 0);
+}
+
 static void container_without_a_sandbox_waits_for_no_answer(void **state)
 {
     struct world *w = *state;
@@ -275,6 +308,8 @@ int main(void)
         WORLD_TEST(stall_that_was_only_inferred_is_not_counted_as_a_recovery),
         WORLD_TEST(runtime_that_lists_no_blobs_proves_nothing),
         WORLD_TEST(image_that_is_unpacked_for_long_is_not_a_stall),
+        WORLD_TEST(image_whose_blob_came_between_two_polls_is_not_a_stall),
+        WORLD_TEST(blob_that_ended_may_be_of_several_images),
         WORLD_TEST(container_without_a_sandbox_waits_for_no_answer),
         WORLD_TEST(manifest_that_never_comes_is_a_stall_while_others_move),
         WORLD_TEST(manifest_of_the_only_pull_that_never_comes_is_a_stall),
