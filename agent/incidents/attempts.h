@@ -43,7 +43,7 @@ struct attempts {
     uint64_t n_tries;
     uint64_t ahead;               /* how many of them are newer than all events */
     uint64_t events;              /* dE at the last count */
-    uint64_t grown;               /* max(dE, dS) so far: booked + unbooked */
+    uint64_t grown;               /* max(dE + ahead, dS) so far: booked + unbooked */
     uint64_t unbooked;            /* part of `grown` that is not booked under a cause yet */
     int64_t book_by_us;           /* mono; when `unbooked` is booked as unknown */
     int64_t since_us;             /* wall; earlier event times are not about this incident */
