@@ -70,6 +70,35 @@ static uint64_t not_negative(int64_t number)
     return number > 0 ? (uint64_t)number : 0;
 }
 
+/* Adds the blobs that have bytes, or those that have none. */
+static int add_ingests(const Containerd__Content__V1__ListStatusesResponse *answer, bool with_bytes,
+                       struct arena *arena, struct ingest *ingests, size_t *n, bool *more,
+                       struct err *err)
+{
+    for (size_t i = 0; i < answer->n_statuses && !*more; i++) {
+        const Containerd__Content__V1__Status *from = answer->statuses[i];
+        struct str digest = digest_of(from);
+
+        if (!digest.len || (from->offset > 0) != with_bytes)
+            continue;
+        *more = *n == LIMIT_INGESTS;
+        if (*more)
+            break;
+        if (!unpack_adopt(arena, &digest))
+            return unpack_no_room(answer->n_statuses, err);
+        ingests[(*n)++] = (struct ingest){
+            .digest = digest,
+            .bytes = not_negative(from->offset),
+            .total = not_negative(from->total),
+            .begun_us = wall_us(from->started_at),
+            .moved_us = wall_us(from->updated_at),
+        };
+    }
+    return 0;
+}
+
+/* Since containerd 2.1 many blobs can wait for a download slot. They must not displace those that
+ * have one. */
 int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *ret, bool *ret_more,
                    struct err *err)
 {
@@ -89,25 +118,11 @@ int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *r
     ingests = arena_alloc(arena, LIMIT_INGESTS * sizeof(*ingests));
     if (!ingests)
         return unpack_no_room(LIMIT_INGESTS, err);
-    for (size_t i = 0; i < answer->n_statuses && !more; i++) {
-        const Containerd__Content__V1__Status *from = answer->statuses[i];
-        struct str digest = digest_of(from);
-
-        if (!digest.len)
-            continue;
-        more = n == LIMIT_INGESTS;
-        if (more)
-            break;
-        if (!unpack_adopt(arena, &digest))
-            return unpack_no_room(answer->n_statuses, err);
-        ingests[n++] = (struct ingest){
-            .digest = digest,
-            .bytes = not_negative(from->offset),
-            .total = not_negative(from->total),
-            .begun_us = wall_us(from->started_at),
-            .moved_us = wall_us(from->updated_at),
-        };
-    }
+    r = add_ingests(answer, true, arena, ingests, &n, &more, err);
+    if (r == 0)
+        r = add_ingests(answer, false, arena, ingests, &n, &more, err);
+    if (r < 0)
+        return r;
     *ret = (struct ingests_fact){ .ingests = ingests, .n = n };
     *ret_more = more;
     return 0;

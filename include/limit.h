@@ -86,7 +86,7 @@
 #define LIMIT_EVENT_NAMESPACES 8u   /* whose events are read at the same time */
 #define LIMIT_WANTED_IMAGES 64u     /* asked for in one poll; others wait */
 #define LIMIT_WANTED_BLOBS 8u       /* whose owners are asked for in one poll; others wait */
-#define LIMIT_INGESTS 256u          /* blobs in flight; containerd fetches 3 at a time per pull */
+#define LIMIT_INGESTS 256u          /* blobs in flight; those without a byte are left out first */
 #define LIMIT_WAITING_BEHIND 32u    /* shown with each stall; the others only as incidents */
 #define LIMIT_BLOB_REPOSITORIES 32u /* repositories that share one blob; others are ignored */
 

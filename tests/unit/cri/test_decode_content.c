@@ -226,6 +226,33 @@ static void blobs_over_the_limit_are_reported(void **state)
     assert_true(more);
 }
 
+/* Blobs that wait for a download slot have none. */
+static void blobs_without_a_byte_are_left_out_first(void **state)
+{
+    Containerd__Content__V1__Status queued = CONTAINERD__CONTENT__V1__STATUS__INIT;
+    Containerd__Content__V1__Status moving = CONTAINERD__CONTENT__V1__STATUS__INIT;
+    Containerd__Content__V1__ListStatusesResponse answer =
+        CONTAINERD__CONTENT__V1__LIST_STATUSES_RESPONSE__INIT;
+    Containerd__Content__V1__Status *all[LIMIT_INGESTS + 1];
+    struct world *world = *state;
+    struct ingests_fact fact;
+    bool more = false;
+
+    queued.ref = binary("layer-sha256:" HEX32);
+    moving.ref = queued.ref;
+    moving.offset = 7;
+    for (size_t i = 0; i < LIMIT_INGESTS; i++)
+        all[i] = &queued;
+    all[LIMIT_INGESTS] = &moving;
+    answer.statuses = all;
+    answer.n_statuses = LIMIT_INGESTS + 1;
+    assert_int_equal(
+        decode_ingests(pack(world, &answer.base), &world->arena, &fact, &more, &world->err), 0);
+    assert_int_equal(fact.n, LIMIT_INGESTS);
+    assert_int_equal(fact.ingests[0].bytes, 7);
+    assert_true(more);
+}
+
 static void no_blobs_in_flight_are_valid(void **state)
 {
     struct world *world = *state;
@@ -403,6 +430,7 @@ int main(void)
         DECODE_TEST(the_digest_is_in_the_name_or_in_its_own_field),
         DECODE_TEST(out_of_range_numbers_are_unknown),
         DECODE_TEST(blobs_over_the_limit_are_reported),
+        DECODE_TEST(blobs_without_a_byte_are_left_out_first),
         DECODE_TEST(no_blobs_in_flight_are_valid),
         DECODE_TEST(repositories_are_listed_once),
         DECODE_TEST(repositories_over_the_limit_are_reported),
