@@ -434,8 +434,11 @@ static bool is_known_to_pull(const struct stalls *stalls, struct pod *pod,
     return container->begun_us && image->pulling;
 }
 
+/* Thousands of containers can wait for one image: look it up once. */
 static void find_known_pulls(struct stalls *stalls)
 {
+    const struct image_state *last = NULL;
+
     for (struct image_state *i = stalls->images->first; i; i = i->next)
         i->known_to_pull = false;
     for (struct pod *pod = stalls->pods->first; pod; pod = pod->next) {
@@ -443,9 +446,12 @@ static void find_known_pulls(struct stalls *stalls)
 
         for (size_t i = 0; pod->waiting && i < pod->n_containers; i++) {
             const struct container *container = &pod->containers[i];
-            struct image_state *image =
-                container_waits(container, &blocked) ? image_of(stalls->images, container) : NULL;
+            struct image_state *image;
 
+            if (!container_waits(container, &blocked) ||
+                (last && last->known_to_pull && last->hash == container->image_hash))
+                continue;
+            last = image = image_of(stalls->images, container);
             if (image && !image->known_to_pull)
                 image->known_to_pull = is_known_to_pull(stalls, pod, container, image);
         }
@@ -509,7 +515,8 @@ static void count_left_out(struct stalls *stalls)
     const char *crowded[LIMIT_INGESTS];
     size_t n = 0;
 
-    count_slot_waiters_left_out(stalls);
+    if (stalls->ingests->before_slot)
+        count_slot_waiters_left_out(stalls);
     for (size_t i = 0; i < stalls->ingests->n; i++)
         if (stalls->ingests->list[i].held_up > LIMIT_WAITING_BEHIND + 1)
             crowded[n++] = stalls->ingests->list[i].digest;
