@@ -93,6 +93,8 @@ class Kubelet(Component):
             "failCgroupV1": False, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": False, "enforceNodeAllocatable": [],
             "oomScoreAdj": 0, "maxOpenFiles": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
             "makeIPTablesUtilChains": False,
+            # Its cache of Secrets must be filled within a second, or the kubelet pulls without the Secret.
+            "configMapAndSecretChangeDetectionStrategy": "Get",
             **self._settings,
         }
 
