@@ -5,27 +5,7 @@
  * unless it has all of its bytes: the runtime still checks it and writes it to the disk.
  * The content service knows from the manifests which repositories own the suspect. A container
  * that waits for an image of these repositories is stalled, if the suspect belongs to its pull:
- *
- *   it began or moved since the container began to wait     yes
- *   it did not, but it holds up another container           yes: later pulls wait behind it
- *   it did not, and other blobs move                        no: an earlier attempt left it behind
- *   it did not, and nothing moves                           yes: it stopped before this process
- *                                                           started
- *
- * The runtime continues with what an earlier attempt left behind when its turn comes.
- *
- * If an older image of the tag is present and always pulled, a container can start without any
- * download. So only the first or the second line applies, and only to a container that waited for
- * `stall_after` itself.
- *
- * Manifests name repositories, not tags or ports. If several tags of one repository wait and other
- * blobs move, only one tag is stalled: the one that began to wait right before the blob began.
- *
- * After a failed attempt the kubelet waits. What this attempt left behind is not a stall. A blob
- * that began or moved since the failure belongs to the next attempt, unless another container is
- * known to pull and can own it: only a container that is pulling can stall. A runtime that was
- * restarted continues with half a layer. So an older blob also belongs to the next attempt if an
- * event reports that this attempt has begun, and nothing moves.
+ * see stall_rules.c.
  *
  * Since containerd 2.1 a blob is listed before it has one of the download slots of the node. Such
  * a blob has no byte. It only waits its turn while any other blob moves. If nothing moves, then the
@@ -41,6 +21,7 @@
 
 #include "agent/incidents/queues.h"
 #include "agent/incidents/stall_changes.h"
+#include "agent/incidents/stall_rules.h"
 #include "util.h"
 
 bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
@@ -54,103 +35,6 @@ bool ingest_is_idle(const struct ingests *ingests, const struct images *images,
         if (image_may_be_fetched(i) && (i->present || ingest_is_about_since(ingest, i->absent_us)))
             return true;
     return false;
-}
-
-/* A blob of an image without new bytes. */
-struct suspect {
-    struct ingest_state *ingest;
-    bool of_another; /* or of another tag or port that is pulled */
-};
-
-/* Values that are the same for all containers of one round. */
-struct judgement {
-    struct stalls *stalls;
-    struct instant now;
-    bool others_move;
-    size_t slots; /* download slots that are held by blobs that stand still */
-    const struct image_state *image;
-    struct suspect suspects[LIMIT_INGESTS];
-    size_t n_suspects;
-    bool repository_moves; /* a blob of the image's repository gets bytes */
-    struct stall_text text;
-};
-
-/* --- whether a blob holds up a container ----------------------------------- */
-
-/* Whether another tag of the repository began to wait later, but still before the blob began. */
-static bool belongs_to_another_tag(const struct judgement *j, const struct ingest_state *suspect)
-{
-    for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
-        if (i != j->image && i->begun_us > j->image->begun_us &&
-            ingest_begun_after(suspect, i->begun_us) && ingest_is_of(suspect, i->name->canonical))
-            return true;
-    return false;
-}
-
-/* Whether another image that is pulled can own the blob as well: a tag or port of the repository.
- */
-static bool has_another_owner(const struct judgement *j, const struct ingest_state *ingest)
-{
-    for (const struct image_state *i = j->stalls->images->first; i; i = i->next)
-        if (i != j->image && i->known_to_pull && ingest_is_about_since(ingest, i->begun_us) &&
-            ingest_is_of(ingest, i->name->canonical) &&
-            image_same_repository(i->name->canonical, j->image->name->canonical))
-            return true;
-    return false;
-}
-
-/* Whether an event reported that the next attempt has begun. */
-static bool is_tried_again(const struct container *container, const struct incident *incident)
-{
-    return container->tried_us > incident->last_failure_mono_us;
-}
-
-/* Whether the next attempt of a container that failed stands still. */
-static bool holds_up_failed(const struct judgement *j, const struct ingest_state *suspect,
-                            const struct container *container, const struct incident *incident)
-{
-    bool tried_again = is_tried_again(container, incident);
-
-    if (ingest_is_since(suspect, incident->last_failure_mono_us))
-        return tried_again || !suspect->claimed;
-    /* The last attempt left it behind. */
-    return tried_again &&
-           (suspect->proven || (!j->others_move && j->now.mono_us - container->tried_us >=
-                                                       j->stalls->ingests->stall_after_us));
-}
-
-/* Whether an attempt of the container has failed. Its status can be silent nevertheless: an event
- * is earlier, and a kubelet that was restarted has forgotten it. */
-static bool has_failed(const struct container *container, const struct incident *incident)
-{
-    return container->pull != PULL_SILENT || (incident && !incident->stalled_only);
-}
-
-/* Whether a blob that holds up another container holds up this one, too. */
-static bool is_behind(const struct judgement *j, const struct suspect *suspect, bool waited,
-                      const struct incident *incident)
-{
-    if (!suspect->ingest->proven)
-        return false;
-    if (!suspect->of_another || (incident && incident->state == INCIDENT_STALLED))
-        return true;
-    return waited && !j->repository_moves; /* it may be the other one's alone */
-}
-
-static bool holds_up(const struct judgement *j, const struct suspect *suspect,
-                     const struct container *container, const struct incident *incident)
-{
-    bool waited = j->now.mono_us - container->begun_us >= j->stalls->ingests->stall_after_us;
-    bool is_its = ingest_is_about_since(suspect->ingest, container->begun_us);
-
-    if (has_failed(container, incident))
-        return incident && holds_up_failed(j, suspect->ingest, container, incident);
-    if (!container->begun_us ||
-        ((j->others_move || j->image->present) && belongs_to_another_tag(j, suspect->ingest)))
-        return false;
-    if (j->image->present)
-        return waited && (suspect->ingest->proven || is_its);
-    return is_behind(j, suspect, waited, incident) || (waited && (is_its || !j->others_move));
 }
 
 /* --- judging --------------------------------------------------------------- */
@@ -183,7 +67,7 @@ static const struct suspect *find_culprit(struct judgement *j, const struct cont
         const struct suspect *suspect = &j->suspects[i];
         struct ingest_state *ingest = suspect->ingest;
 
-        if (!holds_up(j, suspect, container, incident))
+        if (!stall_holds_up(j, suspect, container, incident))
             continue;
         ingest->holds_slot |= before_slot && !ingest->queued;
         if (!culprit || (ingest->holds_slot && !culprit->ingest->holds_slot))
@@ -231,7 +115,7 @@ static int judge_silence(struct judgement *j, struct pod *pod, const struct cont
         .doubtful = waits_for == STALL_ANSWER,
     };
 
-    if (has_failed(container, incident) || !container->begun_us ||
+    if (stall_has_failed(container, incident) || !container->begun_us ||
         j->now.mono_us - container->begun_us < j->stalls->ingests->stall_after_us ||
         (incident && incident->stall.judged))
         return 0;
@@ -291,7 +175,7 @@ static int judge_image(struct judgement *j, bool queued)
             j->suspects[j->n_suspects++] = (struct suspect){ .ingest = ingest };
     }
     for (size_t i = 0; i < j->n_suspects; i++)
-        j->suspects[i].of_another = has_another_owner(j, j->suspects[i].ingest);
+        j->suspects[i].of_another = stall_has_another_owner(j, j->suspects[i].ingest);
     return j->n_suspects ? judge_pods(j, j->image) : 0;
 }
 
@@ -429,8 +313,8 @@ static bool is_known_to_pull(const struct stalls *stalls, struct pod *pod,
     const struct incident_key key = incident_key_of(pod, container);
     const struct incident *incident = incident_find_open(stalls->incidents, &key);
 
-    if (has_failed(container, incident))
-        return incident && is_tried_again(container, incident);
+    if (stall_has_failed(container, incident))
+        return incident && stall_is_tried_again(container, incident);
     return container->begun_us && image->pulling;
 }
 
