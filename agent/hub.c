@@ -25,7 +25,8 @@ struct hub {
     struct correlate *correlate;
     struct source_status sources[SOURCE_MAX];
     struct runtime_calls calls;
-    int64_t ticked_us[SOURCE_MAX]; /* mono; 0: this source has no loop */
+    int64_t ticked_us[SOURCE_MAX];              /* mono; 0: this source has no loop */
+    size_t snapshot_bytes[SNAPSHOT_DETAIL + 1]; /* of the last snapshot of this kind */
     size_t waiting;
     bool changed; /* more containers wait than when wait() last returned */
     bool stopping;
@@ -140,6 +141,17 @@ static bool loops_tick(const struct hub *hub, struct instant now)
     return true;
 }
 
+/* As much memory as the last snapshot of this kind needed, so that the next one is taken fast. */
+static void reserve(struct hub *hub, enum snapshot_detail detail, struct arena *arena)
+{
+    size_t bytes;
+
+    pthread_mutex_lock(&hub->mutex);
+    bytes = hub->snapshot_bytes[detail];
+    pthread_mutex_unlock(&hub->mutex);
+    arena_reserve(arena, bytes);
+}
+
 static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, struct err *err)
 {
     struct hub *hub = self;
@@ -148,6 +160,7 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     int r;
 
     arena_init(&snapshot.arena, LIMIT_SNAPSHOT);
+    reserve(hub, detail, &snapshot.arena);
     pthread_mutex_lock(&hub->mutex);
     correlate_tick(hub->correlate, now);
     r = correlate_snapshot(hub->correlate, detail, &snapshot);
@@ -156,6 +169,7 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     snapshot.calls = hub->calls;
     snapshot.healthy = loops_tick(hub, now);
     snapshot.ready = !hub->reads_pods || correlate_listed(hub->correlate);
+    hub->snapshot_bytes[detail] = snapshot.arena.used;
     pthread_mutex_unlock(&hub->mutex);
 
     if (r == 0)

@@ -28,6 +28,13 @@ void arena_done(struct arena *arena);
 /* Drops the contents but keeps the newest block for the next use. */
 void arena_reset(struct arena *arena);
 
+/*
+ * Gets the memory for the first `size` bytes now, and touches it, so that the arena_alloc() calls
+ * that follow are fast: the kernel provides fresh memory page by page, when it is touched. Only for
+ * an empty arena. Does nothing if the heap is exhausted.
+ */
+void arena_reserve(struct arena *arena, size_t size);
+
 /* Zeroed memory, aligned for any type. NULL when `limit` or the heap is exhausted. */
 void *arena_alloc(struct arena *arena, size_t size);
 

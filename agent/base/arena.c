@@ -66,6 +66,17 @@ static struct arena_block *add_block(struct arena *arena, size_t need)
     return block;
 }
 
+void arena_reserve(struct arena *arena, size_t size)
+{
+    struct arena_block *block;
+
+    if (arena->blocks || size == 0)
+        return;
+    block = add_block(arena, size < arena->limit ? size : arena->limit);
+    if (block)
+        memset(block->bytes, 0, block->size);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     const size_t mask = alignof(max_align_t) - 1;

@@ -65,6 +65,39 @@ static void a_reset_arena_reuses_its_block(void **state)
     assert_int_equal(fault_heap_live(), 0);
 }
 
+static void reserved_memory_is_ready_and_within_the_limit(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 10000);
+    arena_reserve(&arena, SIZE_MAX);
+    fault_heap_fail_at(0);
+    assert_non_null(arena_alloc(&arena, 6000));
+    assert_non_null(arena_alloc(&arena, 3000));
+    assert_false(fault_heap_fired());
+    assert_null(arena_alloc(&arena, 2000));
+    assert_true(arena.limit_reached);
+    fault_heap_fail_at(0);
+    arena_reserve(&arena, 100); /* it has a block */
+    assert_false(fault_heap_fired());
+    arena_done(&arena);
+    assert_int_equal(fault_heap_live(), 0);
+}
+
+static void a_failed_reservation_changes_nothing(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    fault_heap_fail_at(0);
+    arena_reserve(&arena, 5000);
+    assert_true(fault_heap_fired());
+    assert_non_null(arena_alloc(&arena, 5000));
+    arena_done(&arena);
+}
+
 static void a_failed_allocation_returns_null(void **state)
 {
     struct arena arena;
@@ -84,6 +117,8 @@ int main(void)
         cmocka_unit_test(memory_is_zeroed_aligned_and_freed_as_a_whole),
         cmocka_unit_test(allocations_over_the_limit_fail),
         cmocka_unit_test(a_reset_arena_reuses_its_block),
+        cmocka_unit_test(reserved_memory_is_ready_and_within_the_limit),
+        cmocka_unit_test(a_failed_reservation_changes_nothing),
         cmocka_unit_test(a_failed_allocation_returns_null),
     };
 
