@@ -11,8 +11,8 @@ from endpoints import BEHAVIOURS
 load_tests = runtimes.on_each_runtime
 
 VERSIONS = {"bookworm": "1.6.", "trixie": "1.7.", "sid": "2."}
-# Endpoints whose pulls succeed.
-WORKING_ENDPOINTS = {"slow", "shares-layer", "stalls"}
+# Endpoints whose pulls succeed, or never end: tests of stalls and download slots use them.
+WORKING_ENDPOINTS = {"slow", "shares-layer", "stalls", "six-layers", "three-layers", "never-answers"}
 
 
 class Failures(runtimes.OnARuntime):

@@ -33,6 +33,9 @@ class OnARuntimeThatStalls(runtimes.OnARuntime):
     def in_progress(self, registry):
         return self.agent.metrics().value("imagepull_in_progress", registry=registry) or 0
 
+    def bytes_in_flight(self, registry):
+        return self.agent.metrics().value("imagepull_in_progress_bytes", registry=registry) or 0
+
     def eventually_in_progress(self, registry, number):
         support.wait_for(lambda: self.in_progress(registry) == number,
                          f"{number} pulls from {registry} are in progress")
@@ -66,7 +69,7 @@ class Stalls(OnARuntimeThatStalls):
         self.eventually_in_progress(self.lab.endpoints["stalls"], 1)
         for pod in ("same-layers", "one-layer"):
             self.create(pod, self.images[pod])
-        support.wait_for(lambda: self.bytes_in_flight() == IN_FLIGHT, "no more bytes come")
+        support.wait_for(lambda: self.bytes_in_flight(self.lab.endpoints["stalls"]) == IN_FLIGHT, "no more bytes come")
         found = support.wait_for(self.all_stalled, "all three are stalled")
         found_at = time.time()
         self.assertGreaterEqual(found_at - begun, STALL_AFTER)
@@ -107,10 +110,7 @@ class Stalls(OnARuntimeThatStalls):
         self.assertEqual({s.labels["registry"]: s.value for s in blocked if s.value},
                          {self.lab.endpoints["stalls"]: 2, self.lab.endpoints["shares-layer"]: 1})
         # One layer is in flight, however many images wait for it.
-        self.assertEqual(self.bytes_in_flight(), IN_FLIGHT)
-
-    def bytes_in_flight(self):
-        return self.agent.metrics().value("imagepull_in_progress_bytes", registry=self.lab.endpoints["stalls"])
+        self.assertEqual(self.bytes_in_flight(self.lab.endpoints["stalls"]), IN_FLIGHT)
 
     def check_agent_without(self):
         """The agent with --stall-after=off does not ask for bytes and reports no stall, but shows pulls in progress."""
@@ -226,6 +226,8 @@ class Unpacking(OnARuntimeThatStalls):
         self.lab.registries.set_pace("slow", SLOW_BYTES_A_SECOND)
         self.create("big", registry + "/team/app:v1")
         self.eventually_in_progress(registry, 1)
+        # Until the agent has seen bytes: of a download between two polls it sees nothing.
+        support.wait_for(lambda: self.bytes_in_flight(registry) > 0, "bytes are in flight")
         # Not earlier, because containerd 2.x also unpacks the image of the sandbox.
         self.lab.containerd.hold_unpacking()
         self.lab.registries.set_pace("slow")

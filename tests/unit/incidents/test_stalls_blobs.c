@@ -109,9 +109,10 @@ static void blobs_without_an_owner_do_not_hide_the_next_one(void **state)
                                           .bytes = 1,
                                           .begun_us = w->now.wall_us - HOUR,
                                           .moved_us = w->now.wall_us - HOUR };
-        correlate_observe(
-            w->correlate,
-            &(struct observation){ .kind = OBSERVE_INGESTS, .ingests = { ingests, 9 } }, w->now);
+        correlate_observe(w->correlate,
+                          &(struct observation){ .kind = OBSERVE_INGESTS,
+                                                 .ingests = { .ingests = ingests, .n = 9 } },
+                          w->now);
         correlate_wanted(w->correlate, w->now, &wanted);
         for (size_t i = 0; i < wanted.n_blobs; i++) {
             if (str_eq(wanted.blobs[i], str_from(digests[8])))
@@ -182,10 +183,11 @@ static void blobs_and_owners_over_the_limit_are_counted(void **state)
     }
     for (size_t i = 0; i < ARRAY_SIZE(repositories); i++)
         repositories[i] = STR("docker.io/library/x");
-    correlate_observe(w->correlate,
-                      &(struct observation){ .kind = OBSERVE_INGESTS,
-                                             .ingests = { ingests, ARRAY_SIZE(ingests) } },
-                      w->now);
+    correlate_observe(
+        w->correlate,
+        &(struct observation){ .kind = OBSERVE_INGESTS,
+                               .ingests = { .ingests = ingests, .n = ARRAY_SIZE(ingests) } },
+        w->now);
     correlate_observe(w->correlate,
                       &(struct observation){
                           .kind = OBSERVE_BLOB,
