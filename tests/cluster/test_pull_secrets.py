@@ -59,8 +59,17 @@ class PullSecrets(OnPullSecrets):
         cls.create_login("created")
         cls.create_login("created-wrong", WRONG)
         cls.api.patch("serviceaccounts", "late", {"imagePullSecrets": [{"name": "right"}]}, cls.team)
+        wait_for(cls.admission_knows_the_change, "the API server knows the changed ServiceAccount")
         cls.create_puller("account-late-new", serviceAccountName="late")
         cls.promises = cls.next_retries(cls.team, UNAUTHORIZED)
+
+    @classmethod
+    def admission_knows_the_change(cls):
+        """The API server copies the Secrets into a new pod from a cache, which can be behind. Nothing is created."""
+        pod = cls.api.call("POST", cls.api.path("pods", cls.team) + "?dryRun=All", {
+            "metadata": {"name": "never"},
+            "spec": {"serviceAccountName": "late", "containers": [{"name": "app", "image": cls.works()}]}})
+        return "imagePullSecrets" in pod["spec"]
 
     # --- what is wrong ---
 
