@@ -196,8 +196,12 @@ static const struct {
 /* `text`, with a capital letter where a sentence begins. */
 static void add_phrase(struct buf *out, const char *text, bool begins)
 {
-    if (begins && *text) {
-        buf_add_byte(out, *text == 't' ? 'T' : *text);
+    char first = *text;
+
+    if (begins && first) {
+        if (first == 't')
+            first = 'T';
+        buf_add_byte(out, first);
         text++;
     }
     buf_add_text(out, text);

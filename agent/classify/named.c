@@ -256,16 +256,16 @@ static void take_short_name(struct named *ret, struct str text)
 /* A URL of the registry's API anywhere in the text, also without "https://". */
 static void take_free_url(struct named *ret, struct str text)
 {
-    const char *at = str_find(text, STR("/v2/"));
-    const char *from = at;
+    const char *path = str_find(text, STR("/v2/"));
+    const char *from = path;
     struct str url;
 
-    while (at && from > text.at && is_name_byte(from[-1]))
+    while (path && from > text.at && is_name_byte(from[-1]))
         from--;
-    if (!at || !party_is_host(str_span(from, at)))
+    if (!path || !party_is_host(str_span(from, path)))
         return;
-    url = str_span(from, name_end(at + STR("/v2/").len, text.at + text.len));
-    take_api_url(ret, url, str_skip(url, (size_t)(at - from) + STR("/v2/").len));
+    url = str_span(from, name_end(path + STR("/v2/").len, text.at + text.len));
+    take_api_url(ret, url, str_skip(url, (size_t)(path - from) + STR("/v2/").len));
 }
 
 static void find_in_text(struct named *ret, struct str text, enum cause cause)
