@@ -162,7 +162,7 @@ class OnACluster(unittest.TestCase):
 
     @classmethod
     def next_retries(cls, namespace, pods, agent=None):
-        """What the agent says about the next attempts of these pods. Waits until it says so of each."""
+        """The next_retry that the agent shows for each of these pods. Waits until each has one."""
         promised = {}
 
         def all_promised():

@@ -108,7 +108,7 @@ class PullSecrets(OnPullSecrets):
     # --- changes ---
 
     def assert_recovers(self, pod, reason):
-        """The next attempt after the change works. The agent says so between the end of the pull and the new status."""
+        """The next attempt after the change works. The agent shows it between the end of the pull and the new status."""
         self.eventually_runs(self.team, pod)
         ended = self.shown(pod, reason, state="recovered", next_retry=None)
         pulled = wait_for(lambda: self.events(pod, "Pulled") or False, f"the Event of {pod}")
