@@ -75,20 +75,41 @@ static void hand_on(struct intake *intake, enum observation_kind kind, const str
     observe(intake, &(struct observation){ .kind = kind, .pod = pod->fact });
 }
 
+/*
+ * Nothing of such a pod is pulled any more, and thousands of them can stay on a node. A streaming
+ * or paged list does not contain them (target_add_pods()); the kubelet's list does.
+ */
+static bool is_over(const struct kube_pod *pod)
+{
+    return str_eq(pod->fact.phase, STR("Succeeded")) || str_eq(pod->fact.phase, STR("Failed"));
+}
+
 void intake_pod(struct intake *intake, const struct kube_pod *pod)
 {
-    hand_on(intake, OBSERVE_POD, pod);
+    if (is_over(pod))
+        intake->pods++;
+    else
+        hand_on(intake, OBSERVE_POD, pod);
 }
 
 static int take_pod(struct intake *intake, struct str raw, unsigned how, struct err *err)
 {
     const uint64_t dropped = intake->versions.dropped;
     struct kube_pod pod;
+    bool told;
     int r;
 
     r = kube_decode_pod(&intake->arena, raw, &pod, err);
     if (r < 0)
         return r;
+    if (is_over(&pod)) {
+        if (!(how & INTAKE_ADVANCE)) {
+            intake->pods++;
+            return 0;
+        }
+        how |= INTAKE_GONE;
+    }
+    told = (how & INTAKE_GONE) && versions_is_gone(&intake->versions, pod.fact.uid);
     r = versions_take(&intake->versions, pod.fact.uid, pod.resource_version, how & INTAKE_GONE);
     if (r < 0)
         return err_set(err, r, "no memory for the versions of pods");
@@ -100,6 +121,8 @@ static int take_pod(struct intake *intake, struct str raw, unsigned how, struct 
         if (r < 0)
             return r;
     }
+    if (told)
+        return 0; /* it had ended before it was deleted */
     hand_on(intake, how & INTAKE_GONE ? OBSERVE_POD_DELETED : OBSERVE_POD, &pod);
     return 0;
 }

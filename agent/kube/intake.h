@@ -51,11 +51,12 @@ enum intake_how {
 
 /*
  * Decodes `raw` and hands it to the sink. A pod is skipped if its version is not newer than the
- * last one, unless it is gone. Returns 0, -EPROTO or -ENOMEM; on failure the sink gets nothing.
+ * last one, unless it is gone. A pod that has ended (phase Succeeded or Failed) is left out of a
+ * list, and gone in a watch. Returns 0, -EPROTO or -ENOMEM; on failure the sink gets nothing.
  */
 int intake_object(struct intake *intake, struct str raw, unsigned how, struct err *err);
 
-/* Hands a decoded pod to the sink. */
+/* Hands a decoded pod of a list to the sink, unless it has ended. */
 void intake_pod(struct intake *intake, const struct kube_pod *pod);
 
 /* Remembers `version`. -EPROTO if it is empty or too long. */

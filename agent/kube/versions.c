@@ -72,3 +72,13 @@ int versions_take(struct versions *versions, struct str uid, struct str version,
     *row = (struct version_row){ .object = hash_str(uid), .version = number, .gone = gone };
     return 1;
 }
+
+bool versions_is_gone(const struct versions *versions, struct str uid)
+{
+    const uint64_t object = hash_str(uid);
+
+    for (size_t i = 0; i < versions->n; i++)
+        if (versions->rows[i].object == object)
+            return versions->rows[i].gone;
+    return false;
+}

@@ -39,3 +39,6 @@ void versions_reset(struct versions *versions);
  * not; -ENOMEM. `gone`: the pod was deleted with this version.
  */
 int versions_take(struct versions *versions, struct str uid, struct str version, bool gone);
+
+/* Whether the last version of the pod was its end. */
+bool versions_is_gone(const struct versions *versions, struct str uid);

@@ -20,6 +20,9 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 import h2.connection  # noqa: E402
 import h2.events  # noqa: E402
 
+# The field selector of the agent's lists and watches of pods.
+POD_SELECTOR = "spec.nodeName={},status.phase!=Failed,status.phase!=Succeeded"
+
 
 def recording(name):
     """The bytes of one recorded file."""

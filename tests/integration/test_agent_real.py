@@ -68,7 +68,7 @@ class OnALab(unittest.TestCase):
             self.assertTrue(entry["accept"].startswith("application/vnd.kubernetes.protobuf"), entry)
             self.assertEqual(entry["protocol"], "HTTP/2")
             if entry["path"] == "/api/v1/pods":
-                self.assertEqual(entry["query"]["fieldSelector"], f"spec.nodeName={self.lab.node}")
+                self.assertEqual(entry["query"]["fieldSelector"], support.POD_SELECTOR.format(self.lab.node))
             else:
                 self.assertEqual(entry["path"], "/api/v1/namespaces/default/events")
         return entries

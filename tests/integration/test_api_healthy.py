@@ -34,7 +34,7 @@ class Quiet(FaultStory):
         request, = self.double.client().requests()
         self.assertEqual((request["path"], request["status"]), ("/api/v1/pods", 200))
         self.assertIn(request["query"]["watch"], ("1", "true"))
-        self.assertEqual(request["query"]["fieldSelector"], "spec.nodeName=lab-node")
+        self.assertEqual(request["query"]["fieldSelector"], support.POD_SELECTOR.format("lab-node"))
         self.assertEqual(self.watcher.source("events")["watches_open"], 0)
 
     def roll_out(self, number):

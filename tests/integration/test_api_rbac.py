@@ -90,7 +90,7 @@ class Api(Role):
         self.assert_nothing_was_refused()
         for request in self.requests():
             if request["path"] == "/api/v1/pods":
-                self.assertEqual(request["query"]["fieldSelector"], "spec.nodeName=lab-node")
+                self.assertEqual(request["query"]["fieldSelector"], support.POD_SELECTOR.format("lab-node"))
             else:
                 self.assertEqual(request["path"], "/api/v1/namespaces/default/events")
                 self.assertEqual(request["query"]["fieldSelector"], "involvedObject.kind=Pod,source=kubelet")

@@ -243,6 +243,22 @@ class ListsAndWatches(Double):
         wanted.pop("message")
         self.assertEqual(made, wanted)
 
+    def test_a_pod_that_leaves_the_selector_of_a_watch_is_deleted_for_it(self):
+        alive = PODS + "%2Cstatus.phase%21%3DFailed%2Cstatus.phase%21%3DSucceeded"
+        version, name = self.list().metadata.resourceVersion, self.names[0]
+        for phase in ("Running", "Failed", "Failed", "Running"):
+            self.admin.update("pods", {"metadata": {"name": name}, "status": {"phase": phase}}, "status")
+        frames = self.watch(f"{alive}&watch=1&resourceVersion={version}&timeoutSeconds=0.3")
+        self.assertEqual([event_type for event_type, _ in frames], ["MODIFIED", "DELETED", "ADDED"])
+        # The last version that was selected, with the resourceVersion of the change.
+        before, deleted, _ = (message(body) for _, body in frames)
+        self.assertEqual(deleted.status.phase, "Running")
+        self.assertGreater(int(deleted.metadata.resourceVersion), int(before.metadata.resourceVersion))
+        self.admin.update("pods", {"metadata": {"name": name}, "status": {"phase": "Succeeded"}}, "status")
+        selected = codec.unwrap(self.get(alive, accept=codec.PROTOBUF)[2])[1]
+        self.assertEqual([item.metadata.name for item in codec.pb.PodList.FromString(selected).items],
+                         self.names[1:])
+
     def test_json_watches_speak_lines_over_http_1(self):
         status, headers, body = self.get(WATCH_LIST + "&timeoutSeconds=0.3")
         self.assertEqual((status, headers["content-type"]), (200, codec.JSON))

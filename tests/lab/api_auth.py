@@ -68,7 +68,7 @@ class Rights:
         if not self._granted(user, verb, resource):
             return False
         if target.resource == "pods":
-            return "spec.nodeName" in selectors and not target.namespace
+            return not target.namespace and any(each.name == "spec.nodeName" and each.equal for each in selectors)
         # A watch of all events of a cluster, from every node, would overload the API server.
         return target.resource != "events" or bool(target.namespace)
 

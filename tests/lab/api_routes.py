@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import json
+import re
 import time
 import urllib.parse
 import uuid
@@ -13,7 +14,7 @@ import api_watch
 import api_write
 import kube_codec as codec
 from api_clock import CLOCK
-from api_store import KINDS, SELECTABLE, Expired
+from api_store import KINDS, SELECTABLE, Expired, Selector
 
 REQUESTS_KEPT = 10000
 
@@ -107,12 +108,13 @@ def reply_json(value, status=200):
 
 
 def parse_selectors(resource, text):
-    selectors = {}
+    """Like fields.ParseSelector() of apimachinery: NAME=VALUE, NAME==VALUE or NAME!=VALUE, separated by commas."""
+    selectors = []
     for term in filter(None, text.split(",")):
-        name, _, wanted = term.replace("==", "=").partition("=")
+        name, operator, wanted = re.fullmatch(r"(.*?)(!=|==|=)(.*)", term).groups()
         if name not in SELECTABLE[resource]:
             raise Refused(400, "BadRequest", f"field label not supported: {name}")
-        selectors[name] = wanted
+        selectors.append(Selector(name, operator != "!=", wanted))
     return selectors
 
 
@@ -159,7 +161,7 @@ class Api:
             return self._kubelet_pods(user)
         target = Target(request.path)
         verb = self._verb(request, target)
-        selectors = parse_selectors(target.resource, request.query.get("fieldSelector", "")) if target.known else {}
+        selectors = parse_selectors(target.resource, request.query.get("fieldSelector", "")) if target.known else []
         if not self.rights.may(user, verb, target, selectors):
             raise Refused(403, "Forbidden", api_auth.forbidden_message(user, verb, target),
                           {**({"name": target.name} if target.name else {}), "kind": target.resource})

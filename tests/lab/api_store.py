@@ -46,10 +46,15 @@ class Stored:
     def json(self):
         return {"kind": self.kind, "apiVersion": "v1", **self.value}
 
+    def at_version(self, version):
+        """The same object with another resourceVersion."""
+        metadata = {**self.value["metadata"], "resourceVersion": str(version)}
+        return Stored(self.resource, {**self.value, "metadata": metadata})
+
     def matches(self, namespace, selectors):
         if namespace and self.key[0] != namespace:
             return False
-        return all(self._selected(name) == wanted for name, wanted in selectors.items())
+        return all((self._selected(name) == wanted) == equal for name, equal, wanted in selectors)
 
     def _selected(self, name):
         if name == "source":  # of an event: only the component
@@ -67,7 +72,9 @@ SELECTABLE = {
     "secrets": {"metadata.name", "metadata.namespace"},
 }
 
-Change = collections.namedtuple("Change", "type stored")
+# `before`: the version that it replaces, or None.
+Change = collections.namedtuple("Change", "type stored before", defaults=[None])
+Selector = collections.namedtuple("Selector", "name equal wanted")
 
 
 class Store:
@@ -86,7 +93,7 @@ class Store:
 
     def list(self, resource, namespace="", selectors=None):
         objects = self._objects[resource]
-        return [objects[key] for key in sorted(objects) if objects[key].matches(namespace, selectors or {})]
+        return [objects[key] for key in sorted(objects) if objects[key].matches(namespace, selectors or [])]
 
     def remember_page(self, items):
         """Keep a whole list, so that all of its pages have the same version. Returns that version."""
@@ -111,11 +118,12 @@ class Store:
         """Store an object that has a version already, and notify the watches."""
         self.version = max(self.version, stored.version)
         objects = self._objects[stored.resource]
+        before = objects.get(stored.key)
         if change_type == "DELETED":
             objects.pop(stored.key, None)
         elif change_type != "BOOKMARK":
             objects[stored.key] = stored
-        change = Change(change_type, stored)
+        change = Change(change_type, stored, before)
         if change_type != "BOOKMARK":
             self._remember(change)
         self.tell(change)

@@ -86,7 +86,22 @@ class Watch:
             return []
         if change.type == "BOOKMARK":
             return [self._encode("BOOKMARK", stored)] if self._bookmarks else []
-        return [self._encode(change.type, stored)] if stored.matches(self._target.namespace, self._selectors) else []
+        return self._seen_by_selector(change)
+
+    def _seen_by_selector(self, change):
+        """
+        An object that a selector begins to match is ADDED, and one that it does not match any more is DELETED: then
+        the watch sends its last version that matched, with the resourceVersion of the change
+        (k8s.io/apiserver: pkg/storage/cacher/cache_watcher.go, convertToWatchEvent()).
+        """
+        stored, before = change.stored, change.before
+        now = stored.matches(self._target.namespace, self._selectors)
+        if change.type == "DELETED" or before is None:
+            return [self._encode(change.type, stored)] if now else []
+        was = before.matches(self._target.namespace, self._selectors)
+        if now:
+            return [self._encode(change.type if was else "ADDED", stored)]
+        return [self._encode("DELETED", before.at_version(stored.version))] if was else []
 
     def recent(self, count):
         """The last `count` changes that this watch selects, as it sent them."""

@@ -21,6 +21,8 @@ void target_add_pods(struct buf *target, const char *node_name)
 {
     buf_add_text(target, "/api/v1/pods?fieldSelector=spec.nodeName%3D");
     target_add_escaped(target, str_from(node_name));
+    /* Pods that have ended keep their node. The server reports the end of one as DELETED. */
+    buf_add_text(target, "%2Cstatus.phase%21%3DFailed%2Cstatus.phase%21%3DSucceeded");
 }
 
 void target_add_events(struct buf *target, const char *namespace)

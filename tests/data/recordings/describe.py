@@ -69,6 +69,11 @@ def describe(kind, obj, is_pod):
     return " ".join(["EVENT", *event(obj["metadata"], obj)])
 
 
+def has_ended(obj):
+    """The agent reads nothing more of such a pod: not in a list, and in a watch it is gone."""
+    return obj.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
 def main():
     text = sys.stdin.read()
     try:
@@ -77,17 +82,22 @@ def main():
         whole = None
     if whole is not None:
         is_pod = whole["kind"] in ("PodList", "List") and "spec" in whole["items"][0]
-        lines = [describe("POD", item, is_pod) for item in whole["items"]]
+        lines = [describe("POD", item, is_pod) for item in whole["items"] if not (is_pod and has_ended(item))]
         if is_pod:
             lines = ["PODS_BEGIN", *lines, "PODS_END"]
     else:
-        lines = []
+        lines, gone = [], set()
         for line in filter(None, map(str.strip, text.splitlines())):
             change = json.loads(line)
             is_pod = change["object"]["kind"] == "Pod"
             if change["type"] == "BOOKMARK" or (change["type"] == "DELETED" and not is_pod):
                 continue
-            lines.append(describe("DELETED" if change["type"] == "DELETED" else "POD", change["object"], is_pod))
+            over = change["type"] == "DELETED" or (is_pod and has_ended(change["object"]))
+            uid = change["object"]["metadata"]["uid"]
+            if not (over and uid in gone):
+                lines.append(describe("DELETED" if over else "POD", change["object"], is_pod))
+            if over:
+                gone.add(uid)
     print("\n".join(lines))
 
 

@@ -8,7 +8,9 @@
 #include "agent/kube/reflector.h"
 #include "tests/unit/kube/kube_story.h"
 
-#define PODS "/api/v1/pods?fieldSelector=spec.nodeName%3Dlab-node"
+#define PODS                                                                                       \
+    "/api/v1/pods?fieldSelector=spec.nodeName%3Dlab-node"                                          \
+    "%2Cstatus.phase%21%3DFailed%2Cstatus.phase%21%3DSucceeded"
 #define START (1000 * SEC)
 
 /* A reflector, its sink, and the time, which is a number that the test sets. */

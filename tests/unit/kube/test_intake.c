@@ -43,11 +43,12 @@ static ProtobufCBinaryData bytes(const char *text)
     return (ProtobufCBinaryData){ .len = strlen(text), .data = (uint8_t *)(uintptr_t)text };
 }
 
-/* Takes a pod with this many pull Secrets and image volumes. */
-static void take(struct world *w, const char *uid, const char *version, unsigned how,
-                 size_t n_secrets, size_t n_volumes)
+/* Takes a pod of this phase with this many pull Secrets and image volumes. */
+static void take_in_phase(struct world *w, const char *phase, const char *uid, const char *version,
+                          unsigned how, size_t n_secrets, size_t n_volumes)
 {
     K8s__Pod pod = K8S__POD__INIT;
+    K8s__PodStatus status = K8S__POD_STATUS__INIT;
     K8s__PodSpec spec = K8S__POD_SPEC__INIT;
     K8s__ObjectMeta meta = K8S__OBJECT_META__INIT;
     K8s__LocalObjectReference secret = K8S__LOCAL_OBJECT_REFERENCE__INIT, *secrets[200];
@@ -70,14 +71,23 @@ static void take(struct world *w, const char *uid, const char *version, unsigned
     spec.n_imagepullsecrets = n_secrets;
     spec.volumes = volumes;
     spec.n_volumes = n_volumes;
+    status.has_phase = true;
+    status.phase = bytes(phase);
     pod.metadata = &meta;
     pod.spec = &spec;
+    pod.status = &status;
     assert_true(protobuf_c_message_get_packed_size(&pod.base) <= sizeof(raw));
     assert_int_equal(intake_object(&w->intake,
                                    (struct str){ .at = (char *)raw,
                                                  .len = protobuf_c_message_pack(&pod.base, raw) },
                                    how, &err),
                      0);
+}
+
+static void take(struct world *w, const char *uid, const char *version, unsigned how,
+                 size_t n_secrets, size_t n_volumes)
+{
+    take_in_phase(w, "Pending", uid, version, how, n_secrets, n_volumes);
 }
 
 static void take_pod(struct world *w, const char *uid)
@@ -133,6 +143,48 @@ static void pods_of_an_incomplete_list_do_not_count(void **state)
     intake_list_begin(&w->intake);
     intake_list_end(&w->intake);
     assert_true(intake_take_empty_first_list(&w->intake));
+}
+
+/* --- pods that have ended --------------------------------------------------------------------- */
+
+static void ended_pods_of_a_list_reach_nobody_and_take_no_place(void **state)
+{
+    struct world *w = *state;
+    char uid[32], version[32];
+
+    intake_list_begin(&w->intake);
+    for (unsigned i = 1; i <= 2 * LIMIT_POD_VERSIONS; i++) {
+        snprintf(uid, sizeof(uid), "uid-%u", i);
+        snprintf(version, sizeof(version), "%u", i);
+        take_in_phase(w, i % 2 ? "Failed" : "Succeeded", uid, version, 0, 0, 0);
+    }
+    take(w, "alive", "9000", 0, 0, 0);
+    intake_list_end(&w->intake);
+    assert_int_equal(story_count(&w->story, "POD "), 1);
+    assert_int_equal(story_count(&w->story, "DELETED "), 0);
+    assert_int_equal(w->story.limit_hits[LIMIT_HIT_POD_VERSIONS], 0);
+}
+
+static void node_with_ended_pods_only_is_not_empty(void **state)
+{
+    struct world *w = *state;
+
+    intake_list_begin(&w->intake);
+    take_in_phase(w, "Succeeded", "a", "1", 0, 0, 0);
+    intake_list_end(&w->intake);
+    assert_false(intake_take_empty_first_list(&w->intake));
+}
+
+/* A server that ignores the field selector. */
+static void pod_that_ends_during_a_watch_is_gone(void **state)
+{
+    struct world *w = *state;
+
+    take(w, "a", "1", INTAKE_ADVANCE, 0, 0);
+    take_in_phase(w, "Failed", "a", "2", INTAKE_ADVANCE, 0, 0);
+    assert_int_equal(story_count(&w->story, "POD "), 1);
+    assert_int_equal(story_count(&w->story, "DELETED "), 1);
+    assert_string_equal(w->intake.resource_version, "2");
 }
 
 /* --- limits ----------------------------------------------------------------------------------- */
@@ -203,6 +255,9 @@ int main(void)
         INTAKE_TEST(list_with_a_pod_is_not_empty),
         INTAKE_TEST(later_empty_list_is_not_reported),
         INTAKE_TEST(pods_of_an_incomplete_list_do_not_count),
+        INTAKE_TEST(ended_pods_of_a_list_reach_nobody_and_take_no_place),
+        INTAKE_TEST(node_with_ended_pods_only_is_not_empty),
+        INTAKE_TEST(pod_that_ends_during_a_watch_is_gone),
         INTAKE_TEST(each_limit_of_a_pod_is_counted_by_its_own_name),
         INTAKE_TEST(object_that_decodes_to_too_much_is_counted),
         INTAKE_TEST(dropped_version_of_an_existing_pod_is_counted),

@@ -335,7 +335,8 @@ static void names_are_escaped_in_the_target(void **state)
     buf_init(&target, LIMIT_TARGET);
     target_add_pods(&target, "a b,c=d/e&f\xff");
     assert_string_equal(target.at, "/api/v1/pods?fieldSelector=spec.nodeName%3D"
-                                   "a%20b%2Cc%3Dd%2Fe%26f%FF");
+                                   "a%20b%2Cc%3Dd%2Fe%26f%FF"
+                                   "%2Cstatus.phase%21%3DFailed%2Cstatus.phase%21%3DSucceeded");
     buf_reset(&target);
     target_add_events(&target, "../kube-system?");
     assert_true(
