@@ -25,11 +25,22 @@
 #include "agent/classify/wrappers.h"
 #include "util.h"
 
+#define UNAUTHORIZED_HTTP 401
+#define UNAUTHENTICATED_GRPC 16
+
 struct finding {
     enum reason reason;
     enum rank rank;
     const char *rule;
     bool in_page;
+
+    /*
+     * The words are the same with and without a login. containerd's "no basic auth credentials" and
+     * "failed to fetch anonymous token" prove that none was sent; its "failed to fetch oauth token"
+     * and "incorrect username or password" prove that one was. A bare 401 proves nothing: quay.io
+     * refuses an anonymous token with it.
+     */
+    bool either_way;
 };
 
 /* Only a pull comes this far. */
@@ -47,7 +58,10 @@ static bool find_status(const struct message_part *part, struct finding *ret)
 
         if (part->http_status < s->first || part->http_status > s->last || !has_all(s->needs, part))
             continue;
-        *ret = (struct finding){ .reason = s->reason, .rank = RANK_STATUS, .rule = s->name };
+        *ret = (struct finding){ .reason = s->reason,
+                                 .rank = RANK_STATUS,
+                                 .rule = s->name,
+                                 .either_way = part->http_status == UNAUTHORIZED_HTTP };
         if (s->reason == REASON_TOO_MANY_REQUESTS)
             ret->rank = RANK_LIMIT;
         if (s->reason == REASON_UNEXPECTED_STATUS) /* an error code next to it tells more */
@@ -78,9 +92,11 @@ static bool find_hit(const struct message *message, const struct message_part *p
         if (found &&
             (in_page > ret->in_page || (in_page == ret->in_page && rule->rank < ret->rank)))
             continue;
-        *ret = (struct finding){
-            .reason = rule->reason, .rank = rule->rank, .rule = rule->name, .in_page = in_page
-        };
+        *ret = (struct finding){ .reason = rule->reason,
+                                 .rank = rule->rank,
+                                 .rule = rule->name,
+                                 .in_page = in_page,
+                                 .either_way = rule->either_way };
         found = true;
     }
     return found;
@@ -94,7 +110,10 @@ static bool find_fallback(const struct message_part *part, struct finding *ret)
         if ((rule->grpc_code >= 0 && rule->grpc_code != part->grpc_code) ||
             !has_all(rule->needs, part))
             continue;
-        *ret = (struct finding){ .reason = rule->reason, .rank = RANK_HINT, .rule = rule->name };
+        *ret = (struct finding){ .reason = rule->reason,
+                                 .rank = RANK_HINT,
+                                 .rule = rule->name,
+                                 .either_way = rule->grpc_code == UNAUTHENTICATED_GRPC };
         if (rule->needs & W_UNPACK) /* all layers had arrived: as good as a phrase */
             ret->rank = RANK_GENERIC;
         return true;
@@ -263,24 +282,25 @@ static bool may_be_missing(const struct message *message, const struct message_p
     }
 }
 
-/*
- * Whether the rule's words are the same with and without a login. containerd's "no basic auth
- * credentials" and "failed to fetch anonymous token" prove that none was sent; its "failed to fetch
- * oauth token" and "incorrect username or password" prove that one was. A bare 401 proves nothing:
- * quay.io refuses an anonymous token with it.
- */
-static bool is_said_either_way(const char *rule)
+/* Whether anything says that the text is about an image. */
+static bool is_about_an_image(const struct message *message)
 {
-    static const char *const rules[] = {
-        "auth-required",  "auth-is-required", "auth-token",           "auth-header",
-        "unauthorized",   "unauthenticated",  "authorization-failed", "grpc-unauthenticated",
-        "login-required", "status-401",       "status-401-no-header",
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-        if (strcmp(rule, rules[i]) == 0)
+    if (message->waiting_reason.len > 0 || message->image.len > 0 || message->pull ||
+        message->back_off)
+        return true;
+    for (size_t i = 0; i < message->n_parts; i++)
+        if (message->parts[i].wrappers & (W_OF_A_PULL | W_INSPECT | W_LAZY))
             return true;
     return false;
+}
+
+/* Words and gRPC codes that say something only in a text about an image: everything can be "not
+ * found", and everything can fail with "Internal". */
+static bool is_guess(const struct finding *found)
+{
+    enum cause cause = reason_cause(found->reason);
+
+    return found->rank <= RANK_GENERIC && (cause == CAUSE_NOT_FOUND || cause == CAUSE_NODE);
 }
 
 struct verdict classify(const struct message *message)
@@ -295,7 +315,7 @@ struct verdict classify(const struct message *message)
         struct finding found;
         enum stage its_stage;
 
-        if (!find_best(message, part, &found))
+        if (!find_best(message, part, &found) || (is_guess(&found) && !is_about_an_image(message)))
             continue;
         its_stage = stage_of(part, found.reason);
         if (chosen && weight(part, &found, its_stage) <= best_weight)
@@ -312,9 +332,9 @@ struct verdict classify(const struct message *message)
         .reason = refine(best.reason, message->image),
         .stage = stage,
         .http_status = chosen ? chosen->http_status : 0,
-        .sent_unknown = chosen && reason_cause(best.reason) == CAUSE_UNAUTHORIZED &&
-                        !(chosen->wrappers & (W_ANONYMOUS | W_LOGIN)) &&
-                        is_said_either_way(best.rule),
+        .sent_unknown = chosen && best.either_way &&
+                        reason_cause(best.reason) == CAUSE_UNAUTHORIZED &&
+                        !(chosen->wrappers & (W_ANONYMOUS | W_LOGIN)),
         .ambiguous_with = may_be_missing(message, chosen, best.reason, best.rule)
                               ? UINT32_C(1) << CAUSE_NOT_FOUND
                               : 0,

@@ -8,6 +8,7 @@
  * comment names the component that writes the phrase.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,7 @@ struct rule {
     enum reason reason;
     enum rank rank;
     wrapper_set needs; /* the part must have all of these wrappers */
+    bool either_way;   /* the same words with and without a login */
 };
 
 /* Rows with the same phrase are adjacent. The first row whose needs are met counts. */

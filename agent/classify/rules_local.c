@@ -72,6 +72,7 @@ static const struct rule rows[] = {
     LOCAL("signature-signer", "signature is not produced by a trusted signer", SIGNATURE_REJECTED),
     LOCAL("signature-failed", "signature verification failed", SIGNATURE_REJECTED),
     LOCAL("signature-needed", "signature verification needed", SIGNATURE_REJECTED),
+    LOCAL("signature-format", "unrecognized signature format", SIGNATURE_REJECTED),
     LOCAL("signature-content-trust", "remote trust data does not exist", SIGNATURE_REJECTED),
     LOCAL("signature-harbor", "the image is not signed in", SIGNATURE_REJECTED),
     LOCAL("signature-not-signed", "image not signed by", SIGNATURE_REJECTED),

@@ -55,7 +55,7 @@ static const struct rule rows[] = {
     ROW("request-rust-url", "error sending request for url @", UNREACHABLE, VAGUE, 0),
     TLS("tls-authority-rust", "invalid peer certificate unknownissuer", TLS_UNKNOWN_AUTHORITY),
     TLS_VAGUE("tls-rust", "invalid peer certificate"),
-    TRANSPORT("ping-failed", "unable to ping registry", UNREACHABLE),
+    ROW("ping-failed", "unable to ping registry", UNREACHABLE, VAGUE, 0),
     TRANSPORT("reset", "connection reset by peer", CONNECTION_RESET),
     TRANSPORT("reset-short", "connection reset", CONNECTION_RESET),
     TRANSPORT("reset-windows", "forcibly closed by the remote host", CONNECTION_RESET),

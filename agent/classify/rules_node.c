@@ -49,6 +49,8 @@ static const struct rule rows[] = {
     NODE("ref-locked-unavailable", "locked unavailable", RUNTIME_ERROR),
     NODE("readlink", "readlink *", RUNTIME_ERROR),
     NODE("unpack-platform", "no unpack platforms defined", RUNTIME_ERROR),
+    NODE("transfer-missing", "method transfer not implemented", RUNTIME_ERROR),
+    NODE("unpack-destination", "unpack destination * already exists", UNPACK_FAILED),
     NODE("unpacker", "unable to initialize unpacker", RUNTIME_ERROR),
     NODE("layer-unknown", "layer not known", RUNTIME_ERROR),
     NODE("layer-missing", "layer does not exist", RUNTIME_ERROR),

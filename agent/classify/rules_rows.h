@@ -8,7 +8,13 @@
 
 #define ROW(name, phrase, reason, rank, needs)                                                     \
     {                                                                                              \
-        name, phrase, REASON_##reason, RANK_##rank, needs                                          \
+        name, phrase, REASON_##reason, RANK_##rank, needs, false                                   \
+    }
+
+/* See struct finding. */
+#define EITHER_WAY(name, phrase, reason, rank)                                                     \
+    {                                                                                              \
+        name, phrase, REASON_##reason, RANK_##rank, 0, true                                        \
     }
 
 #define LOCAL(name, phrase, reason) ROW(name, phrase, reason, LOCAL, 0)

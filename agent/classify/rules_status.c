@@ -48,6 +48,7 @@ const struct fallback_rule fallback_rules[] = {
     { "wrapper-inspect", -1, W_INSPECT, REASON_RUNTIME_ERROR },
     { "wrapper-dial", -1, W_DIAL, REASON_UNREACHABLE },
     { "wrapper-request", -1, W_REQUEST, REASON_UNREACHABLE },
+    { "wrapper-signatures", -1, W_SIGNATURES, REASON_SIGNATURE_REJECTED },
     { "wrapper-lazy", -1, W_LAZY, REASON_UNPACK_FAILED },
     { "grpc-canceled", 1, 0, REASON_PULL_CANCELLED },
     { "grpc-deadline", 4, 0, REASON_DEADLINE },

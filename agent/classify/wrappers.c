@@ -29,6 +29,9 @@ const struct wrapper wrappers[] = {
     { "container image $", 0, IMAGE },
     { "image pull failed for *", W_PULL, IMAGE },
     { "failed to * for * with", 0, 0 },
+    { "pulling image", W_PULL, 0 },
+    { "pullimage", W_PULL, 0 },
+    { "cannotpullcontainererror", W_PULL, 0 }, /* ECS */
     { "error errimagepull", W_PULL, STARTS },
     { "error imagepullbackoff", W_BACK_OFF, STARTS },
     { "errimagepull", W_PULL, STARTS },
@@ -55,6 +58,7 @@ const struct wrapper wrappers[] = {
     { "failed to resolve image $", W_RESOLVE, INNER },
     { "failed to resolve image", W_RESOLVE, 0 },
     { "failed to resolve ref $", W_RESOLVE, INNER },
+    { "failed to resolve $", W_RESOLVE, 0 },
     { "failed to resolve ref", W_RESOLVE, 0 },
     { "no available registry endpoint", W_RESOLVE, 0 },
     { "failed to parse image reference *", W_REFERENCE, INNER },
@@ -77,6 +81,7 @@ const struct wrapper wrappers[] = {
     { "error unpacking image", W_UNPACK, 0 },
     { "failed to unpack", W_UNPACK, 0 },
     { "failed to create snapshot", W_UNPACK, 0 },
+    { "failed to create prepare snapshot dir", W_UNPACK, 0 },
     { "apply layer error", W_UNPACK, 0 },
 
     /* CRI-O: server/image_pull.go, internal/ociartifact */

@@ -74,6 +74,46 @@ static void words_and_numbers_in_names_are_ignored(void **state)
          REASON_MANIFEST_UNKNOWN, STAGE_MANIFEST);
 }
 
+static void whether_a_login_was_sent_is_known_only_where_the_words_differ(void **state)
+{
+    static const struct {
+        const char *text;
+        bool unknown;
+    } cases[] = {
+        { SOURCE "authentication required", true },
+        { SOURCE "authentication is required", true },
+        { SOURCE "authorization token required", true },
+        { SOURCE "authorization header required", true },
+        { SOURCE "unauthorized: please login to the registry", true },
+        { SOURCE "unauthorized", true },
+        { SOURCE "unauthenticated", true },
+        { SOURCE "authorization failed", true },
+        { SOURCE "rpc error: code = Unauthenticated desc = x", true },
+        { RESOLVE
+          "unexpected status from HEAD request to https://r.example.com/v2/: 401 Unauthorized",
+          true },
+        { RESOLVE "pulling from host r.example.com failed with status code [manifests v1]: 401 "
+                  "Unauthorized",
+          true },
+        { RESOLVE "authorization failed: no basic auth credentials", false },
+        { RESOLVE "failed to authorize: failed to fetch anonymous token: unexpected status: 401 "
+                  "Unauthorized",
+          false },
+        { RESOLVE "failed to authorize: failed to fetch oauth token: unexpected status: 401 "
+                  "Unauthorized",
+          false },
+        { SOURCE "reading signatures: unexpected status: 401 Unauthorized", false },
+        { DAEMON "incorrect username or password", false },
+        { SOURCE "manifest unknown", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        if (judge("ErrImagePull", cases[i].text).sent_unknown != cases[i].unknown)
+            fail_msg("%s by rule %s: %s", cases[i].unknown ? "known" : "unknown",
+                     judge("ErrImagePull", cases[i].text).rule, cases[i].text);
+}
+
 static void an_invalid_image_name_is_ignored(void **state)
 {
     (void)state;
@@ -488,6 +528,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_and_numbers_in_names_are_ignored),
+        cmocka_unit_test(whether_a_login_was_sent_is_known_only_where_the_words_differ),
         cmocka_unit_test(an_invalid_image_name_is_ignored),
         cmocka_unit_test(log_prefixes_are_ignored),
         cmocka_unit_test(missing_platform_is_bad_image_not_not_found),

@@ -84,6 +84,41 @@ static void a_pull_while_a_container_is_created_is_a_pull(void **state)
     assert_wordings(wordings, ARRAY_SIZE(wordings));
 }
 
+/* Everything can be "not found", and everything can fail with "Internal". */
+static void general_words_decide_only_in_a_text_about_an_image(void **state)
+{
+    static const struct wording wordings[] = {
+        { "unable to upgrade connection: container not found (\"helper\")", REASON_UNCLASSIFIED },
+        { "rpc error: code = NotFound desc = volume 12 not found", REASON_UNCLASSIFIED },
+        { "rpc error: code = Internal desc = something nobody knows", REASON_UNCLASSIFIED },
+        { "the server could not find the requested resource: it does not exist",
+          REASON_UNCLASSIFIED },
+        { "open /etc/app.yaml: no such file or directory", REASON_UNCLASSIFIED },
+        { "MountVolume.MountDevice failed for volume \"pvc-1\" : rpc error: code = Internal desc = "
+          "nsenter: cannot open /proc/2124/ns/mnt: No such file or directory",
+          REASON_NOT_A_PULL },
+        { "MountVolume.SetUp failed for volume \"pvc-1\" : rpc error: code = NotFound desc = "
+          "volume "
+          "pvc-1 not found",
+          REASON_NOT_A_PULL },
+
+        { "Failed to pull image \"r.example.com/a:v1\": rpc error: code = Internal desc = "
+          "something "
+          "nobody knows",
+          REASON_RUNTIME_ERROR },
+        { "ErrImagePull: not found", REASON_IMAGE_NOT_FOUND },
+        { "CannotPullContainerError: not found", REASON_IMAGE_NOT_FOUND },
+        { "level=fatal msg=\"pulling image: not found\"", REASON_IMAGE_NOT_FOUND },
+        { "PullImage fails: rpc error: code = Internal desc = something nobody knows",
+          REASON_RUNTIME_ERROR },
+        { "failed to resolve \"r.example.com/a:v1\": not found", REASON_IMAGE_NOT_FOUND },
+        { "Error: No such image: a:v1", REASON_IMAGE_NOT_FOUND },
+    };
+
+    (void)state;
+    assert_wordings(wordings, ARRAY_SIZE(wordings));
+}
+
 static void words_of_other_failures_do_not_hide_a_failed_pull(void **state)
 {
     static const struct wording wordings[] = {
@@ -115,6 +150,7 @@ int main(void)
         cmocka_unit_test(other_failures_of_a_pod_are_not_a_pull),
         cmocka_unit_test(a_container_that_cannot_be_created_is_not_a_pull),
         cmocka_unit_test(a_pull_while_a_container_is_created_is_a_pull),
+        cmocka_unit_test(general_words_decide_only_in_a_text_about_an_image),
         cmocka_unit_test(words_of_other_failures_do_not_hide_a_failed_pull),
         cmocka_unit_test(with_a_reason_of_the_kubelet_it_is_about_a_pull),
     };

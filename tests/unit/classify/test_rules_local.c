@@ -112,7 +112,9 @@ static void a_broken_configuration_of_the_runtime_is_recognised(void **state)
         { "failed to do request: Head \"htps://r.example.com/v2/a/manifests/v1\": unsupported "
           "protocol scheme \"htps\"",
           REASON_RUNTIME_CONFIG_INVALID },
-        { "open /var/lib/x/layer: no such file or directory", REASON_RUNTIME_ERROR },
+        { "Failed to pull image \"r.example.com/a:v1\": open /var/lib/x/layer: no such file or "
+          "directory",
+          REASON_RUNTIME_ERROR },
     };
 
     (void)state;

@@ -55,9 +55,13 @@ static void wrappers_and_grpc_codes_decide_without_a_phrase(void **state)
     static const struct wording wordings[] = {
         { "failed to extract layer sha256:1: something nobody knows", REASON_UNPACK_FAILED },
         { "rpc error: code = PermissionDenied desc = something nobody knows", REASON_FORBIDDEN },
-        { "rpc error: code = NotFound desc = something nobody knows", REASON_IMAGE_NOT_FOUND },
+        { "Failed to pull image \"r.example.com/a:v1\": rpc error: code = NotFound desc = "
+          "something "
+          "nobody knows",
+          REASON_IMAGE_NOT_FOUND },
         { "failed to authorize: something nobody knows", REASON_UNCLASSIFIED },
         { "failed to do request: something nobody knows", REASON_UNREACHABLE },
+        { "reading signatures: something nobody knows", REASON_SIGNATURE_REJECTED },
         { "something nobody knows", REASON_UNCLASSIFIED },
     };
 
