@@ -211,13 +211,18 @@ static int remove_stale(const struct sockaddr_un *address, struct err *err)
     return 0;
 }
 
-/* The mode is set before listen(): until then no client can connect. */
+/*
+ * The mode must be right from the first moment: a path that anybody can open, even for an instant,
+ * can be opened before listen() and used after it. unix(7): bind() gives the file the mode of the
+ * socket, without the bits of the umask; net/unix/af_unix.c, unix_bind_bsd(). chmod() only restores
+ * what an unusual umask took.
+ */
 static int bind_private(int fd, const struct sockaddr_un *address, struct stat *ret,
                         struct err *err)
 {
     int r;
 
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+    if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
         return err_set_errno(err, -errno, "create socket '%s'", address->sun_path);
     if (chmod(address->sun_path, 0600) == 0 && listen(fd, BACKLOG) == 0 &&
         lstat(address->sun_path, ret) == 0)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +21,20 @@
 #include "util.h"
 
 static char folder[32];
+static mode_t mode_at_bind; /* of the last unix socket, when bind() returned */
+
+/* Replaces the one of the C library. */
+int bind(int fd, __CONST_SOCKADDR_ARG address, socklen_t len)
+{
+    const struct sockaddr *any = address.__sockaddr__;
+    struct stat file;
+    long r = syscall(SYS_bind, fd, any, len);
+
+    if (r == 0 && any->sa_family == AF_UNIX &&
+        lstat(((const struct sockaddr_un *)(const void *)any)->sun_path, &file) == 0)
+        mode_at_bind = file.st_mode & 0777;
+    return (int)r;
+}
 
 static int make_folder(void **state)
 {
@@ -236,6 +252,29 @@ static void a_unix_socket_is_private_and_removed_at_the_end(void **state)
     assert_int_equal(rmdir(path), 0);
 }
 
+/* Whatever the umask is: nobody else can open the path between bind() and the next call. */
+static void a_unix_socket_is_private_from_the_first_moment(void **state)
+{
+    static const mode_t umasks[] = { 0, 022, 077, 0777 };
+    char address[64];
+
+    (void)state;
+    snprintf(address, sizeof(address), "unix:%s/debug.sock", folder);
+    for (size_t i = 0; i < ARRAY_SIZE(umasks); i++) {
+        const mode_t before = umask(umasks[i]);
+        struct listener listener;
+        struct stat file;
+
+        mode_at_bind = 0777;
+        open_ok(address, &listener);
+        umask(before);
+        assert_int_equal(mode_at_bind & 0077, 0);
+        assert_int_equal(stat(listener.path, &file), 0);
+        assert_int_equal(file.st_mode & 0777, 0600);
+        listener_close(&listener);
+    }
+}
+
 static void a_stale_socket_is_replaced(void **state)
 {
     struct listener killed, again;
@@ -287,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_port_in_use_is_an_error),
         cmocka_unit_test(a_port_in_time_wait_can_be_bound),
         TEST(a_unix_socket_is_private_and_removed_at_the_end),
+        TEST(a_unix_socket_is_private_from_the_first_moment),
         TEST(a_stale_socket_is_replaced),
         TEST(a_file_that_is_not_a_socket_is_not_replaced),
     };
