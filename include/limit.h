@@ -12,6 +12,7 @@
 #define LIMIT_WATCH_FRAME (8u << 20)
 #define LIMIT_LIST_BODY (64u << 20)
 #define LIMIT_LIST_PAGES 1000u        /* pages of 500 items; over it the list fails */
+#define LIMIT_ANSWER_HEAD (64u << 10) /* heads, 1xx included, and trailers; over it: an error */
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
 /* Memory of one decoded message or poll; over it: error, counted with the message it came from

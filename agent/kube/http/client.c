@@ -33,8 +33,9 @@ struct client_request {
     struct client_handler handler;
     CURL *easy;
     struct curl_slist *headers;
-    bool added;     /* added to the multi handle of curl */
-    struct err err; /* why the request could not start */
+    size_t head_bytes; /* of all heads and trailers so far */
+    bool added;        /* added to the multi handle of curl */
+    struct err err;    /* why the request could not start, or was given up */
     char text[CURL_ERROR_SIZE];
 };
 
@@ -116,6 +117,14 @@ static size_t on_header(char *line, size_t size, size_t count, void *self)
     const char *content_type = NULL;
     long status = 0;
 
+    /* Also of answers before the final one (1xx) and of trailers: curl keeps them all, and a server
+     * can send them for ever. Any value other than the length closes the connection. */
+    request->head_bytes += text.len;
+    if (request->head_bytes > LIMIT_ANSWER_HEAD) {
+        err_set(&request->err, -E2BIG, "the answer has more than %u KiB of headers and trailers",
+                LIMIT_ANSWER_HEAD >> 10);
+        return 0;
+    }
     /* An empty line ends a head. The head of "100 Continue" is followed by another one. */
     if (!str_eq(text, STR("\r\n")) && !str_eq(text, STR("\n")))
         return text.len;

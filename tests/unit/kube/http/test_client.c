@@ -29,9 +29,26 @@ struct server {
     int port;
     pthread_t thread;
     const char *answer;
-    bool stays; /* silent until the client closes */
+    const char *again; /* sent after the answer, until the client closes; NULL: nothing */
+    size_t sent;       /* bytes of `again`; valid after server_stop() */
+    bool stays;        /* silent until the client closes */
     char request[4096];
 };
+
+/* A client that does not close gets this much. */
+#define ENDLESS (64u << 20)
+
+static void send_again(struct server *server, int peer)
+{
+    const size_t len = strlen(server->again);
+    ssize_t n = 0;
+
+    while (n >= 0 && server->sent < ENDLESS) {
+        n = send(peer, server->again, len, MSG_NOSIGNAL);
+        if (n > 0)
+            server->sent += (size_t)n;
+    }
+}
 
 static void *serve(void *arg)
 {
@@ -49,6 +66,8 @@ static void *serve(void *arg)
         len += (size_t)n;
     }
     n = send(peer, server->answer, strlen(server->answer), MSG_NOSIGNAL);
+    if (server->again)
+        send_again(server, peer);
     while (n > 0 && server->stays) {
         char rest[64];
 
@@ -65,7 +84,7 @@ static void server_start(struct server *server, const char *answer, bool stays)
                                    .sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
     socklen_t len = sizeof(address);
 
-    *server = (struct server){ .answer = answer, .stays = stays };
+    *server = (struct server){ .answer = answer, .again = server->again, .stays = stays };
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(server->listener, 1), 0);
@@ -180,7 +199,7 @@ static void fetch(const char *answer, const char *token_file, struct result *res
 static void head_of_the_answer_comes_first(void **state)
 {
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
 
     (void)state;
     fetch("HTTP/1.1 100 Continue\r\n\r\n"
@@ -198,7 +217,7 @@ static void request_has_target_token_and_user_agent(void **state)
 {
     char path[] = "/tmp/test_kube_client.XXXXXX";
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
     int fd = mkstemp(path);
 
     (void)state;
@@ -220,7 +239,7 @@ static void changed_token_file_is_used_for_the_next_request(void **state)
 {
     static const char *const tokens[] = { "first", "second" };
     char path[] = "/tmp/test_kube_client.XXXXXX", header[64];
-    struct server server;
+    struct server server = { 0 };
 
     (void)state;
     close(mkstemp(path));
@@ -242,7 +261,7 @@ static void changed_token_file_is_used_for_the_next_request(void **state)
 static void redirect_is_not_followed(void **state)
 {
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
 
     (void)state;
     fetch("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", NULL,
@@ -255,7 +274,7 @@ static void redirect_is_not_followed(void **state)
 static void retry_after_is_reported(void **state)
 {
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
 
     (void)state;
     fetch("HTTP/1.1 429 Slow down\r\nRetry-After: 17\r\nContent-Length: 2\r\n\r\nno", NULL, &result,
@@ -268,7 +287,7 @@ static void retry_after_is_reported(void **state)
 static void cut_answer_is_by_peer(void **state)
 {
     struct result cut = { 0 }, empty = { 0 };
-    struct server server;
+    struct server server = { 0 };
 
     (void)state;
     fetch("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", NULL, &cut, &server);
@@ -286,7 +305,7 @@ static void too_long_header_is_not_reported_as_out_of_memory(void **state)
 {
     static char answer[(120 << 10) + 64] = "HTTP/1.1 200 OK\r\nX-Long: ";
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
     const size_t len = strlen(answer);
 
     (void)state;
@@ -299,10 +318,56 @@ static void too_long_header_is_not_reported_as_out_of_memory(void **state)
         fail_msg("%s", result.text);
 }
 
+/* None of these is a body, so no other limit counts them. */
+static void endless_heads_and_trailers_end_the_request(void **state)
+{
+    static const char line[] = "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n";
+    static const struct {
+        const char *answer, *again;
+    } rows[] = {
+        { "HTTP/1.1 200 OK\r\n", line },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", line },
+        { "", "HTTP/1.1 103 Early Hints\r\n\r\n" },
+        { "", "HTTP/1.1 100 Continue\r\nX-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct result result = { 0 };
+        struct server server = { .again = rows[i].again };
+
+        fetch(rows[i].answer, NULL, &result, &server);
+        assert_false(result.complete);
+        assert_false(result.by_peer); /* it is no reason to connect again at once */
+        if (!strstr(result.text, "the answer has more than 64 KiB of headers and trailers"))
+            fail_msg("row %zu: %s", i, result.text);
+        assert_true(server.sent < ENDLESS);
+    }
+}
+
+/* A proxy may add a lot, and a watch may live for long. */
+static void ordinary_heads_and_trailers_are_no_error(void **state)
+{
+    static char answer[48 << 10] =
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
+    struct result result = { 0 };
+    struct server server = { 0 };
+
+    (void)state;
+    for (unsigned i = 0; i < 400; i++)
+        strcat(answer, "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+    strcat(answer, "\r\n5\r\nhello\r\n0\r\nX-Trailer: bye\r\n\r\n");
+    fetch(answer, NULL, &result, &server);
+    assert_string_equal(result.order, "ARE");
+    assert_string_equal(result.body, "hello");
+    if (!result.complete)
+        fail_msg("%s", result.text);
+}
+
 static void handler_can_cancel(void **state)
 {
     struct result result = { .returns = -EPROTO };
-    struct server server;
+    struct server server = { 0 };
 
     (void)state;
     fetch("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", NULL, &result, &server);
@@ -314,7 +379,7 @@ static void handler_can_cancel(void **state)
 static void refused_connection_is_not_by_peer(void **state)
 {
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
     struct client *client;
 
     (void)state;
@@ -333,7 +398,7 @@ static void refused_connection_is_not_by_peer(void **state)
 static void plain_http_is_not_read_over_https(void **state)
 {
     struct result result = { 0 };
-    struct server server;
+    struct server server = { 0 };
     struct client *client;
 
     (void)state;
@@ -367,7 +432,7 @@ static void unreadable_token_ends_the_request(void **state)
 static void cancelled_request_calls_no_handler(void **state)
 {
     struct result result = { 0 }, left_open = { 0 };
-    struct server server, other;
+    struct server server = { 0 }, other = { 0 };
     struct client_request *request;
     struct client *client;
 
@@ -450,6 +515,8 @@ int main(void)
         cmocka_unit_test(retry_after_is_reported),
         cmocka_unit_test(cut_answer_is_by_peer),
         cmocka_unit_test(too_long_header_is_not_reported_as_out_of_memory),
+        cmocka_unit_test(endless_heads_and_trailers_end_the_request),
+        cmocka_unit_test(ordinary_heads_and_trailers_are_no_error),
         cmocka_unit_test(handler_can_cancel),
         cmocka_unit_test(refused_connection_is_not_by_peer),
         cmocka_unit_test(plain_http_is_not_read_over_https),
