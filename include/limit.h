@@ -98,11 +98,12 @@
 #define LIMIT_REQUEST_HEAD (16u << 10) /* libmicrohttpd answers 431 or 414 */
 #define LIMIT_WEB_FILE (64u << 10)     /* --web.config.file */
 #define LIMIT_WEB_USERS 64u            /* basic_auth_users */
-#define LIMIT_BCRYPT_COST 14           /* a check takes a second, and SIGTERM waits for it */
-#define LIMIT_PASSWORD 256u            /* bytes; a longer one is wrong */
-#define LIMIT_PASSWORD_CHECKS 32u      /* checks that wait; more requests get 503 */
-#define LIMIT_PASSWORD_CACHE 64u       /* results that are kept; the oldest is replaced */
-#define LIMIT_YAML_DEPTH 100u          /* also of a kubeconfig */
+#define LIMIT_BCRYPT_COST 12 /* a check takes a quarter of a second; SIGTERM waits for it */
+#define LIMIT_PASSWORD 256u  /* bytes; a longer one is wrong */
+/* Checks that wait: more than one listener has connections. Over it, who has most gets 503. */
+#define LIMIT_PASSWORD_CHECKS 128u
+#define LIMIT_PASSWORD_CACHE 64u /* results that are kept; the oldest is replaced */
+#define LIMIT_YAML_DEPTH 100u    /* also of a kubeconfig */
 #define LIMIT_YAML_ANCHORS 100u
 
 #define LIMIT_METRICS_BODY (8u << 20)

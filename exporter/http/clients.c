@@ -6,8 +6,8 @@
 
 void clients_init(struct clients *clients)
 {
+    *clients = (struct clients){ .n = 0 };
     TAILQ_INIT(&clients->list);
-    clients->n = 0;
 }
 
 void clients_add(struct clients *clients, struct client *client)
@@ -34,19 +34,48 @@ void clients_remove(struct clients *clients, struct client *client)
 }
 
 /* A client leaves the list at once, so that the next new connection cuts another one. */
+static void cut(struct clients *clients, struct client *client)
+{
+    clients_remove(clients, client);
+    shutdown(client->fd, SHUT_RDWR);
+    client->fd = -1;
+    if (clients->on_cut)
+        clients->on_cut(clients->self, client);
+}
+
+static unsigned count_of(const struct clients *clients, uint64_t address)
+{
+    const struct client *client;
+    unsigned n = 0;
+
+    TAILQ_FOREACH(client, &clients->list, link)
+    {
+        n += client->address == address;
+    }
+    return n;
+}
+
 void clients_cut_oldest(struct clients *clients)
 {
-    struct client *oldest = TAILQ_FIRST(&clients->list);
+    struct client *client, *oldest = TAILQ_FIRST(&clients->list);
+    unsigned most = count_of(clients, oldest->address);
 
-    clients_remove(clients, oldest);
-    shutdown(oldest->fd, SHUT_RDWR);
-    oldest->fd = -1;
+    TAILQ_FOREACH(client, &clients->list, link)
+    {
+        const unsigned n = count_of(clients, client->address);
+
+        if (n > most) {
+            most = n;
+            oldest = client;
+        }
+    }
+    cut(clients, oldest);
 }
 
 void clients_cut_slow(struct clients *clients, int64_t timeout_us, int64_t now_us)
 {
-    const struct client *oldest;
+    struct client *oldest;
 
     while ((oldest = TAILQ_FIRST(&clients->list)) && now_us - oldest->asked_us > timeout_us)
-        clients_cut_oldest(clients);
+        cut(clients, oldest);
 }

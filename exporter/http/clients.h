@@ -16,14 +16,18 @@ struct guard_rules;
 struct client {
     TAILQ_ENTRY(client) link;
     int fd;                    /* -1: cut */
+    uint64_t address;          /* a hash of it */
+    void *connection;          /* for `on_cut` */
     int64_t asked_us;          /* mono; when its last request was complete, or when it connected */
     struct guard_rules *rules; /* rules of its TLS session; NULL without a guard */
     bool turned_away;          /* true: its password check did not fit in the queue */
 };
 
 struct clients {
-    TAILQ_HEAD(client_list, client) list; /* the oldest last request first */
-    unsigned n;                           /* without those that were cut */
+    TAILQ_HEAD(client_list, client) list;                    /* the oldest last request first */
+    unsigned n;                                              /* without those that were cut */
+    void (*on_cut)(void *self, const struct client *client); /* NULL: nothing to do */
+    void *self;
 };
 
 void clients_init(struct clients *clients);
@@ -37,7 +41,8 @@ void clients_refresh(struct clients *clients, struct client *client, int64_t now
 /* Takes the client off the list; the caller frees it. */
 void clients_remove(struct clients *clients, struct client *client);
 
-/* Cuts the client whose last request is oldest. There must be a client. */
+/* Cuts a client of the address that has most: the one whose last request is oldest. There must be a
+ * client. */
 void clients_cut_oldest(struct clients *clients);
 
 /* Cuts all clients that sent no complete request for `timeout_us`. */

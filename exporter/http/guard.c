@@ -197,26 +197,32 @@ bool guard_rules_ask_password(const struct guard_rules *rules)
 /* --- passwords ---------------------------------------------------------------------------------
  */
 
-/* An unknown user takes the same time as a known one, so that user names cannot be guessed. */
-static const char *hash_for(const struct guard_rules *rules, const char *user)
+static struct auth_login login_of(const struct guard_rules *rules, const struct guard_login *login)
 {
-    const char *hash = web_file_hash(&rules->file, user);
-
-    return hash ? hash : rules->file.users[0].value;
+    return (struct auth_login){
+        .user = login->user,
+        .hash = web_file_hash(&rules->file, login->user),
+        .cost = rules->file.cost,
+        .password = login->password,
+        .client = login->client,
+    };
 }
 
 enum guard_verdict guard_look_up(struct guard *guard, const struct guard_rules *rules,
-                                 const char *user, const char *password)
+                                 const struct guard_login *login)
 {
+    struct auth_login asked;
+
     if (!guard_rules_ask_password(rules))
         return GUARD_ADMITTED;
-    if (!user || !password)
+    if (!login->user || !login->password)
         return GUARD_REFUSED;
-    switch (auth_look_up(guard->auth, hash_for(rules, user), password)) {
+    asked = login_of(rules, login);
+    switch (auth_look_up(guard->auth, &asked)) {
     case AUTH_UNCHECKED:
         return GUARD_WAITING;
     case AUTH_RIGHT:
-        return web_file_hash(&rules->file, user) ? GUARD_ADMITTED : GUARD_REFUSED;
+        return GUARD_ADMITTED;
     case AUTH_WRONG:
         break;
     }
@@ -224,12 +230,17 @@ enum guard_verdict guard_look_up(struct guard *guard, const struct guard_rules *
 }
 
 enum guard_verdict guard_check(struct guard *guard, const struct guard_rules *rules,
-                               const char *user, const char *password, void (*wake)(void *self),
+                               const struct guard_login *login, void (*wake)(void *self),
                                void *self)
 {
-    int r = auth_check(guard->auth, hash_for(rules, user), password, wake, self);
+    const struct auth_login asked = login_of(rules, login);
 
-    return r < 0 ? GUARD_BUSY : GUARD_WAITING;
+    return auth_check(guard->auth, &asked, wake, self) < 0 ? GUARD_BUSY : GUARD_WAITING;
+}
+
+void guard_cancel(struct guard *guard, const void *self)
+{
+    auth_cancel(guard->auth, self);
 }
 
 /* --- new and free -------------------------------------------------------------------------------

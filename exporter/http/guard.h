@@ -10,11 +10,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "err.h"
 
 struct guard;
 struct guard_rules; /* immutable; counted references */
+
+struct guard_login {
+    const char *user; /* NULL: the request has none; likewise the password */
+    const char *password;
+    uint64_t client; /* see struct auth_login */
+};
 
 enum guard_verdict {
     GUARD_ADMITTED,
@@ -45,13 +52,15 @@ bool guard_rules_header(const struct guard_rules *rules, size_t i, const char **
 
 bool guard_rules_ask_password(const struct guard_rules *rules);
 
-/* Never blocks. Returns GUARD_WAITING if guard_check() must be called. `user` and `password` may be
- * NULL. */
+/* Never blocks. Returns GUARD_WAITING if guard_check() must be called. */
 enum guard_verdict guard_look_up(struct guard *guard, const struct guard_rules *rules,
-                                 const char *user, const char *password);
+                                 const struct guard_login *login);
 
 /* Starts the check after guard_look_up() returned GUARD_WAITING. Returns GUARD_WAITING and calls
- * `wake` when the result is known, or returns GUARD_BUSY and does not call it. */
+ * `wake`, see auth_check(), or returns GUARD_BUSY and does not call it. */
 enum guard_verdict guard_check(struct guard *guard, const struct guard_rules *rules,
-                               const char *user, const char *password, void (*wake)(void *self),
+                               const struct guard_login *login, void (*wake)(void *self),
                                void *self);
+
+/* Gives up the check with this `self`, if one waits; calls its `wake`. */
+void guard_cancel(struct guard *guard, const void *self);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "exporter/http/http_reply.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/tls.h"
+#include "hash.h"
 #include "limit.h"
 #include "log.h"
 #include "mem.h"
@@ -65,6 +67,21 @@ static int connection_fd(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
+/* Without the port. All clients of a unix socket are one. */
+static uint64_t client_address(struct MHD_Connection *connection)
+{
+    const struct sockaddr *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+
+    if (address->sa_family == AF_INET)
+        return hash_str((struct str){ (const char *)&v4->sin_addr, sizeof(v4->sin_addr) });
+    if (address->sa_family == AF_INET6)
+        return hash_str((struct str){ (const char *)&v6->sin6_addr, sizeof(v6->sin6_addr) });
+    return 0;
+}
+
 /* NULL if there was no memory for it. */
 static struct client *connection_client(struct MHD_Connection *connection)
 {
@@ -82,6 +99,15 @@ static void cut_slow_clients(struct http_server *server, int64_t now_us)
 static int64_t mono_now_us(void)
 {
     return clock_now(clock_system()).mono_us;
+}
+
+/* A connection that waits for its password check would keep its place until the check's turn. */
+static void on_cut(void *self, const struct client *client)
+{
+    struct http_server *server = self;
+
+    if (server->config.guard)
+        guard_cancel(server->config.guard, client->connection);
 }
 
 /* The TLS handshake has not begun yet, so the session can still be set up. */
@@ -107,6 +133,8 @@ static void client_begin(struct http_server *server, struct MHD_Connection *conn
     if (!client)
         return;
     client->fd = connection_fd(connection);
+    client->address = client_address(connection);
+    client->connection = connection;
     client->asked_us = mono_now_us();
     cut_slow_clients(server, client->asked_us);
     if (!client_secure(server, connection, client))
@@ -205,20 +233,20 @@ static enum guard_verdict admit(struct http_server *server, struct MHD_Connectio
     enum guard_verdict verdict = GUARD_REFUSED;
     char *password = NULL;
     char *user = MHD_basic_auth_get_username_password(connection, &password);
+    const struct guard_login login = { user, password, client ? client->address : 0 };
 
     if (password && strlen(password) > LIMIT_PASSWORD)
-        password[0] = '\0'; /* wrong, without a check */
+        password[0] = '\0'; /* it is wrong, and checked like any other */
     if (client && client->turned_away)
         verdict = GUARD_BUSY;
-    else
-        verdict = guard_look_up(server->config.guard, rules, user, password);
+    else if (!client || client->fd >= 0)
+        verdict = guard_look_up(server->config.guard, rules, &login);
     if (verdict == GUARD_WAITING && !client)
         verdict = GUARD_BUSY;
     if (verdict == GUARD_WAITING) {
         /* Before guard_check(), which may call wake() before it returns. */
         MHD_suspend_connection(connection);
-        if (guard_check(server->config.guard, rules, user, password, wake, connection) ==
-            GUARD_BUSY) {
+        if (guard_check(server->config.guard, rules, &login, wake, connection) == GUARD_BUSY) {
             client->turned_away = true;
             MHD_resume_connection(connection);
         }
@@ -412,6 +440,8 @@ int http_server_new(const struct http_server_config *config, int fd,
         .handler = *handler,
     };
     clients_init(&server->clients);
+    server->clients.on_cut = on_cut;
+    server->clients.self = server;
     tls = config->guard && guard_has_tls(config->guard);
     errno = 0;
     /* One option per line. */

@@ -5,8 +5,9 @@
  * Carries HTTP between a listening socket and a handler, on a thread of its own. Clients are
  * limited: their number, the size of a request's head, how long they may be silent, and the time
  * from one complete request to the next. When all places are taken, a new client gets the place of
- * the client whose last complete request is oldest. So clients that hold connections open,
- * send byte by byte or do not read the answer cannot keep others out.
+ * the client whose last complete request is oldest, among those of the address with most of them.
+ * So clients that hold connections open, send byte by byte or do not read the answer cannot keep
+ * others out.
  */
 
 #include "err.h"

@@ -203,8 +203,6 @@ static int read_tls(struct reader *reader, const struct yaml_node *section, stru
 /* "$2y$10$" and 53 characters of the alphabet ./A-Za-z0-9. */
 static bool is_bcrypt(struct str hash)
 {
-    int cost;
-
     if (hash.len != BCRYPT_LEN || memcmp(hash.at, "$2", 2) != 0 || !strchr("aby", hash.at[2]) ||
         hash.at[3] != '$' || hash.at[6] != '$')
         return false;
@@ -217,8 +215,28 @@ static bool is_bcrypt(struct str hash)
                         !(c >= 'A' && c <= 'Z'))
             return false;
     }
+    return true;
+}
+
+static int read_hash(struct reader *reader, struct str name, const struct yaml_node *value,
+                     const char **ret, struct err *err)
+{
+    const struct str hash = yaml_doc_text(value);
+    int cost;
+
+    if (!is_bcrypt(hash))
+        return err_set(err, -EINVAL, "line %zu: the password of user '%.*s' is not a bcrypt hash",
+                       yaml_doc_line(value), STR_ARG(str_head(name, 60)));
     cost = (hash.at[4] - '0') * 10 + (hash.at[5] - '0');
-    return cost >= 4 && cost <= LIMIT_BCRYPT_COST;
+    if (cost < 4 || cost > LIMIT_BCRYPT_COST)
+        return err_set(err, -EINVAL,
+                       "line %zu: the password hash of user '%.*s' has bcrypt cost %d, which must "
+                       "be 4 to %d; make a new one with \"htpasswd -nBC 10 ''\"",
+                       yaml_doc_line(value), STR_ARG(str_head(name, 60)), cost, LIMIT_BCRYPT_COST);
+    if (cost > reader->file->cost)
+        reader->file->cost = cost;
+    *ret = copy(reader, hash, err);
+    return *ret ? 0 : -ENOMEM;
 }
 
 static int read_users(struct reader *reader, const struct yaml_node *section, struct err *err)
@@ -240,14 +258,11 @@ static int read_users(struct reader *reader, const struct yaml_node *section, st
         if (name.len && memchr(name.at, ':', name.len))
             return err_set(err, -EINVAL, "line %zu: a user name must not contain ':'",
                            yaml_doc_line(key));
-        if (!is_bcrypt(yaml_doc_text(value)))
-            return err_set(err, -EINVAL,
-                           "line %zu: the password of user '%.*s' is not a bcrypt hash with a "
-                           "cost of 4 to %d",
-                           yaml_doc_line(value), STR_ARG(str_head(name, 60)), LIMIT_BCRYPT_COST);
+        r = read_hash(reader, name, value, &user->value, err);
+        if (r < 0)
+            return r;
         user->name = copy(reader, name, err);
-        user->value = copy(reader, yaml_doc_text(value), err);
-        if (!user->name || !user->value)
+        if (!user->name)
             return -ENOMEM;
         file->n_users++;
     }

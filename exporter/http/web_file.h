@@ -42,6 +42,7 @@ struct web_file {
     enum tls_version min_version, max_version;
     struct web_file_pair users[LIMIT_WEB_USERS]; /* name and bcrypt hash */
     size_t n_users;                              /* 0: no password is needed */
+    int cost;                                    /* the highest bcrypt cost of these hashes */
     struct web_file_pair headers[WEB_FILE_HEADERS];
     size_t n_headers;
 };

@@ -40,6 +40,12 @@ static int make_socket(int family)
 
 int probe_tcp(uint16_t port)
 {
+    return probe_tcp_from(port, INADDR_LOOPBACK);
+}
+
+int probe_tcp_from(uint16_t port, uint32_t from)
+{
+    const struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(from) };
     const struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
@@ -47,6 +53,7 @@ int probe_tcp(uint16_t port)
     };
     int fd = make_socket(AF_INET);
 
+    assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof(own)), 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     return fd;
 }

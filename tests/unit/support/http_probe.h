@@ -12,7 +12,8 @@
 struct buf;
 
 /* Connected sockets; the caller closes them. */
-int probe_tcp(uint16_t port); /* on 127.0.0.1 */
+int probe_tcp(uint16_t port);                        /* on 127.0.0.1 */
+int probe_tcp_from(uint16_t port, uint32_t address); /* the own address, such as 0x7f000002 */
 int probe_unix(const char *path);
 
 void probe_send(int fd, const char *bytes, size_t len);

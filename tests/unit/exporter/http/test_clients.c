@@ -73,6 +73,39 @@ static void a_request_makes_a_client_the_newest(void **state)
     assert_false(is_cut(0));
 }
 
+/* One address cannot take the place of another one, however many connections it opens. */
+static void the_address_with_most_clients_loses_one(void **state)
+{
+    (void)state;
+    client[1].address = client[2].address = 7;
+    clients_cut_oldest(&clients);
+    assert_true(is_cut(1));
+    assert_false(is_cut(0) || is_cut(2));
+    clients_cut_oldest(&clients); /* they have one each now */
+    assert_true(is_cut(0));
+}
+
+static unsigned n_cut;
+
+static void count_cut(void *self, const struct client *which)
+{
+    assert_ptr_equal(self, &n_cut);
+    assert_true(which->fd < 0);
+    n_cut++;
+}
+
+static void every_cut_is_reported(void **state)
+{
+    (void)state;
+    n_cut = 0;
+    clients.on_cut = count_cut;
+    clients.self = &n_cut;
+    clients_cut_oldest(&clients);
+    assert_int_equal(n_cut, 1);
+    clients_cut_slow(&clients, 1, 100 * SEC);
+    assert_int_equal(n_cut, N);
+}
+
 static void only_clients_over_the_timeout_are_cut(void **state)
 {
     (void)state;
@@ -114,9 +147,13 @@ static void a_cut_client_is_not_counted_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_oldest_client_is_cut_first),        TEST(a_request_makes_a_client_the_newest),
-        TEST(only_clients_over_the_timeout_are_cut), TEST(a_request_restarts_the_timeout),
+        TEST(the_oldest_client_is_cut_first),
+        TEST(a_request_makes_a_client_the_newest),
+        TEST(only_clients_over_the_timeout_are_cut),
+        TEST(a_request_restarts_the_timeout),
         TEST(a_cut_client_is_not_counted_twice),
+        TEST(the_address_with_most_clients_loses_one),
+        TEST(every_cut_is_reported),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

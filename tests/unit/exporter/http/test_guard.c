@@ -171,6 +171,14 @@ static void a_change_is_read_after_a_lack_of_descriptors(void **state)
     assert_true(asks_password());
 }
 
+static enum guard_verdict look_up(const struct guard_rules *rules, const char *user,
+                                  const char *password)
+{
+    const struct guard_login login = { .user = user, .password = password };
+
+    return guard_look_up(guard, rules, &login);
+}
+
 static void only_a_user_with_a_password_needs_a_check(void **state)
 {
     struct guard_rules *rules;
@@ -178,14 +186,14 @@ static void only_a_user_with_a_password_needs_a_check(void **state)
     (void)state;
     start(HEADER);
     rules = guard_rules_get(guard);
-    assert_int_equal(guard_look_up(guard, rules, NULL, NULL), GUARD_ADMITTED);
+    assert_int_equal(look_up(rules, NULL, NULL), GUARD_ADMITTED);
     guard_rules_put(rules);
     write_file(USERS);
     rules = guard_rules_get(guard);
-    assert_int_equal(guard_look_up(guard, rules, NULL, NULL), GUARD_REFUSED);
-    assert_int_equal(guard_look_up(guard, rules, "prom", NULL), GUARD_REFUSED);
-    assert_int_equal(guard_look_up(guard, rules, "prom", "x"), GUARD_WAITING);
-    assert_int_equal(guard_look_up(guard, rules, "nobody", "x"), GUARD_WAITING);
+    assert_int_equal(look_up(rules, NULL, NULL), GUARD_REFUSED);
+    assert_int_equal(look_up(rules, "prom", NULL), GUARD_REFUSED);
+    assert_int_equal(look_up(rules, "prom", "x"), GUARD_WAITING);
+    assert_int_equal(look_up(rules, "nobody", "x"), GUARD_WAITING);
     guard_rules_put(rules);
 }
 

@@ -21,10 +21,13 @@
 #include "exporter/http/http_server.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/listen.h"
+#include "tests/unit/support/crypt_gate.h"
 #include "tests/unit/support/http_probe.h"
+#include "util.h"
 
 #define REQUESTS_MAX 500u
 #define ROUNDS_MAX 1000u
+#define FEW 8u
 
 static struct limit_hits limit_hits;
 static struct guard *guard;
@@ -43,8 +46,7 @@ static bool is_public(const char *asked)
     return strcmp(asked, "/healthz") == 0;
 }
 
-/* Cost 12 takes a quarter of a second, so the queue fills up. */
-static int begin(void **state)
+static int start(unsigned connections)
 {
     static const char users[] =
         "basic_auth_users:\n"
@@ -52,14 +54,16 @@ static int begin(void **state)
     const struct http_handler handler = { .handle = answer, .is_public = is_public };
     struct http_server_config config = {
         .name = "test",
-        .connections = REQUESTS_MAX + 2,
+        .connections = connections,
         .idle_timeout_s = 3600,
         .limit_hits = &limit_hits,
     };
     int fd = mkstemp(path);
     int r = -1;
 
-    (void)state;
+    limit_hits = (struct limit_hits){ 0 };
+    crypt_gate_reset();
+    crypt_gate_close();
     if (fd >= 0 && write(fd, users, strlen(users)) == (ssize_t)strlen(users) &&
         guard_new(path, &guard, NULL) == 0 && listener_open("127.0.0.1:0", &listener, NULL) == 0) {
         config.guard = guard;
@@ -69,24 +73,39 @@ static int begin(void **state)
     return r;
 }
 
-static int end(void **state)
+static int begin(void **state)
 {
     (void)state;
+    return start(REQUESTS_MAX + 2);
+}
+
+static int begin_with_few_connections(void **state)
+{
+    (void)state;
+    return start(FEW);
+}
+
+static int end(void **state)
+{
+    int r = unlink(path);
+
+    (void)state;
+    crypt_gate_open();
     guard_stop(guard);
     http_server_free(server);
     guard_free(guard);
-    return unlink(path);
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    return r;
 }
 
-static int send_password(unsigned number)
+static void send_login(int fd, const char *password)
 {
-    char text[16], request[256];
+    char text[32], request[256];
     const gnutls_datum_t credentials = {
         .data = (unsigned char *)text,
-        .size = (unsigned)snprintf(text, sizeof(text), "prom:%04u", number),
+        .size = (unsigned)snprintf(text, sizeof(text), "prom:%s", password),
     };
     gnutls_datum_t base64;
-    int fd = probe_tcp(listener.port);
 
     assert_int_equal(gnutls_base64_encode2(&credentials, &base64), 0);
     snprintf(request, sizeof(request),
@@ -95,6 +114,16 @@ static int send_password(unsigned number)
              (int)base64.size, (const char *)base64.data);
     gnutls_free(base64.data);
     probe_send_text(fd, request);
+}
+
+/* A request with a wrong password. */
+static int send_password(unsigned number)
+{
+    char password[16];
+    int fd = probe_tcp(listener.port);
+
+    snprintf(password, sizeof(password), "%04u", number);
+    send_login(fd, password);
     return fd;
 }
 
@@ -157,11 +186,67 @@ static void checks_over_the_limit_get_a_503_and_are_counted(void **state)
         close(fds[--n]);
 }
 
+static void assert_admitted(int fd)
+{
+    struct buf text;
+
+    buf_init(&text, 1 << 20);
+    probe_read_all(fd, &text);
+    if (!text.at || !str_starts(buf_str(&text), STR("HTTP/1.1 200")))
+        fail_msg("%s", text.at ? text.at : "no answer");
+    buf_done(&text);
+    close(fd);
+}
+
+/* All come from one address, so they wait for each other, but nobody is turned away. */
+static void wrong_passwords_do_not_lock_a_right_one_out(void **state)
+{
+    int fds[40], right;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = send_password(i);
+    wait_for_server();
+    right = probe_tcp(listener.port);
+    send_login(right, "right");
+    wait_for_server();
+    crypt_gate_open();
+    assert_admitted(right);
+    assert_int_equal(limit_hits.counts[LIMIT_HIT_PASSWORD_CHECKS], 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
+/* Neither its connection nor its check waits for those of the other address. */
+static void more_connections_than_places_do_not_lock_another_address_out(void **state)
+{
+    int fds[5 * FEW], right = -1;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = send_password(i);
+        if (i == ARRAY_SIZE(fds) / 2) {
+            right = probe_tcp_from(listener.port, 0x7f000002);
+            send_login(right, "right");
+        }
+        wait_for_server();
+    }
+    crypt_gate_pass(3);
+    assert_admitted(right);
+    assert_true(limit_hits.counts[LIMIT_HIT_HTTP_CONNECTIONS] > 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(checks_over_the_limit_get_a_503_and_are_counted, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(wrong_passwords_do_not_lock_a_right_one_out, begin, end),
+        cmocka_unit_test_setup_teardown(
+            more_connections_than_places_do_not_lock_another_address_out,
+            begin_with_few_connections, end),
     };
 
     return cmocka_run_group_tests_name("http_passwords", tests, NULL, NULL);
