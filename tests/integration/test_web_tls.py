@@ -212,6 +212,14 @@ class Guarded(unittest.TestCase):
         # 503: the queue is full. 0: the client waited for too long and was cut. Nobody gets in.
         self.assertLessEqual(set(answers), {401, 503, 0})
 
+    def test_wrong_passwords_do_not_lock_a_right_one_out(self):
+        agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=8)}\n  anne: {hashed('x', cost=7)}\n")
+        with self.wrong_passwords(agent, 40) as (answers, _):
+            self.assertEqual(self.curl(agent, "--interface", "127.0.0.2", "--user", f"prom:{PASSWORD}", scheme="http"),
+                             (0, 200))
+            self.assertEqual(self.curl(agent, "--user", "anne:x", scheme="http"), (0, 200))
+        self.assertNotIn(503, answers)
+
     def test_the_agent_stops_while_passwords_wait(self):
         agent = self.start(f"basic_auth_users:\n  prom: {hashed(PASSWORD, cost=11)}\n")
         with self.wrong_passwords(agent, 20) as (answers, over):
