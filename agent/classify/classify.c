@@ -288,18 +288,26 @@ static bool is_about_an_image(const struct message *message)
     if (message->waiting_reason.len > 0 || message->image.len > 0 || message->pull ||
         message->back_off)
         return true;
-    for (size_t i = 0; i < message->n_parts; i++)
-        if (message->parts[i].wrappers & (W_OF_A_PULL | W_INSPECT | W_LAZY))
+    for (size_t i = 0; i < message->n_parts; i++) {
+        const struct message_part *part = &message->parts[i];
+
+        if (part->wrappers & (W_OF_A_PULL | W_INSPECT | W_LAZY) ||
+            (part->hosts.url.len > 0 && party_is_of_a_registry(part->hosts.url)))
             return true;
+    }
     return false;
 }
 
-/* Words and gRPC codes that say something only in a text about an image: everything can be "not
- * found", and everything can fail with "Internal". */
-static bool is_guess(const struct finding *found)
+/*
+ * Words that say something only in a text about an image: everything can be "not found", fail with
+ * "Internal", or time out, and every program has requests that get no answer.
+ */
+static bool is_guess(const struct message_part *part, const struct finding *found)
 {
     enum cause cause = reason_cause(found->reason);
 
+    if (cause == CAUSE_NETWORK)
+        return part->hosts.url.len > 0 || (found->rank == RANK_ABORTED && part->grpc_code < 0);
     return found->rank <= RANK_GENERIC && (cause == CAUSE_NOT_FOUND || cause == CAUSE_NODE);
 }
 
@@ -314,16 +322,21 @@ struct verdict classify(const struct message *message)
         const struct message_part *part = &message->parts[i];
         struct finding found;
         enum stage its_stage;
+        bool elsewhere;
 
-        if (!find_best(message, part, &found) || (is_guess(&found) && !is_about_an_image(message)))
+        if (!find_best(message, part, &found) ||
+            (is_guess(part, &found) && !is_about_an_image(message)))
             continue;
+        elsewhere = found.reason == REASON_NOT_A_PULL && !is_about_an_image(message);
         its_stage = stage_of(part, found.reason);
-        if (chosen && weight(part, &found, its_stage) <= best_weight)
+        if (chosen && !elsewhere && weight(part, &found, its_stage) <= best_weight)
             continue;
         chosen = part;
         best = found;
         best_weight = weight(part, &found, its_stage);
         stage = its_stage;
+        if (elsewhere) /* whatever the other parts say */
+            break;
     }
     if (best.reason == REASON_NOT_A_PULL && message->waiting_reason.len > 0)
         best.reason = REASON_UNCLASSIFIED; /* somebody who knows says that it is about a pull */

@@ -29,6 +29,7 @@
 
 #define ELLIPSIS STR("...")
 #define HTTP_STATUS_MAX 599u
+#define GRPC_CODE_MAX 16u
 
 /* containers/image puts the transport in front of a reference. */
 #define TRANSPORT STR("docker://")
@@ -132,6 +133,17 @@ static int status_of(struct str text)
     return (int)status;
 }
 
+/* The slot holds a name; kubelets before 1.8 wrote the number. */
+static int grpc_code_of(const struct reader *r, size_t slot)
+{
+    int code = vocabulary_grpc_code(r->tokens->at[slot].word);
+    uint64_t number;
+
+    if (code < 0 && number_parse(token_text(r, slot), GRPC_CODE_MAX, &number))
+        code = (int)number;
+    return code;
+}
+
 /* The hosts in a wrapper that covers `n` tokens, starting at i. */
 static void take_hosts(struct reader *r, const struct wrapper *w, size_t i, size_t n, size_t slot)
 {
@@ -165,7 +177,7 @@ static void take_wrapper(struct reader *r, const struct wrapper *w, size_t i, si
     if (w->flags & WRAPPER_INNER_IMAGE)
         take_image(r, slot, IMAGE_BY_RUNTIME);
     if ((w->flags & WRAPPER_GRPC) && part->grpc_code < 0)
-        part->grpc_code = vocabulary_grpc_code(r->tokens->at[slot].word);
+        part->grpc_code = grpc_code_of(r, slot);
     if ((w->flags & WRAPPER_STATUS) && part->http_status == 0)
         part->http_status = status_of(token_text(r, slot));
     if (w->flags & WRAPPER_MIRRORS)

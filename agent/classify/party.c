@@ -99,6 +99,15 @@ static bool asks_for_token(struct str path, struct str query)
     return query.len > 0 && (has(query, STR("scope=")) || has(query, STR("service=")));
 }
 
+bool party_is_of_a_registry(struct str url)
+{
+    struct str path = party_path(url);
+
+    return str_eq(path, STR("v2")) || str_starts(path, STR("v2/")) ||
+           str_starts(path, STR("v1/")) || has(path, STR("/v2/")) ||
+           asks_for_token(path, after(url, '?'));
+}
+
 static enum role role_of_url(const struct message_part *part, struct str url, struct str registry)
 {
     struct str host = party_host(url);

@@ -31,5 +31,8 @@ struct str party_host(struct str text);
 /* The path of a URL, without "/" in front and without query. */
 struct str party_path(struct str url);
 
+/* Whether a registry or its token server was asked. */
+bool party_is_of_a_registry(struct str url);
+
 /* A name with a dot, a port, or "localhost": the first part of a short name is no host. */
 bool party_is_host(struct str text);

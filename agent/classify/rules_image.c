@@ -14,7 +14,8 @@ static const struct rule rows[] = {
     IMAGE("choose-instance", "choosing an image from manifest list", PLATFORM_MISMATCH),
     IMAGE("wrong-platform", "does not match the specified platform", PLATFORM_MISMATCH),
     IMAGE("wrong-platform-expected", "does not match the expected platform", PLATFORM_MISMATCH),
-    IMAGE("wrong-platform-detected", "does not match the detected host platform",
+    /* dockerd's warning; the "exec format error" that follows is the same failure */
+    LOCAL("wrong-platform-detected", "does not match the detected host platform",
           PLATFORM_MISMATCH),
     IMAGE("wrong-os-containers", "image operating system mismatch", PLATFORM_MISMATCH),
     IMAGE("wrong-os", "cannot be used on this platform", PLATFORM_MISMATCH),
@@ -78,6 +79,7 @@ static const struct rule rows[] = {
     IMAGE("media-type-invalid", "invalid mediatype in manifest", UNSUPPORTED_MANIFEST),
     IMAGE("media-type-remote", "encountered remote *", UNSUPPORTED_MANIFEST),
     IMAGE("media-type-layer", "no processor for media-type", UNSUPPORTED_MANIFEST),
+    IMAGE("media-type-stream", "failed to get stream processor for", UNSUPPORTED_MANIFEST),
     IMAGE("oci-not-accepted", "accept header does not support oci", UNSUPPORTED_MANIFEST),
     IMAGE("manifest-big", "manifest exceeds maximum size", UNSUPPORTED_MANIFEST),
     IMAGE("manifest-too-big", "manifest too big", UNSUPPORTED_MANIFEST),

@@ -9,6 +9,7 @@
 
 static const struct rule rows[] = {
     TLS("no-such-host", "no such host", DNS_NOT_FOUND),
+    ROW("no-such-host-cut", "no such", DNS_NOT_FOUND, TRANSPORT, W_LOOKUP),
     TLS("dns-name", "name or service not known", DNS_NOT_FOUND),
     TLS("dns-name-musl", "name does not resolve", DNS_NOT_FOUND),
     TLS("dns-name-windows", "no such host is known", DNS_NOT_FOUND),
@@ -28,6 +29,7 @@ static const struct rule rows[] = {
     TRANSPORT("operation-timed-out", "operation timed out", CONNECT_TIMEOUT),
     TRANSPORT("connect-timeout-docker", "network timed out while trying to connect",
               CONNECT_TIMEOUT),
+    ROW("network-timeout", "network timeout", CONNECT_TIMEOUT, VAGUE, 0),
     TRANSPORT("connect-timeout-windows", "did not properly respond after a period of time",
               CONNECT_TIMEOUT),
     TRANSPORT("connect-attempt-windows", "connection attempt failed", CONNECT_TIMEOUT),
@@ -142,10 +144,13 @@ static const struct rule rows[] = {
     /* Somebody on the node gave up: a restart, a deleted pod, CRI-O's progress timeout. */
     ABORTED("canceled", "context canceled", PULL_CANCELLED),
     ABORTED("canceled-british", "context cancelled", PULL_CANCELLED),
+    /* a question of the kubelet to the runtime on its node */
+    ROW("deadline-inspect", "context deadline exceeded", RUNTIME_UNAVAILABLE, NODE, W_INSPECT),
     ROW("deadline-sandbox-image", "context deadline exceeded", DEADLINE, ABORTED,
         W_SANDBOX | W_PULL),
     ROW("deadline-sandbox", "context deadline exceeded", NOT_A_PULL, ABORTED, W_SANDBOX),
     ABORTED("deadline", "context deadline exceeded", DEADLINE),
+    ABORTED("deadline-cut", "context deadline", DEADLINE),
     ABORTED("deadline-code", "deadline exceeded", DEADLINE),
     ABORTED("request-canceled", "request canceled", DEADLINE),
     ABORTED("operation-canceled", "operation was canceled", PULL_CANCELLED),

@@ -63,7 +63,7 @@ static const struct rule rows[] = {
     NODE("lchown-uid", "potentially insufficient uids or gids", UNPACK_FAILED),
     NODE("lchown-ids", "might not be enough ids available", UNPACK_FAILED),
     NODE("lchown", "lchown *", UNPACK_FAILED),
-    NODE("chown", "chown *", UNPACK_FAILED),
+    ROW("chown", "chown *", UNPACK_FAILED, NODE, W_UNPACK),
     NODE("lsetxattr", "lsetxattr *", UNPACK_FAILED),
     NODE("setxattr", "setxattr *", UNPACK_FAILED),
     NODE("whiteout", "failed to convert whiteout file *", UNPACK_FAILED),

@@ -101,6 +101,7 @@ const struct wrapper wrappers[] = {
     { "reading manifest * in *", W_MANIFEST, PLACE | STARTS },
     { "fetching target platform image selected from", W_MANIFEST, 0 },
     { "copying config", W_BLOB, 0 },
+    { "parsing image configuration", W_BLOB, 0 },
     { "reading blob *", W_BLOB, 0 },
     { "fetching blob", W_BLOB, 0 },
     { "reading blob body from @", W_BLOB, 0 },
@@ -174,6 +175,9 @@ const struct wrapper wrappers[] = {
     { "error connecting to proxy", W_PROXY, 0 },
     { "dial unix *", W_SOCKET, 0 },
     { "error while dialing", W_SOCKET, 0 },
+
+    /* BuildKit: its own summary follows the errors of its steps */
+    { "failed to solve", 0, STARTS },
 
     /* Numbers that look like an HTTP status */
     { "exit code #", 0, 0 },

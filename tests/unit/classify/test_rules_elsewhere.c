@@ -102,6 +102,35 @@ static void general_words_decide_only_in_a_text_about_an_image(void **state)
           "pvc-1 not found",
           REASON_NOT_A_PULL },
 
+        { "Volume.SetUp failed for volume \"config\" : timed out waiting for the condition",
+          REASON_NOT_A_PULL },
+        { "Error from server (Forbidden): Forbidden (user=kubernetes, verb=get, resource=nodes)",
+          REASON_NOT_A_PULL },
+        { "waiting for addon pods: timed out waiting for the condition", REASON_UNCLASSIFIED },
+        { "Get \"https://node-1:10250/containerLogs/shop/web-0/app\": dial tcp: lookup node-1 on "
+          "192.0.2.1:53: no such host",
+          REASON_UNCLASSIFIED },
+        { "Patch webhook failed: Get https://10.96.0.1:443/apis/apps/v1/deployments: dial tcp "
+          "10.96.0.1:443: i/o timeout",
+          REASON_UNCLASSIFIED },
+        { "stderr: chown app:app /home/app: exit status 1", REASON_UNCLASSIFIED },
+
+        { "Error syncing pod, skipping: failed to \"PrepareDynamicResources\" for \"web-0\" with "
+          "PrepareDynamicResourcesError: \"rpc error: code = Internal desc = wait for storage: "
+          "context "
+          "deadline exceeded\"",
+          REASON_NOT_A_PULL },
+
+        { "Get \"https://r.example.com/v2/\": context deadline exceeded", REASON_DEADLINE },
+        { "Get https://auth.example.com/token?service=r.example.com: dial tcp 192.0.2.1:443: "
+          "connect: "
+          "connection refused",
+          REASON_CONNECT_REFUSED },
+        { "dial tcp: lookup r.example.com: no such host", REASON_DNS_NOT_FOUND },
+        { "Failed to pull image \"r.example.com/a:v1\": Get \"https://cdn.example.com/x\": dial "
+          "tcp "
+          "192.0.2.1:443: i/o timeout",
+          REASON_CONNECT_TIMEOUT },
         { "Failed to pull image \"r.example.com/a:v1\": rpc error: code = Internal desc = "
           "something "
           "nobody knows",
