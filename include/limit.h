@@ -65,8 +65,9 @@
 #define LIMIT_NAME_TEXT 256u
 #define LIMIT_IMAGE_TEXT 512u
 
-/* Kubernetes allows 110 pods on a node by default; tuned clusters have up to 500. Further pods and
- * containers are ignored. */
+/* Kubernetes allows 110 pods on a node by default; tuned clusters have up to 500. Who gets a place
+ * in a full table of pods or incidents: agent/incidents/places.h. Further containers are ignored.
+ */
 #define LIMIT_PODS 4096u
 #define LIMIT_CONTAINERS_PER_POD 128u
 #define LIMIT_IMAGE_VOLUMES_PER_POD 128u
@@ -74,17 +75,19 @@
 #define LIMIT_EVENT_OBJECTS_PER_POD 64u /* the object that was seen longest ago is dropped */
 /* Anybody who may write events can claim any count. So one report adds at most this much. */
 #define LIMIT_EVENT_COUNT_STEP 1000u
-#define LIMIT_INCIDENTS 2048u          /* the oldest ended one is dropped */
+#define LIMIT_INCIDENTS 2048u          /* ended ones are dropped first */
 #define LIMIT_EVIDENCE_PER_INCIDENT 8u /* the second oldest is dropped; the first is kept */
 /* Rows with the last version of a pod. A full table drops rows of deleted pods first. Only a
  * dropped row of an existing pod counts as a limit hit. */
 #define LIMIT_POD_VERSIONS 1024u
-#define LIMIT_EVIDENCE_BYTES (2u << 20) /* texts of all incidents; over it, texts are left out */
+/* Texts of all incidents. A namespace has at most half of what the others leave; over it, its texts
+ * are left out. */
+#define LIMIT_EVIDENCE_BYTES (2u << 20)
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_NAMESPACES 16u        /* with failures of their own; others are counted as "_other" */
 #define LIMIT_INFO_SERIES 100u      /* imagepull_container_blocked_info; others have no series */
-#define LIMIT_EVENT_NAMESPACES 8u   /* whose events are read at the same time */
+#define LIMIT_EVENT_NAMESPACES 8u   /* whose events are read at the same time; others take turns */
 #define LIMIT_WANTED_IMAGES 64u     /* asked for in one poll; others wait */
 #define LIMIT_WANTED_BLOBS 8u       /* whose owners are asked for in one poll; others wait */
 #define LIMIT_INGESTS 256u          /* blobs in flight; those without a byte are left out first */

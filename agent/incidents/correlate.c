@@ -17,11 +17,11 @@ struct correlate *correlate_new(const struct correlate_config *config, struct in
 
     if (!c)
         return NULL;
-    if (registries_init(&c->registries, &c->counters, config->max_registries) < 0) {
+    if (registries_init(&c->registries, &c->counters, &c->tenants, config->max_registries) < 0) {
         mem_free(c);
         return NULL;
     }
-    pods_init(&c->pods, &c->counters, now);
+    pods_init(&c->pods, &c->counters, &c->tenants, now);
     incidents_init(&c->incidents, &c->counters, &c->registries, &c->pods);
     ingests_init(&c->ingests, &c->counters, config->stall_after_us);
     images_init(&c->images, &c->registries, &c->incidents, &c->ingests, &c->pods);

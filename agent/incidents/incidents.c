@@ -64,10 +64,10 @@ static void incident_free(struct incident *incident)
 {
     if (!incident)
         return;
+    tenant_unref(incident->tenant);
     shared_unref(incident->pull);
     shared_unref(incident->message);
     shared_unref(incident->stall.digest);
-    shared_unref(incident->evidence);
     shared_unref(incident->secrets);
     shared_unref(incident->missing_secrets);
     mem_free(incident);
@@ -184,6 +184,24 @@ static struct incident *other_of_volume(const struct incidents *incidents,
     return NULL;
 }
 
+/* --- evidence -------------------------------------------------------------- */
+
+static size_t text_bytes(const struct evidence *evidence)
+{
+    return evidence ? evidence->text_bytes : 0;
+}
+
+void incident_replace_evidence(struct incidents *incidents, struct incident *incident,
+                               const struct evidence *evidence)
+{
+    size_t added = text_bytes(evidence), removed = text_bytes(incident->evidence);
+
+    incidents->evidence_bytes = incidents->evidence_bytes + added - removed;
+    incident->tenant->evidence_bytes = incident->tenant->evidence_bytes + added - removed;
+    shared_unref(incident->evidence);
+    incident->evidence = evidence;
+}
+
 /* --- adding and removing --------------------------------------------------- */
 
 static void incident_insert(struct incidents *incidents, struct incident *incident)
@@ -200,6 +218,8 @@ static void incident_insert(struct incidents *incidents, struct incident *incide
         incidents->first = incident;
     incidents->last = incident;
     incidents->n++;
+    incident->tenant->incidents++;
+    incident->tenant->open_incidents++;
 }
 
 static void incident_remove(struct incidents *incidents, struct incident *incident,
@@ -221,20 +241,40 @@ static void incident_remove(struct incidents *incidents, struct incident *incide
     else
         incidents->last = incident->previous;
     incidents->n--;
-    incidents->evidence_bytes -= incident->evidence ? incident->evidence->text_bytes : 0;
+    incident->tenant->incidents--;
+    incident_replace_evidence(incidents, incident, NULL);
     incident_free(incident);
 }
 
-/* Makes room for one more. */
-static bool forget_oldest_ended(struct incidents *incidents, struct instant now)
+/* Its container fails without an incident from now on. The next report about it is the next chance
+ * to get one. */
+static void lose_place(struct incidents *incidents, struct incident *incident, struct instant now)
 {
-    for (struct incident *i = incidents->first; i; i = i->next) {
-        if (!incident_state_open(i->state)) {
-            incident_remove(incidents, i, now);
-            return true;
-        }
+    struct pod *pod = pod_find_hashed(incidents->pods, str_from(incident->pull->pod_uid),
+                                      incident->pull->pod_hash);
+    struct container *container =
+        pod ? pod_container(pod, str_from(incident->pull->container)) : NULL;
+
+    if (container) {
+        container->incident_left_out = true;
+        container->status = 0;
     }
-    return false;
+    if (pod) /* what was counted is not counted again */
+        incident_end(incidents, incident, pod, INCIDENT_GONE, now);
+    incident_remove(incidents, incident, now);
+}
+
+static bool make_room(struct incidents *incidents, const struct pod *newcomer, struct instant now)
+{
+    struct incident *incident = places_incident(incidents, newcomer);
+
+    if (!incident)
+        return false;
+    if (incident_state_open(incident->state))
+        lose_place(incidents, incident, now);
+    else
+        incident_remove(incidents, incident, now);
+    return true;
 }
 
 /*
@@ -280,10 +320,11 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
                   struct instant now, struct incident **ret)
 {
     CLEANUP(incident_freep) struct incident *incident = NULL;
+    struct container *container;
 
     if (incidents->n >= LIMIT_INCIDENTS) {
         counters_limit_hit(incidents->counters, LIMIT_HIT_INCIDENTS);
-        if (!forget_oldest_ended(incidents, now))
+        if (!make_room(incidents, key->pod, now))
             return -ENOSPC;
     }
     incident = mem_zalloc(sizeof(*incident));
@@ -292,6 +333,7 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     incident->pull = pull_of(key);
     if (!incident->pull)
         return -ENOMEM;
+    incident->tenant = tenant_ref(key->pod->tenant);
 
     incident->state = INCIDENT_FAILING;
     incident->verdict = (struct verdict){
@@ -310,6 +352,10 @@ int incident_open(struct incidents *incidents, const struct incident_key *key, b
     incident->last_failure_mono_us = now.mono_us;
     attempts_start(&incident->attempts, incident->pull, &key->pod->events);
 
+    registry_busy(incidents->registries, incident->pull->registry, incident->tenant, now);
+    container = pod_container(key->pod, key->container);
+    if (container)
+        container->incident_left_out = false;
     *ret = incident;
     incident_insert(incidents, TAKE_PTR(incident));
     incidents->counters->changes.opened++;
@@ -443,6 +489,7 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
     pod->failed = true;
     incident_move(incidents, incident, how);
     counters->changes.ended++;
+    incident->tenant->open_incidents--;
     incident->ended_us = now.wall_us;
     incident->forget_us = now.mono_us + KEEP_ENDED_US;
 }

@@ -58,6 +58,7 @@ enum pull_place {
 struct incident {
     struct incident *next, *previous; /* oldest first */
     struct incident *next_of_bucket;  /* within one bucket, oldest first */
+    struct tenant *tenant;
     const struct pull *pull;
     enum incident_state state;
 
@@ -137,7 +138,8 @@ bool incidents_never_pull(const struct incidents *incidents, struct str image);
 
 /*
  * `fresh`: it began while this process watched, so that all its attempts count. 0 and *ret,
- * -ENOMEM, or -ENOSPC: every place is taken by an open incident (counted as a limit hit).
+ * -ENOMEM, or -ENOSPC: there is no place for it (counted as a limit hit). Another incident can
+ * lose its place (places.h): of another pod, or one that has ended.
  */
 int incident_open(struct incidents *incidents, const struct incident_key *key, bool fresh,
                   struct instant now, struct incident **ret);
@@ -150,6 +152,10 @@ void incident_found(struct incident *incident, int64_t failed_us, struct instant
 
 /* Whether a status of now can be about an attempt from before this process started. */
 bool incident_just_found(const struct incident *incident, struct instant now);
+
+/* Takes the reference to `evidence`. */
+void incident_replace_evidence(struct incidents *incidents, struct incident *incident,
+                               const struct evidence *evidence);
 
 void incident_move(struct incidents *incidents, struct incident *incident,
                    enum incident_state next);

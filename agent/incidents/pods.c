@@ -9,9 +9,11 @@
 #include "shared.h"
 #include "util.h"
 
-void pods_init(struct pods *pods, struct counters *counters, struct instant now)
+void pods_init(struct pods *pods, struct counters *counters, struct tenants *tenants,
+               struct instant now)
 {
     pods->counters = counters;
+    pods->tenants = tenants;
     pods->started = now;
     pods->poll = 1;
 }
@@ -71,6 +73,7 @@ static void pod_free(struct pod *pod)
 {
     if (!pod)
         return;
+    tenant_unref(pod->tenant);
     mem_free(pod->namespace);
     mem_free(pod->name);
     mem_free(pod->uid);
@@ -136,6 +139,7 @@ static void keep_known(struct container *to, struct container *known)
         to->created = known->created;
         to->image_left_out = known->image_left_out;
         to->registry_left_out = known->registry_left_out;
+        to->incident_left_out = known->incident_left_out;
     }
     to->phase = known->phase;
     to->pull = known->pull;
@@ -216,14 +220,17 @@ static struct pod *pod_new(const struct pods *pods, const struct pod_fact *fact)
     pod->name = mem_str(str_head(fact->name, LIMIT_NAME_TEXT));
     pod->uid = mem_str(fact->uid);
     pod->hash = hash_str(fact->uid);
+    pod->tenant = tenant_of(pods->tenants, str_head(fact->namespace, LIMIT_NAME_TEXT));
     if (fact->mirror_uid.len)
         pod->mirror_uid = mem_str(fact->mirror_uid);
-    if (!pod->namespace || !pod->name || !pod->uid || (fact->mirror_uid.len && !pod->mirror_uid))
+    if (!pod->namespace || !pod->name || !pod->uid || !pod->tenant ||
+        (fact->mirror_uid.len && !pod->mirror_uid))
         return NULL;
 
     /* Creation times are whole seconds: a pod of our first second seems to be older than this
-     * process. */
-    pod->fresh = !pods->listing || fact->created_us + SEC > pods->started.wall_us;
+     * process. A pod that had lost its place is not fresh: its events were counted before. */
+    pod->fresh =
+        !pods->overflowed && (!pods->listing || fact->created_us + SEC > pods->started.wall_us);
     return TAKE_PTR(pod);
 }
 
@@ -240,6 +247,8 @@ static void pod_insert(struct pods *pods, struct pod *pod)
         pods->first = pod;
     pods->last = pod;
     pods->n++;
+    pod->tenant->pods++;
+    places_found(pods, str_from(pod->uid));
 }
 
 int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret, bool *ret_new)
@@ -251,10 +260,8 @@ int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret,
     int r;
 
     if (!pod) {
-        if (pods->n >= LIMIT_PODS) {
-            counters_limit_hit(pods->counters, LIMIT_HIT_PODS);
+        if (pods->n >= LIMIT_PODS)
             return -ENOSPC;
-        }
         pod = created = pod_new(pods, fact);
         if (!pod)
             return -ENOMEM;
@@ -302,6 +309,7 @@ void pod_remove(struct pods *pods, struct pod *pod)
     else
         pods->last = pod->previous;
     pods->n--;
+    pod->tenant->pods--;
     pods->waiting -= pod->waiting;
     pods->changed |= pod->waiting || pod->failing;
     pod_free(pod);
@@ -323,6 +331,16 @@ bool container_waits(const struct container *container, bool *blocked)
     if (container->kind == CONTAINER_SIDECAR && container->phase != PHASE_RUNNING)
         *blocked = true;
     return has_turn && container->pull != PULL_REFUSED && container->pull != PULL_DONE;
+}
+
+size_t pods_without_incident(const struct pods *pods)
+{
+    size_t n = 0;
+
+    for (const struct pod *pod = pods->first; pod; pod = pod->next)
+        for (size_t i = 0; i < pod->n_containers && pod->failing; i++)
+            n += pod->containers[i].incident_left_out;
+    return n;
 }
 
 void pod_count_waiting(struct pods *pods, struct pod *pod)

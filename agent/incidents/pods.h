@@ -10,7 +10,10 @@
 #include "agent/incidents/counters.h"
 #include "agent/incidents/event_objects.h"
 #include "agent/incidents/names.h"
+#include "agent/incidents/places.h"
+#include "agent/incidents/tenants.h"
 #include "clock.h"
+#include "limit.h"
 #include "observation.h"
 
 #define POD_BUCKETS 1024u
@@ -45,6 +48,7 @@ struct container {
     bool created;           /* the runtime made it after a failure, and no status shows this yet */
     bool image_left_out;    /* counted at LIMIT_WANTED_IMAGES */
     bool registry_left_out; /* counted at --metrics.max-registries */
+    bool incident_left_out; /* it fails, and there was no place for an incident */
     enum container_phase phase;
     enum pull_class pull;
     uint64_t status;          /* hash of the last waiting reason and message */
@@ -64,6 +68,7 @@ struct image_volume {
 struct pod {
     struct pod *next, *previous; /* oldest first */
     struct pod *next_of_bucket;
+    struct tenant *tenant;
     char *namespace;
     char *name;
     char *uid;
@@ -93,6 +98,7 @@ struct pod {
 
 struct pods {
     struct counters *counters;
+    struct tenants *tenants;
     struct instant started; /* when this process began to watch */
     struct pod *first, *last;
     struct pod *buckets[POD_BUCKETS];
@@ -103,9 +109,13 @@ struct pods {
     bool listing;        /* between PODS_BEGIN and PODS_END */
     bool listed;         /* a complete list was read */
     bool changed;        /* who waits or fails may have changed: see correlate.c */
+    bool overflowed;     /* a pod had no place: a pod that is new here may be an old one */
+    struct left_out_pod left_out[LIMIT_PODS]; /* see places.h */
+    size_t n_left_out;
 };
 
-void pods_init(struct pods *pods, struct counters *counters, struct instant now);
+void pods_init(struct pods *pods, struct counters *counters, struct tenants *tenants,
+               struct instant now);
 void pods_done(struct pods *pods);
 
 /* NULL: not on this node. */
@@ -118,7 +128,7 @@ struct pod *pod_find_hashed(const struct pods *pods, struct str uid, uint64_t ha
 struct pod *pod_find_named(const struct pods *pods, struct str uid);
 
 /* Brings the pod and its containers up to date; keeps what the fact does not contain. -ENOMEM, or
- * -ENOSPC: LIMIT_PODS is reached (counted). */
+ * -ENOSPC: LIMIT_PODS is reached. */
 int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret, bool *ret_new);
 void pod_remove(struct pods *pods, struct pod *pod);
 
@@ -137,6 +147,9 @@ struct str image_kept(struct str image);
  * one.
  */
 bool container_waits(const struct container *container, bool *blocked);
+
+/* Containers that fail and have no incident, because there was no place. */
+size_t pods_without_incident(const struct pods *pods);
 
 /* Call it after the pod's containers changed. */
 void pod_count_waiting(struct pods *pods, struct pod *pod);

@@ -10,13 +10,15 @@
 
 #define KEEP_US HOUR
 
-int registries_init(struct registries *registries, struct counters *counters, size_t max)
+int registries_init(struct registries *registries, struct counters *counters,
+                    struct tenants *tenants, size_t max)
 {
     struct registry *rows = mem_zalloc((max + 1) * sizeof(*rows));
 
     if (!rows)
         return -ENOMEM;
-    *registries = (struct registries){ .counters = counters, .rows = rows, .max = max };
+    *registries =
+        (struct registries){ .counters = counters, .tenants = tenants, .rows = rows, .max = max };
     return 0;
 }
 
@@ -33,28 +35,101 @@ static struct registry *find(const struct registries *registries, const char *na
     return NULL;
 }
 
-/* Adds a row for `name`. NULL: no row is free, or no memory. */
-static struct registry *add(struct registries *registries, const char *name)
-{
-    struct registry *row = &registries->rows[registries->n];
+/* --- rows ------------------------------------------------------------------ */
 
+static void set_owner(struct registry *row, struct tenant *tenant)
+{
+    if (row->owner)
+        row->owner->registries--;
+    tenant_unref(row->owner);
+    row->owner = tenant ? tenant_ref(tenant) : NULL;
+    if (tenant)
+        tenant->registries++;
+}
+
+static void registry_done(struct registry *row)
+{
+    set_owner(row, NULL);
+    shared_unref(row->name);
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
+        shared_unref(row->newest[cause].pull);
+}
+
+static size_t rows_of(const struct tenant *tenant)
+{
+    return tenant ? tenant->registries : 0;
+}
+
+/* Whether it is better to end `row` than `other`. */
+static bool ends_before(const struct registry *row, const struct registry *other)
+{
+    if (row->busy != other->busy)
+        return !row->busy;
+    return rows_of(row->owner) >= rows_of(other->owner); /* and the newer one of two */
+}
+
+/* Which row gives up its place for a registry of `tenant`. NULL: none does. */
+static struct registry *row_to_end(const struct registries *registries, const struct tenant *tenant,
+                                   bool busy)
+{
+    struct registry *found = NULL;
+
+    for (size_t i = 0; i < registries->n; i++) {
+        struct registry *row = &registries->rows[i];
+        bool surplus = tenant && rows_of(row->owner) >= rows_of(tenant) + 2;
+
+        if (row->busy ? !(busy && surplus) : !(busy || surplus))
+            continue;
+        if (!found || ends_before(row, found))
+            found = row;
+    }
+    return found;
+}
+
+/* What goes on at its registry is shown as "other" from now on. */
+static void end_row(struct registries *registries, struct registry *row, struct instant now)
+{
+    size_t after = registries->n - (size_t)(row - registries->rows) - 1;
+
+    registry_done(row);
+    memmove(row, row + 1, after * sizeof(*row));
+    registries->n--;
+    registry_other(registries)->used_us = now.mono_us;
+}
+
+/* Adds a row for `name`. NULL: there is no place for it, or no memory. */
+static struct registry *add(struct registries *registries, const char *name, struct tenant *tenant,
+                            bool busy, struct instant now)
+{
+    const char *kept;
+    struct registry *row;
+
+    if (registries->n == registries->max && !row_to_end(registries, tenant, busy))
+        return NULL;
+    kept = shared_str(str_from(name));
+    if (!kept)
+        return NULL;
     if (registries->n == registries->max)
-        return NULL;
-    *row = (struct registry){ .name = shared_str(str_from(name)) };
-    if (!row->name)
-        return NULL;
-    registries->n++;
+        end_row(registries, row_to_end(registries, tenant, busy), now);
+    row = &registries->rows[registries->n++];
+    *row = (struct registry){ .name = kept };
+    set_owner(row, tenant);
     return row;
 }
 
-static struct registry *row_of(struct registries *registries, const char *name, struct instant now)
+/* `tenant`: the namespace that names the registry; NULL: unknown. */
+static struct registry *row_of(struct registries *registries, const char *name,
+                               struct tenant *tenant, bool busy, struct instant now)
 {
     struct registry *row = find(registries, name);
 
     if (!row)
-        row = add(registries, name);
+        row = add(registries, name, tenant, busy, now);
     if (!row)
         row = registry_other(registries);
+    else if (tenant && rows_of(row->owner) >= rows_of(tenant) + 2)
+        set_owner(row, tenant); /* so that it does not end with the surplus of its owner */
+    row->busy |= busy;
     row->used_us = now.mono_us;
     return row;
 }
@@ -64,15 +139,23 @@ struct registry *registry_of(struct registries *registries, struct str image, st
     char name[LIMIT_NAME_TEXT];
 
     image_registry(image, name);
-    return row_of(registries, name, now);
+    return row_of(registries, name, NULL, true, now);
 }
 
-void registry_named(struct registries *registries, struct str image, bool *left_out,
-                    struct instant now)
+void registry_busy(struct registries *registries, const char *registry, struct tenant *tenant,
+                   struct instant now)
 {
+    row_of(registries, registry, tenant, true, now);
+}
+
+void registry_named(struct registries *registries, struct str image, struct tenant *tenant,
+                    bool *left_out, struct instant now)
+{
+    char name[LIMIT_NAME_TEXT];
     bool before = *left_out;
 
-    *left_out = registry_of(registries, image, now) == registry_other(registries);
+    image_registry(image, name);
+    *left_out = row_of(registries, name, tenant, false, now) == registry_other(registries);
     if (*left_out && !before)
         counters_limit_hit(registries->counters, LIMIT_HIT_REGISTRIES);
 }
@@ -80,7 +163,8 @@ void registry_named(struct registries *registries, struct str image, bool *left_
 void registry_count_failures(struct registries *registries, const struct pull *pull,
                              enum cause cause, uint64_t n, struct instant now)
 {
-    struct registry *registry = row_of(registries, pull->registry, now);
+    struct tenant *tenant = tenant_find(registries->tenants, str_from(pull->namespace));
+    struct registry *registry = row_of(registries, pull->registry, tenant, true, now);
     struct newest *newest = &registry->newest[cause];
 
     registry->attempts += n;
@@ -99,13 +183,6 @@ static void touch(struct registries *registries, const char *image, struct insta
     row = find(registries, name);
     if (row)
         row->used_us = now.mono_us;
-}
-
-static void registry_done(struct registry *row)
-{
-    shared_unref(row->name);
-    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-        shared_unref(row->newest[cause].pull);
 }
 
 void registries_forget(struct registries *registries, const struct pods *pods, struct instant now)

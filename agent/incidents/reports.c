@@ -15,11 +15,16 @@ static int replace_evidence(struct incidents *incidents, struct incident *incide
 
     if (!made)
         return -ENOMEM;
-    incidents->evidence_bytes += made->text_bytes;
-    incidents->evidence_bytes -= incident->evidence ? incident->evidence->text_bytes : 0;
-    shared_unref(incident->evidence);
-    incident->evidence = made;
+    incident_replace_evidence(incidents, incident, made);
     return 0;
+}
+
+/* A namespace has at most half of what the others leave: so there is always some for one more. */
+static bool has_room_for(const struct incidents *incidents, const struct tenant *tenant, size_t len)
+{
+    size_t others = incidents->evidence_bytes - tenant->evidence_bytes;
+
+    return tenant->evidence_bytes + len <= (LIMIT_EVIDENCE_BYTES - others) / 2;
 }
 
 int incident_add_evidence(struct incidents *incidents, struct incident *incident,
@@ -29,7 +34,7 @@ int incident_add_evidence(struct incidents *incidents, struct incident *incident
     struct report kept = *report;
     int r;
 
-    if (!known && incidents->evidence_bytes + kept.text.len > LIMIT_EVIDENCE_BYTES) {
+    if (!known && !has_room_for(incidents, incident->tenant, kept.text.len)) {
         kept.text.len = 0;
         known = evidence_find(incident->evidence, &kept);
         if (!known)

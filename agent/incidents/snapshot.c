@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "agent/incidents/event_turns.h"
 #include "agent/incidents/snapshot_parts.h"
 #include "agent/incidents/table.h"
 #include "shared.h"
@@ -321,11 +322,19 @@ static int take_runtime(const struct runtime *runtime, struct snapshot *ret)
     return 0;
 }
 
+static void count_left_out(const struct correlate *c, size_t *ret)
+{
+    ret[LIMIT_HIT_PODS] = c->pods.n_left_out;
+    ret[LIMIT_HIT_INCIDENTS] = pods_without_incident(&c->pods);
+    ret[LIMIT_HIT_EVENT_NAMESPACES] = event_turns_waiting(c);
+}
+
 int correlate_snapshot(const struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
 {
     memcpy(ret->reasons, c->counters.reasons, sizeof(ret->reasons));
     memcpy(ret->recoveries, c->counters.recoveries, sizeof(ret->recoveries));
     memcpy(ret->limit_hits, c->counters.limit_hits, sizeof(ret->limit_hits));
+    count_left_out(c, ret->left_out);
     if (take_runtime(&c->runtime, ret) < 0 || snapshot_take_images(c, ret) < 0 ||
         take_registries(c, ret) < 0 || take_namespaces(&c->counters.namespaces, ret) < 0)
         return -ENOMEM;

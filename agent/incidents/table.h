@@ -18,9 +18,11 @@
 #include "agent/incidents/registries.h"
 #include "agent/incidents/runtime.h"
 #include "agent/incidents/stalls.h"
+#include "agent/incidents/tenants.h"
 
 struct correlate {
     struct counters counters;
+    struct tenants tenants;
     struct pods pods;
     struct registries registries;
     struct incidents incidents;

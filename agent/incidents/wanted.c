@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/incidents/wanted.h"
 
+#include "agent/incidents/event_turns.h"
 #include "agent/incidents/table.h"
 #include "util.h"
 
-#define NO_SANDBOX_US (60 * SEC)
-
 /* Over the limit, images that were asked for longest ago come first. */
 #define ASKED_RECENTLY_US (10 * SEC)
-
-/* No event watch for a pod that is only starting: think of a rollout on 5,000 nodes. */
-static bool events_would_help(const struct pod *pod, struct instant now)
-{
-    return pod->failing > 0 ||
-           (pod->no_sandbox_since_us && now.mono_us - pod->no_sandbox_since_us >= NO_SANDBOX_US &&
-            pod->waiting > 0);
-}
 
 /* --- the limits ------------------------------------------------------------ */
 
@@ -62,33 +53,19 @@ static void count_images_left_out(struct correlate *c)
     }
 }
 
-static void count_events_left_out(struct correlate *c, struct instant now)
-{
-    const char *watched[LIMIT_EVENT_NAMESPACES];
-    size_t n = 0;
-
-    for (struct pod *pod = c->pods.first; pod; pod = pod->next) {
-        bool left_out = events_would_help(pod, now);
-
-        for (size_t i = 0; i < n && left_out; i++)
-            left_out = strcmp(watched[i], pod->namespace) != 0;
-        if (left_out && n < LIMIT_EVENT_NAMESPACES) {
-            watched[n++] = pod->namespace;
-            left_out = false;
-        }
-        if (left_out && !pod->events_left_out)
-            counters_limit_hit(&c->counters, LIMIT_HIT_EVENT_NAMESPACES);
-        pod->events_left_out = left_out;
-    }
-}
-
 void wanted_count_left_out(struct correlate *c, struct instant now)
 {
     count_images_left_out(c);
-    count_events_left_out(c, now);
+    event_turns_update(c, now);
 }
 
 /* --- what is wanted -------------------------------------------------------- */
+
+/* How many images a namespace has in the question. */
+struct share {
+    const struct tenant *tenant;
+    size_t n;
+};
 
 /* A question that is being put together. */
 struct question {
@@ -97,6 +74,8 @@ struct question {
     struct wanted *ret;
     const struct image_state *images[LIMIT_WANTED_IMAGES]; /* already in the question */
     size_t n_images;
+    struct share shares[LIMIT_WANTED_IMAGES];
+    size_t n_shares;
 };
 
 /* Adds each text once. Without memory, the text is left out. */
@@ -119,6 +98,11 @@ static bool is_full(const struct question *q)
     return q->ret->n_images == LIMIT_WANTED_IMAGES;
 }
 
+static bool asked_recently(const struct question *q, const struct image_state *image)
+{
+    return image && q->now.mono_us - image->seen_us < ASKED_RECENTLY_US;
+}
+
 /* `image`: what is known of it, or NULL. If the image has several spellings, the first one is
  * used. */
 static void want_image(struct question *q, const struct image_state *image, const char *text)
@@ -131,30 +115,63 @@ static void want_image(struct question *q, const struct image_state *image, cons
     want(&q->ret->arena, q->ret->images, &q->ret->n_images, LIMIT_WANTED_IMAGES, text);
 }
 
-static void want_pods_images(struct question *q, const struct pod *pod, bool asked_recently)
+/* NULL: so many namespaces wait that each has one image in the question at most. */
+static struct share *share_of(struct question *q, const struct tenant *tenant)
 {
+    for (size_t i = 0; i < q->n_shares; i++)
+        if (q->shares[i].tenant == tenant)
+            return &q->shares[i];
+    if (q->n_shares == ARRAY_SIZE(q->shares))
+        return NULL;
+    q->shares[q->n_shares] = (struct share){ .tenant = tenant };
+    return &q->shares[q->n_shares++];
+}
+
+/* `most`: how many images of one namespace may be in the question. */
+static void want_pods_images(struct question *q, const struct pod *pod, bool recently, size_t most)
+{
+    struct share *share = share_of(q, pod->tenant);
+    size_t n = share ? share->n : 0;
     bool blocked = false;
 
-    for (size_t i = 0; i < pod->n_containers && !is_full(q); i++) {
+    for (size_t i = 0; i < pod->n_containers && n < most && !is_full(q); i++) {
         const struct container *container = &pod->containers[i];
+        const size_t before = q->ret->n_images;
         const struct image_state *image;
-        bool recently;
 
         if (!container_waits(container, &blocked))
             continue;
         image = image_of(&q->c->images, container);
-        recently = image && q->now.mono_us - image->seen_us < ASKED_RECENTLY_US;
-        if (recently == asked_recently)
+        if (asked_recently(q, image) == recently)
             want_image(q, image, container->image);
+        n += q->ret->n_images - before;
     }
+    if (share)
+        share->n = n;
 }
 
-static void want_waiting(struct question *q, bool asked_recently)
+static void want_waiting(struct question *q, bool recently, size_t most)
 {
     for (const struct pod *pod = q->c->pods.first; pod && q->ret->pods_wait && !is_full(q);
          pod = pod->next)
         if (pod->waiting)
-            want_pods_images(q, pod, asked_recently);
+            want_pods_images(q, pod, recently, most);
+}
+
+/* Half of the places, divided among the namespaces with waiting containers. */
+static size_t fair_share(struct question *q)
+{
+    for (const struct pod *pod = q->c->pods.first; pod; pod = pod->next)
+        if (pod->waiting)
+            share_of(q, pod->tenant);
+    return LIMIT_WANTED_IMAGES / 2 / (q->n_shares ? q->n_shares : 1) + 1;
+}
+
+static void want_awaited(struct question *q, bool recently)
+{
+    for (const struct image_state *i = q->c->images.first; i && !is_full(q); i = i->next)
+        if (image_is_awaited(i) && asked_recently(q, i) == recently)
+            want_image(q, i, i->name->asked);
 }
 
 /* No container waits for a pull of it: the image of a volume, or one that must not be pulled. */
@@ -165,18 +182,29 @@ static bool incident_wants_image(const struct incident *incident)
             incident->verdict.reason == REASON_NEVER_PULL);
 }
 
+static void want_incidents(struct question *q, bool recently)
+{
+    for (const struct incident *i = q->c->incidents.first; i && !is_full(q); i = i->next) {
+        const struct pull *pull = i->pull;
+        const struct image_state *image;
+
+        if (!incident_wants_image(i))
+            continue;
+        image = image_find(&q->c->images, str_from(pull->image), pull->image_hash);
+        if (asked_recently(q, image) == recently)
+            want_image(q, image, pull->image);
+    }
+}
+
+/* First a share for each namespace that waits; what was asked for recently comes last. */
 static void want_images(struct question *q)
 {
-    struct wanted *ret = q->ret;
-
-    for (const struct image_state *i = q->c->images.first; i && !is_full(q); i = i->next)
-        if (image_is_awaited(i))
-            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->name->asked);
-    want_waiting(q, false);
-    for (const struct incident *i = q->c->incidents.first; i && !is_full(q); i = i->next)
-        if (incident_wants_image(i))
-            want(&ret->arena, ret->images, &ret->n_images, LIMIT_WANTED_IMAGES, i->pull->image);
-    want_waiting(q, true);
+    want_waiting(q, false, fair_share(q));
+    for (int recently = 0; recently < 2; recently++) {
+        want_awaited(q, recently);
+        want_incidents(q, recently);
+        want_waiting(q, recently, LIMIT_WANTED_IMAGES);
+    }
 }
 
 /* Then the owner of a blob decides which of them it belongs to. */
@@ -226,12 +254,11 @@ void correlate_wanted(const struct correlate *c, struct instant now, struct want
 
     *ret = (struct wanted){ .n_images = 0 };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
-    for (const struct pod *pod = c->pods.first; pod; pod = pod->next) {
-        ret->pods_wait |= pod->waiting > 0;
-        if (events_would_help(pod, now))
+    ret->pods_wait = c->pods.waiting > 0;
+    for (const struct tenant *tenant = c->tenants.first; tenant; tenant = tenant->next)
+        if (tenant->has_turn)
             want(&ret->arena, ret->namespaces, &ret->n_namespaces, LIMIT_EVENT_NAMESPACES,
-                 pod->namespace);
-    }
+                 tenant->name);
     want_images(&q);
     want_blobs(&q);
 }

@@ -5,6 +5,7 @@
 
 #include "agent/classify/image_ref.h"
 #include "agent/classify/party.h"
+#include "agent/incidents/places.h"
 #include "agent/incidents/reports.h"
 #include "agent/incidents/stall_changes.h"
 #include "agent/incidents/table.h"
@@ -139,6 +140,8 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
         bool fresh = !first_sight || pod->fresh;
 
         r = incident_open(&c->incidents, &key, fresh, now, &incident);
+        if (r == -ENOSPC)
+            container->incident_left_out = true;
         if (r < 0)
             return r == -ENOSPC ? 0 : r;
         if (!fresh)
@@ -258,6 +261,8 @@ static int take_container(struct correlate *c, struct pod *pod, struct container
     container->replaced_status = 0;
     if (pull != PULL_SILENT)
         container->n_replaced_images = 0;
+    if (pull == PULL_SILENT || pull == PULL_DONE)
+        container->incident_left_out = false;
 
     reason = mem_str(str_head(fact->waiting_reason, LIMIT_NAME_TEXT));
     if (!reason)
@@ -312,6 +317,37 @@ static void end_replaced(struct correlate *c, struct pod *pod, const struct pod_
     }
 }
 
+static void remove_pod(struct correlate *c, struct pod *pod, struct instant now)
+{
+    incidents_end(&c->incidents, pod, NULL, INCIDENT_GONE, now);
+    pod_remove(&c->pods, pod);
+}
+
+/* Makes room for a new pod. Whoever has no place now is counted. */
+static bool make_room(struct correlate *c, const struct pod_fact *fact, struct instant now)
+{
+    struct pod *pod;
+
+    if (c->pods.n < LIMIT_PODS)
+        return true;
+    counters_limit_hit(&c->counters, LIMIT_HIT_PODS);
+    pod = places_pod(&c->pods, fact);
+    places_leave_out(&c->pods, pod ? str_from(pod->uid) : fact->uid);
+    if (pod)
+        remove_pod(c, pod, now);
+    return pod != NULL;
+}
+
+static void name_registries(struct correlate *c, struct pod *pod, struct instant now)
+{
+    for (size_t i = 0; i < pod->n_containers; i++)
+        registry_named(&c->registries, str_from(pod->containers[i].image), pod->tenant,
+                       &pod->containers[i].registry_left_out, now);
+    for (size_t i = 0; i < pod->n_volumes; i++)
+        registry_named(&c->registries, str_from(pod->volumes[i].reference), pod->tenant,
+                       &pod->volumes[i].registry_left_out, now);
+}
+
 int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant now)
 {
     struct pod *pod = pod_find(&c->pods, fact->uid);
@@ -320,17 +356,13 @@ int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant
 
     if (pod)
         end_replaced(c, pod, fact, now);
+    else if (!make_room(c, fact, now))
+        return 0;
     r = pod_upsert(&c->pods, fact, &pod, &is_new);
     if (r < 0)
         return r == -ENOSPC ? 0 : r;
 
-    for (size_t i = 0; i < pod->n_containers; i++)
-        registry_named(&c->registries, str_from(pod->containers[i].image),
-                       &pod->containers[i].registry_left_out, now);
-    for (size_t i = 0; i < pod->n_volumes; i++)
-        registry_named(&c->registries, str_from(pod->volumes[i].reference),
-                       &pod->volumes[i].registry_left_out, now);
-
+    name_registries(c, pod, now);
     if (pod->terminal) {
         incidents_end(&c->incidents, pod, NULL, INCIDENT_GONE, now);
         pod_count_waiting(&c->pods, pod);
@@ -347,18 +379,14 @@ int witness_pod(struct correlate *c, const struct pod_fact *fact, struct instant
     return r;
 }
 
-static void remove_pod(struct correlate *c, struct pod *pod, struct instant now)
-{
-    incidents_end(&c->incidents, pod, NULL, INCIDENT_GONE, now);
-    pod_remove(&c->pods, pod);
-}
-
 void witness_pod_deleted(struct correlate *c, struct str uid, struct instant now)
 {
     struct pod *pod = pod_find(&c->pods, uid);
 
     if (pod)
         remove_pod(c, pod, now);
+    else
+        places_found(&c->pods, uid);
 }
 
 void witness_pods_begin(struct correlate *c)
@@ -376,6 +404,7 @@ void witness_pods_end(struct correlate *c, struct instant now)
         if (pod->generation != c->pods.generation)
             remove_pod(c, pod, now);
     }
+    places_listed(&c->pods);
     c->pods.listing = false;
     c->pods.listed = true;
 }
