@@ -21,7 +21,7 @@ WANTED = {
     "ImagePullUnauthorized", "ImagePullSecretMissing", "ImageNotFound", "ImagePullNetworkOnNode",
     "ImageRegistryUnreachable", "ImagePullRateLimited", "ImageRegistryError", "ImagePullNodeDisk",
     "ImagePullNodeFault", "ImageUnusable", "ImagePullMisconfigured", "ImagePullStalled",
-    "ImagePullInProgressForLong", "ImagePullUnclassified", "ImagePullUnclassifiedShare",
+    "ImagePullCancelled", "ImagePullInProgressForLong", "ImagePullUnclassified", "ImagePullUnclassifiedShare",
     "ImagePullExporterDown", "ImagePullExporterSourceDown", "ImagePullExporterCapped", "ContainerRuntimeUnreachable"}
 
 
