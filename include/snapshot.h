@@ -93,7 +93,8 @@ struct snapshot_stall {
     const struct snapshot_waiter *held_by;
     size_t n_held_by;
     /* Other images that the layer can belong to: the runtime names repositories, without the port
-     * and the tag. */
+     * and the tag. Without a layer: images of other registries that got no answer either, and for
+     * which this pull may only wait. */
     const char *const *ambiguous_with;
     size_t n_ambiguous_with;
 };

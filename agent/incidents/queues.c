@@ -128,11 +128,13 @@ static bool slots_are_full(const struct ingests *ingests)
     return ingests->before_slot && n >= DOWNLOAD_SLOTS;
 }
 
-/* The kubelet pulls in the order in which the containers ask for their images. */
+/* The kubelet pulls in the order in which the containers ask for their images. Nothing shows that
+ * an unanswered pull is the first of those that began in one poll. */
 static bool is_ahead(const struct image_state *other, const struct image_state *image)
 {
-    return (image_is_fetched(other) || other->unanswered) &&
-           ingest_poll_before(other->begun_us, image->begun_us);
+    if (image_is_fetched(other))
+        return ingest_poll_before(other->begun_us, image->begun_us);
+    return other->unanswered && other->begun_us < image->begun_us;
 }
 
 static bool waits_for_kubelet(const struct images *images, const struct image_state *image)

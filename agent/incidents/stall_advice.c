@@ -78,14 +78,20 @@ static void advise_slot(struct buf *out, const struct snapshot_incident *inciden
 
 static void advise_answer(struct buf *out, const struct snapshot_incident *incident)
 {
+    bool alone = incident->stall->n_ambiguous_with == 0;
+
     buf_add(out, STR("Nothing of this image has come"));
     add_since(out, incident->first_failure_us);
-    buf_add(out, STR(". Probably "));
+    if (!alone)
+        buf_printf(out,
+                   ", nor of %s: by default the kubelet pulls one image after the other, so one "
+                   "of them may only wait for the other",
+                   incident->stall->ambiguous_with[0]);
+    buf_add_text(out, alone ? ". Probably " : ". Perhaps ");
     add_registry(out, incident, false);
     buf_add(out, STR(" accepts connections and does not answer: send a request to it from the "
                      "node. It can also be that the pull waits in the kubelet's queue "
-                     "(serializeImagePulls) or for a download slot of the runtime, or that the "
-                     "image is unpacked"));
+                     "(serializeImagePulls) or for a download slot of the runtime"));
 }
 
 void stall_advice_write(struct buf *out, const struct snapshot_incident *incident)

@@ -24,6 +24,9 @@ struct queues {
     size_t n_layers;
     struct queue slots;   /* the containers that wait for a slot */
     struct queue holders; /* the containers whose pulls hold the slots */
+    /* Of those that got no answer, the first one for each registry. */
+    const struct snapshot_incident *unanswered[QUEUE_IMAGES];
+    size_t n_unanswered;
 };
 
 static struct queue *queue_of(struct queues *queues, const char *layer)
@@ -53,6 +56,15 @@ static void join(struct queue *queue, const struct snapshot_incident *incident)
         at++;
     if (at == queue->n_images && at < QUEUE_IMAGES)
         queue->images[queue->n_images++] = incident->image;
+}
+
+static void join_unanswered(struct queues *queues, const struct snapshot_incident *incident)
+{
+    for (size_t i = 0; i < queues->n_unanswered; i++)
+        if (strcmp(queues->unanswered[i]->registry, incident->registry) == 0)
+            return;
+    if (queues->n_unanswered < QUEUE_IMAGES)
+        queues->unanswered[queues->n_unanswered++] = incident;
 }
 
 static bool is_waiter(const struct snapshot_waiter *waiter,
@@ -125,6 +137,26 @@ static int fill_ambiguous_with(const struct queue *layer, const struct snapshot_
     return 0;
 }
 
+/* The kubelet's queue is not visible: of pulls that began together, only one may have its turn. */
+static int fill_unanswered(const struct queues *queues, const struct snapshot_incident *incident,
+                           struct arena *arena, struct snapshot_stall *stall)
+{
+    const char **list;
+    size_t n = 0;
+
+    if (queues->n_unanswered < 2)
+        return 0;
+    list = arena_alloc(arena, QUEUE_IMAGES * sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < queues->n_unanswered; i++)
+        if (strcmp(queues->unanswered[i]->registry, incident->registry) != 0)
+            list[n++] = queues->unanswered[i]->image;
+    stall->ambiguous_with = list;
+    stall->n_ambiguous_with = n;
+    return 0;
+}
+
 static int fill_stall(struct queues *queues, const struct snapshot_incident *incident,
                       struct arena *arena)
 {
@@ -137,6 +169,8 @@ static int fill_stall(struct queues *queues, const struct snapshot_incident *inc
             queues->holders.n < LIMIT_WAITING_BEHIND ? queues->holders.n : LIMIT_WAITING_BEHIND;
         return 0;
     }
+    if (stall->waits_for == STALL_ANSWER)
+        return fill_unanswered(queues, incident, arena, stall);
     if (stall->waits_for == STALL_BYTES)
         layer = queue_of(queues, stall->layer);
     if (stall->holds_slot && queues->slots.n)
@@ -173,6 +207,8 @@ int snapshot_fill_stalls(struct snapshot *snapshot)
             join(layer, incident);
         if (stall->waits_for == STALL_SLOT)
             join(&queues->slots, incident);
+        if (stall->waits_for == STALL_ANSWER)
+            join_unanswered(queues, incident);
         if (stall->holds_slot)
             join(&queues->holders, incident);
     }

@@ -88,13 +88,21 @@ static void pull_without_a_slot_names_who_holds_them(void **state)
 
 static void silence_is_told_as_an_inference(void **state)
 {
-    const struct snapshot_stall stall = { .waits_for = STALL_ANSWER };
+    static const char *const others[] = { "quay.io/a/b:1" };
+    struct snapshot_stall stall = { .waits_for = STALL_ANSWER };
 
     (void)state;
     assert_non_null(strstr(advice_of(&stall, "r.io"),
                            "Nothing of this image has come since 2026-11-18T11:06:40Z. Probably "
                            "r.io accepts connections and does not answer"));
     assert_non_null(strstr(text, "It can also be that the pull waits in the kubelet's queue"));
+    stall.ambiguous_with = others;
+    stall.n_ambiguous_with = 1;
+    assert_non_null(
+        strstr(advice_of(&stall, "r.io"),
+               "since 2026-11-18T11:06:40Z, nor of quay.io/a/b:1: by default the kubelet "
+               "pulls one image after the other, so one of them may only wait for the "
+               "other. Perhaps r.io accepts connections and does not answer"));
 }
 
 static void longest_names_fit(void **state)
