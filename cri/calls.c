@@ -230,14 +230,29 @@ static void write_owner_filter(char text[FILTER_MAX], size_t i, struct str diges
              STR_ARG(digest));
 }
 
-static int encode_owner_filters(struct str digest, struct arena *arena, struct str *ret,
-                                struct err *err)
+static int encode_filters(ProtobufCBinaryData *filters, size_t n, struct arena *arena,
+                          struct str *ret, struct err *err)
 {
     Containerd__Content__V1__ListContentRequest request =
         CONTAINERD__CONTENT__V1__LIST_CONTENT_REQUEST__INIT;
+    uint8_t *bytes;
+
+    request.n_filters = n;
+    request.filters = filters;
+    ret->len = containerd__content__v1__list_content_request__get_packed_size(&request);
+    bytes = arena_alloc(arena, ret->len);
+    if (!bytes)
+        return unpack_no_room(n, err);
+    containerd__content__v1__list_content_request__pack(&request, bytes);
+    ret->at = (char *)bytes;
+    return 0;
+}
+
+static int encode_owner_filters(struct str digest, struct arena *arena, struct str *ret,
+                                struct err *err)
+{
     ProtobufCBinaryData *filters = arena_alloc(arena, OWNER_FILTERS * sizeof(*filters));
     char *texts = arena_alloc(arena, OWNER_FILTERS * FILTER_MAX);
-    uint8_t *bytes;
 
     if (!filters || !texts)
         return unpack_no_room(OWNER_FILTERS, err);
@@ -247,18 +262,21 @@ static int encode_owner_filters(struct str digest, struct arena *arena, struct s
         write_owner_filter(text, i, digest);
         filters[i] = (ProtobufCBinaryData){ .data = (uint8_t *)text, .len = strlen(text) };
     }
-    request.n_filters = OWNER_FILTERS;
-    request.filters = filters;
-    ret->len = containerd__content__v1__list_content_request__get_packed_size(&request);
-    bytes = arena_alloc(arena, ret->len);
-    if (!bytes)
-        return unpack_no_room(OWNER_FILTERS, err);
-    containerd__content__v1__list_content_request__pack(&request, bytes);
-    ret->at = (char *)bytes;
-    return 0;
+    return encode_filters(filters, OWNER_FILTERS, arena, ret, err);
 }
 
-static int take_content(void *self, struct str message, struct err *err)
+static int list_content(struct calls *calls, struct str message,
+                        const struct channel_reader *reader, struct err *err)
+{
+    const struct channel_request request = request_of(METHOD_LIST_CONTENT, message);
+    int64_t begun_us = now(calls);
+    int r = channel_stream(calls->channel, &request, reader, err);
+
+    count(calls, METHOD_LIST_CONTENT, begun_us, r);
+    return r;
+}
+
+static int take_owners(void *self, struct str message, struct err *err)
 {
     if (decode_owners(message, self, err) < 0)
         return err_wrap(err, "%s", methods[METHOD_LIST_CONTENT].path);
@@ -267,21 +285,44 @@ static int take_content(void *self, struct str message, struct err *err)
 
 int calls_list_owners(struct calls *calls, struct owners *owners, struct err *err)
 {
-    const struct channel_reader reader = { .self = owners, .take = take_content };
+    const struct channel_reader reader = { .self = owners, .take = take_owners };
     CLEANUP(arena_done) struct arena bytes;
-    struct channel_request request;
     struct str message = empty_request;
-    int64_t begun_us;
     int r;
 
     assert(digest_valid(owners->digest));
     arena_init(&bytes, LIMIT_CRI_MESSAGE);
     r = encode_owner_filters(owners->digest, &bytes, &message, err);
-    if (r < 0)
-        return r;
-    request = request_of(METHOD_LIST_CONTENT, message);
-    begun_us = now(calls);
-    r = channel_stream(calls->channel, &request, &reader, err);
-    count(calls, METHOD_LIST_CONTENT, begun_us, r);
-    return r;
+    return r < 0 ? r : list_content(calls, message, &reader, err);
+}
+
+static int take_holdings(void *self, struct str message, struct err *err)
+{
+    if (decode_holdings(message, self, err) < 0)
+        return err_wrap(err, "%s", methods[METHOD_LIST_CONTENT].path);
+    return 0;
+}
+
+/* The label's value is a list, so the filter is a regular expression (its only special character
+ * here is "."), and the entries are checked again. */
+int calls_list_holdings(struct calls *calls, struct holdings *holdings, struct err *err)
+{
+    const struct channel_reader reader = { .self = holdings, .take = take_holdings };
+    const struct str repository = holdings->repository;
+    char text[FILTER_MAX + LIMIT_IMAGE_TEXT];
+    ProtobufCBinaryData filter = { .data = (uint8_t *)text };
+    CLEANUP(arena_done) struct arena bytes;
+    struct str message = empty_request;
+    const char *slash;
+    int r;
+
+    assert(repository_valid(repository));
+    slash = memchr(repository.at, '/', repository.len);
+    snprintf(text, sizeof(text), "labels.\"containerd.io/distribution.source.%.*s\"~=\"%.*s\"",
+             STR_ARG(str_span(repository.at, slash)),
+             STR_ARG(str_span(slash + 1, repository.at + repository.len)));
+    filter.len = strlen(text);
+    arena_init(&bytes, LIMIT_CRI_MESSAGE);
+    r = encode_filters(&filter, 1, &bytes, &message, err);
+    return r < 0 ? r : list_content(calls, message, &reader, err);
 }

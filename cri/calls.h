@@ -49,3 +49,6 @@ int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_
  * sets owners->arena and owners->digest; the digest must be digest_valid().
  */
 int calls_list_owners(struct calls *calls, struct owners *owners, struct err *err);
+
+/* containerd only: adds what it has of holdings->repository, which must be repository_valid(). */
+int calls_list_holdings(struct calls *calls, struct holdings *holdings, struct err *err);

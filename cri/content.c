@@ -140,12 +140,37 @@ static int poll_blob(struct content *content, struct content_asked *asked, struc
     return 0;
 }
 
+/* --- what came of a repository --------------------------------------------------------------- */
+
+static int poll_repository(struct content *content, struct str repository, struct instant now,
+                           struct err *err)
+{
+    const struct sink *sink = content->sink;
+    struct holdings holdings = { .repository = repository };
+    struct observation observation = { .kind = OBSERVE_REPOSITORY };
+    struct err here = ERR_INIT;
+    int r = calls_list_holdings(content->calls, &holdings, &here);
+
+    sink->tick(sink->self, SOURCE_CRI);
+    if (r < 0)
+        return take_error(content, r, now, &here, err);
+    observation.repository =
+        (struct repository_fact){ .repository = repository, .updated_us = holdings.updated_us };
+    sink->observe(sink->self, &observation);
+    return 0;
+}
+
+static bool is_paused(const struct content *content, struct instant now)
+{
+    return content->refused || now.mono_us < content->not_until_us;
+}
+
 int content_poll(struct content *content, const struct wanted *wanted, struct arena *arena,
                  struct instant now, struct err *err)
 {
     int r = 0;
 
-    if (content->refused || now.mono_us < content->not_until_us)
+    if (is_paused(content, now))
         return 0;
     forget_unwanted(content, wanted);
     if (wanted->ingests)
@@ -153,11 +178,14 @@ int content_poll(struct content *content, const struct wanted *wanted, struct ar
     for (size_t i = 0; r == 0 && i < wanted->n_blobs; i++) {
         struct content_asked *asked;
 
-        if (content->refused || now.mono_us < content->not_until_us)
+        if (is_paused(content, now))
             break;
         asked = digest_valid(wanted->blobs[i]) ? due(content, wanted->blobs[i], now) : NULL;
         if (asked)
             r = poll_blob(content, asked, arena, now, err);
     }
+    for (size_t i = 0; r == 0 && i < wanted->n_repositories && !is_paused(content, now); i++)
+        if (repository_valid(wanted->repositories[i]))
+            r = poll_repository(content, wanted->repositories[i], now, err);
     return r;
 }

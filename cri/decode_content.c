@@ -39,6 +39,30 @@ bool digest_valid(struct str digest)
     return true;
 }
 
+static bool is_of_host(char byte)
+{
+    return is_lower_or_digit(byte) || (byte >= 'A' && byte <= 'Z') || strchr(".-:", byte);
+}
+
+static bool is_of_path(char byte)
+{
+    return is_lower_or_digit(byte) || strchr("._-/", byte);
+}
+
+bool repository_valid(struct str repository)
+{
+    const char *slash = repository.len ? memchr(repository.at, '/', repository.len) : NULL;
+    size_t host = slash ? (size_t)(slash - repository.at) : 0;
+
+    if (host == 0 || host + 1 == repository.len || repository.len >= LIMIT_IMAGE_TEXT ||
+        memchr(repository.at, '\0', repository.len))
+        return false;
+    for (size_t i = 0; i < repository.len; i++)
+        if (i < host ? !is_of_host(repository.at[i]) : !is_of_path(repository.at[i]))
+            return false;
+    return true;
+}
+
 /* --- blobs in flight -------------------------------------------------------------------------- */
 
 /*
@@ -178,23 +202,33 @@ static bool add_owner(struct owners *owners, struct str host, struct str reposit
 /*
  * "containerd.io/distribution.source.<host>" = "repository,repository": a registry may have the
  * same manifest in several repositories. The host has no port, and an IPv6 address no brackets:
- * remotes/docker/handler.go, AppendDistributionSourceLabel, takes url.Hostname().
+ * remotes/docker/handler.go, AppendDistributionSourceLabel, takes url.Hostname(). Empty: another
+ * label.
  */
-static bool add_sources(struct owners *owners, struct str key, struct str value)
+static struct str host_of_source(struct str key)
 {
     static const struct str prefix = { .at = "containerd.io/distribution.source.", .len = 34 };
-    struct str host = str_skip(key, prefix.len);
 
-    if (!str_starts(key, prefix) || !host.len)
-        return true;
-    while (value.len) {
-        const char *comma = memchr(value.at, ',', value.len);
-        struct str repository = comma ? str_span(value.at, comma) : value;
+    return str_starts(key, prefix) ? str_skip(key, prefix.len) : STR("");
+}
 
-        if (!add_owner(owners, host, repository))
+/* Takes the first repository from the label's value. */
+static struct str next_source(struct str *value)
+{
+    const char *comma = memchr(value->at, ',', value->len);
+    struct str repository = comma ? str_span(value->at, comma) : *value;
+
+    *value = str_skip(*value, repository.len + 1);
+    return repository;
+}
+
+static bool add_sources(struct owners *owners, struct str key, struct str value)
+{
+    struct str host = host_of_source(key);
+
+    while (host.len && value.len)
+        if (!add_owner(owners, host, next_source(&value)))
             return false;
-        value = str_skip(value, repository.len + 1);
-    }
     return true;
 }
 
@@ -220,6 +254,47 @@ int decode_owners(struct str bytes, struct owners *owners, struct err *err)
                              unpack_text(info->labels[k]->value)))
                 return unpack_no_room(answer->n_info, err);
         }
+    }
+    return 0;
+}
+
+/* --- what there is of a repository ------------------------------------------------------------ */
+
+static bool is_in_repository(const Containerd__Content__V1__Info *info, struct str repository)
+{
+    for (size_t i = 0; i < info->n_labels; i++) {
+        struct str host = host_of_source(unpack_text(info->labels[i]->key));
+        struct str value = unpack_text(info->labels[i]->value);
+
+        if (!host.len || !str_starts(repository, host) || repository.at[host.len] != '/')
+            continue;
+        while (value.len)
+            if (str_eq(next_source(&value), str_skip(repository, host.len + 1)))
+                return true;
+    }
+    return false;
+}
+
+int decode_holdings(struct str bytes, struct holdings *holdings, struct err *err)
+{
+    Containerd__Content__V1__ListContentResponse *answer;
+    CLEANUP(arena_done) struct arena scratch;
+    int r = 0;
+
+    arena_init(&scratch, LIMIT_DECODE_ARENA);
+    answer = unpack_message(&containerd__content__v1__list_content_response__descriptor, bytes,
+                            &scratch, &r, err);
+    if (!answer)
+        return r;
+    for (size_t i = 0; i < answer->n_info; i++) {
+        int64_t created_us = wall_us(answer->info[i]->created_at);
+        int64_t updated_us = wall_us(answer->info[i]->updated_at);
+
+        if (updated_us < created_us)
+            updated_us = created_us;
+        if (updated_us > holdings->updated_us &&
+            is_in_repository(answer->info[i], holdings->repository))
+            holdings->updated_us = updated_us;
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "arena.h"
 #include "err.h"
@@ -17,6 +18,9 @@
 
 /* Whether a text is an algorithm, ":" and hexadecimal digits. Nothing else may be in a filter. */
 bool digest_valid(struct str digest);
+
+/* Whether a text is "host/path" as labels name it; nothing else may be in a filter. */
+bool repository_valid(struct str repository);
 
 /*
  * The blobs in flight. Those without a digest, as written by `ctr import`, are left out. Sets
@@ -39,3 +43,12 @@ struct owners {
  * failure `owners` may have part of the message.
  */
 int decode_owners(struct str bytes, struct owners *owners, struct err *err);
+
+/* What the content store has of one repository, collected from a stream. */
+struct holdings {
+    struct str repository; /* repository_valid() */
+    int64_t updated_us;    /* wall; when the newest entry was noted; 0: none has a time */
+};
+
+/* Adds the entries in one message of the stream. Those of other repositories are ignored. */
+int decode_holdings(struct str bytes, struct holdings *holdings, struct err *err);

@@ -94,6 +94,9 @@
 #define LIMIT_WAITING_BEHIND 32u    /* shown with each stall; the others only as incidents */
 #define LIMIT_BLOB_REPOSITORIES 32u /* repositories that share one blob; others are ignored */
 
+/* Asked for in one poll: whether something of them has come; others wait. */
+#define LIMIT_WANTED_REPOSITORIES 8u
+
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
 #define LIMIT_LISTEN_ADDRESSES 8u      /* addresses of --web.listen-address */
 #define LIMIT_WEB_CONNECTIONS 64u      /* at a time; the client with the oldest request is cut */

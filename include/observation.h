@@ -123,6 +123,13 @@ struct blob_fact {
     size_t n;
 };
 
+/* What the runtime has of a repository. It notes each blob that a pull gets; a newer containerd
+ * also each one that a pull finds there. */
+struct repository_fact {
+    struct str repository; /* as in the request: "docker.io/library/busybox", without a port */
+    int64_t updated_us;    /* wall; when it last noted one; 0: it has none */
+};
+
 /* The file system where the runtime stores images. */
 struct image_fs_fact {
     struct str mountpoint;
@@ -160,6 +167,7 @@ enum observation_kind {
     OBSERVE_RUNTIME,
     OBSERVE_INGESTS, /* only from runtimes that report them */
     OBSERVE_BLOB,
+    OBSERVE_REPOSITORY,
     OBSERVE_IMAGE_FS,
 };
 
@@ -177,6 +185,7 @@ struct observation {
         struct runtime_fact runtime;
         struct ingests_fact ingests;
         struct blob_fact blob;
+        struct repository_fact repository;
         struct image_fs_fact image_fs;
     };
 };

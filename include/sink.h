@@ -55,6 +55,9 @@ struct wanted {
     bool ingests;                         /* an image is being pulled: list the blobs in flight */
     struct str blobs[LIMIT_WANTED_BLOBS]; /* digests without progress: find their images */
     size_t n_blobs;
+    /* Repositories of pulls without a blob: find out whether something of them has come. */
+    struct str repositories[LIMIT_WANTED_REPOSITORIES];
+    size_t n_repositories;
     struct str namespaces[LIMIT_EVENT_NAMESPACES]; /* whose events can explain a failure */
     size_t n_namespaces;
 };

@@ -53,6 +53,8 @@ const char *observation_kind_name(enum observation_kind kind)
         return "ingests";
     case OBSERVE_BLOB:
         return "blob";
+    case OBSERVE_REPOSITORY:
+        return "repository";
     case OBSERVE_IMAGE_FS:
         return "image_fs";
     }

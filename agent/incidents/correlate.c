@@ -95,6 +95,8 @@ static int take(struct correlate *c, const struct observation *observation, stru
         return stalls_take_ingests(&c->stalls, &observation->ingests, now);
     case OBSERVE_BLOB:
         return stalls_take_owner(&c->stalls, &observation->blob, now);
+    case OBSERVE_REPOSITORY:
+        return stalls_take_repository(&c->stalls, &observation->repository, now);
     case OBSERVE_IMAGE_FS:
         return runtime_take_image_fs(&c->runtime, &observation->image_fs);
     }

@@ -100,6 +100,18 @@ static void pull_ended(struct images *images, struct image_state *image,
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
 }
 
+void images_next_turn(struct images *images, int64_t since_us, struct instant now)
+{
+    for (struct image_state *i = images->first; i && since_us; i = i->next)
+        if (i->begun_us && ingest_poll_before(since_us, i->begun_us))
+            i->turn_us = now.mono_us;
+}
+
+static int64_t pull_began(const struct image_state *image)
+{
+    return image->pull_us ? image->pull_us : image->begun_us;
+}
+
 /* Somebody loaded it for a container that must not pull it, and no container pulled it. */
 static bool was_loaded(const struct images *images, const struct image_state *image)
 {
@@ -126,6 +138,7 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
         image->absent_us = now.mono_us;
         image->failed = incidents_failed_on(images->incidents, fact->image);
     } else if (!image->present && fact->present && !was_loaded(images, image)) {
+        images_next_turn(images, pull_began(image), now);
         pull_ended(images, image, fact, now);
     }
     if (fact->present || !image->waiting)
@@ -152,12 +165,13 @@ bool image_is_awaited(const struct image_state *image)
     return !image->present && !image->waiting && image->pull_us;
 }
 
-void image_pull_failed(struct images *images, struct str image, uint64_t hash)
+void image_pull_failed(struct images *images, struct str image, uint64_t hash, struct instant now)
 {
     struct image_state *known = image_find(images, image, hash);
 
     if (!known)
         return;
+    images_next_turn(images, pull_began(known), now);
     known->failed = true;
     known->pull_us = 0; /* if another container still waits, the next poll starts it again */
 }
@@ -237,6 +251,7 @@ static void count_pod(const struct images *images, struct pod *pod, bool polled,
         bool waits = container_waits(container, &blocked);
         struct image_state *image = waits ? image_of(images, container) : NULL;
         bool pulls = waits && may_pull(pod, container, image, &earlier_pulls);
+        int64_t since_us;
 
         if (!pulls) {
             container->begun_us = 0;
@@ -252,6 +267,9 @@ static void count_pod(const struct images *images, struct pod *pod, bool polled,
         if (!container->begun_us)
             continue; /* no poll since then has shown whether its sandbox is ready */
         image->pulling++;
+        since_us = container->preexisting ? pod->created_us : container->begun_wall_us;
+        if (since_us < image->since_us)
+            image->since_us = since_us;
         if (!image->begun_us || container->begun_us < image->begun_us) {
             image->begun_us = container->begun_us;
             image->begun_wall_us = container->begun_wall_us;
@@ -288,6 +306,7 @@ static void count(struct images *images, bool polled, struct instant now)
         i->waiting = i->pulling = 0;
         i->always = i->retried = false;
         i->begun_us = 0;
+        i->since_us = INT64_MAX;
     }
     for (struct pod *pod = images->pods->first; pod && images->first; pod = pod->next)
         if (pod->waiting)

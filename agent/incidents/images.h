@@ -48,19 +48,22 @@ struct image_state {
     size_t pulling;   /* of these: in a sandbox, without an error, and the image is fetched */
     int64_t begun_us; /* mono; when the first of these began to wait; 0: none waits */
     int64_t begun_wall_us;
-    bool always;  /* a waiting container pulls it even if it is present */
-    bool retried; /* a waiting container failed, and the kubelet can retry at any time */
+    int64_t since_us; /* wall; what the runtime noted before is not of their pull */
+    bool always;      /* a waiting container pulls it even if it is present */
+    bool retried;     /* a waiting container failed, and the kubelet can retry at any time */
 
     /* See queues_update(). */
     enum pull_phase phase;
     int64_t fetched_us; /* mono; when a blob of it was last in flight */
     int64_t heard_us;   /* mono; when a blob ended that may have been its; else 0 */
+    int64_t turn_us;    /* mono; until then another pull was ahead of it in the kubelet's queue */
     bool owns_blob;     /* one is listed now */
     bool has_blob;      /* ... and began or moved since its pull began */
     bool has_bytes;     /* ... and has left the runtime's queue */
     bool in_flight;     /* ... and shows that its pull is in flight besides those of others */
 
-    /* See stalls.c. */
+    /* See stalls.c and silence.c. */
+    int64_t asked_us; /* mono; when the runtime last told what it has of the repository; 0: never */
     bool known_to_pull;      /* a container is certainly pulling it now */
     bool unanswered;         /* nothing of it has come for too long */
     enum stall_kind silence; /* what it waits for if nothing of it comes; STALL_BYTES: no stall */
@@ -94,7 +97,11 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
 void image_used(struct images *images, const struct container *container, struct instant now);
 
 /* An attempt to pull the image failed. `hash` is image_hash(image). */
-void image_pull_failed(struct images *images, struct str image, uint64_t hash);
+void image_pull_failed(struct images *images, struct str image, uint64_t hash, struct instant now);
+
+/* A pull ended that the kubelet was asked for after `since_us` (mono), and perhaps at once. Only
+ * now it can be the turn of an image that a container asked for later. */
+void images_next_turn(struct images *images, int64_t since_us, struct instant now);
 
 /* Whether its pull has ended with an unknown result: ask the runtime once more. */
 bool image_is_awaited(const struct image_state *image);

@@ -131,7 +131,19 @@ static bool split_repository(const char *canonical, struct str *host, struct str
     return true;
 }
 
-static bool is_repository(struct str repository, const char *canonical)
+bool image_repository(const char *canonical, char ret[LIMIT_IMAGE_TEXT])
+{
+    struct str host, path;
+
+    if (!split_repository(canonical, &host, &path) || host.len + path.len >= LIMIT_IMAGE_TEXT)
+        return false;
+    memcpy(ret, host.at, host.len);
+    memcpy(ret + host.len, path.at, path.len);
+    ret[host.len + path.len] = '\0';
+    return true;
+}
+
+bool image_is_of_repository(const char *canonical, struct str repository)
 {
     struct str host, path;
 
@@ -151,7 +163,7 @@ bool image_same_repository(const char *canonical, const char *other)
 bool ingest_is_of(const struct ingest_state *ingest, const char *canonical_image)
 {
     for (size_t i = 0; i < names_count(ingest->repositories); i++)
-        if (is_repository(str_from(ingest->repositories->at[i]), canonical_image))
+        if (image_is_of_repository(canonical_image, str_from(ingest->repositories->at[i])))
             return true;
     return false;
 }

@@ -92,6 +92,11 @@ bool ingest_poll_before(int64_t mono_us, int64_t other_us);
 /* Whether the blob began after `mono_us`, with the same tolerance. */
 bool ingest_begun_after(const struct ingest_state *ingest, int64_t mono_us);
 
+/* The repository of a canonical image as the runtime names it, "host/path" without the port; false:
+ * there is none. */
+bool image_repository(const char *canonical, char ret[LIMIT_IMAGE_TEXT]);
+bool image_is_of_repository(const char *canonical, struct str repository);
+
 /* Whether two canonical images are of one repository as the runtime names it: without the port. */
 bool image_same_repository(const char *canonical, const char *other);
 

@@ -229,6 +229,7 @@ static struct pod *pod_new(const struct pods *pods, const struct pod_fact *fact)
 
     /* Creation times are whole seconds: a pod of our first second seems to be older than this
      * process. A pod that had lost its place is not fresh: its events were counted before. */
+    pod->created_us = fact->created_us;
     pod->fresh =
         !pods->overflowed && (!pods->listing || fact->created_us + SEC > pods->started.wall_us);
     return TAKE_PTR(pod);

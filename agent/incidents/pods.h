@@ -79,9 +79,10 @@ struct pod {
     bool failed;   /* one of its incidents ended */
     bool events_left_out; /* counted at LIMIT_EVENT_NAMESPACES */
     uint32_t generation;
-    int64_t status_us; /* wall; when the kubelet last changed its status; 0: unknown */
-    size_t waiting;    /* containers that start now and may lack their image */
-    size_t failing;    /* containers whose status names a failed or refused pull */
+    int64_t created_us; /* wall; 0: unknown */
+    int64_t status_us;  /* wall; when the kubelet last changed its status; 0: unknown */
+    size_t waiting;     /* containers that start now and may lack their image */
+    size_t failing;     /* containers whose status names a failed or refused pull */
     struct container *containers;
     size_t n_containers;
     struct image_volume *volumes;

@@ -12,7 +12,7 @@ static bool is_polled(enum observation_kind kind)
 {
     return kind == OBSERVE_IMAGE || kind == OBSERVE_SANDBOX || kind == OBSERVE_SANDBOXES_END ||
            kind == OBSERVE_CREATED || kind == OBSERVE_INGESTS || kind == OBSERVE_BLOB ||
-           kind == OBSERVE_IMAGE_FS;
+           kind == OBSERVE_REPOSITORY || kind == OBSERVE_IMAGE_FS;
 }
 
 static enum source_id source_of(enum observation_kind kind)
@@ -85,6 +85,9 @@ static void name_parts(const struct pods *pods, const struct observation *o, str
         return;
     case OBSERVE_BLOB:
         parts[PART_TEXT] = o->blob.digest;
+        return;
+    case OBSERVE_REPOSITORY:
+        parts[PART_TEXT] = o->repository.repository;
         return;
     case OBSERVE_PODS_BEGIN:
     case OBSERVE_PODS_END:

@@ -12,14 +12,13 @@
  * blobs that stand still hold the slots, and it waits for them; so does a pull that has not got
  * its manifest.
  *
- * If the runtime lists no blob of an image at all, its registry may have accepted the connection
- * and not answered. The pull can also wait in the kubelet's queue (queues.h). So this is a stall
- * only if it is the turn of that image: no other pull is ahead of it.
+ * If the runtime lists no blob of an image at all, see silence.c.
  */
 
 #include "agent/incidents/stalls.h"
 
 #include "agent/incidents/queues.h"
+#include "agent/incidents/silence.h"
 #include "agent/incidents/stall_changes.h"
 #include "agent/incidents/stall_rules.h"
 #include "util.h"
@@ -246,64 +245,6 @@ static void count_slots(struct judgement *j)
     }
 }
 
-/* --- pulls of which nothing has come --------------------------------------- */
-
-static bool is_silent(const struct judgement *j, const struct image_state *image)
-{
-    const struct ingests *ingests = j->stalls->ingests;
-
-    return image->pulling && image->begun_us && !image->present && !image->owns_blob &&
-           !image->has_blob && !image_is_heard_of(image) &&
-           j->now.mono_us - image->begun_us >= ingests->stall_after_us;
-}
-
-/* Whether the kubelet has reached the image, as far as can be known. */
-static bool has_turn(const struct judgement *j, const struct image_state *image)
-{
-    const struct images *images = j->stalls->images;
-
-    if (image->phase == PULL_PHASE_KUBELET_QUEUE)
-        return false;
-    for (const struct image_state *i = images->first; i; i = i->next)
-        if (is_silent(j, i) && i->begun_us < image->begun_us && images_parallel(images) == 1 &&
-            strcmp(i->name->registry, image->name->registry) != 0)
-            return false; /* it is the turn of that one */
-    return true;
-}
-
-/* STALL_BYTES: it is no stall. `asked`: the runtime was asked for the owners of all blobs. */
-static enum stall_kind silence_of(const struct judgement *j, const struct image_state *image,
-                                  bool asked)
-{
-    const struct ingests *ingests = j->stalls->ingests;
-    const struct ingest_state *unowned = image_blob_without_owner(j->stalls->images, image);
-
-    if (!is_silent(j, image) || !asked ||
-        (unowned && !ingest_waits_for_bytes(ingests, unowned, j->now)))
-        return STALL_BYTES;
-    if (unowned && unowned->queued && j->slots >= DOWNLOAD_SLOTS)
-        return STALL_SLOT;
-    return unowned || has_turn(j, image) ? STALL_ANSWER : STALL_BYTES;
-}
-
-static int judge_silent_images(struct judgement *j)
-{
-    const struct ingests *ingests = j->stalls->ingests;
-    struct image_state *image;
-    bool asked = true;
-    bool any = false;
-
-    for (size_t i = 0; i < ingests->n; i++)
-        asked &= ingests->list[i].asked_us != 0;
-    for (image = j->stalls->images->first; image; image = image->next) {
-        image->silence = silence_of(j, image, asked);
-        any |= image->silence != STALL_BYTES;
-    }
-    for (image = j->stalls->images->first; image; image = image->next)
-        image->unanswered = image->silence == STALL_ANSWER;
-    return any ? judge_pods(j, NULL) : 0;
-}
-
 /* --- one round ------------------------------------------------------------- */
 
 /* Whether the container certainly pulls its image now. */
@@ -444,7 +385,7 @@ static int judge(struct stalls *stalls, struct instant now)
     results[0] = judge_images(&j, false);
     count_slots(&j);
     results[1] = stalls->ingests->before_slot ? judge_images(&j, true) : 0;
-    results[2] = judge_silent_images(&j);
+    results[2] = silence_find(&j) ? judge_pods(&j, NULL) : 0;
     for (size_t i = 0; i < ARRAY_SIZE(results); i++)
         r = results[i] < 0 ? results[i] : r;
     for (struct incident *i = stalls->incidents->first; i; i = i->next) {
@@ -471,6 +412,12 @@ int stalls_take_owner(struct stalls *stalls, const struct blob_fact *fact, struc
         return 0;
     r = ingests_take_owner(stalls->ingests, fact, now);
     return r < 0 ? r : judge(stalls, now);
+}
+
+int stalls_take_repository(struct stalls *stalls, const struct repository_fact *fact,
+                           struct instant now)
+{
+    return silence_take_repository(stalls->images, fact, now) ? judge(stalls, now) : 0;
 }
 
 void stalls_polled(struct stalls *stalls, struct instant now)

@@ -27,6 +27,10 @@ struct stalls {
 int stalls_take_ingests(struct stalls *stalls, const struct ingests_fact *fact, struct instant now);
 int stalls_take_owner(struct stalls *stalls, const struct blob_fact *fact, struct instant now);
 
+/* The runtime told what it has of a repository. */
+int stalls_take_repository(struct stalls *stalls, const struct repository_fact *fact,
+                           struct instant now);
+
 /* A poll of the runtime has ended, perhaps without a list of blobs. */
 void stalls_polled(struct stalls *stalls, struct instant now);
 

@@ -2,6 +2,7 @@
 #include "agent/incidents/wanted.h"
 
 #include "agent/incidents/event_turns.h"
+#include "agent/incidents/silence.h"
 #include "agent/incidents/table.h"
 #include "util.h"
 
@@ -248,6 +249,19 @@ static void want_blobs(struct question *q)
     }
 }
 
+/* What is pulled in silence may have come between two polls. */
+static void want_repositories(struct question *q)
+{
+    char repository[LIMIT_IMAGE_TEXT];
+    struct wanted *ret = q->ret;
+
+    for (const struct image_state *i = q->c->images.first; i && ret->ingests; i = i->next)
+        if (silence_is_suspect(&q->c->images, i, q->now) &&
+            image_repository(i->name->canonical, repository))
+            want(&ret->arena, ret->repositories, &ret->n_repositories, LIMIT_WANTED_REPOSITORIES,
+                 repository);
+}
+
 void correlate_wanted(const struct correlate *c, struct instant now, struct wanted *ret)
 {
     struct question q = { .c = c, .now = now, .ret = ret };
@@ -261,4 +275,5 @@ void correlate_wanted(const struct correlate *c, struct instant now, struct want
                  tenant->name);
     want_images(&q);
     want_blobs(&q);
+    want_repositories(&q);
 }

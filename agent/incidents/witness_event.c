@@ -75,12 +75,15 @@ static void take_last_failure(struct incident *incident, int64_t last_us)
         incident->last_failure_us = incident->last_event_us;
 }
 
-static void take_times(struct incident *incident, const struct event_fact *fact, struct instant now)
+static void take_times(struct images *images, struct incident *incident,
+                       const struct event_fact *fact, struct instant now)
 {
     int64_t last_mono_us = now.mono_us - (now.wall_us - fact->last_us);
 
-    if (fact->last_us && last_mono_us > incident->last_failure_mono_us)
+    if (fact->last_us && last_mono_us > incident->last_failure_mono_us) {
+        images_next_turn(images, incident->last_failure_mono_us, now);
         incident->last_failure_mono_us = last_mono_us;
+    }
     /* The failure can be older than the first report of it. */
     if (fact->first_us && fact->first_us < incident->first_failure_us &&
         (!incident->first_failure_exact || fact->first_us >= incident->attempts.since_us))
@@ -135,7 +138,7 @@ static int take_failure(struct correlate *c, struct incident *incident, const st
     /* The attempt failed after the stall was found. */
     if (incident->state == INCIDENT_STALLED && fact->last_us + SEC > incident->stall.noted_wall_us)
         stall_failed(&c->incidents, incident, now);
-    take_times(incident, fact, now);
+    take_times(&c->images, incident, fact, now);
     r = incident_report(&c->incidents, incident, &report, &failed->message, &failed->verdict);
     incident_count(&c->incidents, incident, pod, caused ? &failed->verdict : NULL, now);
     if (failed->attempt && fact->last_us)

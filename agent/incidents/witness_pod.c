@@ -157,12 +157,14 @@ static int take_failure(struct correlate *c, struct pod *pod, struct container *
     /* The first attempt of a container that was prevented from pulling: ErrImagePull was missed. */
     if (pull == PULL_BACK_OFF && container->pull == PULL_PREVENTED)
         attempted = incident->attempts.fresh && incident->attempts.status == 0;
-    if (attempted)
+    if (attempted) {
+        images_next_turn(&c->images, incident->last_failure_mono_us, now);
         take_attempt(incident, pod, pull, failed_us, now);
+    }
     stall_failed(&c->incidents, incident, now);
     incident_move(&c->incidents, incident,
                   pull == PULL_BACK_OFF ? INCIDENT_BACKING_OFF : INCIDENT_FAILING);
-    image_pull_failed(&c->images, key.image, key.image_hash);
+    image_pull_failed(&c->images, key.image, key.image_hash, now);
     report = (struct report){ .witness = WITNESS_POD_STATUS,
                               .reason = waiting_word(fact),
                               .text = message.text,

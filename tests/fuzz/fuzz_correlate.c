@@ -153,6 +153,9 @@ static void observe_runtime(struct story *t)
                                            .created_us = t->now.wall_us };
         break;
     case 4:
+        o.kind = OBSERVE_REPOSITORY;
+        o.repository = (struct repository_fact){ repository, t->now.wall_us - SEC };
+        correlate_observe(t->correlate, &o, t->now);
         o.kind = OBSERVE_BLOB;
         o.blob = (struct blob_fact){ digest(t), &repository, pick(t, 2) };
         break;

@@ -68,12 +68,14 @@ static void gather_owners(struct str bytes, struct arena *arena)
         .arena = arena,
         .digest = STR("sha256:96fa39606a1d9abfbcff378405b59d4a90fb2418381e27ce0720b22e3ee04398"),
     };
+    struct holdings holdings = { .repository = STR("127.0.0.1/team/big") };
 
     if (decode_owners(bytes, &owners, NULL) < 0)
         return;
     decode_owners(bytes, &owners, NULL);
     for (size_t i = 0; i < owners.n; i++)
         touch(owners.repositories[i]);
+    decode_holdings(bytes, &holdings, NULL);
 }
 
 static void decode_image(struct str bytes, struct arena *arena)

@@ -239,6 +239,18 @@ class Unpacking(OnARuntimeThatStalls):
         self.eventually_runs("big")
         self.assert_no_incident()
 
+    def test_a_download_between_two_polls_is_no_silent_registry(self):
+        """A small image comes at once and is unpacked for long: as a rule, no poll sees a blob of it."""
+        self.create("first", self.lab.open.image("lab/pause", "1"))
+        self.eventually_runs("first")
+        self.lab.containerd.hold_unpacking()
+        self.create("unseen", self.lab.open.image("lab/big", "1"))
+        self.holds_for(NO_ALARM, self.assert_no_incident)
+        self.assertEqual(self.phase("unseen"), "Pending")
+        self.lab.containerd.let_unpack()
+        self.eventually_runs("unseen")
+        self.assert_no_incident()
+
 
 if __name__ == "__main__":
     unittest.main()

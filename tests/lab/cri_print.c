@@ -64,6 +64,9 @@ static void print(void *self, const struct observation *o)
         print_ingests(self, &o->ingests);
     else if (o->kind == OBSERVE_BLOB)
         print_blob(&o->blob);
+    else if (o->kind == OBSERVE_REPOSITORY)
+        printf("repository %.*s %" PRId64 "\n", STR_ARG(o->repository.repository),
+               o->repository.updated_us);
     else if (o->kind == OBSERVE_SANDBOX)
         printf("sandbox %.*s %s\n", STR_ARG(o->sandbox.pod_uid),
                o->sandbox.ready ? "ready" : "not-ready");

@@ -59,6 +59,9 @@ static void world_observe(void *self, const struct observation *o)
         print_ingests(world, &o->ingests);
     else if (o->kind == OBSERVE_BLOB)
         print_blob(world, &o->blob);
+    else if (o->kind == OBSERVE_REPOSITORY)
+        buf_printf(&world->observed, "%.*s last came at %lld\n", STR_ARG(o->repository.repository),
+                   (long long)(o->repository.updated_us / SEC));
     else
         buf_printf(&world->observed, "created %.*s/%.*s\n", STR_ARG(o->created.pod_uid),
                    STR_ARG(o->created.container));
@@ -105,12 +108,14 @@ static void world_wanted(void *self, struct wanted *ret)
 {
     struct world *world = self;
 
-    ret->n_images = ret->n_namespaces = ret->n_blobs = 0;
+    ret->n_images = ret->n_namespaces = ret->n_blobs = ret->n_repositories = 0;
     ret->pods_wait = world->waiting;
     ret->ingests = world->pulling;
     arena_init(&ret->arena, 100);
     if (world->stalled)
         ret->blobs[ret->n_blobs++] = LAYER;
+    if (world->silent)
+        ret->repositories[ret->n_repositories++] = str_from(world->silent);
     if (world->waiting)
         ret->images[ret->n_images++] = STR("busybox");
     if (world->other_image)

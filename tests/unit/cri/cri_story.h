@@ -75,6 +75,7 @@ struct world {
     const char *other_image; /* a second container waits for it; NULL: none */
     bool pulling;            /* the core wants to know which blobs are in flight */
     bool stalled;            /* the core wants to know the repositories of LAYER */
+    const char *silent;      /* the core wants to know what came of this repository; NULL: none */
     bool woken;              /* set by a moment that wakes the agent up */
 
     struct buf observed; /* every observation, with its second */

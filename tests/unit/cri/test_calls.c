@@ -122,6 +122,26 @@ static void owners_are_asked_for_by_each_label_that_may_name_the_blob(void **sta
     containerd__content__v1__list_content_request__free_unpacked(request, NULL);
 }
 
+static void a_repository_is_asked_for_by_the_label_of_its_host(void **state)
+{
+    struct world *world = *state;
+    Containerd__Content__V1__ListContentRequest *request;
+    struct holdings holdings = { .repository = STR("docker.io/library/busybox") };
+    struct str bytes;
+
+    double_set(world->runtime, "List", &(struct double_answer){ .no_message = true });
+    assert_int_equal(calls_list_holdings(&world->calls, &holdings, &world->err), 0);
+    assert_int_equal(holdings.updated_us, 0);
+    assert_true(str_eq(double_last_metadata(world->runtime), STR("k8s.io")));
+    bytes = double_last_request(world->runtime);
+    request = containerd__content__v1__list_content_request__unpack(NULL, bytes.len,
+                                                                    (const uint8_t *)bytes.at);
+    assert_non_null(request);
+    assert_int_equal(request->n_filters, 1);
+    ASSERT_FILTER(0, "labels.\"containerd.io/distribution.source.docker.io\"~=\"library/busybox\"");
+    containerd__content__v1__list_content_request__free_unpacked(request, NULL);
+}
+
 /* ListContentResponse: "h"/"r" has a manifest that names LAYER. */
 #define OWNER(repository)                                                                          \
     STR("\x0a\x79\x2a\x4d\x0a\x22"                                                                 \
@@ -271,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_content_service_is_asked_for_kubernetes_images),
         TEST(owners_are_asked_for_by_each_label_that_may_name_the_blob),
+        TEST(a_repository_is_asked_for_by_the_label_of_its_host),
         TEST(owners_are_collected_from_all_messages),
         TEST(an_undecodable_message_ends_the_stream),
         TEST(the_first_image_file_system_is_taken),

@@ -78,6 +78,61 @@ static void a_blob_without_a_manifest_has_no_owner(void **state)
     assert_int_equal(owners.n, 0);
 }
 
+/* containerd 1.6 and 1.7 tell when a blob was complete, 2.1 also when a pull last needed it. */
+static void newest_time_of_a_repository_is_decoded(void **state)
+{
+    static const struct {
+        const char *path;
+        const char *repository;
+        int64_t updated_us;
+    } rows[] = {
+        { RECORDED_1_6 "owners.pb", "127.0.0.1/team/big", INT64_C(1795314708226416) },
+        { RECORDED_1_7 "owners.pb", "127.0.0.1/team/big", INT64_C(1795314721619401) },
+        { RECORDED_2_1 "owners.pb", "127.0.0.1/team/big", INT64_C(1795314737545871) },
+        { RECORDED_2_1 "owners.pb", "127.0.0.1/team/shared", INT64_C(1795314737546227) },
+        { RECORDED_2_1 "owners.pb", "127.0.0.1/team", 0 },
+        { RECORDED_2_1 "owners.pb", "127.0.0.1/big", 0 },
+        { RECORDED_2_1 "owners.pb", "127.0.0/1/team/big", 0 },
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct holdings holdings = { .repository = str_from(rows[i].repository) };
+
+        assert_int_equal(decode_holdings(recorded(world, rows[i].path), &holdings, &world->err), 0);
+        assert_int_equal(holdings.updated_us, rows[i].updated_us);
+    }
+}
+
+/* --- repositories ----------------------------------------------------------------------------- */
+
+static void repositories_are_checked(void **state)
+{
+    static const struct {
+        struct str repository;
+        bool valid;
+    } rows[] = {
+        { STR("docker.io/library/busybox"), true },
+        { STR("Registry.example.com/a__b-c.d/e"), true },
+        { STR("fd00::1/team/app"), true },
+        { STR("docker.io"), false },
+        { STR("docker.io/"), false },
+        { STR("/busybox"), false },
+        { STR(""), false },
+        { STR("h/r\""), false },
+        { STR("h/r\\"), false },
+        { STR("h/r*"), false },
+        { STR("h/r,id==x"), false },
+        { STR("h\"/r"), false },
+        { STR("h/r\0"), false },
+        { STR("h/R"), false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_int_equal(repository_valid(rows[i].repository), rows[i].valid);
+}
+
 /* --- digests ---------------------------------------------------------------------------------- */
 
 static void digests_are_checked(void **state)
@@ -426,6 +481,8 @@ int main(void)
         DECODE_TEST(blobs_in_flight_of_containerd_are_decoded),
         DECODE_TEST(owners_of_a_layer_of_containerd_are_decoded),
         DECODE_TEST(a_blob_without_a_manifest_has_no_owner),
+        DECODE_TEST(newest_time_of_a_repository_is_decoded),
+        DECODE_TEST(repositories_are_checked),
         DECODE_TEST(digests_are_checked),
         DECODE_TEST(the_digest_is_in_the_name_or_in_its_own_field),
         DECODE_TEST(out_of_range_numbers_are_unknown),

@@ -115,6 +115,57 @@ static void owners_of_a_blob_are_polled_at_most_every_30_seconds(void **state)
                                  "42 0 in flight\n47 0 in flight\n47 sha256:01 is of h/r\n");
 }
 
+/* ListContentResponse: a blob of "h"/"r" was complete at 77 s. */
+#define CAME                                                                                       \
+    STR("\x0a\x2e\x1a\x02\x08\x4d\x2a\x28\x0a\x23"                                                 \
+        "containerd.io/distribution.source.h\x12\x01r")
+
+static void what_came_of_a_repository_is_observed(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListStatuses", STR(""));
+    double_answers(world->runtime, "List", CAME);
+    world->pulling = true;
+    world->silent = "h/r";
+    story_play(world, story);
+    story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n0 h/r last came at 77\n");
+}
+
+/* A tenant chooses the image's name. */
+static void a_repository_that_cannot_be_in_a_filter_is_not_asked_for(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListStatuses", STR(""));
+    world->pulling = true;
+    world->silent = "h/r\",id==x";
+    story_play(world, story);
+    story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n");
+    assert_int_equal(story_calls(world, "List"), 0);
+}
+
+static void a_failed_answer_about_a_repository_is_not_observed(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    static const struct str messages[] = { CAME, STR("<html>") };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "ListStatuses", STR(""));
+    double_set(world->runtime, "List",
+               &(struct double_answer){ .messages = messages, .n_messages = 2, .endless = true });
+    world->pulling = true;
+    world->silent = "h/r";
+    story_play(world, story);
+    story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n");
+    assert_true(world->status.up);
+}
+
 static void a_blob_without_owners_is_observed(void **state)
 {
     static const struct moment story[] = { { START + 500 * MSEC, NULL } };
@@ -350,6 +401,9 @@ int main(void)
         TEST(blobs_in_flight_are_polled_during_a_pull),
         TEST(an_empty_list_of_blobs_is_observed),
         TEST(owners_of_a_blob_are_polled_at_most_every_30_seconds),
+        TEST(what_came_of_a_repository_is_observed),
+        TEST(a_repository_that_cannot_be_in_a_filter_is_not_asked_for),
+        TEST(a_failed_answer_about_a_repository_is_not_observed),
         TEST(a_blob_without_owners_is_observed),
         TEST(blobs_over_the_limit_are_counted),
         TEST(owners_over_the_limit_are_counted_once_per_blob),

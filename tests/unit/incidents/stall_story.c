@@ -80,3 +80,30 @@ bool wants_owner(struct world *w, const char *digest)
     wanted_done(&wanted);
     return found;
 }
+
+void answer_nothing_came(struct world *w)
+{
+    struct wanted wanted;
+
+    correlate_wanted(w->correlate, w->now, &wanted);
+    for (size_t i = 0; i < wanted.n_repositories; i++) {
+        const struct observation observation = {
+            .kind = OBSERVE_REPOSITORY, .repository = { .repository = wanted.repositories[i] }
+        };
+
+        assert_int_equal(correlate_observe(w->correlate, &observation, w->now), 0);
+    }
+    wanted_done(&wanted);
+}
+
+bool wants_repository(struct world *w, const char *repository)
+{
+    struct wanted wanted;
+    bool found = false;
+
+    correlate_wanted(w->correlate, w->now, &wanted);
+    for (size_t i = 0; i < wanted.n_repositories; i++)
+        found |= str_eq(wanted.repositories[i], str_from(repository));
+    wanted_done(&wanted);
+    return found;
+}

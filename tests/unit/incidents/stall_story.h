@@ -39,5 +39,10 @@ void stalled(struct world *w, const char *name);
 /* The same with whole polls, for a bit over three minutes. Returns how long no byte has come. */
 int64_t poll_a_stall(struct world *w, const char *name);
 
+/* The runtime answers what is wanted about repositories: it has nothing of them. */
+void answer_nothing_came(struct world *w);
+
+bool wants_repository(struct world *w, const char *repository);
+
 /* Whether the owner of this blob is wanted. */
 bool wants_owner(struct world *w, const char *digest);

@@ -24,6 +24,7 @@ static void wait_for_nothing(struct world *w, int64_t for_us)
         observe_image(w, IMAGE, false);
         observe_polled(w, "web-0");
         observe_ingests(w, NULL, 0);
+        answer_nothing_came(w);
     }
 }
 
@@ -140,6 +141,7 @@ static void container_without_a_sandbox_waits_for_no_answer(void **state)
         observe_image(w, IMAGE, false);
         observe_sandboxes_end(w);
         observe_ingests(w, NULL, 0);
+        answer_nothing_came(w);
     }
     assert_int_equal(count_incidents(w, "web-0"), 0);
 }
@@ -164,6 +166,7 @@ static void manifest_that_never_comes_is_a_stall_while_others_move(void **state)
         OBSERVE_BLOBS(w, { LAYER, ++bytes, 0 }, { OTHER_LAYER, 0, idle });
         observe_blob_owner(w, LAYER, REPOSITORY);
         observe_blob_owners(w, OTHER_LAYER, NULL, 0);
+        answer_nothing_came(w);
         idle += t >= POLL ? POLL : 0;
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
@@ -181,6 +184,7 @@ static void manifest_of_the_only_pull_that_never_comes_is_a_stall(void **state)
         OBSERVE_BLOBS(w, { OTHER_LAYER, 0, idle });
         if (wants_owner(w, OTHER_LAYER))
             observe_blob_owners(w, OTHER_LAYER, NULL, 0);
+        answer_nothing_came(w);
         world_advance(w, POLL);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
@@ -205,6 +209,7 @@ static void only_the_first_image_waits_for_an_answer(void **state)
         observe_sandbox(w, "web-1", true);
         observe_polled(w, "web-0");
         observe_ingests(w, NULL, 0);
+        answer_nothing_came(w);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(count_incidents(w, "web-1"), 0);
@@ -214,6 +219,63 @@ static void only_the_first_image_waits_for_an_answer(void **state)
             assert_int_equal(snapshot.images[i].phase, PULL_PHASE_KUBELET_QUEUE);
             assert_string_equal(snapshot.images[i].waiting_behind[0], IMAGE);
         }
+    snapshot_done(&snapshot);
+}
+
+/* They began in one poll: nobody knows which of them is first in the kubelet's queue. */
+static void one_of_two_images_that_began_together_may_only_wait(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct snapshot snapshot;
+
+    observe_pulling(w, "web-0");
+    observe_waiting_for(w, "web-1", OTHER_IMAGE);
+    observe_waiting_for(w, "web-2", OTHER_TAG);
+    for (int64_t t = 0; t <= STALL_AFTER; t += POLL) {
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_TAG, false);
+        observe_image(w, OTHER_IMAGE, false);
+        observe_sandbox(w, "web-0", true);
+        observe_sandbox(w, "web-2", true);
+        observe_polled(w, "web-1");
+        observe_ingests(w, NULL, 0);
+        answer_nothing_came(w);
+        world_advance(w, POLL);
+    }
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-1");
+    assert_int_equal(incident->state, INCIDENT_STALLED);
+    assert_int_equal(incident->stall->n_ambiguous_with, 1); /* one for each registry */
+    assert_string_equal(incident->stall->ambiguous_with[0], IMAGE);
+    assert_non_null(strstr(incident->advice, ", nor of " IMAGE ": "));
+    assert_non_null(strstr(incident->advice, "one of them may only wait for the other"));
+    incident = incident_of(&snapshot, "web-2");
+    assert_int_equal(incident->stall->n_ambiguous_with, 1);
+    assert_string_equal(incident->stall->ambiguous_with[0], OTHER_IMAGE);
+    assert_null(strstr(incident->advice, OTHER_TAG));
+    snapshot_done(&snapshot);
+}
+
+static void images_of_one_silent_registry_are_certain(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_pulling(w, "web-0");
+    observe_waiting_for(w, "web-1", OTHER_TAG);
+    for (int64_t t = 0; t <= STALL_AFTER; t += POLL) {
+        observe_image(w, IMAGE, false);
+        observe_image(w, OTHER_TAG, false);
+        observe_sandbox(w, "web-0", true);
+        observe_polled(w, "web-1");
+        observe_ingests(w, NULL, 0);
+        answer_nothing_came(w);
+        world_advance(w, POLL);
+    }
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incident_of(&snapshot, "web-0")->stall->n_ambiguous_with, 0);
+    assert_int_equal(incident_of(&snapshot, "web-1")->stall->n_ambiguous_with, 0);
     snapshot_done(&snapshot);
 }
 
@@ -238,6 +300,7 @@ static void image_that_later_ones_overtake_waits_for_an_answer(void **state)
         } else {
             observe_ingests(w, NULL, 0);
         }
+        answer_nothing_came(w);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(count_incidents(w, "web-1"), 0);
@@ -281,6 +344,7 @@ static void other_images_of_the_silent_registry_wait_for_it_too(void **state)
         observe_sandbox(w, "web-1", true);
         observe_polled(w, "web-0");
         observe_ingests(w, NULL, 0);
+        answer_nothing_came(w);
     }
     assert_int_equal(state_of(w, "web-0"), INCIDENT_STALLED);
     assert_int_equal(state_of(w, "web-1"), INCIDENT_STALLED);
@@ -314,6 +378,8 @@ int main(void)
         WORLD_TEST(manifest_that_never_comes_is_a_stall_while_others_move),
         WORLD_TEST(manifest_of_the_only_pull_that_never_comes_is_a_stall),
         WORLD_TEST(only_the_first_image_waits_for_an_answer),
+        WORLD_TEST(one_of_two_images_that_began_together_may_only_wait),
+        WORLD_TEST(images_of_one_silent_registry_are_certain),
         WORLD_TEST(image_that_later_ones_overtake_waits_for_an_answer),
         WORLD_TEST(image_that_is_unpacked_beside_others_is_not_a_stall),
         WORLD_TEST(other_images_of_the_silent_registry_wait_for_it_too),

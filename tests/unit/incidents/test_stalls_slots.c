@@ -308,6 +308,7 @@ static void layers_that_a_restart_left_behind_hold_no_slots(void **state)
         for (size_t i = 0; i < 3; i++)
             observe_blob_owner(w, layers[i], "quay.io/nobody");
         observe_blob_owners(w, MANIFEST, NULL, 0);
+        answer_nothing_came(w);
         world_advance(w, POLL);
     }
     world_snapshot(w, &snapshot);

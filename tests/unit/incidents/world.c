@@ -234,6 +234,13 @@ void observe_blob_owners(struct world *w, const char *digest, const struct str *
                    .blob = { .digest = str_from(digest), .repositories = repositories, .n = n } });
 }
 
+void observe_repository(struct world *w, const char *repository, int64_t updated_us)
+{
+    observe(w, &(struct observation){ .kind = OBSERVE_REPOSITORY,
+                                      .repository = { .repository = str_from(repository),
+                                                      .updated_us = updated_us } });
+}
+
 void observe_created(struct world *w, const char *name, const char *container)
 {
     observe(w, &(struct observation){ .kind = OBSERVE_CREATED,

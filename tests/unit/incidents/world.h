@@ -98,6 +98,9 @@ void observe_blob_owner(struct world *w, const char *digest, const char *reposit
 void observe_blob_owners(struct world *w, const char *digest, const struct str *repositories,
                          size_t n);
 
+/* When the runtime last noted a blob of the repository (wall; 0: it has none). */
+void observe_repository(struct world *w, const char *repository, int64_t updated_us);
+
 void observe_created(struct world *w, const char *name, const char *container);
 
 /* Advances no time. Call snapshot_done() before the next one. */
