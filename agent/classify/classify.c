@@ -291,7 +291,7 @@ static bool is_about_an_image(const struct message *message)
     for (size_t i = 0; i < message->n_parts; i++) {
         const struct message_part *part = &message->parts[i];
 
-        if (part->wrappers & (W_OF_A_PULL | W_INSPECT | W_LAZY) ||
+        if (part->wrappers & (W_OF_A_PULL | W_INSPECT | W_LAZY | W_CREDENTIALS) ||
             (part->hosts.url.len > 0 && party_is_of_a_registry(part->hosts.url)))
             return true;
     }
@@ -307,7 +307,10 @@ static bool is_guess(const struct message_part *part, const struct finding *foun
     enum cause cause = reason_cause(found->reason);
 
     if (cause == CAUSE_NETWORK)
-        return part->hosts.url.len > 0 || (found->rank == RANK_ABORTED && part->grpc_code < 0);
+        return part->hosts.url.len > 0 || (found->rank == RANK_ABORTED && part->grpc_code < 0) ||
+               (found->reason == REASON_CONNECT_REFUSED && !(part->wrappers & W_DIAL));
+    if (cause == CAUSE_UNAUTHORIZED)
+        return found->rank == RANK_HINT;
     return found->rank <= RANK_GENERIC && (cause == CAUSE_NOT_FOUND || cause == CAUSE_NODE);
 }
 

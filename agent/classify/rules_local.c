@@ -36,6 +36,7 @@ static const struct rule rows[] = {
     LOCAL("reference-hex-old", "invalid repository name * cannot specify", INVALID_REFERENCE),
     LOCAL("digest-length", "invalid checksum digest length", INVALID_REFERENCE),
     LOCAL("digest-format", "invalid checksum digest format", INVALID_REFERENCE),
+    LOCAL("digest-format-short", "invalid digest format", INVALID_REFERENCE),
     LOCAL("digest-algorithm", "unsupported digest algorithm", INVALID_REFERENCE),
     LOCAL("reference-parse", "could not parse reference", INVALID_REFERENCE),
     LOCAL("reference-parse-docker", "error parsing reference", INVALID_REFERENCE),
@@ -61,6 +62,7 @@ static const struct rule rows[] = {
     LOCAL("short-name-search-old", "no search registries are defined", SHORT_NAME_AMBIGUOUS),
     LOCAL("short-name-registries", "no registries configured", SHORT_NAME_AMBIGUOUS),
     LOCAL("registry-blocked", "is blocked in", REGISTRY_BLOCKED),
+    LOCAL("registry-not-allowed", "registries * not allowed", REGISTRY_BLOCKED), /* OpenShift */
     LOCAL("registry-blocked-by", "is blocked by configuration", REGISTRY_BLOCKED),
     LOCAL("registry-blocked-old", "cannot pull from blocked registry", REGISTRY_BLOCKED),
     LOCAL("source-rejected", "source image rejected", SIGNATURE_REJECTED),

@@ -99,6 +99,8 @@ static const struct rule rows[] = {
     NODE("win32-privilege", "a required privilege is not held", UNPACK_FAILED),
     NODE("win32-parameter", "the parameter is incorrect", UNPACK_FAILED),
     NODE("daemon-down", "cannot connect to the docker daemon", RUNTIME_UNAVAILABLE),
+    NODE("daemon-denied", "permission denied while trying to connect to the docker",
+         RUNTIME_UNAVAILABLE),
     NODE("daemon-answer", "bad response from docker engine", RUNTIME_ERROR),
     NODE("daemon-running", "is the docker daemon running", RUNTIME_UNAVAILABLE),
     NODE("runtime-down", "container runtime is down", RUNTIME_UNAVAILABLE),
@@ -130,7 +132,7 @@ static const struct rule rows[] = {
     ROW("permission-denied-socket", "permission denied", RUNTIME_UNAVAILABLE, NODE, W_SOCKET),
     ROW("permission-denied-unpack", "permission denied", UNPACK_FAILED, NODE, W_UNPACK),
     ROW("permission-denied-create", "permission denied", NOT_A_PULL, GENERIC, W_CREATE),
-    ROW("permission-denied", "permission denied", FORBIDDEN, GENERIC, 0),
+    ROW("permission-denied", "permission denied", FORBIDDEN, HINT, 0),
 };
 
 const struct rule_table rules_node = { rows, ARRAY_SIZE(rows) };

@@ -113,6 +113,9 @@ static void general_words_decide_only_in_a_text_about_an_image(void **state)
         { "Patch webhook failed: Get https://10.96.0.1:443/apis/apps/v1/deployments: dial tcp "
           "10.96.0.1:443: i/o timeout",
           REASON_UNCLASSIFIED },
+        { "cannot connect to the database at redis://192.0.2.1:6379 (Connection refused)",
+          REASON_UNCLASSIFIED },
+        { "sh: /app/run: Permission denied", REASON_UNCLASSIFIED },
         { "stderr: chown app:app /home/app: exit status 1", REASON_UNCLASSIFIED },
 
         { "Error syncing pod, skipping: failed to \"PrepareDynamicResources\" for \"web-0\" with "

@@ -54,7 +54,9 @@ static void wrappers_and_grpc_codes_decide_without_a_phrase(void **state)
 {
     static const struct wording wordings[] = {
         { "failed to extract layer sha256:1: something nobody knows", REASON_UNPACK_FAILED },
-        { "rpc error: code = PermissionDenied desc = something nobody knows", REASON_FORBIDDEN },
+        { "Failed to pull image \"r.example.com/a:v1\": rpc error: code = PermissionDenied desc = "
+          "something nobody knows",
+          REASON_FORBIDDEN },
         { "Failed to pull image \"r.example.com/a:v1\": rpc error: code = NotFound desc = "
           "something "
           "nobody knows",
