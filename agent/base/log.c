@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log.h"
 
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +31,10 @@ static const char *const format_names[] = {
 
 static enum log_level lowest = LOG_INFO;
 static enum log_format format_of_lines = LOG_LOGFMT;
+
+/* Nothing is taken or waited for while it is held. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static unsigned long lost; /* lines since the last one that was written; guarded by `writing` */
 
 void log_init(enum log_level level, enum log_format format)
 {
@@ -116,13 +123,59 @@ static size_t write_head(char *line, size_t size, enum log_level level, const ch
     return len < 0 ? 0 : (size_t)len;
 }
 
-void log_line(enum log_level level, const char *component, const char *format, ...)
+/* A whole line in one write, which never waits: a pipe or socket that is reported as writable takes
+ * PIPE_BUF bytes at once. */
+_Static_assert(LOG_LINE_SIZE <= PIPE_BUF, "a line fits into one write");
+
+size_t log_format_line(char ret[LOG_LINE_SIZE], enum log_level level, const char *component,
+                       const char *text)
 {
     const char *tail = format_of_lines == LOG_JSON ? "\"}\n" : "\"\n";
+    size_t at = write_head(ret, LOG_LINE_SIZE, level, component);
+
+    at = append_quoted(ret, at, LOG_LINE_SIZE - strlen(tail), text);
+    memcpy(ret + at, tail, strlen(tail));
+    return at + strlen(tail);
+}
+
+bool log_write(const char *line, size_t len)
+{
+    struct pollfd to = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+    return poll(&to, 1, 0) == 1 && (to.revents & POLLOUT) &&
+           write(STDERR_FILENO, line, len) == (ssize_t)len;
+}
+
+static bool report_lost(void)
+{
+    char line[LOG_LINE_SIZE];
+    char text[128];
+
+    snprintf(text, sizeof(text), "%lu log line%s lost: nobody read standard error", lost,
+             lost == 1 ? " was" : "s were");
+    return log_write(line, log_format_line(line, LOG_WARN, "agent", text));
+}
+
+/*
+ * A thread that waits for the reader of standard error would do nothing else, and the agent would
+ * not end after SIGTERM. So a line that cannot be written now is lost, and counted. O_NONBLOCK is
+ * no way to do this: other processes have the same pipe or terminal.
+ */
+static void write_or_lose(const char *line, size_t len)
+{
+    pthread_mutex_lock(&writing);
+    if (lost && report_lost())
+        lost = 0;
+    if (lost || !log_write(line, len))
+        lost++;
+    pthread_mutex_unlock(&writing);
+}
+
+void log_line(enum log_level level, const char *component, const char *format, ...)
+{
     char text[LIMIT_LOG_LINE];
-    char line[LIMIT_LOG_LINE + 128];
+    char line[LOG_LINE_SIZE];
     va_list args;
-    size_t at;
 
     if (level < lowest)
         return;
@@ -130,12 +183,5 @@ void log_line(enum log_level level, const char *component, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-
-    at = write_head(line, sizeof(line), level, component);
-    at = append_quoted(line, at, sizeof(line) - strlen(tail), text);
-    memcpy(line + at, tail, strlen(tail));
-    at += strlen(tail);
-    /* One write per line, so that lines of threads do not mix. A failure cannot be reported. */
-    if (write(STDERR_FILENO, line, at) < 0)
-        return;
+    write_or_lose(line, log_format_line(line, level, component, text));
 }

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -38,6 +40,72 @@ static void captured(char *text, size_t size)
     n = read(reading, text, size - 1);
     close(reading);
     text[n > 0 ? n : 0] = '\0';
+}
+
+/* Fills the pipe. Its reader sees only blanks and line breaks of it. */
+static void fill(void)
+{
+    char block[4096];
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+    memset(block, ' ', sizeof(block));
+    fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+    while (write(STDERR_FILENO, block, sizeof(block)) > 0)
+        ;
+    fcntl(STDERR_FILENO, F_SETFL, flags);
+}
+
+static void drain(void)
+{
+    char block[4096];
+    int flags = fcntl(reading, F_GETFL);
+
+    fcntl(reading, F_SETFL, flags | O_NONBLOCK);
+    while (read(reading, block, sizeof(block)) > 0)
+        ;
+    fcntl(reading, F_SETFL, flags);
+}
+
+static void a_pipe_that_nobody_reads_blocks_no_thread(void **state)
+{
+    char text[4096];
+    char *lines;
+
+    (void)state;
+    capture();
+    fill();
+    alarm(60); /* ends the program if log_line() waits */
+    log_warn("pods", "lost %d", 1);
+    log_warn("pods", "lost %d", 2);
+    alarm(0);
+    drain();
+    log_warn("pods", "written %d", 3);
+    log_warn("pods", "written %d", 4);
+    captured(text, sizeof(text));
+    lines = strstr(text, "level=warn component=agent "
+                         "msg=\"2 log lines were lost: nobody read standard error\"\n");
+    assert_non_null(lines);
+    assert_non_null(strstr(lines, "msg=\"written 3\"\n"));
+    assert_non_null(strstr(lines, "msg=\"written 4\"\n"));
+    assert_null(strstr(text, "msg=\"lost "));
+    assert_null(strstr(strstr(lines, "written 3"), "lost"));
+}
+
+static void a_closed_pipe_blocks_no_thread(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    capture();
+    close(reading);
+    log_warn("pods", "to nobody");
+    captured(text, sizeof(text));
+    capture();
+    log_warn("pods", "written");
+    captured(text, sizeof(text));
+    assert_non_null(strstr(text, "msg=\"1 log line was lost: nobody read standard error\"\n"));
+    assert_non_null(strstr(text, "msg=\"written\"\n"));
 }
 
 static void a_line_is_logfmt(void **state)
@@ -197,6 +265,8 @@ int main(void)
         cmocka_unit_test(a_long_line_of_json_is_cut_between_characters),
         cmocka_unit_test(levels_are_parsed_by_name),
         cmocka_unit_test(formats_are_parsed_by_name),
+        cmocka_unit_test(a_pipe_that_nobody_reads_blocks_no_thread),
+        cmocka_unit_test(a_closed_pipe_blocks_no_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
