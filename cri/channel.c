@@ -165,6 +165,9 @@ static int status_error(const char *method, grpc_status_code status, struct str 
     bool known = (size_t)status < ARRAY_SIZE(statuses) && statuses[status].name;
     int code = known ? statuses[status].code : -EIO;
 
+    /* The runtime accepts the connection, but does not answer on it. */
+    if (status == GRPC_STATUS_UNAVAILABLE && str_find(details, STR("timed out")))
+        code = -ETIMEDOUT;
     /* Both sides have a limit and report it in similar words: gRPC core when it receives, grpc-go
      * when it sends. */
     if (status == GRPC_STATUS_RESOURCE_EXHAUSTED && str_find(details, STR("larger than max")))

@@ -20,7 +20,9 @@
 struct runtime_health {
     struct health source;
     struct backoff backoff;
-    bool failing;                               /* the last poll failed */
+    bool failing;                               /* the last poll failed, and not only by silence */
+    int64_t silent_since_us;                    /* mono: the first of the polls in a row that got no
+                                                   answer; 0: the last one got one */
     char reason[ERR_TEXT_MAX];                  /* why the last poll failed; "": it did not fail */
     char complaint[LIMIT_RUNTIME_TROUBLE_TEXT]; /* the last text of runtime_health_complain(); "":
                                                    none */
@@ -34,7 +36,12 @@ void runtime_health_init(struct runtime_health *health, const struct sink *sink,
 void runtime_health_succeeded(struct runtime_health *health, uint64_t received_bytes,
                               struct instant now);
 
-/* A poll failed. Returns the delay before the next one: 1 s, doubling up to 15 s. */
+/*
+ * A poll failed. Returns the delay before the next one: 1 s, doubling up to 15 s. On a busy node an
+ * answer can come too late, so the source stays up if the runtime only does not answer
+ * (-ETIMEDOUT): it has failed when at least two polls in a row, over at least 10 s, got no answer.
+ * Every other error counts at once.
+ */
 int64_t runtime_health_failed(struct runtime_health *health, const struct err *err,
                               struct instant now);
 

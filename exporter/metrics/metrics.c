@@ -363,7 +363,7 @@ static const struct row {
         "Blocked containers that have no series of their own because the limit is reached. The oldest keep theirs.",
         { NULL } }, write_blocked_left_out },
     { { "imagepull_source_up", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "0 if the last attempt to read from the source failed, else 1. A disabled source has no series.",
+        "0 if the last attempt to read from the source failed, else 1. A runtime that is only silent counts as failed after 10 seconds. A disabled source has no series.",
         { "source" } }, write_source_up },
     { { "imagepull_source_last_success_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
         "When the source was last read successfully.",

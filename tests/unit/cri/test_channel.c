@@ -299,6 +299,16 @@ static void a_runtime_that_hangs_ends_at_the_deadline(void **state)
     assert_int_equal(call(world, NEVER_REACHED), 0);
 }
 
+static void a_connection_that_is_not_answered_in_time_is_a_timeout(void **state)
+{
+    struct world *world = *state;
+
+    world->rude = rude_new(world->path, RUDE_SILENT);
+    assert_int_equal(channel_new(world->path, 100 * MSEC, &world->stop, &world->channel, NULL), 0);
+    assert_int_equal(call(world, NEVER_REACHED), -ETIMEDOUT);
+    assert_told(world, "timed out before receiving SETTINGS");
+}
+
 /* An overloaded runtime: no try may leave a connection open, on either side. */
 static void a_connection_with_a_late_handshake_is_closed(void **state)
 {
@@ -418,6 +428,7 @@ int main(void)
         TEST(an_answer_that_does_not_fit_the_arena_is_an_error),
         TEST(a_missing_socket_is_unavailable),
         TEST(a_runtime_that_hangs_ends_at_the_deadline),
+        TEST(a_connection_that_is_not_answered_in_time_is_a_timeout),
         TEST(a_connection_with_a_late_handshake_is_closed),
         TEST(a_peer_without_grpc_is_an_error_within_the_timeout),
         TEST(a_new_channel_reaches_a_restarted_runtime),

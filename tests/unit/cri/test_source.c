@@ -267,6 +267,81 @@ static void each_poll_reports_its_calls(void **state)
     assert_int_equal(world->calls.durations[METHOD_LIST_POD_SANDBOX].count, 1);
 }
 
+static void runtime_is_too_slow(struct world *world)
+{
+    const struct double_answer late = { .status = 4, .details = "context deadline exceeded" };
+
+    double_set(world->runtime, "Version", &late);
+}
+
+static void runtime_is_fast_again(struct world *world)
+{
+    double_answers(world->runtime, "Version", CONTAINERD_1);
+}
+
+static void source_is_up(struct world *world)
+{
+    assert_true(world->status.up);
+    assert_non_null(strstr(world->status.last_error, "DeadlineExceeded"));
+}
+
+static void one_missed_answer_is_not_an_outage(void **state)
+{
+    static const struct moment story[] = {
+        { START + 10 * SEC, runtime_is_too_slow },
+        { START + 30500 * MSEC, source_is_up },
+        { START + 30900 * MSEC, runtime_is_fast_again },
+        { START + 31500 * MSEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    assert_int_equal(story_calls(world, "Version"), 3);
+    assert_true(world->status.up);
+    assert_int_equal(world->status_flips, 0);
+    assert_int_equal(world->status.reconnects[RECONNECT_NETWORK], 1);
+    assert_int_equal(story_logged(world, "retrying"), 0);
+}
+
+/* A node at load 50: every second answer comes too late. */
+static void answers_that_are_late_now_and_then_do_not_make_the_source_flap(void **state)
+{
+    static const struct moment story[] = {
+        { START + 10 * SEC, runtime_is_too_slow },
+        { START + 30500 * MSEC, runtime_is_fast_again },
+        { START + 32 * SEC, runtime_is_too_slow },
+        { START + 61500 * MSEC, runtime_is_fast_again },
+        { START + 70 * SEC, runtime_is_too_slow },
+        { START + 91500 * MSEC, source_is_up },
+        { START + 95 * SEC, runtime_is_fast_again },
+        { START + 120 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    assert_true(world->status.up);
+    assert_int_equal(world->status_flips, 0);
+}
+
+static void a_runtime_that_is_silent_for_10_seconds_is_down(void **state)
+{
+    /* It is asked at 30, 31, 33, 37 and 45 s. */
+    static const struct moment story[] = {
+        { START + 10 * SEC, runtime_is_too_slow },
+        { START + 44 * SEC, source_is_up },
+        { START + 46 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    story_play(world, story);
+    assert_false(world->status.up);
+    assert_int_equal(world->status_flips, 1);
+    assert_int_equal(story_logged(world, "retrying"), 1);
+}
+
 static void stop_it(void *arg)
 {
     struct world *world = arg;
@@ -349,6 +424,9 @@ int main(void)
         TEST(a_waiting_container_does_not_shorten_the_back_off),
         TEST(a_false_runtime_condition_is_logged_but_the_source_is_up),
         TEST(each_poll_reports_its_calls),
+        TEST(one_missed_answer_is_not_an_outage),
+        TEST(answers_that_are_late_now_and_then_do_not_make_the_source_flap),
+        TEST(a_runtime_that_is_silent_for_10_seconds_is_down),
         TEST(stop_does_not_wait_for_a_runtime_that_hangs),
         TEST(stop_before_run_is_kept),
         TEST(a_malformed_endpoint_is_refused_by_name),
