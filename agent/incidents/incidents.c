@@ -398,7 +398,25 @@ size_t incident_missing_secrets(const struct incident *incident, const struct po
     /* Compares the events' own times: after a start, old events are read again. */
     bool newest = pod->newest_event_us - pod->missing_event_us <= MISSING_SECRET_FRESH_US;
 
-    return fresh && newest ? names_count(pod->missing_secrets) : 0;
+    return fresh && newest && pod->secrets_read_us < pod->missing_event_us
+               ? names_count(pod->missing_secrets)
+               : 0;
+}
+
+/* If there are several, only one of them may have been read. */
+static void note_secret_read(struct pod *pod, struct instant now)
+{
+    if (names_count(pod->secrets) == 1)
+        pod->secrets_read_us = now.wall_us;
+}
+
+void incident_attempted(const struct incident *incident, struct pod *pod, struct instant now)
+{
+    const struct verdict *verdict = &incident->verdict;
+
+    if (incident->had_no_login &&
+        (verdict->reason == REASON_BAD_CREDENTIALS || verdict->reason == REASON_TOKEN_EXPIRED))
+        note_secret_read(pod, now);
 }
 
 /*
@@ -481,6 +499,8 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
     incident->secrets = shared_ref(pod->secrets);
     if (incident_missing_secrets(incident, pod))
         incident->missing_secrets = shared_ref(pod->missing_secrets);
+    if (how == INCIDENT_RECOVERED && incident->verdict.reason == REASON_PULL_SECRET_MISSING)
+        note_secret_read(pod, now);
 
     if (successor)
         successor->attempts.books = true; /* and keeps the counts of the events */

@@ -174,6 +174,10 @@ void incidents_end_of_sandbox(struct incidents *incidents, struct pod *pod, int6
 /* How many of the pod's missing Secrets still explain this incident: all of them, or none. */
 size_t incident_missing_secrets(const struct incident *incident, const struct pod *pod);
 
+/* Call it when a report of a new attempt was taken: a login that is sent after an attempt without
+ * one shows that the kubelet has read the pod's Secret. */
+void incident_attempted(const struct incident *incident, struct pod *pod, struct instant now);
+
 /* The verdict, completed with the pod's pull Secrets: how many it names, and whether they exist.
  * `pod` may be NULL. */
 struct verdict incident_verdict(const struct incident *incident, const struct pod *pod);

@@ -91,6 +91,7 @@ struct pod {
     const struct names *missing_secrets;
     int64_t missing_at_us;    /* wall; when an event first reported them */
     int64_t missing_event_us; /* wall; of that event, which is read again and again */
+    int64_t secrets_read_us;  /* wall; when a pull showed that they were read; 0: never */
     int64_t newest_event_us;  /* wall; time of the newest event of any kind */
     struct event_objects events;
     uint32_t sandbox_poll;       /* the last poll of the runtime that found a ready sandbox */

@@ -99,13 +99,15 @@ int incident_report(struct incidents *incidents, struct incident *incident,
     return incident_add_evidence(incidents, incident, report);
 }
 
-void incident_count(struct incidents *incidents, struct incident *incident, const struct pod *pod,
+void incident_count(struct incidents *incidents, struct incident *incident, struct pod *pod,
                     const struct verdict *verdict, struct instant now)
 {
     struct verdict booked;
 
-    if (attempts_count(&incident->attempts, incident->pull, &pod->events, now))
+    if (attempts_count(&incident->attempts, incident->pull, &pod->events, now)) {
         incidents->counters->changes.moved++;
+        incident_attempted(incident, pod, now);
+    }
     if (!verdict)
         return;
     booked = verdict->cause == incident->verdict.cause ? incident_verdict(incident, pod) : *verdict;

@@ -24,7 +24,7 @@ int incident_add_evidence(struct incidents *incidents, struct incident *incident
 
 /* Counts the attempts again after a report; `verdict` is that of the message, NULL if it names no
  * cause. */
-void incident_count(struct incidents *incidents, struct incident *incident, const struct pod *pod,
+void incident_count(struct incidents *incidents, struct incident *incident, struct pod *pod,
                     const struct verdict *verdict, struct instant now);
 
 /* An event can come after the incident has ended, and name the cause that no status named.

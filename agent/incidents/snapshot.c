@@ -97,9 +97,11 @@ static int64_t overdue_since(const struct correlate *c, const struct incident *i
     return due_us;
 }
 
-static void fill_secrets(const struct incident *from, const struct pod *pod,
+/* An ended incident keeps those of its end. */
+static void fill_secrets(const struct incident *from, const struct pod *now,
                          struct snapshot *snapshot, struct snapshot_incident *to)
 {
+    const struct pod *pod = incident_state_open(from->state) ? now : NULL;
     const struct names *secrets = pod ? pod->secrets : from->secrets;
     const struct names *missing = pod ? pod->missing_secrets : from->missing_secrets;
 

@@ -122,7 +122,7 @@ static int incident_for(struct correlate *c, const struct incident_key *key,
     return open_for(c, key, fact, now, ret);
 }
 
-static int take_failure(struct correlate *c, struct incident *incident, const struct pod *pod,
+static int take_failure(struct correlate *c, struct incident *incident, struct pod *pod,
                         const struct failed_pull *failed, struct instant now)
 {
     const struct event_fact *fact = failed->fact;

@@ -204,6 +204,116 @@ static void secret_that_is_created_with_a_wrong_password_is_not_missing(void **s
     assert_int_equal(reason_of(w), REASON_BAD_CREDENTIALS);
 }
 
+/* web-0 has a second container, which pulls from another registry, with the same Secret. */
+static void observe_two(struct world *w, const char *app_reason, const char *app_message,
+                        const char *reason)
+{
+    struct pod_facts facts;
+
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].waiting_reason = str_from(app_reason);
+    facts.containers[0].waiting_message = str_from(app_message);
+    if (!app_reason[0])
+        facts.containers[0].phase = PHASE_RUNNING;
+    facts.containers[1] = facts.containers[0];
+    facts.containers[1].name = STR("other");
+    facts.containers[1].image = STR("quay.io/team/other:1");
+    facts.containers[1].phase = PHASE_WAITING;
+    facts.containers[1].waiting_reason = str_from(reason);
+    facts.containers[1].waiting_message =
+        STR("failed to resolve image: pull access denied, repository does not exist or may require "
+            "authorization: authorization failed: no basic auth credentials");
+    facts.fact.n_containers = 2;
+    facts.secrets[0] = STR("late");
+    facts.fact.n_pull_secrets = 1;
+    observe_pod(w, &facts);
+}
+
+static enum reason reason_of_container(struct world *w, const char *container, size_t *ret_missing)
+{
+    enum reason reason = REASON_MAX;
+    struct snapshot snapshot;
+
+    world_snapshot(w, &snapshot);
+    for (size_t i = 0; i < snapshot.n_incidents; i++)
+        if (strcmp(snapshot.incidents[i].container, container) == 0) {
+            reason = snapshot.incidents[i].verdict.reason;
+            *ret_missing = snapshot.incidents[i].n_missing_pull_secrets;
+        }
+    snapshot_done(&snapshot);
+    return reason;
+}
+
+/* The kubelet tells nobody that it can read a Secret again, only that it cannot. */
+static void login_of_a_later_attempt_shows_that_the_secret_was_read(void **state)
+{
+    struct world *w = *state;
+    size_t missing;
+
+    observe_two(w, "ErrImagePull", NO_LOGIN_TEXT, "ErrImagePull");
+    observe_missing(w, "late");
+    assert_int_equal(reason_of_container(w, "other", &missing), REASON_PULL_SECRET_MISSING);
+    observe_two(w, "ImagePullBackOff", BACK_OFF_TEXT, "ImagePullBackOff");
+    world_advance(w, 20 * SEC);
+    observe_two(w, "ErrImagePull", WRONG_PASSWORD_TEXT, "ImagePullBackOff");
+    assert_int_equal(reason_of_container(w, "app", &missing), REASON_BAD_CREDENTIALS);
+    assert_int_equal(missing, 0);
+    assert_int_equal(reason_of_container(w, "other", &missing), REASON_NO_CREDENTIALS);
+    assert_int_equal(missing, 0);
+
+    /* It is deleted again. */
+    world_advance(w, 20 * SEC);
+    observe_missing(w, "late");
+    assert_int_equal(reason_of_container(w, "other", &missing), REASON_PULL_SECRET_MISSING);
+    assert_int_equal(missing, 1);
+    /* The same attempt, told once more. */
+    observe_two(w, "ImagePullBackOff", BACK_OFF_TEXT ": ErrImagePull: " WRONG_PASSWORD_TEXT,
+                "ImagePullBackOff");
+    assert_int_equal(reason_of_container(w, "other", &missing), REASON_PULL_SECRET_MISSING);
+}
+
+static void pull_that_succeeds_at_last_shows_that_the_secret_was_read(void **state)
+{
+    struct world *w = *state;
+    size_t missing;
+
+    observe_two(w, "ErrImagePull", NO_LOGIN_TEXT, "ErrImagePull");
+    observe_missing(w, "late");
+    world_advance(w, 20 * SEC);
+    observe_two(w, "", "", "ImagePullBackOff");
+    assert_int_equal(reason_of_container(w, "app", &missing), REASON_PULL_SECRET_MISSING);
+    assert_int_equal(missing, 1); /* it ended so */
+    assert_int_equal(reason_of_container(w, "other", &missing), REASON_NO_CREDENTIALS);
+    assert_int_equal(missing, 0);
+}
+
+/* A public image needs no Secret. */
+static void pull_that_never_failed_shows_nothing_about_the_secret(void **state)
+{
+    struct world *w = *state;
+    size_t missing;
+
+    observe_two(w, "ContainerCreating", "", "ErrImagePull");
+    observe_missing(w, "late");
+    world_advance(w, 20 * SEC);
+    observe_two(w, "", "", "ImagePullBackOff");
+    assert_int_equal(reason_of_container(w, "other", &missing), REASON_PULL_SECRET_MISSING);
+}
+
+/* Nobody knows which of them was read. */
+static void login_does_not_show_which_of_two_secrets_was_read(void **state)
+{
+    struct world *w = *state;
+
+    observe_refused(w, "ErrImagePull", NO_LOGIN_TEXT, "absent", "gone");
+    observe_missing(w, "absent, gone");
+    observe_refused(w, "ImagePullBackOff", BACK_OFF_TEXT, "absent", "gone");
+    world_advance(w, 20 * SEC);
+    observe_refused(w, "ErrImagePull", WRONG_PASSWORD_TEXT, "absent", "gone");
+    assert_int_equal(reason_of(w), REASON_BAD_CREDENTIALS);
+    expect_advice(w, "could not be read");
+}
+
 static void unreadable_secret_is_among_those_that_the_advice_names(void **state)
 {
     struct world *w = *state;
@@ -268,6 +378,10 @@ int main(void)
         WORLD_TEST(bare_401_is_explained_by_missing_secrets),
         WORLD_TEST(secret_that_is_created_with_a_wrong_password_is_not_missing),
         WORLD_TEST(unreadable_secret_is_among_those_that_the_advice_names),
+        WORLD_TEST(login_of_a_later_attempt_shows_that_the_secret_was_read),
+        WORLD_TEST(pull_that_succeeds_at_last_shows_that_the_secret_was_read),
+        WORLD_TEST(pull_that_never_failed_shows_nothing_about_the_secret),
+        WORLD_TEST(login_does_not_show_which_of_two_secrets_was_read),
         WORLD_TEST(image_that_the_pod_may_not_use_is_not_called_absent),
         WORLD_TEST(pull_of_an_image_that_is_there_is_explained),
         WORLD_TEST(image_that_is_always_pulled_may_be_there),
