@@ -14,6 +14,20 @@ uint64_t image_hash(struct str image)
     return hash_str(str_from(canonical));
 }
 
+const struct pull *pull_asked(const struct pull *pull, struct str asked)
+{
+    return pull_new(&(struct pull_parts){
+        .namespace = str_from(pull->namespace),
+        .pod = str_from(pull->pod),
+        .pod_uid = str_from(pull->pod_uid),
+        .container = str_from(pull->container),
+        .kind = pull->kind,
+        .image = str_from(pull->image),
+        .image_hash = pull->image_hash,
+        .asked = asked,
+    });
+}
+
 const struct pull *pull_new(const struct pull_parts *parts)
 {
     struct str image = str_head(parts->image, LIMIT_IMAGE_TEXT - 1);

@@ -38,5 +38,8 @@ struct pull_parts {
 /* NULL: no memory. */
 const struct pull *pull_new(const struct pull_parts *parts);
 
+/* The same pull, in another registry that the runtime asked. NULL: no memory. */
+const struct pull *pull_asked(const struct pull *pull, struct str asked);
+
 /* The same for all spellings of one image; different images can have the same hash. */
 uint64_t image_hash(struct str image);

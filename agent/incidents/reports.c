@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "agent/classify/image_ref.h"
+#include "agent/classify/party.h"
 #include "shared.h"
 #include "util.h"
 
@@ -63,6 +65,25 @@ static bool bytes_had_stopped(const struct incident *incident, const struct repo
            report->at_us <= incident->bytes_stopped_us + STOPPED_FRESH_US;
 }
 
+/* A short name has the registry that the runtime named last. 0 or -ENOMEM. */
+static int take_asked(struct incident *incident, struct str asked)
+{
+    char registry[LIMIT_NAME_TEXT];
+    const struct pull *pull;
+
+    if (asked.len == 0)
+        return 0;
+    image_registry(asked, registry);
+    if (strcmp(registry, incident->pull->registry) == 0)
+        return 0;
+    pull = pull_asked(incident->pull, asked);
+    if (!pull)
+        return -ENOMEM;
+    shared_unref(incident->pull);
+    incident->pull = pull;
+    return 0;
+}
+
 /*
  * The kubelet reports one failed pull twice: ErrImagePull with the runtime's message, then
  * ImagePullBackOff, which contains this message only since 1.32. Events can also come late or
@@ -82,8 +103,10 @@ int incident_report(struct incidents *incidents, struct incident *incident,
     if (!incident->caused || (caused && !stale)) {
         const char *text = shared_str(message->text);
 
-        if (!text)
+        if (!text || take_asked(incident, party_asked(message, verdict)) < 0) {
+            shared_unref(text);
             return -ENOMEM;
+        }
         shared_unref(incident->message);
         incident->message = text;
         if (incident->verdict.reason != verdict->reason)

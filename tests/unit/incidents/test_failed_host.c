@@ -77,11 +77,61 @@ static void a_short_name_has_the_registry_that_the_runtime_asked(void **state)
     snapshot_done(&snapshot);
 }
 
+static void observe_busybox(struct world *w, const char *reason, const char *message)
+{
+    struct pod_facts facts;
+
+    pod_of(w, &facts, "web-0");
+    facts.containers[0].image = STR("busybox");
+    facts.containers[0].waiting_reason = str_from(reason);
+    facts.containers[0].waiting_message = str_from(message);
+    observe_pod(w, &facts);
+}
+
+/* Kubelets before 1.32 tell a back-off without its cause. */
+static void a_short_name_takes_the_registry_that_a_later_report_names(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_waiting_for(w, "web-0", "busybox");
+    observe_busybox(w, "ImagePullBackOff", "Back-off pulling image \"busybox\"");
+    world_snapshot(w, &snapshot);
+    assert_string_equal(incident_of(&snapshot, "web-0")->registry, "docker.io");
+    snapshot_done(&snapshot);
+
+    observe_event(w, "web-0", APP_PATH, "e1", "Failed",
+                  "Failed to pull image \"busybox\": initializing source docker://busybox:latest: "
+                  "reading manifest latest in registry.access.redhat.com/busybox: name unknown: "
+                  "Repo not found",
+                  1);
+    world_snapshot(w, &snapshot);
+    assert_string_equal(incident_of(&snapshot, "web-0")->registry, "registry.access.redhat.com");
+    assert_string_equal(incident_of(&snapshot, "web-0")->image, "busybox");
+    assert_int_equal(
+        registry_row(&snapshot, "registry.access.redhat.com")->failures[CAUSE_NOT_FOUND], 1);
+    assert_int_equal(attempts_of(&snapshot, "docker.io"), 0);
+    snapshot_done(&snapshot);
+
+    /* A report that names none changes nothing. */
+    observe_busybox(w, "ErrImagePull", "context deadline exceeded");
+    observe_busybox(w, "ImagePullBackOff", "Back-off pulling image \"busybox\"");
+    observe_busybox(w, "ErrImagePull",
+                    "initializing source docker://busybox:latest: reading manifest latest in "
+                    "quay.io/busybox: name unknown: Repo not found");
+    world_snapshot(w, &snapshot);
+    assert_string_equal(incident_of(&snapshot, "web-0")->registry, "quay.io");
+    assert_int_equal(registry_row(&snapshot, "registry.access.redhat.com")->attempts, 2);
+    assert_int_equal(registry_row(&snapshot, "quay.io")->attempts, 1);
+    snapshot_done(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(the_host_that_failed_is_shown_and_advised_on),
         WORLD_TEST(a_short_name_has_the_registry_that_the_runtime_asked),
+        WORLD_TEST(a_short_name_takes_the_registry_that_a_later_report_names),
         WORLD_TEST(nobody_failed_where_the_node_did),
     };
 
