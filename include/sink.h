@@ -81,7 +81,9 @@ struct sink {
     /* Replaces the counters of calls to the runtime. For the CRI loop. */
     void (*calls)(void *self, const struct runtime_calls *calls);
 
-    /* The loop of the source is alive. Each running source calls this at least every 30 s. */
+    /* The loop of the source makes progress: it does what is due in time. A failure of the other
+     * side, or its silence, is no lack of progress. Each running source calls this at least every
+     * 30 s. */
     void (*tick)(void *self, enum source_id source);
 
     /* Fills `ret`. Never fails: without memory, nothing is wanted. */

@@ -103,6 +103,15 @@ bool event_streams_take_recovered(struct event_streams *events)
     return recovered;
 }
 
+bool event_streams_take_stuck(struct event_streams *events)
+{
+    bool stuck = false;
+
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
+        stuck |= events->open[i] && stream_take_stuck(&events->streams[i]);
+    return stuck;
+}
+
 void event_streams_wake(struct event_streams *events)
 {
     for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)

@@ -44,6 +44,8 @@ int64_t event_streams_step(struct event_streams *events, uint64_t pods_read);
 /* Lists the events of each open stream again: events of pods that were not known were skipped. */
 void event_streams_list_anew(struct event_streams *events);
 
-/* Of each open stream: stream_take_recovered(), for any of them; stream_wake(). */
+/* Of each open stream: stream_take_recovered() and stream_take_stuck(), for any of them;
+ * stream_wake(). */
 bool event_streams_take_recovered(struct event_streams *events);
+bool event_streams_take_stuck(struct event_streams *events);
 void event_streams_wake(struct event_streams *events);

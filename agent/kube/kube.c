@@ -8,6 +8,7 @@
 
 #include "agent/kube/event_streams.h"
 #include "agent/kube/http/client.h"
+#include "agent/kube/progress.h"
 #include "agent/kube/stream.h"
 #include "health.h"
 #include "log.h"
@@ -31,6 +32,8 @@ struct kube {
     struct event_streams events;
     unsigned lists_read; /* of pods: see read_events_of_new_pods() */
     int64_t tick_us;     /* mono: when the next tick is due */
+    int64_t due_us;      /* mono: when the next step of a stream is due */
+    struct progress progress;
 };
 
 /* --- building --------------------------------------------------------------------------------- */
@@ -154,10 +157,12 @@ static void open_events(struct kube *kube)
 
 static int64_t tick(struct kube *kube)
 {
-    const int64_t now_us = clock_now(kube->clock).mono_us;
+    const struct instant now = clock_now(kube->clock);
 
-    if (now_us >= kube->tick_us) {
-        kube->tick_us = now_us + TICK;
+    if (now.mono_us < kube->tick_us)
+        return kube->tick_us;
+    kube->tick_us = now.mono_us + TICK;
+    if (progress_made(&kube->progress, kube->due_us, now)) {
         kube->sink->tick(kube->sink->self, SOURCE_PODS);
         if (kube->reads_events)
             kube->sink->tick(kube->sink->self, SOURCE_EVENTS);
@@ -193,15 +198,33 @@ static bool read_events_of_new_pods(struct kube *kube)
     return again;
 }
 
+/* A request that was given up may have left something behind in libcurl, which keeps connections
+ * and names of hosts for the next one. */
+static void renew_client_if_stuck(struct kube *kube)
+{
+    bool stuck = stream_take_stuck(&kube->pods);
+    struct err err = ERR_INIT;
+
+    if (kube->reads_events)
+        stuck |= event_streams_take_stuck(&kube->events);
+    if (!stuck)
+        return;
+    log_warn("pods", "two requests in a row got no answer; making all connections anew");
+    if (client_renew(kube->client, &err) < 0)
+        log_warn("pods", "%s; keeping the old one", err.text);
+}
+
 /* Does what is due. Returns when to call it again (mono). */
 static int64_t step(struct kube *kube)
 {
     int64_t next_us = tick(kube);
 
-    next_us = sooner_us(next_us, stream_step(&kube->pods));
+    kube->due_us = stream_step(&kube->pods);
     if (kube->reads_events)
-        next_us = sooner_us(
-            next_us, event_streams_step(&kube->events, kube->pods_health.status.received_bytes));
+        kube->due_us =
+            sooner_us(kube->due_us,
+                      event_streams_step(&kube->events, kube->pods_health.status.received_bytes));
+    next_us = sooner_us(next_us, kube->due_us);
     health_publish(&kube->pods_health);
     health_publish(&kube->events_health);
     return read_events_of_new_pods(kube) || wake_others(kube) ? 0 : next_us;
@@ -220,10 +243,13 @@ void kube_run(struct kube *kube)
                  kube->credentials.server);
     open_pods(kube);
     open_events(kube);
+    kube->due_us = start.mono_us;
     while (!atomic_load(&kube->stopping)) {
         const int64_t next_us = step(kube);
 
-        client_run(kube->client, next_us - clock_now(kube->clock).mono_us);
+        progress_turned(&kube->progress,
+                        client_run(kube->client, next_us - clock_now(kube->clock).mono_us));
+        renew_client_if_stuck(kube);
     }
     event_streams_done(&kube->events);
     stream_done(&kube->pods);

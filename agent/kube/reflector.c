@@ -28,6 +28,7 @@
  * once. */
 #define SETTLES_AFTER (2 * SEC)
 #define STREAMING_OFF_FOR HOUR
+#define STUCK_AFTER 2u
 #define BACKOFF_FIRST SEC
 /* At most 10 s with jitter: for so long the agent may be behind after an outage. */
 #define BACKOFF_LONGEST (6500 * MSEC)
@@ -213,7 +214,7 @@ void reflector_settle(struct reflector *reflector, struct instant now)
                                        .doing = reflector_doing(reflector),
                                        .failures = reflector->failures,
                                        .failed_for_us = now.mono_us - reflector->failing_since_us };
-    reflector->failures = 0;
+    reflector->failures = reflector->timeouts = 0;
     health_worked(reflector->config.health, &reflector->failing, now);
 }
 
@@ -338,6 +339,7 @@ bool reflector_late(struct reflector *reflector, struct instant now)
     /* A server that does not know sendInitialEvents ignores it and starts an ordinary watch. */
     reflector->no_streaming = reflector->state == REFLECTOR_OPEN && reflector->watch.initial &&
                               reflector->mode == REFLECTOR_STREAM;
+    reflector->timeouts += !reflector->no_streaming;
     err_set(&reflector->err, -ETIMEDOUT, "%s", text);
     reflector_fail(reflector, RECONNECT_NETWORK);
     return true;
@@ -351,6 +353,15 @@ void reflector_wake(struct reflector *reflector, struct instant now)
     if (reflector->state == REFLECTOR_WAITING && reflector->failing && no_connection)
         reflector->next_us = sooner_us(reflector->next_us,
                                        now.mono_us + jitter_below(&reflector->jitter, WAKE_WITHIN));
+}
+
+bool reflector_take_stuck(struct reflector *reflector)
+{
+    const bool stuck = reflector->timeouts >= STUCK_AFTER;
+
+    if (stuck)
+        reflector->timeouts = 0;
+    return stuck;
 }
 
 bool reflector_take_change(struct reflector *reflector, struct reflector_change *ret)

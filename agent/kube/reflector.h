@@ -119,6 +119,7 @@ struct reflector {
     enum reconnect why;         /* the kind of `err` */
     bool failing;               /* see health.h */
     unsigned failures;          /* in a row */
+    unsigned timeouts;          /* requests given up for silence since one worked */
     int64_t failing_since_us;   /* mono */
     enum reconnect failing_why; /* of the last CHANGE_FAILED */
     int failing_status;         /* of the last CHANGE_FAILED */
@@ -134,6 +135,12 @@ void reflector_done(struct reflector *reflector, struct instant now);
 
 /* When to call reflector_due() (no request is open) or reflector_late(), at the latest (mono). */
 int64_t reflector_deadline_us(const struct reflector *reflector);
+
+/*
+ * Whether two requests in a row were given up because nothing came, although connections could be
+ * made: then the fault may be in our client. True once for each two.
+ */
+bool reflector_take_stuck(struct reflector *reflector);
 
 /* Whether to make a request now: reflector_ask(). */
 bool reflector_due(const struct reflector *reflector, struct instant now);

@@ -133,6 +133,11 @@ bool stream_take_recovered(struct stream *stream)
     return recovered;
 }
 
+bool stream_take_stuck(struct stream *stream)
+{
+    return reflector_take_stuck(&stream_from(stream)->reflector);
+}
+
 void stream_wake(struct stream *stream)
 {
     reflector_wake(&stream_from(stream)->reflector, clock_now(stream->clock));

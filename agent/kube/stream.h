@@ -38,5 +38,8 @@ int64_t stream_step(struct stream *stream);
 /* True once after it failed and works again: then the others can be woken. */
 bool stream_take_recovered(struct stream *stream);
 
+/* See reflector_take_stuck(). */
+bool stream_take_stuck(struct stream *stream);
+
 /* See reflector_wake(). Call stream_step() after it. */
 void stream_wake(struct stream *stream);

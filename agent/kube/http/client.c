@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -34,7 +35,7 @@ struct client_request {
     CURL *easy;
     struct curl_slist *headers;
     size_t head_bytes; /* of all heads and trailers so far */
-    bool added;        /* added to the multi handle of curl */
+    CURLM *multi;      /* where `easy` was added; NULL: nowhere */
     struct err err;    /* why the request could not start, or was given up */
     char text[CURL_ERROR_SIZE];
 };
@@ -42,8 +43,10 @@ struct client_request {
 struct client {
     struct client_config config;
     struct auth_route route;
+    pthread_mutex_t lock; /* guards changes of `multi`, for client_wakeup() */
     CURLM *multi;
     struct client_request *requests;
+    unsigned called_back; /* how often a handler was called; may wrap */
 };
 
 static struct client_request *request_from(void *self)
@@ -52,6 +55,15 @@ static struct client_request *request_from(void *self)
 
     assert(request && request->magic == CLIENT_REQUEST_MAGIC);
     return request;
+}
+
+static CURLM *new_multi(void)
+{
+    CURLM *multi = curl_multi_init();
+
+    if (multi)
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS);
+    return multi;
 }
 
 int client_new(const struct client_config *config, struct client **ret, struct err *err)
@@ -67,7 +79,7 @@ int client_new(const struct client_config *config, struct client **ret, struct e
     client->config = *config;
     r = auth_route_init(&client->route, config->credentials, err);
     if (r == 0) {
-        client->multi = curl_multi_init();
+        client->multi = new_multi();
         if (!client->multi)
             r = err_set(err, -ENOMEM, "no memory for the API client");
     }
@@ -76,7 +88,7 @@ int client_new(const struct client_config *config, struct client **ret, struct e
         mem_free(client);
         return r;
     }
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS);
+    pthread_mutex_init(&client->lock, NULL);
     *ret = client;
     return 0;
 }
@@ -89,8 +101,8 @@ static void request_free(struct client_request *request)
         link = &(*link)->next;
     if (*link)
         *link = request->next;
-    if (request->added)
-        curl_multi_remove_handle(request->client->multi, request->easy);
+    if (request->multi)
+        curl_multi_remove_handle(request->multi, request->easy);
     curl_easy_cleanup(request->easy);
     curl_slist_free_all(request->headers);
     request->magic = 0;
@@ -104,6 +116,7 @@ void client_free(struct client *client)
     while (client->requests)
         request_free(client->requests);
     curl_multi_cleanup(client->multi);
+    pthread_mutex_destroy(&client->lock);
     auth_route_done(&client->route);
     mem_free(client);
 }
@@ -132,6 +145,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *self)
     if (status < 200)
         return text.len;
     curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    request->client->called_back++;
     request->handler.answered(request->handler.self, (int)status, content_type);
     return text.len;
 }
@@ -141,6 +155,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *self)
     struct client_request *request = request_from(self);
     const struct str text = { .at = bytes, .len = size * count };
 
+    request->client->called_back++;
     /* Any value other than the length cancels the request. */
     return request->handler.received(request->handler.self, text) < 0 ? 0 : text.len;
 }
@@ -252,8 +267,9 @@ struct client_request *client_get(struct client *client, struct str target, bool
     request->next = client->requests;
     client->requests = request;
     if (add_headers(request, watch) == 0 && set_up(request, target) == 0) {
-        request->added = curl_multi_add_handle(client->multi, request->easy) == CURLM_OK;
-        if (!request->added)
+        if (curl_multi_add_handle(client->multi, request->easy) == CURLM_OK)
+            request->multi = client->multi;
+        else
             err_set(&request->err, -ENOMEM, "no memory for a request");
     }
     return request;
@@ -307,6 +323,7 @@ static void finish(struct client_request *request, CURLcode code)
         snprintf(text, sizeof(text), "%s", request->err.text);
     else
         describe_error(request, code, text, sizeof(text));
+    request->client->called_back++;
     request_free(request);
     handler.ended(handler.self, &end);
 }
@@ -317,7 +334,7 @@ static void finish_not_started(struct client *client)
     struct client_request *request = client->requests;
 
     while (request) {
-        if (request->added) {
+        if (request->multi) {
             request = request->next;
         } else {
             finish(request, CURLE_OK);
@@ -343,13 +360,14 @@ static void finish_done(struct client *client)
 static bool has_not_started(const struct client *client)
 {
     for (const struct client_request *request = client->requests; request; request = request->next)
-        if (!request->added)
+        if (!request->multi)
             return true;
     return false;
 }
 
-void client_run(struct client *client, int64_t timeout_us)
+unsigned client_run(struct client *client, int64_t timeout_us)
 {
+    const unsigned called_back = client->called_back;
     int64_t timeout_ms = timeout_us <= 0 ? 0 : (timeout_us + MSEC - 1) / MSEC;
     int running;
 
@@ -359,9 +377,36 @@ void client_run(struct client *client, int64_t timeout_us)
     curl_multi_perform(client->multi, &running);
     finish_done(client);
     finish_not_started(client);
+    return client->called_back - called_back;
 }
 
 void client_wakeup(struct client *client)
 {
+    pthread_mutex_lock(&client->lock);
     curl_multi_wakeup(client->multi);
+    pthread_mutex_unlock(&client->lock);
+}
+
+int client_renew(struct client *client, struct err *err)
+{
+    CURLM *old = client->multi, *multi = new_multi();
+    struct client_request *request;
+
+    if (!multi)
+        return err_set(err, -ENOMEM, "no memory for a new API client");
+    pthread_mutex_lock(&client->lock);
+    client->multi = multi;
+    pthread_mutex_unlock(&client->lock);
+    request = client->requests;
+    while (request) {
+        if (request->multi != old) {
+            request = request->next;
+        } else {
+            err_set(&request->err, -ECONNABORTED, "the API client was replaced");
+            finish(request, CURLE_OK);
+            request = client->requests; /* the handler may have changed the list */
+        }
+    }
+    curl_multi_cleanup(old);
+    return 0;
 }

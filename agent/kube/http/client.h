@@ -58,8 +58,15 @@ struct client_request *client_get(struct client *client, struct str target, bool
 /* Cancels a request; its handler is not called any more. NULL is fine. */
 void client_cancel(struct client_request *request);
 
-/* Waits for network events, at most `timeout_us`, and calls the handlers. */
-void client_run(struct client *client, int64_t timeout_us);
+/* Waits for network events, at most `timeout_us`, and calls the handlers. Returns how often it
+ * called one. */
+unsigned client_run(struct client *client, int64_t timeout_us);
 
 /* Makes client_run() return. Any thread. */
 void client_wakeup(struct client *client);
+
+/*
+ * Begins anew: closes all connections, forgets all that libcurl keeps, and ends all requests. On
+ * failure everything stays as it was: -ENOMEM.
+ */
+int client_renew(struct client *client, struct err *err);

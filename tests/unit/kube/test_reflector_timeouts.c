@@ -13,6 +13,54 @@
 
 #include "tests/unit/kube/kube_world.h"
 
+static void times_out(struct kube_world *w, int64_t after_us)
+{
+    kube_world_advance(w, after_us);
+    assert_true(reflector_late(&w->reflector, w->now));
+    kube_world_cut(w, false, "timeout");
+}
+
+static void two_requests_without_an_answer_are_a_reason_for_a_new_client(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_streaming_list(w);
+    times_out(w, 200 * SEC); /* its watch is silent */
+    assert_false(reflector_take_stuck(&w->reflector));
+    kube_world_ask(w);
+    times_out(w, 30 * SEC);
+    assert_true(reflector_take_stuck(&w->reflector));
+    assert_false(reflector_take_stuck(&w->reflector)); /* not again at each step */
+    kube_world_ask(w);
+    times_out(w, 30 * SEC);
+    assert_false(reflector_take_stuck(&w->reflector));
+    kube_world_ask(w);
+    times_out(w, 30 * SEC);
+    assert_true(reflector_take_stuck(&w->reflector));
+}
+
+static void an_answer_between_two_timeouts_shows_that_the_client_works(void **state)
+{
+    struct kube_world *w = *state;
+
+    kube_world_ask(w);
+    times_out(w, 30 * SEC);
+    kube_world_streaming_list(w);
+    times_out(w, 200 * SEC);
+    assert_false(reflector_take_stuck(&w->reflector));
+}
+
+static void refused_requests_are_no_reason_for_a_new_client(void **state)
+{
+    struct kube_world *w = *state;
+
+    for (int i = 0; i < 5; i++) {
+        kube_world_ask(w);
+        kube_world_cut(w, false, "Connection refused");
+        assert_false(reflector_take_stuck(&w->reflector));
+    }
+}
+
 static void silence_times_out_in_each_state(void **state)
 {
     struct kube_world *w = *state;
@@ -135,6 +183,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KUBE_WORLD_TEST(silence_times_out_in_each_state),
+        KUBE_WORLD_TEST(two_requests_without_an_answer_are_a_reason_for_a_new_client),
+        KUBE_WORLD_TEST(an_answer_between_two_timeouts_shows_that_the_client_works),
+        KUBE_WORLD_TEST(refused_requests_are_no_reason_for_a_new_client),
         KUBE_WORLD_TEST(event_watch_that_does_not_end_in_time_is_a_failure),
         KUBE_WORLD_TEST(pod_watch_that_does_not_end_in_time_is_a_failure),
         KUBE_WORLD_TEST(streaming_list_without_its_end_times_out),

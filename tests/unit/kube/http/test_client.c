@@ -78,19 +78,27 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void server_start(struct server *server, const char *answer, bool stays)
+static void server_start_at(struct server *server, int port, const char *answer, bool stays)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
                                    .sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
     socklen_t len = sizeof(address);
+    int on = 1;
 
     *server = (struct server){ .answer = answer, .again = server->again, .stays = stays };
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(server->listener, 1), 0);
     assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &len), 0);
     server->port = ntohs(address.sin_port);
     assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void server_start(struct server *server, const char *answer, bool stays)
+{
+    server_start_at(server, 0, answer, stays);
 }
 
 static void server_stop(struct server *server)
@@ -459,6 +467,39 @@ static void cancelled_request_calls_no_handler(void **state)
     client_free(NULL);
 }
 
+/* The server of the first client accepts, reads and says nothing more. */
+static void a_renewed_client_ends_all_requests_and_connects_anew(void **state)
+{
+    struct result silent = { 0 }, second = { 0 }, third = { 0 };
+    struct server server = { 0 };
+    struct err err = ERR_INIT;
+    struct client *client;
+
+    (void)state;
+    server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe", true);
+    client = new_client(server.port, "http", NULL);
+    assert_non_null(get(client, true, &silent));
+    run_until(client, &silent, 'R');
+    assert_non_null(get(client, true, &second)); /* not yet on the way */
+    assert_int_equal(client_renew(client, &err), 0);
+    assert_string_equal(silent.order, "ARE");
+    assert_string_equal(second.order, "E");
+    assert_false(silent.complete);
+    assert_false(silent.by_peer);
+    assert_string_equal(silent.text, "the API client was replaced");
+    server_stop(&server); /* its connection was closed, or this would wait */
+
+    server_start_at(&server, server.port, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+                    false);
+    assert_non_null(get(client, false, &third));
+    run_until(client, &third, 'E');
+    assert_string_equal(third.order, "ARE");
+    assert_true(third.complete);
+    assert_string_equal(silent.order, "ARE"); /* no second end */
+    client_free(client);
+    server_stop(&server);
+}
+
 static void wakeup_ends_the_wait(void **state)
 {
     struct client *client = new_client(1, "http", NULL);
@@ -522,6 +563,7 @@ int main(void)
         cmocka_unit_test(plain_http_is_not_read_over_https),
         cmocka_unit_test(unreadable_token_ends_the_request),
         cmocka_unit_test(cancelled_request_calls_no_handler),
+        cmocka_unit_test(a_renewed_client_ends_all_requests_and_connects_anew),
         cmocka_unit_test(wakeup_ends_the_wait),
         cmocka_unit_test(failed_allocations_end_the_request),
     };
