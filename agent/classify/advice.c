@@ -16,15 +16,17 @@ static const char *const advice[REASON_MAX] = {
         "%h rejected the credentials: check that the pull Secret is for %r, and renew the user "
         "name and password or token in it",
     [REASON_TOKEN_EXPIRED] =
-        "The token for %r has expired: renew it in the pull Secret, and make sure that something "
-        "renews it before it expires again",
+        "The token for %r has expired: renew it where it comes from (the pull Secret, or the "
+        "node's credential provider), and make sure that something renews it before it expires "
+        "again",
     [REASON_FORBIDDEN] =
         "%h refused access: read its own words in the message; as a rule the account needs pull "
         "access to this repository, or a rule of the registry blocks the address, the region, the "
         "image or an unpaid account",
     [REASON_INSUFFICIENT_SCOPE] =
-        "The token from %r does not cover this repository: grant the account pull access to it, "
-        "or correct the repository name",
+        "%h does not let this login, or no login, pull from this repository: check the image name "
+        "for typos, because it says the same if there is no such repository, then the pull "
+        "credentials and their access to the repository",
     [REASON_DENIED_OR_MISSING] =
         "%h does not say whether the repository is private or missing: check the image name for "
         "typos first, then the pull credentials",
@@ -44,8 +46,8 @@ static const char *const advice[REASON_MAX] = {
         "%h has no image with this digest, because it was deleted or never pushed there: use a "
         "digest that exists",
     [REASON_BLOB_UNKNOWN] =
-        "%h does not have a layer that the manifest lists: push the image again, and check the "
-        "registry's garbage collection and, if it is a mirror, its upstream",
+        "%h does not have a layer or manifest that the image lists: push the image again, and "
+        "check the registry's garbage collection and, if it is a mirror, its upstream",
     [REASON_DNS_NOT_FOUND] =
         "The node cannot resolve the name of %h: check it for typos, and check that the node's DNS "
         "servers know it",
@@ -64,8 +66,8 @@ static const char *const advice[REASON_MAX] = {
         "The connection to %h was reset: check proxies, firewalls and load balancers on the path, "
         "and the MTU; a retry may succeed",
     [REASON_UNEXPECTED_EOF] =
-        "%h closed the connection before its answer was complete: check its log and the proxies on "
-        "the path; a retry may succeed",
+        "%h closed the connection before its answer was complete: check the proxies on the path, "
+        "and its log if it is yours; a retry may succeed",
     [REASON_TLS_UNKNOWN_AUTHORITY] =
         "The node does not trust the certificate of %h: add the CA that signed it to the node's "
         "trust store, or to the runtime's certificates for this host; look also for a proxy that "
@@ -75,7 +77,8 @@ static const char *const advice[REASON_MAX] = {
         "clock",
     [REASON_TLS_HOSTNAME] =
         "The certificate of %h was issued for another name: issue one for the name or address in "
-        "use, or use the name in the certificate",
+        "use, or use the name in the certificate; if that name is of another service, look for a "
+        "wrong DNS answer, a login page or a proxy that inspects TLS",
     [REASON_TLS_HANDSHAKE_TIMEOUT] =
         "%h accepts connections but does not complete the TLS handshake: check its load, and "
         "check the MTU and firewalls that inspect TLS",
@@ -84,7 +87,8 @@ static const char *const advice[REASON_MAX] = {
         "certificate of this host",
     [REASON_HTTP_TO_HTTPS] =
         "One side uses HTTP and the other HTTPS: enable TLS on %h, or configure it as an insecure "
-        "registry in the runtime",
+        "registry in the runtime; if it has TLS, check for http:// in the runtime's configuration, "
+        "and look for a proxy on the path",
     [REASON_PROXY_FAILED] =
         "%h failed or refused the request: check HTTPS_PROXY and NO_PROXY of the runtime's "
         "service, and check that the proxy allows %r",
@@ -107,7 +111,8 @@ static const char *const advice[REASON_MAX] = {
     [REASON_BAD_GATEWAY] =
         "The gateway in front of %h cannot reach the service behind it: check that service",
     [REASON_SERVICE_UNAVAILABLE] =
-        "%h is overloaded or down for maintenance: check its health; the kubelet retries",
+        "%h is overloaded or down, or the service behind it is: check the health of both; the "
+        "kubelet retries",
     [REASON_GATEWAY_TIMEOUT] =
         "The gateway in front of %h got no answer in time: check the service behind it",
     [REASON_MALFORMED_RESPONSE] =
@@ -125,8 +130,8 @@ static const char *const advice[REASON_MAX] = {
         "image, an old format, or newer than the runtime; build the image with a current tool (OCI "
         "or Docker schema 2), or update the runtime",
     [REASON_DIGEST_MISMATCH] =
-        "The downloaded data does not match the manifest: look for proxies and mirrors that "
-        "change or cut downloads, then push the image again",
+        "The downloaded data does not match the manifest: look for proxies and mirrors that change "
+        "or cut downloads; if it fails on every node, push the image again",
     [REASON_CORRUPT_LAYER] =
         "A layer of the image is damaged or was cut: look for proxies and mirrors that cut "
         "downloads; if it fails on every node, push the image again",
@@ -144,10 +149,13 @@ static const char *const advice[REASON_MAX] = {
         "The image is encrypted, and the node has no key that decrypts it: configure the key in "
         "the runtime of the node, or use an image that is not encrypted",
     [REASON_RUNTIME_UNAVAILABLE] =
-        "The container runtime on the node does not answer: check its service and socket",
+        "The container runtime on the node cannot be reached, or does not offer its image service: "
+        "check that it runs, the path and the permissions of its socket, and that its CRI plugin "
+        "is enabled",
     [REASON_RUNTIME_ERROR] =
         "The container runtime on the node failed: read its log, and check the disk that it stores "
-        "images on",
+        "images on; if the message says that content is missing, remove the image with crictl rmi, "
+        "so that all of it is pulled again",
     [REASON_PULL_QPS_EXCEEDED] =
         "The kubelet reached its own pull limit: raise registryPullQPS and registryBurst, or "
         "start fewer pods at once",
@@ -158,13 +166,14 @@ static const char *const advice[REASON_MAX] = {
         "The imagePullPolicy is Never and the image is not on the node: load it there, or use "
         "another policy",
     [REASON_SHORT_NAME_AMBIGUOUS] =
-        "The short name matches several registries: write the image name with its registry, or "
-        "set an alias in registries.conf",
+        "The image name has no registry, and the node cannot tell which one to ask: write the name "
+        "with its registry, or set an alias or one search registry in registries.conf",
     [REASON_SIGNATURE_REJECTED] =
         "The signature policy of the node or the registry rejects the image: sign it as the policy "
         "requires, check that the signatures can be read, or change the policy",
     [REASON_REGISTRY_BLOCKED] =
-        "The node's registries.conf blocks %r: use an allowed registry, or remove the block",
+        "The configuration of the node or of the cluster blocks %r (registries.conf): use an "
+        "allowed registry, or remove the block",
     [REASON_PULL_SECRET_MALFORMED] =
         "A pull Secret of the pod has invalid content, so the kubelet pulls no image for this pod, "
         "not even a public one: create the Secret again with kubectl create secret docker-registry",
@@ -208,7 +217,7 @@ static void add_phrase(struct buf *out, const char *text, bool begins)
 }
 
 static void add_party(struct buf *out, const struct advice_facts *facts, struct str registry,
-                      bool begins)
+                      bool begins, bool or_blobs)
 {
     bool own = facts->failed_role == ROLE_REGISTRY;
     struct str host = facts->failed_host.len > 0 || !own ? facts->failed_host : registry;
@@ -217,9 +226,12 @@ static void add_party(struct buf *out, const struct advice_facts *facts, struct 
         out, host.len > 0 ? parties[facts->failed_role].known : parties[facts->failed_role].unknown,
         begins);
     buf_add(out, host);
+    if (or_blobs)
+        buf_add_text(out, " or its blob host");
 }
 
-static void add_sentence(struct buf *out, const char *sentence, const struct advice_facts *facts)
+static void add_sentence(struct buf *out, const char *sentence, const struct advice_facts *facts,
+                         bool or_blobs)
 {
     struct str registry = facts->registry;
     const char *at = sentence;
@@ -231,7 +243,7 @@ static void add_sentence(struct buf *out, const char *sentence, const struct adv
 
         buf_add(out, str_span(at, mark));
         if (mark[1] == 'h')
-            add_party(out, facts, registry, begins);
+            add_party(out, facts, registry, begins, or_blobs);
         else if (mark[1] == 'f' && facts->file.len > 0)
             buf_add(out, facts->file);
         else if (mark[1] == 'f')
@@ -246,13 +258,43 @@ static void add_sentence(struct buf *out, const char *sentence, const struct adv
 
 void advice_add(struct buf *out, const char *sentence, struct str registry)
 {
-    add_sentence(out, sentence, &(struct advice_facts){ .registry = registry });
+    add_sentence(out, sentence, &(struct advice_facts){ .registry = registry }, false);
 }
 
-/* A registry sends the runtime to blob hosts and token servers: nobody typed their names, and no
- * account belongs to a blob host. */
-static const char *sentence_of(enum reason reason, enum role role)
+/* The registry's words are the same with and without a login. */
+static const char refused[] =
+    "%h refused the pull, and its answer is the same with and without a login: check that there is "
+    "a pull Secret for %r, and that the user name and password or token in it are valid";
+
+/* The kubelet looks for a login for the image's registry; containerd can send it to a mirror, too.
+ */
+static const char mirror_refused[] =
+    "%h refused the pull: look first at the login for it in the runtime's configuration, because "
+    "the kubelet looks for a pull Secret for %r only";
+
+/* A limit on one request, not on the whole pull. */
+static const char slow[] =
+    "%h did not answer before the time limit: check whether the node can reach it and needs a "
+    "proxy, and check its load and health";
+
+/*
+ * The sentence that fits what is known besides the reason. A registry sends the runtime to blob
+ * hosts and token servers: nobody typed their names, and no account belongs to a blob host.
+ */
+static const char *sentence_of(const struct verdict *verdict, const struct advice_facts *facts)
 {
+    enum reason reason = verdict->reason;
+    enum role role = facts->failed_role;
+    bool login = reason == REASON_NO_CREDENTIALS || reason == REASON_BAD_CREDENTIALS;
+
+    if (login && role == ROLE_MIRROR)
+        return mirror_refused;
+    if (login && verdict->sent_unknown)
+        return refused;
+    /* STAGE_RESOLVE alone says little: it is also what stands where no words name a stage. */
+    if (reason == REASON_DEADLINE && facts->failed_host.len > 0 &&
+        (verdict->stage == STAGE_RESOLVE || verdict->stage == STAGE_AUTH))
+        return slow;
     if (reason == REASON_FORBIDDEN && role == ROLE_BLOB_HOST)
         return "%h refused the download of a layer, although %r had allowed it: look for policies "
                "on the way (endpoint policies of the cloud, proxies, firewalls), and check the "
@@ -263,9 +305,17 @@ static const char *sentence_of(enum reason reason, enum role role)
     return advice[reason];
 }
 
+/* A request for a layer failed, and no words say whether the registry had sent the runtime on. */
+static bool is_of_either_host(const struct verdict *verdict, const struct advice_facts *facts)
+{
+    return verdict->stage == STAGE_BLOB && facts->failed_role == ROLE_REGISTRY &&
+           facts->failed_host.len == 0 &&
+           (verdict->cause == CAUSE_NETWORK || verdict->cause == CAUSE_REGISTRY_ERROR);
+}
+
 void advice_write(struct buf *out, const struct verdict *verdict, const struct advice_facts *facts)
 {
-    add_sentence(out, sentence_of(verdict->reason, facts->failed_role), facts);
+    add_sentence(out, sentence_of(verdict, facts), facts, is_of_either_host(verdict, facts));
     if (verdict->cause != CAUSE_NOT_FOUND && verdict->reason != REASON_DENIED_OR_MISSING &&
         verdict->reason != REASON_INSUFFICIENT_SCOPE &&
         verdict->ambiguous_with & UINT32_C(1) << CAUSE_NOT_FOUND)

@@ -142,6 +142,7 @@ static void add_for_reason(struct buf *out, const struct snapshot_incident *inci
 {
     const struct verdict verdict = { .cause = incident->verdict.cause,
                                      .reason = incident->verdict.reason,
+                                     .stage = incident->verdict.stage,
                                      .ambiguous_with = incident->verdict.ambiguous_with };
     const struct advice_facts facts = {
         .registry = str_from(incident->registry),
@@ -159,6 +160,8 @@ static void add_for_unauthorized(struct buf *out, const struct snapshot_incident
         incident->n_missing_pull_secrets) {
         add_missing(out, incident);
         add_others(out, incident);
+    } else if (incident->failed_role == ROLE_MIRROR) {
+        add_for_reason(out, incident);
     } else if (incident->verdict.sent_unknown) {
         add_refused(out, incident);
     } else {

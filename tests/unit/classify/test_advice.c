@@ -20,15 +20,25 @@ static void write_advice(struct buf *out, enum reason reason, const struct advic
     assert_non_null(out->at);
 }
 
-static void assert_advice_has(enum reason reason, const struct advice_facts *facts,
-                              const char *part)
+static void assert_verdict_advice_has(const struct verdict *verdict,
+                                      const struct advice_facts *facts, const char *part)
 {
     struct buf out;
 
-    write_advice(&out, reason, facts);
+    buf_init(&out, ADVICE_MAX);
+    advice_write(&out, verdict, facts);
+    assert_non_null(out.at);
     if (!strstr(out.at, part))
         fail_msg("\"%s\" does not say \"%s\"", out.at, part);
     buf_done(&out);
+}
+
+static void assert_advice_has(enum reason reason, const struct advice_facts *facts,
+                              const char *part)
+{
+    const struct verdict verdict = { .cause = reason_cause(reason), .reason = reason };
+
+    assert_verdict_advice_has(&verdict, facts, part);
 }
 
 static void every_reason_has_one_sentence(void **state)
@@ -94,16 +104,60 @@ static void advice_names_the_host_that_failed(void **state)
 static void advice_says_when_the_image_may_be_missing(void **state)
 {
     const struct advice_facts facts = { .registry = STR("ghcr.io") };
-    struct verdict verdict = { .cause = CAUSE_UNAUTHORIZED,
-                               .reason = REASON_NO_CREDENTIALS,
-                               .ambiguous_with = 1u << CAUSE_NOT_FOUND };
-    struct buf out;
+    const struct verdict verdict = { .cause = CAUSE_UNAUTHORIZED,
+                                     .reason = REASON_NO_CREDENTIALS,
+                                     .ambiguous_with = 1u << CAUSE_NOT_FOUND };
 
     (void)state;
-    buf_init(&out, ADVICE_MAX);
-    advice_write(&out, &verdict, &facts);
-    assert_non_null(strstr(out.at, "; it answers the same if there is no such image"));
-    buf_done(&out);
+    assert_verdict_advice_has(&verdict, &facts, "; it answers the same if there is no such image");
+}
+
+static void a_refusal_is_blamed_on_who_refused(void **state)
+{
+    const struct advice_facts mirror = { .registry = STR("docker.io"),
+                                         .failed_host = STR("m.example.com"),
+                                         .failed_role = ROLE_MIRROR };
+    const struct advice_facts own = { .registry = STR("r.example.com") };
+    const struct verdict either = { .cause = CAUSE_UNAUTHORIZED,
+                                    .reason = REASON_NO_CREDENTIALS,
+                                    .sent_unknown = true };
+
+    (void)state;
+    assert_advice_has(REASON_NO_CREDENTIALS, &mirror, "The mirror m.example.com refused the pull");
+    assert_advice_has(REASON_BAD_CREDENTIALS, &mirror, "a pull Secret for docker.io only.");
+    assert_verdict_advice_has(&either, &own, "the same with and without a login");
+    assert_verdict_advice_has(&either, &mirror, "The mirror m.example.com refused the pull");
+}
+
+static void one_slow_answer_is_not_a_long_pull(void **state)
+{
+    const struct advice_facts registry = { .registry = STR("r.example.com"),
+                                           .failed_host = STR("r.example.com") };
+    const struct advice_facts nobody = { .registry = STR("r.example.com") };
+    struct verdict verdict = { .cause = CAUSE_NETWORK,
+                               .reason = REASON_DEADLINE,
+                               .stage = STAGE_RESOLVE };
+
+    (void)state;
+    assert_verdict_advice_has(&verdict, &registry, "r.example.com did not answer before");
+    assert_verdict_advice_has(&verdict, &nobody, "the size of the image");
+    verdict.stage = STAGE_BLOB;
+    assert_verdict_advice_has(&verdict, &registry, "the size of the image");
+}
+
+static void a_layer_may_come_from_another_host(void **state)
+{
+    const struct advice_facts nobody = { .registry = STR("docker.io") };
+    const struct advice_facts known = { .registry = STR("docker.io"),
+                                        .failed_host = STR("cdn.example.com"),
+                                        .failed_role = ROLE_BLOB_HOST };
+    const struct verdict verdict = { .cause = CAUSE_NETWORK,
+                                     .reason = REASON_CONNECTION_RESET,
+                                     .stage = STAGE_BLOB };
+
+    (void)state;
+    assert_verdict_advice_has(&verdict, &nobody, "to docker.io or its blob host was reset");
+    assert_verdict_advice_has(&verdict, &known, "to the blob host cdn.example.com was reset");
 }
 
 int main(void)
@@ -113,6 +167,9 @@ int main(void)
         cmocka_unit_test(advice_names_the_registry),
         cmocka_unit_test(advice_names_the_host_that_failed),
         cmocka_unit_test(advice_says_when_the_image_may_be_missing),
+        cmocka_unit_test(a_refusal_is_blamed_on_who_refused),
+        cmocka_unit_test(one_slow_answer_is_not_a_long_pull),
+        cmocka_unit_test(a_layer_may_come_from_another_host),
     };
 
     return cmocka_run_group_tests_name("advice", tests, NULL, NULL);

@@ -29,6 +29,28 @@ static void the_host_that_failed_is_shown_and_advised_on(void **state)
     snapshot_done(&snapshot);
 }
 
+/* The login that the kubelet sends is one for the image's registry. */
+static void a_mirror_that_refuses_is_not_the_registry(void **state)
+{
+    struct world *w = *state;
+    const struct snapshot_incident *incident;
+    struct snapshot snapshot;
+
+    observe_waiting(
+        w, "web-0", "ErrImagePull",
+        "failed to pull and unpack image \"" IMAGE "\": failed to resolve reference \"" IMAGE
+        "\": pull access denied, repository does not exist or may require "
+        "authorization: unexpected status from HEAD request to "
+        "https://m.example.com/v2/team/app/manifests/v1?ns=" REGISTRY ": 401 Unauthorized");
+    world_snapshot(w, &snapshot);
+    incident = incident_of(&snapshot, "web-0");
+    assert_int_equal(incident->verdict.cause, CAUSE_UNAUTHORIZED);
+    assert_int_equal(incident->failed_role, ROLE_MIRROR);
+    assert_null(strstr(incident->advice, REGISTRY " refused"));
+    assert_non_null(strstr(incident->advice, "m.example.com"));
+    snapshot_done(&snapshot);
+}
+
 static void nobody_failed_where_the_node_did(void **state)
 {
     struct world *w = *state;
@@ -132,6 +154,7 @@ int main(void)
         WORLD_TEST(the_host_that_failed_is_shown_and_advised_on),
         WORLD_TEST(a_short_name_has_the_registry_that_the_runtime_asked),
         WORLD_TEST(a_short_name_takes_the_registry_that_a_later_report_names),
+        WORLD_TEST(a_mirror_that_refuses_is_not_the_registry),
         WORLD_TEST(nobody_failed_where_the_node_did),
     };
 
