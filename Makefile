@@ -70,6 +70,10 @@ test_libs  = -lcmocka $(grpc_libs) $(libs)
 absl       = $(call once,absl,pkg-config --static --libs grpc_unsecure | tr ' ' '\n' | grep absl | awk '!seen[$$$$0]++')
 grpc_static = -Wl,-Bstatic -lgrpc_unsecure -lgpr -lupb -laddress_sorting -lre2 -lcares \
              -Wl,--start-group $(absl) -Wl,--end-group -lstdc++ -Wl,-Bdynamic -lm
+# abseil has no C header: this gives one of its functions a name that C can call (cri/channel.c).
+absl_sync  = $(shell $(CC) -print-file-name=libabsl_synchronization.a)
+absl_name  = $(call once,absl_name,nm -g $(absl_sync) 2>/dev/null | sed -n 's/.* T \(_Z.*SetMutexDeadlockDetectionMode.*\)/\1/p')
+grpc_static += $(if $(absl_name),-Wl$(comma)--defsym=absl_set_mutex_deadlock_detection_mode=$(absl_name))
 agent_libs = $(if $(SAN),$(grpc_libs),$(grpc_static)) $(libs)
 
 # --- the agent ---------------------------------------------------------------------------------
@@ -279,14 +283,19 @@ $(BUILD)/has-%: scripts/packages.txt scripts/install-packages
 
 # --- the rest ----------------------------------------------------------------------------------
 # IMAGE names the image; BASE pins its base image; TOOL is buildah, podman or docker. docker reads the time stamp of the
-# image from SOURCE_DATE_EPOCH, the others from --timestamp.
+# image from SOURCE_DATE_EPOCH, the others from --timestamp. The second command writes the list of all that is in the
+# image (SPDX) and the licences; it uses what the first one built.
 TOOL  ?= buildah
 IMAGE ?= imagepull-exporter:$(VERSION)
 epoch  = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 .PHONY: image bench bench-fleet install dist clean
+build_image = $(TOOL) build $(if $(findstring docker,$(TOOL)),,--layers --timestamp $(epoch)) \
+    --build-arg SOURCE_DATE_EPOCH=$(epoch) --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE))
 image:
-	$(TOOL) build $(if $(filter docker,$(TOOL)),,--timestamp $(epoch)) --build-arg SOURCE_DATE_EPOCH=$(epoch) \
-	    --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
+	$(build_image) -t $(IMAGE) .
+	$(build_image) --target documents --output type=local,dest=$(BUILD)/image .
+	$(Q)mv -f $(BUILD)/image/imagepull-exporter/sbom.spdx.json $(BUILD)/image/
+	@echo "  IMAGE $(IMAGE); its content is listed in $(BUILD)/image/sbom.spdx.json"
 
 bench: $(call program,$(benches)) $(binary)
 	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
