@@ -83,6 +83,13 @@ class Builder:
              "--build-arg", "SOURCE_DATE_EPOCH=" + EPOCH, "--build-arg", "REVISION=of-the-test", "-t", tag, ".")
         return json.loads(self("inspect", "--type", "image", tag))
 
+    def make(self, tag, folder):
+        """Builds with "make image", which writes the list of the content into `folder`/image."""
+        command("make", "image", "TOOL=buildah " + " ".join(self._store), "IMAGE=" + tag, "BUILD=" + folder,
+                "epoch=" + EPOCH, "REVISION=of-the-test", cwd=self.checkout,
+                env={**os.environ, "BUILDAH_ISOLATION": "chroot"})
+        return json.loads(self("inspect", "--type", "image", tag))
+
     def mount(self, tag):
         return self("mount", self("from", "--pull-never", tag).strip()).strip()
 
