@@ -64,6 +64,7 @@ static int poll_ingests(struct content *content, struct arena *arena, struct ins
     if (more && !content->cut)
         sink->limit_hit(sink->self, LIMIT_HIT_INGESTS);
     content->cut = more;
+    observation.ingests.cut = more;
     observation.ingests.before_slot = content->quirks->ingest_before_slot;
     sink->observe(sink->self, &observation);
     return 0;

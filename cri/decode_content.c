@@ -94,31 +94,48 @@ static uint64_t not_negative(int64_t number)
     return number > 0 ? (uint64_t)number : 0;
 }
 
-/* Adds the blobs that have bytes, or those that have none. */
-static int add_ingests(const Containerd__Content__V1__ListStatusesResponse *answer, bool with_bytes,
-                       struct arena *arena, struct ingest *ingests, size_t *n, bool *more,
-                       struct err *err)
-{
-    for (size_t i = 0; i < answer->n_statuses && !*more; i++) {
-        const Containerd__Content__V1__Status *from = answer->statuses[i];
-        struct str digest = digest_of(from);
+/* The blobs that have a place, in the order of the answer. */
+struct chosen {
+    const Containerd__Content__V1__Status *at[LIMIT_INGESTS];
+    size_t n;
+    bool more;
+};
 
-        if (!digest.len || (from->offset > 0) != with_bytes)
-            continue;
-        *more = *n == LIMIT_INGESTS;
-        if (*more)
-            break;
-        if (!unpack_adopt(arena, &digest))
-            return unpack_no_room(answer->n_statuses, err);
-        ingests[(*n)++] = (struct ingest){
-            .digest = digest,
-            .bytes = not_negative(from->offset),
-            .total = not_negative(from->total),
-            .begun_us = wall_us(from->started_at),
-            .moved_us = wall_us(from->updated_at),
-        };
+/* The place of the blob with bytes that made no progress for longest. NULL: none has bytes. */
+static const Containerd__Content__V1__Status **longest_idle(struct chosen *chosen)
+{
+    const Containerd__Content__V1__Status **found = NULL;
+
+    for (size_t i = 0; i < chosen->n; i++)
+        if (chosen->at[i]->offset > 0 &&
+            (!found || wall_us(chosen->at[i]->updated_at) < wall_us((*found)->updated_at)))
+            found = &chosen->at[i];
+    return found;
+}
+
+/* Over the limit, those that are idle for longest have no place: failed pulls leave blobs behind
+ * for hours. */
+static void choose(struct chosen *chosen, const Containerd__Content__V1__Status *status)
+{
+    const Containerd__Content__V1__Status **idle;
+
+    if (chosen->n < LIMIT_INGESTS) {
+        chosen->at[chosen->n++] = status;
+        return;
     }
-    return 0;
+    chosen->more = true;
+    idle = status->offset > 0 ? longest_idle(chosen) : NULL;
+    if (idle && wall_us((*idle)->updated_at) < wall_us(status->updated_at))
+        *idle = status;
+}
+
+/* Chooses among the blobs that have bytes, or among those that have none. */
+static void choose_all(const Containerd__Content__V1__ListStatusesResponse *answer, bool with_bytes,
+                       struct chosen *chosen)
+{
+    for (size_t i = 0; i < answer->n_statuses; i++)
+        if (digest_of(answer->statuses[i]).len && (answer->statuses[i]->offset > 0) == with_bytes)
+            choose(chosen, answer->statuses[i]);
 }
 
 /* Since containerd 2.1 many blobs can wait for a download slot. They must not displace those that
@@ -128,9 +145,8 @@ int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *r
 {
     Containerd__Content__V1__ListStatusesResponse *answer;
     CLEANUP(arena_done) struct arena scratch;
+    struct chosen chosen = { .n = 0 };
     struct ingest *ingests;
-    bool more = false;
-    size_t n = 0;
     int r = 0;
 
     arena_init(&scratch, LIMIT_DECODE_ARENA);
@@ -142,13 +158,24 @@ int decode_ingests(struct str bytes, struct arena *arena, struct ingests_fact *r
     ingests = arena_alloc(arena, LIMIT_INGESTS * sizeof(*ingests));
     if (!ingests)
         return unpack_no_room(LIMIT_INGESTS, err);
-    r = add_ingests(answer, true, arena, ingests, &n, &more, err);
-    if (r == 0)
-        r = add_ingests(answer, false, arena, ingests, &n, &more, err);
-    if (r < 0)
-        return r;
-    *ret = (struct ingests_fact){ .ingests = ingests, .n = n };
-    *ret_more = more;
+    choose_all(answer, true, &chosen);
+    choose_all(answer, false, &chosen);
+    for (size_t i = 0; i < chosen.n; i++) {
+        const Containerd__Content__V1__Status *from = chosen.at[i];
+        struct str digest = digest_of(from);
+
+        if (!unpack_adopt(arena, &digest))
+            return unpack_no_room(answer->n_statuses, err);
+        ingests[i] = (struct ingest){
+            .digest = digest,
+            .bytes = not_negative(from->offset),
+            .total = not_negative(from->total),
+            .begun_us = wall_us(from->started_at),
+            .moved_us = wall_us(from->updated_at),
+        };
+    }
+    *ret = (struct ingests_fact){ .ingests = ingests, .n = chosen.n };
+    *ret_more = chosen.more;
     return 0;
 }
 

@@ -160,3 +160,19 @@ enum limit {
 
 /* The label value. */
 const char *limit_name(enum limit limit);
+
+/*
+ * The limits that can hide a failure as long as something is left out: enum name, what is left out.
+ * All others merge (registries), cut what explains a failure (evidence_bytes), or make the source
+ * fail, which it reports.
+ */
+#define LEFT_OUT_TABLE(X)                                                                          \
+    X(PODS, "pods")                                                                                \
+    X(CONTAINERS, "pods with too many containers")                                                 \
+    X(IMAGE_VOLUMES, "pods with too many image volumes")                                           \
+    X(INCIDENTS, "failing containers")                                                             \
+    X(EVENT_NAMESPACES, "namespaces whose events are read later")                                  \
+    X(INGESTS, "lists of downloads that are too long")
+
+/* What the limit leaves out; NULL: see above. */
+const char *limit_left_out(enum limit limit);

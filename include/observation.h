@@ -76,6 +76,7 @@ struct pod_fact {
     size_t n_containers;
     const struct image_volume_fact *image_volumes;
     size_t n_image_volumes;
+    bool containers_cut, image_volumes_cut; /* it has more than limit.h allows */
 };
 
 /* core/v1 Event about a pod. */
@@ -110,9 +111,10 @@ struct ingest {
 };
 
 struct ingests_fact {
-    const struct ingest *ingests; /* all of them */
+    const struct ingest *ingests; /* all of them, unless `cut` */
     size_t n;
     bool before_slot; /* the runtime lists a blob before it has a download slot */
+    bool cut;         /* it lists more than limit.h allows */
 };
 
 /* The owners of a blob: the repositories with a manifest or index on this node that names it. Their

@@ -276,7 +276,7 @@ struct snapshot {
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
-    size_t left_out[LIMIT_HIT_MAX]; /* how many the limit leaves out now: see limit_leaves_out() */
+    size_t left_out[LIMIT_HIT_MAX]; /* how many the limit leaves out now: see limit_left_out() */
     struct source_status sources[SOURCE_MAX];
     struct runtime_calls calls;
     bool healthy; /* every loop ticked within the last minute */

@@ -93,7 +93,7 @@ const struct command status_flags = {
     .notes = "Asks the agent that runs on this node. A + behind AGE means \"at least\": the "
              "container was already failing when the agent started.\n"
              "Exit status: 0 if nothing (selected) is blocked, 1 if something is, 2 if it is not "
-             "known now, because the agent cannot read the pods.",
+             "known completely: the agent cannot read the pods, or its limits leave something out.",
     .flags = flags,
     .n_flags = ARRAY_SIZE(flags),
 };
@@ -121,10 +121,11 @@ static void read_terminal(struct output *output)
     output->clears = terminal_has_escapes() && output->watch && !output->json;
 }
 
-/* What is shown as blocked may be over by now if the pods cannot be read. */
+/* What is shown as blocked may be over by now if the pods cannot be read, and more may be blocked
+ * if limits leave something out. */
 static int exit_status(const struct output *output, const struct status_answers *answers)
 {
-    if (status_unknown(answers))
+    if (status_unknown(answers) || status_incomplete(answers))
         return EXIT_ERROR;
     return status_blocked(answers, &output->options) ? EXIT_BLOCKED : EXIT_CLEAR;
 }

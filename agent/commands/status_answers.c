@@ -84,6 +84,11 @@ const char *status_unknown(const struct status_answers *answers)
     return NULL;
 }
 
+bool status_incomplete(const struct status_answers *answers)
+{
+    return json_object_size(json_object_get(answers->failures, "left_out")) > 0;
+}
+
 /* --- JSON --------------------------------------------------------------------------------------
  */
 
@@ -109,11 +114,12 @@ int status_write_json(struct buf *out, const struct status_answers *answers,
                       const struct status_options *options)
 {
     json_t *list = selected(answers, options);
-    json_t *json = list ? json_pack("{s:O?, s:O?, s:o, s:O?, s:O?}", "node",
+    json_t *json = list ? json_pack("{s:O?, s:O?, s:O?, s:o, s:O?, s:O?}", "node",
                                     json_object_get(answers->failures, "node"), "runtime",
-                                    json_object_get(answers->failures, "runtime"), "failures", list,
-                                    "images", json_object_get(answers->images, "images"), "sources",
-                                    json_object_get(answers->sources, "sources"))
+                                    json_object_get(answers->failures, "runtime"), "left_out",
+                                    json_object_get(answers->failures, "left_out"), "failures",
+                                    list, "images", json_object_get(answers->images, "images"),
+                                    "sources", json_object_get(answers->sources, "sources"))
                         : NULL;
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 

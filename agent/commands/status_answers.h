@@ -50,8 +50,11 @@ size_t status_blocked(const struct status_answers *answers, const struct status_
  */
 const char *status_unknown(const struct status_answers *answers);
 
+/* Whether limits of the agent leave something out now, so that it may not know all failures. */
+bool status_incomplete(const struct status_answers *answers);
+
 /*
- * Writes {"node", "runtime", "failures", "images", "sources"} on one line, as in the
+ * Writes {"node", "runtime", "left_out", "failures", "images", "sources"} on one line, as in the
  * answers, but with only those failures that `options` selects. 0 or -ENOMEM.
  */
 int status_write_json(struct buf *out, const struct status_answers *answers,

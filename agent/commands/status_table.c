@@ -6,6 +6,7 @@
 #include "agent/commands/show.h"
 #include "agent/commands/status_parts.h"
 #include "buf.h"
+#include "limit.h"
 #include "util.h"
 
 #define LINE_MAX_TEXT (24u << 10)
@@ -117,23 +118,56 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
     const size_t queued = count_pulls(answers, options, true);
     const size_t pulls = count_pulls(answers, options, false);
     const char *unknown = status_unknown(answers);
+    const bool incomplete = status_incomplete(answers);
+    const char *none = unknown ? unknown : "nothing is blocked";
     enum status_style style = STYLE_BAD;
 
     add_node(line, answers);
     if (blocked < all)
         buf_printf(line, ": %zu of %zu blocked containers match", blocked, all);
     else if (blocked)
-        buf_printf(line, ": %s%zu container%s blocked", unknown ? "when last read, " : "", blocked,
-                   blocked == 1 ? "" : "s");
+        buf_printf(line, ": %s%s%zu container%s blocked", unknown ? "when last read, " : "",
+                   incomplete ? "at least " : "", blocked, blocked == 1 ? "" : "s");
     else
-        buf_printf(line, ": %s", unknown ? unknown : "nothing is blocked");
+        buf_printf(line, ": %s", incomplete && !unknown ? "not known completely" : none);
     if (pulls && !unknown) /* which containers wait is not known either */
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
     if (queued && !unknown)
         buf_printf(line, ", %zu waiting for their turn", queued);
     if (!blocked)
-        style = unknown ? STYLE_STALLED : STYLE_GOOD;
+        style = unknown || incomplete ? STYLE_STALLED : STYLE_GOOD;
     end_line(out, line, options, style);
+}
+
+/* What the key of "left_out" means. A newer agent may have others. */
+static const char *left_out_text(const char *key)
+{
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
+        if (limit_left_out(limit) && strcmp(limit_name(limit), key) == 0)
+            return limit_left_out(limit);
+    return key;
+}
+
+static void write_left_out(struct buf *out, struct buf *line, const struct status_answers *answers,
+                           const struct status_options *options)
+{
+    json_t *list = json_object_get(answers->failures, "left_out");
+    const char *key, *between = " ";
+    json_t *number;
+
+    if (!status_incomplete(answers))
+        return;
+    buf_add(line,
+            STR("Limits of the agent leave something out, and failures of it are not shown:"));
+    json_object_foreach(list, key, number)
+    {
+        buf_add_text(line, between);
+        show_plain(line, str_from(left_out_text(key)));
+        buf_printf(line, " (%llu)", (unsigned long long)status_number(list, key));
+        between = ", ";
+    }
+    show_wrap(out, buf_str(line), 0, width_of(options));
+    buf_reset(line);
 }
 
 static void add_bar(struct buf *line, uint64_t bytes, uint64_t total)
@@ -300,6 +334,7 @@ void status_write_table(struct buf *out, const struct status_answers *answers,
 
     buf_init(&line, LINE_MAX_TEXT);
     write_summary(out, &line, answers, options);
+    write_left_out(out, &line, answers, options);
     if (status_blocked(answers, options)) {
         buf_add(out, STR("\n"));
         status_write_failures(out, failures_of(answers), options, width_of(options));

@@ -44,7 +44,7 @@ void ingests_connected(struct ingests *ingests, struct instant now)
 void ingests_clear(struct ingests *ingests)
 {
     ingests_done(ingests);
-    ingests->known = false;
+    ingests->known = ingests->cut = false;
 }
 
 bool ingests_polled(struct ingests *ingests)
@@ -275,6 +275,7 @@ int ingests_take(struct ingests *ingests, const struct ingests_fact *fact, struc
     ingests->list = list;
     ingests->n = kept;
     ingests->before_slot = fact->before_slot;
+    ingests->cut = fact->cut || fact->n > LIMIT_INGESTS;
     ingests->listed_us = now.mono_us;
     ingests->known = true;
     ingests->silent_polls = 0;

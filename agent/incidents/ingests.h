@@ -43,6 +43,7 @@ struct ingests {
     int64_t runtime_us;    /* mono; since when the present run of the runtime answers */
     bool before_slot;      /* the runtime lists a blob before it has a download slot */
     bool known;            /* the runtime lists them */
+    bool cut;              /* it lists more than have a place here */
     unsigned silent_polls; /* polls of the runtime since `listed_us` */
 };
 

@@ -269,6 +269,8 @@ int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret,
     }
     pod->status_us = fact->status_us;
     pod->generation = pods->generation; /* it exists, even if something fails below */
+    pod->containers_cut = fact->containers_cut || n > LIMIT_CONTAINERS_PER_POD;
+    pod->volumes_cut = fact->image_volumes_cut;
     if (n > LIMIT_CONTAINERS_PER_POD) {
         counters_limit_hit(pods->counters, LIMIT_HIT_CONTAINERS);
         n = LIMIT_CONTAINERS_PER_POD;

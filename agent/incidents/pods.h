@@ -77,7 +77,8 @@ struct pod {
     bool terminal; /* Succeeded, Failed or being deleted: the kubelet pulls nothing more for it */
     bool fresh;    /* it was created while this process watched */
     bool failed;   /* one of its incidents ended */
-    bool events_left_out; /* counted at LIMIT_EVENT_NAMESPACES */
+    bool events_left_out;             /* counted at LIMIT_EVENT_NAMESPACES */
+    bool containers_cut, volumes_cut; /* it has more than limit.h allows */
     uint32_t generation;
     int64_t created_us; /* wall; 0: unknown */
     int64_t status_us;  /* wall; when the kubelet last changed its status; 0: unknown */

@@ -326,8 +326,13 @@ static int take_runtime(const struct runtime *runtime, struct snapshot *ret)
 
 static void count_left_out(const struct correlate *c, size_t *ret)
 {
+    for (const struct pod *pod = c->pods.first; pod; pod = pod->next) {
+        ret[LIMIT_HIT_CONTAINERS] += pod->containers_cut;
+        ret[LIMIT_HIT_IMAGE_VOLUMES] += pod->volumes_cut;
+    }
     ret[LIMIT_HIT_PODS] = c->pods.n_left_out;
     ret[LIMIT_HIT_INCIDENTS] = pods_without_incident(&c->pods);
+    ret[LIMIT_HIT_INGESTS] = c->ingests.n > 0 && c->ingests.cut;
     ret[LIMIT_HIT_EVENT_NAMESPACES] = event_turns_waiting(c);
 }
 

@@ -68,11 +68,15 @@ int intake_advance(struct intake *intake, struct str version, struct err *err)
 
 static void hand_on(struct intake *intake, enum observation_kind kind, const struct kube_pod *pod)
 {
+    struct observation observation = { .kind = kind, .pod = pod->fact };
+
     intake->pods++;
     count_limit(intake, pod->containers_cut, LIMIT_HIT_CONTAINERS);
     count_limit(intake, pod->image_volumes_cut, LIMIT_HIT_IMAGE_VOLUMES);
     count_limit(intake, pod->pull_secrets_cut, LIMIT_HIT_PULL_SECRETS);
-    observe(intake, &(struct observation){ .kind = kind, .pod = pod->fact });
+    observation.pod.containers_cut = pod->containers_cut;
+    observation.pod.image_volumes_cut = pod->image_volumes_cut;
+    observe(intake, &observation);
 }
 
 /*

@@ -136,6 +136,15 @@ static bool parse_pod(struct visit *visit, char *ret_namespace, char *ret_pod)
     return true;
 }
 
+static bool leaves_out(const struct snapshot *snapshot)
+{
+    bool any = false;
+
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
+        any |= limit_left_out(limit) && snapshot->left_out[limit];
+    return any;
+}
+
 static void serve_pod(struct visit *visit)
 {
     char namespace[LIMIT_NAME_TEXT], pod[LIMIT_NAME_TEXT];
@@ -149,7 +158,11 @@ static void serve_pod(struct visit *visit)
     r = debug_json_failures(&visit->response->body, &snapshot, namespace, pod, &n, &err);
     if (r == 0 && n == 0)
         refuse(visit->response, HTTP_NOT_FOUND,
-               "pod %s/%s has no failed image pull on this node, now or in the last 10 minutes",
+               leaves_out(&snapshot)
+                   ? "pod %s/%s has no failed image pull that is known; but limits leave something "
+                     "out now: see left_out of /debug/failures"
+                   : "pod %s/%s has no failed image pull on this node, now or in the last 10 "
+                     "minutes",
                namespace, pod);
     else
         finish(visit, r, &err);

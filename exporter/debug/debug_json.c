@@ -114,6 +114,18 @@ static json_t *runtime(const struct snapshot *snapshot)
     return json_object_end(&object);
 }
 
+/* Only what is left out. */
+static json_t *left_out(const struct snapshot *snapshot)
+{
+    struct json_object object = json_object_begin();
+
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
+        if (limit_left_out(limit) && snapshot->left_out[limit])
+            json_put(&object, limit_name(limit),
+                     json_integer((json_int_t)snapshot->left_out[limit]));
+    return json_object_end(&object);
+}
+
 static bool selected(const struct snapshot_incident *incident, const char *namespace,
                      const char *pod)
 {
@@ -132,6 +144,9 @@ int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const 
     buf_add(out, STR(",\"runtime\":"));
     if (r == 0)
         r = json_write(out, runtime(snapshot), err);
+    buf_add(out, STR(",\"left_out\":"));
+    if (r == 0)
+        r = json_write(out, left_out(snapshot), err);
     buf_add(out, STR(",\"failures\":["));
     for (size_t i = 0; i < snapshot->n_incidents && r == 0; i++)
         if (selected(&snapshot->incidents[i], namespace, pod))

@@ -17,8 +17,9 @@ struct snapshot;
 
 /*
  * The incidents of `snapshot`, which has SNAPSHOT_DETAIL. If `namespace` and `pod` are not NULL,
- * only those of that pod. `ret_n` is their number:
- *   {"node", "runtime": {"name", "version"},
+ * only those of that pod. `ret_n` is their number. "left_out" has the limits that leave something
+ * out now (limit_left_out()), and how much:
+ *   {"node", "runtime": {"name", "version"}, "left_out": {LIMIT: n},
  *    "failures": [{"namespace", "pod", "pod_uid", "container", "kind", "image", "registry",
  * "state", "cause", "reason", "stage", "http_status", "ambiguous_with": [CAUSE], "message",
  * "attempts", "first_failure", "first_failure_exact", "last_failure", "next_retry", "pull_secrets":

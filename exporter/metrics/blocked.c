@@ -18,9 +18,12 @@ _Static_assert(CAUSE_MAX <= 256 && REASON_MAX <= 256, "a row's group has one byt
 struct row {
     struct blocked_container container;
     const char *pod_uid;
-    uint64_t group; /* registry, cause and reason in one number */
+    const char *counted_as; /* the registry's name in the counters */
+    uint64_t group;         /* registry, cause and reason in one number */
     int64_t last_us;
-    bool merged; /* into an older row */
+    size_t place; /* among the rows of its namespace, by age */
+    bool merged;  /* into an older row */
+    bool named;   /* it has a series */
 };
 
 /* Returns the text itself, or a valid copy of at most `max` bytes. NULL: no memory. */
@@ -70,18 +73,20 @@ static bool row_init(struct row *row, const struct snapshot *snapshot,
             .pod = clean(arena, incident->pod, LIMIT_NAME_TEXT),
             .container = clean(arena, incident->container, LIMIT_NAME_TEXT),
             .image = clean(arena, incident->image, LIMIT_IMAGE_TEXT),
-            .registry = index < snapshot->n_registries ? snapshot->registries[index].registry : OTHER,
+            .registry = clean(arena, incident->registry, LIMIT_NAME_TEXT),
             .cause = incident->verdict.cause,
             .reason = incident->verdict.reason,
             .since_us = incident->first_failure_us,
         },
         .pod_uid = incident->pod_uid,
+        .counted_as =
+            index < snapshot->n_registries ? snapshot->registries[index].registry : OTHER,
         .group = (uint64_t)index << 16 | (uint64_t)incident->verdict.cause << 8 |
                  (uint64_t)incident->verdict.reason,
         .last_us = incident->last_failure_us,
     };
     return row->container.namespace && row->container.pod && row->container.container &&
-           row->container.image;
+           row->container.image && row->container.registry;
 }
 
 /* Sorts equal labels side by side. The pod is compared first because it differs most often. */
@@ -121,6 +126,42 @@ static void merge(struct row *older, struct row *newer)
     newer->merged = true;
 }
 
+static int by_namespace_then_age(const void *left, const void *right)
+{
+    const struct row *a = *(const struct row *const *)left, *b = *(const struct row *const *)right;
+    int order = strcmp(a->container.namespace, b->container.namespace);
+
+    return order ? order : (a > b) - (a < b);
+}
+
+static int by_place_then_age(const void *left, const void *right)
+{
+    const struct row *a = *(const struct row *const *)left, *b = *(const struct row *const *)right;
+    int order = (a->place > b->place) - (a->place < b->place);
+
+    return order ? order : (a > b) - (a < b);
+}
+
+/* The oldest of each namespace have a series, then the second oldest, and so on: a namespace with
+ * many blocked containers leaves some series for the others. */
+static void choose_named(struct row **sorted, size_t n)
+{
+    size_t named = 0;
+
+    qsort(sorted, n, sizeof(struct row *), by_namespace_then_age);
+    for (size_t i = 0; i < n; i++) {
+        const struct row *before = i ? sorted[i - 1] : NULL;
+
+        if (before && strcmp(before->container.namespace, sorted[i]->container.namespace) == 0)
+            sorted[i]->place = before->place + !before->merged;
+    }
+    qsort(sorted, n, sizeof(struct row *), by_place_then_age);
+    for (size_t i = 0; i < n && named < LIMIT_INFO_SERIES; i++) {
+        sorted[i]->named = !sorted[i]->merged;
+        named += sorted[i]->named;
+    }
+}
+
 static void pick_containers(struct row *rows, struct row **sorted, size_t n, struct blocked *ret)
 {
     size_t first = 0;
@@ -132,12 +173,11 @@ static void pick_containers(struct row *rows, struct row **sorted, size_t n, str
         else
             first = i;
     }
+    choose_named(sorted, n);
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].merged)
-            continue;
-        if (ret->n_containers < LIMIT_INFO_SERIES)
+        if (rows[i].named)
             ret->containers[ret->n_containers++] = rows[i].container;
-        else
+        else if (!rows[i].merged)
             ret->n_left_out++;
     }
 }
@@ -175,7 +215,7 @@ static void count_groups(struct row **sorted, size_t n, struct blocked *ret)
         if (!same_group)
             ret->groups[ret->n_groups++] = (struct blocked_group){
                 .namespace = sorted[i]->container.namespace,
-                .registry = sorted[i]->container.registry,
+                .registry = sorted[i]->counted_as,
                 .cause = sorted[i]->container.cause,
                 .reason = sorted[i]->container.reason,
             };

@@ -40,7 +40,8 @@ struct blocked_group {
 
 struct blocked {
     struct arena arena;
-    struct blocked_container *containers; /* oldest first, at most LIMIT_INFO_SERIES */
+    struct blocked_container *containers; /* oldest first, at most LIMIT_INFO_SERIES: as many of
+                                             each namespace as possible */
     size_t n_containers;
     size_t n_left_out; /* because of that limit */
     struct blocked_group *groups;
@@ -48,8 +49,8 @@ struct blocked {
 };
 
 /*
- * A registry without counters in the snapshot becomes "other", as in the snapshot, so this label
- * has the same limit as the counters.
+ * In a group, a registry without counters in the snapshot becomes "other", as in the snapshot, so
+ * this label has the same limit as the counters. A container has the true name.
  *
  * Returns 0, or -ENOMEM with nothing to free. `ret` points into `snapshot`, which must live until
  * blocked_done().

@@ -196,6 +196,14 @@ static void write_blocked_left_out(struct scrape *scrape)
     exposition_uint(&scrape->out, NULL, scrape->blocked->n_left_out);
 }
 
+static void write_left_out(struct scrape *scrape)
+{
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
+        if (limit_left_out(limit))
+            exposition_uint(&scrape->out, LABELS(limit_name(limit)),
+                            scrape->snapshot->left_out[limit]);
+}
+
 /* Iterates over the enabled sources; a disabled one has no series. */
 static const struct source_status *next_source(const struct scrape *scrape, enum source_id *at)
 {
@@ -354,13 +362,13 @@ static const struct row {
         "Containers that cannot start now because an image cannot be pulled.",
         { "namespace", "registry", "cause", "reason" } }, write_blocked },
     { { "imagepull_container_blocked_info", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Always 1. One series for each blocked container with cause and reason, up to a limit (see imagepull_container_blocked_left_out).",
+        "Always 1. One series for each blocked container with cause and reason, up to a limit (see imagepull_container_blocked_left_out). The registry has its true name, also if the counters count it as other.",
         { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
     { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
         "When the pull that blocks the container first failed. Does not change when the cause changes.",
         { "namespace", "pod", "container", "image" } }, write_blocked_since },
     { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
-        "Blocked containers that have no series of their own because the limit is reached. The oldest keep theirs.",
+        "Blocked containers that have no series of their own because the limit is reached. The oldest of each namespace keep theirs.",
         { NULL } }, write_blocked_left_out },
     { { "imagepull_source_up", METRIC_GAUGE, NULL, METRIC_STABLE,
         "0 if the last attempt to read from the source failed, else 1. A runtime that is only silent counts as failed after 10 seconds. A disabled source has no series.",
@@ -383,6 +391,9 @@ static const struct row {
     { { "imagepull_limit_hits_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "How often a limit of imagepull-exporter was reached, so that something was cut, dropped or merged.",
         { "limit" } }, write_limit_hits },
+    { { "imagepull_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
+        "What a limit of imagepull-exporter leaves out now, so that it may not show a failure: by limit, as in imagepull_limit_hits_total. Is 0 on a node within the limits.",
+        { "limit" } }, write_left_out },
     { { "imagepull_runtime_info", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Always 1. Name and version of the container runtime on this node.",
         { "runtime", "version" } }, write_runtime_info },

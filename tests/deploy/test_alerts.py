@@ -22,7 +22,8 @@ WANTED = {
     "ImageRegistryUnreachable", "ImagePullRateLimited", "ImageRegistryError", "ImagePullNodeDisk",
     "ImagePullNodeFault", "ImageUnusable", "ImagePullMisconfigured", "ImagePullStalled",
     "ImagePullCancelled", "ImagePullInProgressForLong", "ImagePullUnclassified", "ImagePullUnclassifiedShare",
-    "ImagePullExporterDown", "ImagePullExporterSourceDown", "ImagePullExporterCapped", "ContainerRuntimeUnreachable"}
+    "ImagePullExporterDown", "ImagePullExporterSourceDown", "ImagePullExporterCapped", "ImagePullExporterLeavesOut",
+    "ContainerRuntimeUnreachable"}
 
 
 def read(*path):

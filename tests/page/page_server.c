@@ -233,12 +233,19 @@ static void fill_down(struct fixture *fixture)
     fixture->snapshot.sources[SOURCE_PODS].last_error_us = FIXTURE_NOW - SEC;
 }
 
+static void fill_left_out(struct fixture *fixture)
+{
+    fixture_init(fixture);
+    fixture->snapshot.left_out[LIMIT_HIT_PODS] = 104;
+}
+
 static struct page_snapshot snapshots[] = {
-    { .name = "empty", .fill = fill_empty },     { .name = "golden", .fill = fixture_golden },
-    { .name = "changed", .fill = fill_changed }, { .name = "hostile", .fill = fill_hostile },
-    { .name = "many", .fill = fill_many },       { .name = "down", .fill = fill_down },
-    { .name = "moved", .fill = fill_moved },     { .name = "thirty", .fill = fill_thirty },
-    { .name = "pulls", .fill = fill_pulls },     { .name = "none", .fill = fill_none },
+    { .name = "empty", .fill = fill_empty },       { .name = "golden", .fill = fixture_golden },
+    { .name = "changed", .fill = fill_changed },   { .name = "hostile", .fill = fill_hostile },
+    { .name = "many", .fill = fill_many },         { .name = "down", .fill = fill_down },
+    { .name = "moved", .fill = fill_moved },       { .name = "thirty", .fill = fill_thirty },
+    { .name = "pulls", .fill = fill_pulls },       { .name = "none", .fill = fill_none },
+    { .name = "left-out", .fill = fill_left_out },
 };
 
 static _Atomic(struct page_snapshot *) shown = &snapshots[0];

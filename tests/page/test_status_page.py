@@ -105,6 +105,15 @@ class StatusPage(unittest.TestCase):
         self.assert_no_errors(browser)
         self.screenshot(browser, "empty")
 
+    def test_what_limits_leave_out_is_not_ok(self):
+        browser = self.browse("left-out")
+        self.assertIn("Not known completely", browser.text())
+        self.assertIn("pods (104)", browser.text())
+        self.assertNotIn("OK: ", browser.text())
+        self.assertEqual(browser.run("return byId('verdict').className"), "warn")
+        self.assertEqual(browser.run("return document.title"), "(?) image pulls on node-1")
+        self.assert_no_errors(browser)
+
     def test_failures(self):
         browser = self.browse("golden")
         text = browser.text()

@@ -135,6 +135,21 @@ static void pods_that_cannot_be_read_are_status_2(void **state)
     assert_int_equal(RUN("--output=json"), 2);
 }
 
+static void what_limits_leave_out_is_status_2(void **state)
+{
+    (void)state;
+    node.snapshot.left_out[LIMIT_HIT_PODS] = 104;
+    assert_int_equal(RUN(), 2);
+    assert_non_null(strstr(out, ": at least 4 containers blocked"));
+    fixture_init(&node);
+    node.snapshot.left_out[LIMIT_HIT_PODS] = 104;
+    assert_int_equal(RUN(), 2);
+    assert_null(strstr(out, "nothing is blocked"));
+    assert_int_equal(RUN("--output=json"), 2);
+    assert_non_null(strstr(out, "\"left_out\":{\"pods\":104}"));
+    assert_int_equal(RUN("--cause=rate_limited"), 2); /* nor is this known */
+}
+
 static void only_selected_containers_count(void **state)
 {
     (void)state;
@@ -328,6 +343,7 @@ int main(void)
         TEST(blocked_containers_are_shown_with_status_1),
         TEST(nothing_blocked_is_status_0),
         TEST(pods_that_cannot_be_read_are_status_2),
+        TEST(what_limits_leave_out_is_status_2),
         TEST(only_selected_containers_count),
         TEST(no_pod_list_yet_is_status_2),
         TEST(the_width_of_a_file_is_80_or_from_columns),

@@ -194,6 +194,39 @@ static void nothing_is_known_while_pods_cannot_be_read(void **state)
     assert_non_null(strstr(table(), "not known, this agent does not read pods"));
 }
 
+static void what_limits_leave_out_is_named(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    node.snapshot.left_out[LIMIT_HIT_PODS] = 104;
+    node.snapshot.left_out[LIMIT_HIT_INCIDENTS] = 1;
+    ask();
+    assert_true(status_incomplete(&answers));
+    assert_string_equal(
+        table(), "node-1 (containerd 2.1.9): not known completely\n"
+                 "Limits of the agent leave something out, and failures of it are not shown: pods\n"
+                 "(104), failing containers (1)\n\n"
+                 "Sources: pods up, events off, cri up\n");
+    node.snapshot.sources[SOURCE_PODS].up = false;
+    ask();
+    assert_non_null(strstr(table(), "not known, the agent cannot read the pods now"));
+    assert_null(strstr(text.at, "nothing is blocked"));
+}
+
+/* A newer agent can have limits that this command does not know; an older one names none. */
+static void limits_of_other_versions_are_shown_as_they_are(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    ask();
+    json_object_set_new(json_object_get(answers.failures, "left_out"), "moons\x07",
+                        json_integer(3));
+    assert_non_null(strstr(table(), "moons? (3)"));
+    json_object_del(answers.failures, "left_out");
+    assert_false(status_incomplete(&answers));
+    assert_non_null(strstr(table(), "nothing is blocked"));
+}
+
 static void what_is_blocked_may_be_over_while_pods_cannot_be_read(void **state)
 {
     (void)state;
@@ -295,7 +328,7 @@ static void json_has_only_selected_failures(void **state)
     assert_int_equal(status_write_json(&text, &answers, &options), 0);
     assert_int_equal(count("\n"), 1);
     json = parsed();
-    assert_int_equal(json_object_size(json), 5);
+    assert_int_equal(json_object_size(json), 6);
     assert_int_equal(json_array_size(json_object_get(json, "failures")), 2);
     assert_int_equal(json_array_size(json_object_get(json, "images")), 2);
     assert_int_equal(json_array_size(json_object_get(json, "sources")), SOURCE_MAX);
@@ -358,6 +391,8 @@ int main(void)
         TEST(a_healthy_node_has_a_short_table),
         TEST(before_the_first_pod_list_nothing_is_known),
         TEST(nothing_is_known_while_pods_cannot_be_read),
+        TEST(what_limits_leave_out_is_named),
+        TEST(limits_of_other_versions_are_shown_as_they_are),
         TEST(what_is_blocked_may_be_over_while_pods_cannot_be_read),
         TEST(a_stalled_pull_is_marked),
         TEST(pulls_that_wait_for_their_turn_name_who_is_ahead),

@@ -308,6 +308,41 @@ static void blobs_without_a_byte_are_left_out_first(void **state)
     assert_true(more);
 }
 
+/* A failed pull leaves its blobs behind. They must not hide those of the pulls that go on. */
+static void blobs_that_are_idle_for_longest_are_left_out(void **state)
+{
+    Containerd__Content__V1__Timestamp hours_ago = CONTAINERD__CONTENT__V1__TIMESTAMP__INIT;
+    Containerd__Content__V1__Timestamp now = CONTAINERD__CONTENT__V1__TIMESTAMP__INIT;
+    Containerd__Content__V1__Status idle = CONTAINERD__CONTENT__V1__STATUS__INIT;
+    Containerd__Content__V1__Status moving = CONTAINERD__CONTENT__V1__STATUS__INIT;
+    Containerd__Content__V1__ListStatusesResponse answer =
+        CONTAINERD__CONTENT__V1__LIST_STATUSES_RESPONSE__INIT;
+    Containerd__Content__V1__Status *all[LIMIT_INGESTS + 3];
+    struct world *world = *state;
+    struct ingests_fact fact;
+    bool more = false;
+    size_t found = 0;
+
+    hours_ago.seconds = 1795300000;
+    now.seconds = hours_ago.seconds + 3 * 3600;
+    idle.ref = moving.ref = binary("layer-sha256:" HEX32);
+    idle.offset = 5;
+    idle.updated_at = &hours_ago;
+    moving.offset = 7;
+    moving.updated_at = &now;
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        all[i] = i == 3 || i + 2 >= ARRAY_SIZE(all) ? &moving : &idle;
+    answer.statuses = all;
+    answer.n_statuses = ARRAY_SIZE(all);
+    assert_int_equal(
+        decode_ingests(pack(world, &answer.base), &world->arena, &fact, &more, &world->err), 0);
+    assert_int_equal(fact.n, LIMIT_INGESTS);
+    for (size_t i = 0; i < fact.n; i++)
+        found += fact.ingests[i].bytes == 7;
+    assert_int_equal(found, 3);
+    assert_true(more);
+}
+
 static void no_blobs_in_flight_are_valid(void **state)
 {
     struct world *world = *state;
@@ -488,6 +523,7 @@ int main(void)
         DECODE_TEST(out_of_range_numbers_are_unknown),
         DECODE_TEST(blobs_over_the_limit_are_reported),
         DECODE_TEST(blobs_without_a_byte_are_left_out_first),
+        DECODE_TEST(blobs_that_are_idle_for_longest_are_left_out),
         DECODE_TEST(no_blobs_in_flight_are_valid),
         DECODE_TEST(repositories_are_listed_once),
         DECODE_TEST(repositories_over_the_limit_are_reported),

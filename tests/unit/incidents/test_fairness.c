@@ -238,6 +238,20 @@ static void incidents_of_one_namespace_hide_no_other(void **state)
     assert_int_equal(left_out(w, LIMIT_HIT_INCIDENTS), 50);
 }
 
+static void pod_with_too_many_containers_is_told(void **state)
+{
+    struct world *w = *state;
+    struct pod_facts facts;
+
+    pod_of(w, &facts, "web-0");
+    facts.fact.containers_cut = true;
+    observe_pod(w, &facts);
+    assert_int_equal(left_out(w, LIMIT_HIT_CONTAINERS), 1);
+    assert_int_equal(left_out(w, LIMIT_HIT_IMAGE_VOLUMES), 0);
+    observe_deleted(w, "web-0");
+    assert_int_equal(left_out(w, LIMIT_HIT_CONTAINERS), 0);
+}
+
 static void new_pod_of_the_same_namespace_takes_the_place_of_a_duplicate(void **state)
 {
     struct world *w = *state;
@@ -528,6 +542,7 @@ int main(void)
         WORLD_TEST(pod_that_lost_its_place_gets_one_when_it_fails),
         WORLD_TEST(pods_without_a_place_are_counted_while_they_exist),
         WORLD_TEST(incidents_of_one_namespace_hide_no_other),
+        WORLD_TEST(pod_with_too_many_containers_is_told),
         WORLD_TEST(new_pod_of_the_same_namespace_takes_the_place_of_a_duplicate),
         WORLD_TEST(failure_without_a_place_is_told_until_it_is_over),
         WORLD_TEST(failure_that_lost_its_place_is_counted_once),

@@ -186,8 +186,28 @@ static void a_healthy_node_has_an_empty_list(void **state)
     assert_int_equal(write_failures(NULL, NULL), 0);
     assert_string_equal(text.at,
                         "{\"node\":\"node-1\",\"runtime\":{\"name\":null,\"version\":null},"
-                        "\"failures\":[\n]}\n");
+                        "\"left_out\":{},\"failures\":[\n]}\n");
     json_decref(parsed());
+}
+
+/* Limits that merge or cut are not named: they hide no failure. */
+static void what_limits_leave_out_is_named(void **state)
+{
+    const json_t *left_out;
+    json_t *json;
+
+    (void)state;
+    for (size_t i = 0; i < LIMIT_HIT_MAX; i++)
+        node.snapshot.left_out[i] = i + 1;
+    assert_int_equal(write_failures(NULL, NULL), 0);
+    json = parsed();
+    left_out = json_object_get(json, "left_out");
+    assert_int_equal(json_integer_value(json_object_get(left_out, "pods")), LIMIT_HIT_PODS + 1);
+    assert_int_equal(json_integer_value(json_object_get(left_out, "incidents")),
+                     LIMIT_HIT_INCIDENTS + 1);
+    assert_null(json_object_get(left_out, "registries"));
+    assert_int_equal(json_object_size(left_out), 6);
+    json_decref(json);
 }
 
 static void one_pod_can_be_selected(void **state)
@@ -405,6 +425,7 @@ int main(void)
         TEST(a_stalled_image_is_marked),
         TEST(queues_name_who_is_ahead),
         TEST(a_healthy_node_has_an_empty_list),
+        TEST(what_limits_leave_out_is_named),
         TEST(one_pod_can_be_selected),
         TEST(all_keys_are_always_present),
         TEST(hostile_texts_survive),

@@ -120,6 +120,16 @@ static void groups_count_containers(void **state)
     assert_int_equal(blocked.groups[2].reason, REASON_IMAGE_NOT_FOUND);
 }
 
+static void a_container_has_the_true_name_of_a_registry_without_counters(void **state)
+{
+    (void)state;
+    fixture_registry(&node, "other");
+    fixture_incident(&node, "ns", "a", "c", "i")->registry = "one.of.thousands.example";
+    collect();
+    assert_string_equal(blocked.containers[0].registry, "one.of.thousands.example");
+    assert_string_equal(blocked.groups[0].registry, "other");
+}
+
 /* Both the registry "other" of the snapshot and one without counters. */
 static void registries_without_counters_are_other(void **state)
 {
@@ -154,6 +164,28 @@ static void the_oldest_containers_keep_their_series(void **state)
     for (unsigned i = 0; i < LIMIT_INFO_SERIES; i++)
         assert_string_equal(blocked.containers[i].pod, names[i]);
     assert_int_equal(blocked.groups[0].containers, 150); /* groups count all of them */
+}
+
+static void a_namespace_with_many_blocked_containers_leaves_series_for_others(void **state)
+{
+    static char names[2 * LIMIT_INFO_SERIES][16];
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        snprintf(names[i], sizeof(names[i]), "pod-%u", i);
+        fixture_incident(&node, "junk", names[i], "c", "i");
+        if (i == 150) /* with a successor of the same name */
+            fixture_incident(&node, "junk", names[i], "c", "i");
+    }
+    fixture_incident(&node, "company", "web-0", "c", "i");
+    fixture_incident(&node, "company", "web-1", "c", "i");
+    collect();
+    assert_int_equal(blocked.n_containers, LIMIT_INFO_SERIES);
+    assert_int_equal(blocked.n_left_out, LIMIT_INFO_SERIES + 2);
+    for (unsigned i = 0; i < LIMIT_INFO_SERIES - 2; i++)
+        assert_string_equal(blocked.containers[i].pod, names[i]);
+    assert_string_equal(blocked.containers[LIMIT_INFO_SERIES - 2].pod, "web-0");
+    assert_string_equal(blocked.containers[LIMIT_INFO_SERIES - 1].pod, "web-1");
 }
 
 /* Texts that are equal after the repair or the cut are one series. */
@@ -215,6 +247,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(groups_count_containers, begin, end),
         cmocka_unit_test_setup_teardown(registries_without_counters_are_other, begin, end),
         cmocka_unit_test_setup_teardown(the_oldest_containers_keep_their_series, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_container_has_the_true_name_of_a_registry_without_counters, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_namespace_with_many_blocked_containers_leaves_series_for_others, begin, end),
         cmocka_unit_test_setup_teardown(names_are_repaired_and_cut_before_the_comparison, begin,
                                         end),
         cmocka_unit_test_setup_teardown(running_out_of_memory_leaks_nothing, begin, end),

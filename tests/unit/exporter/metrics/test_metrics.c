@@ -399,6 +399,20 @@ static void left_out_series_are_counted_once(void **state)
     assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
 }
 
+/* Few series, and always the same ones. */
+static void what_limits_leave_out_now_is_a_gauge(void **state)
+{
+    (void)state;
+    scrape();
+    assert_line("imagepull_left_out{limit=\"pods\"} 0");
+    assert_int_equal(count("imagepull_left_out"), 6);
+    node.snapshot.left_out[LIMIT_HIT_INCIDENTS] = 3;
+    node.snapshot.left_out[LIMIT_HIT_REGISTRIES] = 3; /* counted as "other" */
+    scrape();
+    assert_line("imagepull_left_out{limit=\"incidents\"} 3");
+    assert_int_equal(count("imagepull_left_out"), 6);
+}
+
 static void hostile_names_keep_the_text_valid(void **state)
 {
     static char endless[100001];
@@ -486,6 +500,7 @@ int main(void)
         TEST(unknown_process_values_are_left_out),
         TEST(series_are_unique),
         TEST(left_out_series_are_counted_once),
+        TEST(what_limits_leave_out_now_is_a_gauge),
         TEST(hostile_names_keep_the_text_valid),
         TEST(hostile_names_keep_openmetrics_valid),
         TEST(a_document_over_its_limit_is_an_error),
