@@ -7,12 +7,22 @@
  * imagepull_limit_hits_total{limit="..."}.
  */
 
-/* Bytes of one watch frame or list page; over it the stream is dropped and listed again. An object
- * in etcd has at most 1.5 MiB, a page of 500 pods about 5 MiB. */
+/* Bytes of one watch frame; over it the stream is dropped and listed again. An object in etcd has
+ * at most 1.5 MiB. Bytes of one list page, about 5 MiB for 500 pods; over it the list is read
+ * again, in smaller pages. Neither needs so much memory: they are decoded while they arrive. */
 #define LIMIT_WATCH_FRAME (8u << 20)
 #define LIMIT_LIST_BODY (64u << 20)
-#define LIMIT_LIST_PAGES 1000u        /* pages of 500 items; over it the list fails */
+#define LIMIT_LIST_PAGES 1000u        /* over it the list fails */
 #define LIMIT_ANSWER_HEAD (64u << 10) /* heads, 1xx included, and trailers; over it: an error */
+/* What is kept of one object before it is decoded, which is a few KiB. An object of which more
+ * would be kept is left out. */
+#define LIMIT_KEPT_POD (512u << 10)
+#define LIMIT_KEPT_EVENT (256u << 10)
+/* Memory of one decoded object; over it, the object is left out. Counted, as above, with the
+ * message it came from (list_body, watch_frame). */
+#define LIMIT_OBJECT_ARENA (2u << 20)
+/* Of each text in it. The middle of a longer one is left out; in JSON, the end. */
+#define LIMIT_KEPT_TEXT (2u * LIMIT_CLASSIFY_TEXT)
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
 /* Memory of one decoded message or poll; over it: error, counted with the message it came from
@@ -30,6 +40,9 @@
 /* Bytes of one answer of the runtime, and of one stream of answers; over it the call fails. The
  * kubelet's CRI client has the same limit; gRPC's default is 4 MiB. */
 #define LIMIT_CRI_MESSAGE (16u << 20)
+/* What is kept of it before it is decoded: about 150 bytes for each container and sandbox. Over it
+ * the call fails, too. */
+#define LIMIT_CRI_KEPT (1u << 20)
 
 /* Texts of the runtime; longer ones are cut. */
 #define LIMIT_RUNTIME_ERROR_TEXT 300u   /* a gRPC status message */

@@ -9,7 +9,7 @@ void intake_init(struct intake *intake, enum kube_resource resource, const struc
                  const char *node_name)
 {
     *intake = (struct intake){ .resource = resource, .sink = sink, .node_name = node_name };
-    arena_init(&intake->arena, LIMIT_DECODE_ARENA);
+    arena_init(&intake->arena, LIMIT_OBJECT_ARENA);
     versions_init(&intake->versions);
 }
 
@@ -161,6 +161,7 @@ int intake_object(struct intake *intake, struct str raw, unsigned how, struct er
     int r = intake->resource == KUBE_PODS ? take_pod(intake, raw, how, err)
                                           : take_event(intake, raw, how, err);
 
+    intake->too_large = r == -ENOMEM && intake->arena.limit_reached;
     count_limit(intake, intake->arena.limit_reached,
                 how & INTAKE_ADVANCE ? LIMIT_HIT_WATCH_FRAME : LIMIT_HIT_LIST_BODY);
     intake->arena.limit_reached = false;
@@ -169,4 +170,16 @@ int intake_object(struct intake *intake, struct str raw, unsigned how, struct er
     else
         arena_reset(&intake->arena);
     return r;
+}
+
+int intake_take(struct intake *intake, struct str raw, unsigned how, struct err *err)
+{
+    const int r = intake_object(intake, raw, how, err);
+
+    return intake->too_large ? 0 : r;
+}
+
+void intake_left_out(struct intake *intake, enum limit limit)
+{
+    count_limit(intake, true, limit);
 }

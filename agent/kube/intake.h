@@ -11,18 +11,18 @@
 #include "agent/kube/versions.h"
 #include "agent/kube/wire/decode.h"
 #include "agent/kube/wire/envelope.h"
+#include "agent/kube/wire/kept.h"
 #include "arena.h"
 #include "err.h"
 #include "limit.h"
 #include "sink.h"
-
-enum kube_resource { KUBE_PODS, KUBE_EVENTS };
 
 struct intake {
     enum kube_resource resource;
     const struct sink *sink;
     const char *node_name; /* events of other nodes' kubelets are skipped */
     struct arena arena;
+    bool too_large;           /* the last object did not fit into the arena */
     struct versions versions; /* versions of the pods since the last list began */
     size_t pods;              /* read since the last list began */
     unsigned lists;           /* complete lists of pods so far */
@@ -55,6 +55,13 @@ enum intake_how {
  * list, and gone in a watch. Returns 0, -EPROTO or -ENOMEM; on failure the sink gets nothing.
  */
 int intake_object(struct intake *intake, struct str raw, unsigned how, struct err *err);
+
+/* The same, but an object that does not fit into the arena is left out: that is no error of the
+ * list or watch. It is counted all the same. */
+int intake_take(struct intake *intake, struct str raw, unsigned how, struct err *err);
+
+/* Counts an object that was left out before it was complete. */
+void intake_left_out(struct intake *intake, enum limit limit);
 
 /* Hands a decoded pod of a list to the sink, unless it has ended. */
 void intake_pod(struct intake *intake, const struct kube_pod *pod);

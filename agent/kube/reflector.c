@@ -29,6 +29,8 @@
 #define SETTLES_AFTER (2 * SEC)
 #define STREAMING_OFF_FOR HOUR
 #define STUCK_AFTER 2u
+/* A list was too large for one page: it probably still is. */
+#define PAGED_FOR HOUR
 #define BACKOFF_FIRST SEC
 /* At most 10 s with jitter: for so long the agent may be behind after an outage. */
 #define BACKOFF_LONGEST (6500 * MSEC)
@@ -59,9 +61,11 @@ void reflector_init(struct reflector *reflector, const struct reflector_config *
         .jitter = { .state = config->seed },
         .backoff = { .first_us = BACKOFF_FIRST, .longest_us = BACKOFF_LONGEST },
         .next_us = now.mono_us,
+        .page_items = TARGET_PAGE_ITEMS,
     };
     intake_init(&reflector->intake, config->resource, config->sink, config->node_name);
     watch_init(&reflector->watch, &reflector->intake);
+    list_init(&reflector->reading, &reflector->intake, config->from_kubelet);
     buf_init(&reflector->body, LIMIT_ERROR_BODY);
     buf_init(&reflector->continue_token, LIMIT_CONTINUE_TOKEN);
     /* Events are not in the watch cache: each of their watches is a watch on etcd. */
@@ -76,6 +80,7 @@ void reflector_done(struct reflector *reflector, struct instant now)
     health_forget(reflector->config.health, &reflector->failing, now);
     buf_done(&reflector->continue_token);
     buf_done(&reflector->body);
+    list_done(&reflector->reading);
     watch_done(&reflector->watch);
     intake_done(&reflector->intake);
 }
@@ -94,8 +99,13 @@ void reflector_list_anew(struct reflector *reflector, enum target_list list, str
 {
     reflector->mode = list_mode(reflector, now);
     reflector->list = list;
+    if (reflector->lists_are_too_large && now.mono_us - reflector->too_large_us >= PAGED_FOR) {
+        reflector->lists_are_too_large = false;
+        reflector->page_items = TARGET_PAGE_ITEMS;
+    }
     /* No cache holds events: resourceVersion=0 would read all of them from etcd, without pages. */
-    if (reflector->config.resource == KUBE_EVENTS && list == TARGET_LIST_CACHED)
+    if ((reflector->config.resource == KUBE_EVENTS && list == TARGET_LIST_CACHED) ||
+        reflector->lists_are_too_large)
         reflector->list = TARGET_LIST_PAGED;
     buf_reset(&reflector->continue_token);
     reflector->pages = 0;
@@ -146,7 +156,7 @@ static void add_target(const struct reflector *reflector, int64_t timeout_s, str
     else
         target_add_events(target, reflector->config.namespace);
     if (reflector->mode == REFLECTOR_LIST)
-        target_add_list(target, reflector->list, reflector->seen_version,
+        target_add_list(target, reflector->list, reflector->seen_version, reflector->page_items,
                         buf_str(&reflector->continue_token));
     else
         target_add_watch(target, resume ? reflector->intake.resource_version : NULL, timeout_s);
@@ -194,7 +204,7 @@ void reflector_answered(struct reflector *reflector, struct instant now, int sta
         return;
     }
     if (!reflector_asks_watch(reflector)) {
-        buf_init(&reflector->body, LIMIT_LIST_BODY);
+        list_begin(&reflector->reading, reflector->continue_token.len == 0);
         return;
     }
     watch_begin(&reflector->watch, reflector->mode == REFLECTOR_STREAM);
@@ -237,15 +247,19 @@ static int receive_watch(struct reflector *reflector, struct instant now, struct
 
 static int receive_list(struct reflector *reflector, struct str bytes)
 {
-    buf_add(&reflector->body, bytes);
-    if (buf_error(&reflector->body) == -E2BIG) {
-        reflector->config.sink->limit_hit(reflector->config.sink->self, LIMIT_HIT_LIST_BODY);
-        err_set(&reflector->err, -EMSGSIZE, "the list is over %u bytes", LIMIT_LIST_BODY);
-    } else if (buf_error(&reflector->body)) {
-        err_set(&reflector->err, -ENOMEM, "no memory for more than %zu bytes of a list",
-                reflector->body.len);
+    const struct sink *sink = reflector->config.sink;
+    int r;
+
+    if (bytes.len > LIMIT_LIST_BODY - reflector->reading.received) {
+        sink->limit_hit(sink->self, LIMIT_HIT_LIST_BODY);
+        r = err_set(&reflector->err, -EMSGSIZE, "the list is over %u bytes%s", LIMIT_LIST_BODY,
+                    reflector->config.from_kubelet
+                        ? ", and a kubelet cannot send it in pages; use --kube.source=api"
+                        : "");
+    } else {
+        r = list_feed(&reflector->reading, bytes, &reflector->err);
     }
-    return reflector->err.code ? reflector_fail(reflector, RECONNECT_MALFORMED) : 0;
+    return r < 0 ? reflector_fail(reflector, RECONNECT_MALFORMED) : 0;
 }
 
 int reflector_received(struct reflector *reflector, struct instant now, struct str bytes)

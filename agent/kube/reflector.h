@@ -15,7 +15,7 @@
  *   STREAM  a watch that begins with the list and goes on as a watch: one request, little memory.
  *           Servers without this feature refuse it (4xx) or never end the list: then LIST, for 1 h.
  *   LIST    from the server's cache, not older than what was read before; after a 410, or if the
- *           cache is older than that, in pages from etcd. Then WATCH.
+ *           cache is older than that, or the list is too large, in pages from etcd. Then WATCH.
  *   WATCH   from the resourceVersion where the last one ended.
  *   POLL    the kubelet's list, again and again (kubelet.h).
  *
@@ -25,6 +25,8 @@
  *   a working watch ends sooner                       WATCH after 1 s; counted, not a failure
  *   410, as a status or as an event                   a new list; counted
  *   malformed data, or an event over the limit        LIST after the back-off
+ *   a list over LIMIT_LIST_BODY                       LIST in pages; after such a page: smaller
+ * ones any failure of a list                             waits at least 1 s for each MiB of it
  *   silence: no answer, no bookmarks, no end          the same request after the back-off
  *   another HTTP status                               likewise, or after Retry-After
  */
@@ -34,6 +36,7 @@
 
 #include "agent/kube/http/target.h"
 #include "agent/kube/intake.h"
+#include "agent/kube/list.h"
 #include "agent/kube/watch.h"
 #include "backoff.h"
 #include "buf.h"
@@ -90,7 +93,8 @@ struct reflector {
     struct reflector_config config;
     struct intake intake;
     struct watch watch;
-    struct buf body; /* received part of a list or of an error's body */
+    struct list reading; /* the list that is being received */
+    struct buf body;     /* received part of an error's body */
     struct backoff backoff;
     struct jitter jitter;
 
@@ -99,6 +103,9 @@ struct reflector {
     enum target_list list;
     struct buf continue_token; /* token of the list's next page; empty for the first page */
     unsigned pages;            /* pages of the list that were read so far */
+    unsigned page_items;       /* items of a page; fewer after a page that was too large */
+    bool lists_are_too_large;  /* in one page: ask for pages from the start, for 1 h */
+    int64_t too_large_us;      /* mono: since when */
     char seen_version[LIMIT_RESOURCE_VERSION]; /* no list may be older; "": any version */
     bool streaming;                            /* try STREAM */
     int64_t streaming_off_us;                  /* mono: when STREAM was found not to work */

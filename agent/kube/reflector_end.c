@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "agent/kube/kubelet.h"
-#include "agent/kube/list.h"
 #include "agent/kube/wire/refusal.h"
 
 /* A server ends its watches a moment before or after the agreed time. */
@@ -15,6 +14,8 @@
 #define HEALTHY_AFTER MINUTE
 /* A longer Retry-After is cut to this: a longer wait would be an outage of the agent. */
 #define RETRY_AFTER_MOST (5 * MINUTE)
+/* After a list that failed, on average. */
+#define LIST_BYTES_PER_SECOND (1u << 20)
 
 enum outcome {
     OUTCOME_LISTED,       /* a list, or one page of it, was read */
@@ -54,12 +55,10 @@ static enum outcome judge_refusal(struct reflector *reflector)
 
 static enum outcome judge_list(struct reflector *reflector)
 {
-    const bool first_page = reflector->continue_token.len == 0;
     struct str token;
     int r;
 
-    r = list_take(&reflector->intake, buf_str(&reflector->body), first_page, &token,
-                  &reflector->err);
+    r = list_end(&reflector->reading, &token, &reflector->err);
     if (r < 0)
         return fail(reflector, RECONNECT_MALFORMED);
     buf_reset(&reflector->continue_token);
@@ -80,7 +79,8 @@ static enum outcome judge_list(struct reflector *reflector)
 
 static enum outcome judge_poll(struct reflector *reflector)
 {
-    int r = list_take_json(&reflector->intake, buf_str(&reflector->body), &reflector->err);
+    struct str token;
+    int r = list_end(&reflector->reading, &token, &reflector->err);
 
     return r < 0 ? fail(reflector, RECONNECT_MALFORMED) : OUTCOME_LISTED;
 }
@@ -187,6 +187,25 @@ static bool list_is_refused_for_its_version(const struct reflector *reflector)
            (reflector->status == 504 && strstr(reflector->err.text, "Too large resource version"));
 }
 
+static bool list_is_too_large(const struct reflector *reflector)
+{
+    return reflector->mode == REFLECTOR_LIST && reflector->err.code == -EMSGSIZE;
+}
+
+/* Asks for pages from now on, or for smaller ones. False: they cannot be smaller. */
+static bool turn_pages(struct reflector *reflector, struct instant now)
+{
+    const bool paged = reflector->list == TARGET_LIST_PAGED;
+
+    if (paged && reflector->page_items == 1)
+        return false;
+    if (paged)
+        reflector->page_items = (reflector->page_items + 4) / 5;
+    reflector->lists_are_too_large = true;
+    reflector->too_large_us = now.mono_us;
+    return true;
+}
+
 static void next_after_failure(struct reflector *reflector, struct instant now)
 {
     const bool malformed = reflector->why == RECONNECT_MALFORMED;
@@ -211,9 +230,19 @@ static void next_after_expiry(struct reflector *reflector, struct instant now)
                         reflector->continue_token.len ? TARGET_LIST_WHOLE : TARGET_LIST_PAGED, now);
 }
 
+/* A list that fails again and again must not be read again and again as fast as it comes. */
+static int64_t pause_for_list_us(const struct reflector *reflector)
+{
+    const bool list = reflector->mode == REFLECTOR_LIST || reflector->mode == REFLECTOR_POLL;
+
+    return list ? (int64_t)(reflector->reading.received / LIST_BYTES_PER_SECOND) * SEC : 0;
+}
+
 static int64_t wait_us(struct reflector *reflector, const struct transfer_end *end)
 {
-    const int64_t wait = backoff_next_us(&reflector->backoff, &reflector->jitter);
+    const int64_t backoff = backoff_next_us(&reflector->backoff, &reflector->jitter);
+    const int64_t pause = pause_for_list_us(reflector);
+    const int64_t wait = backoff > pause ? backoff : pause;
     int64_t asked = end->retry_after_us;
 
     if (asked < reflector->watch.refusal.retry_after_us)
@@ -292,6 +321,8 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
         next_after_expiry(reflector, now);
         break;
     case OUTCOME_FAILED:
+        if (list_is_too_large(reflector) && turn_pages(reflector, now))
+            reflector->reading.received = 0; /* another request: it need not wait */
         wait = wait_us(reflector, end);
         record_failure(reflector, now, wait);
         next_after_failure(reflector, now);
@@ -314,6 +345,7 @@ void reflector_ended(struct reflector *reflector, struct instant now,
         health_watch_closed(reflector->config.health);
     }
     plan_next(reflector, now, outcome, end);
-    buf_done(&reflector->body); /* frees the megabytes of a list */
+    buf_done(&reflector->body);
+    list_done(&reflector->reading); /* frees the memory of large items */
     reflector_move(reflector, REFLECTOR_WAITING);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/kube/wire/decode.h"
+#include "agent/kube/wire/kept.h"
 #include "agent/kube/wire/refusal.h"
 #include "limit.h"
 
@@ -11,16 +12,19 @@ void watch_init(struct watch *watch, struct intake *intake)
 {
     *watch = (struct watch){ .intake = intake };
     frames_init(&watch->frames, LIMIT_WATCH_FRAME);
+    watch->rules = kept_rules(intake->resource, NULL, "a watch event");
+    sift_init(&watch->sift, &watch->rules);
 }
 
 void watch_done(struct watch *watch)
 {
-    frames_done(&watch->frames);
+    sift_done(&watch->sift);
 }
 
 void watch_begin(struct watch *watch, bool initial)
 {
     frames_restart(&watch->frames);
+    sift_begin(&watch->sift, kept_watch_event());
     watch->initial = initial;
     watch->changes = 0;
     watch->refusal = (struct watch_refusal){ 0 };
@@ -92,20 +96,39 @@ static int take_frame(struct watch *watch, struct str frame, struct err *err)
     if (str_eq(change.type, STR("BOOKMARK")))
         return take_bookmark(watch, change.object.raw, err);
     if (str_eq(change.type, STR("DELETED")))
-        return intake_object(watch->intake, change.object.raw, INTAKE_GONE | advance, err);
+        return intake_take(watch->intake, change.object.raw, INTAKE_GONE | advance, err);
     if (str_eq(change.type, STR("ADDED")) || str_eq(change.type, STR("MODIFIED")))
-        return intake_object(watch->intake, change.object.raw, advance, err);
+        return intake_take(watch->intake, change.object.raw, advance, err);
     return err_set(err, -EPROTO, "a watch event has the unknown type '%.*s'",
                    STR_ARG(str_head(change.type, 40)));
 }
 
+static int end_frame(struct watch *watch, struct err *err)
+{
+    struct intake *intake = watch->intake;
+    struct str frame;
+    int r = sift_end(&watch->sift, &frame, err);
+
+    if (r == 0 && watch->sift.left_out) {
+        watch->changes++;
+        intake_left_out(intake, LIMIT_HIT_WATCH_FRAME);
+    } else if (r == 0) {
+        r = take_frame(watch, frame, err);
+    }
+    sift_begin(&watch->sift, kept_watch_event());
+    return r;
+}
+
 int watch_feed(struct watch *watch, struct str bytes, struct err *err)
 {
-    struct str frame;
+    struct str part;
+    bool ends;
     int r;
 
-    while ((r = frames_next(&watch->frames, &bytes, &frame, err)) > 0) {
-        r = take_frame(watch, frame, err);
+    while ((r = frames_next(&watch->frames, &bytes, &part, &ends, err)) > 0) {
+        r = sift_feed(&watch->sift, part, err);
+        if (r == 0 && ends)
+            r = end_frame(watch, err);
         if (r < 0)
             return r;
     }

@@ -9,6 +9,7 @@
 #include "agent/kube/intake.h"
 #include "agent/kube/wire/frames.h"
 #include "err.h"
+#include "sift.h"
 #include "str.h"
 
 /* The Status in an ERROR event, which ends the stream. */
@@ -20,6 +21,8 @@ struct watch_refusal {
 struct watch {
     struct intake *intake;
     struct frames frames;
+    struct sift_rules rules;
+    struct sift sift; /* what is kept of the incomplete frame */
     bool initial;     /* the streaming list is not complete yet */
     uint64_t changes; /* events of this stream, bookmarks included */
     struct watch_refusal refusal;
@@ -37,6 +40,8 @@ void watch_begin(struct watch *watch, bool initial);
 
 /*
  * Reads the next bytes, and hands each complete event to the intake.
+ *
+ * An object of which too much would be kept is left out, and counted.
  *
  * Returns 0, -EMSGSIZE (a frame over LIMIT_WATCH_FRAME), -EPROTO, -ENOMEM, or -EREMOTEIO after an
  * ERROR event (see `watch->refusal`). After an error, close the stream.

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "agent/kube/list.h"
 #include "tests/fuzz/fuzz_kube_sink.h"
+#include "tests/read_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -19,9 +19,9 @@
 
 #include "agent/incidents/correlate.h"
 #include "agent/kube/intake.h"
-#include "agent/kube/list.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
+#include "tests/read_list.h"
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 

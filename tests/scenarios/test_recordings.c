@@ -20,12 +20,12 @@
 
 #include "agent/incidents/correlate.h"
 #include "agent/kube/intake.h"
-#include "agent/kube/list.h"
 #include "agent/kube/watch.h"
 #include "buf.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/process_metrics.h"
+#include "tests/read_list.h"
 #include "tests/unit/kube/kube_story.h"
 #include "util.h"
 

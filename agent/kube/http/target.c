@@ -45,7 +45,7 @@ void target_add_watch(struct buf *target, const char *version, int64_t timeout_s
 }
 
 void target_add_list(struct buf *target, enum target_list list, const char *seen,
-                     struct str continue_token)
+                     unsigned page_items, struct str continue_token)
 {
     if (list == TARGET_LIST_CACHED && seen[0]) {
         buf_add_text(target, "&resourceVersion=");
@@ -55,7 +55,7 @@ void target_add_list(struct buf *target, enum target_list list, const char *seen
         buf_add_text(target, "&resourceVersion=0");
     }
     if (list == TARGET_LIST_PAGED)
-        buf_printf(target, "&limit=%d", TARGET_PAGE_ITEMS);
+        buf_printf(target, "&limit=%u", page_items);
     if (continue_token.len) {
         buf_add_text(target, "&continue=");
         target_add_escaped(target, continue_token);

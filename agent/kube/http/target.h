@@ -8,7 +8,7 @@
 #include "buf.h"
 #include "str.h"
 
-#define TARGET_PAGE_ITEMS 500
+#define TARGET_PAGE_ITEMS 500u /* at most */
 
 /* Appends `text` as one path segment or query value. */
 void target_add_escaped(struct buf *target, struct str text);
@@ -29,6 +29,6 @@ enum target_list {
 };
 
 /* `seen`: a list from the cache must not be older than this version; "": any version.
- * `continue_token`: empty for the first page. */
+ * `page_items`: of TARGET_LIST_PAGED. `continue_token`: empty for the first page. */
 void target_add_list(struct buf *target, enum target_list list, const char *seen,
-                     struct str continue_token);
+                     unsigned page_items, struct str continue_token);

@@ -53,7 +53,7 @@ int kube_decode_meta(struct arena *arena, struct str raw, struct kube_meta *ret,
         return r;
     if (object->metadata) {
         meta.resource_version = DECODE_TEXT(object->metadata, resourceversion);
-        value = decode_annotation(object->metadata, STR("k8s.io/initial-events-end"), &present);
+        value = decode_annotation(object->metadata, DECODE_LIST_END_KEY, &present);
         meta.initial_events_end = present && str_eq(value, STR("true"));
     }
     *ret = meta;

@@ -4,10 +4,10 @@
 /*
  * Kubernetes objects in protobuf -> facts (include/observation.h). Knows no transport.
  *
- * Everything in a result lives in `arena`. An object needs about twice its size there, because
- * protobuf-c also copies unknown fields: reset the arena after each object. All functions return 0,
- * -EPROTO (not such an object) or -ENOMEM (the heap or the arena's limit is exhausted) and leave
- * *ret untouched on failure.
+ * `raw` is what kept.h has left of the object: protobuf-c would also copy unknown fields, each with
+ * 40 to 90 bytes. Everything in a result lives in `arena`: reset it after each object. All
+ * functions return 0, -EPROTO (not such an object) or -ENOMEM (the heap or the arena's limit is
+ * exhausted) and leave *ret untouched on failure.
  */
 
 #include <stdbool.h>

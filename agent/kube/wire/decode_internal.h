@@ -9,6 +9,13 @@
 #include "proto/kube.pb-c.h"
 #include "str.h"
 
+/* What is read of annotations and managedFields; kept.c drops the rest. */
+#define DECODE_MIRROR_KEY STR("kubernetes.io/config.mirror")
+#define DECODE_HASH_KEY STR("kubernetes.io/config.hash")
+#define DECODE_LIST_END_KEY STR("k8s.io/initial-events-end")
+#define DECODE_STATUS_MANAGER STR("kubelet")
+#define DECODE_STATUS_SUBRESOURCE STR("status")
+
 /* Empty if `has` is false. */
 static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData text)
 {

@@ -278,3 +278,91 @@ int kube_decode_pod_json(struct arena *arena, const json_t *json, struct kube_po
     *ret = reader.pod;
     return 0;
 }
+
+/* --- what is read ----------------------------------------------------------------------------- */
+
+#define END                                                                                        \
+    {                                                                                              \
+        .key = NULL                                                                                \
+    }
+
+static const struct json_rule nothing[] = { END }; /* only whether it is there */
+
+static const struct json_rule annotations[] = { { .key = "kubernetes.io/config.mirror" },
+                                                { .key = "kubernetes.io/config.hash" },
+                                                END };
+
+static const struct json_rule metadata[] = { { .key = "name" },
+                                             { .key = "namespace" },
+                                             { .key = "uid" },
+                                             { .key = "resourceVersion" },
+                                             { .key = "creationTimestamp" },
+                                             { .key = "deletionTimestamp" },
+                                             { .key = "annotations", .members = annotations },
+                                             END };
+
+static const struct json_rule container[] = { { .key = "name" },
+                                              { .key = "image" },
+                                              { .key = "imagePullPolicy" },
+                                              { .key = "restartPolicy" },
+                                              END };
+
+static const struct json_rule secret[] = { { .key = "name" }, END };
+static const struct json_rule image[] = { { .key = "reference" }, END };
+static const struct json_rule volume[] = { { .key = "image", .members = image }, END };
+
+static const struct json_rule spec[] = {
+    { .key = "initContainers", .members = container, .is_list = true },
+    { .key = "containers", .members = container, .is_list = true },
+    { .key = "ephemeralContainers", .members = container, .is_list = true },
+    { .key = "imagePullSecrets", .members = secret, .is_list = true },
+    { .key = "volumes", .members = volume, .is_list = true, .drop_empty = true },
+    END
+};
+
+static const struct json_rule waiting[] = { { .key = "reason" }, { .key = "message" }, END };
+static const struct json_rule terminated[] = {
+    { .key = "exitCode" }, { .key = "reason" }, { .key = "message" }, END
+};
+
+static const struct json_rule state[] = { { .key = "waiting", .members = waiting },
+                                          { .key = "running", .members = nothing },
+                                          { .key = "terminated", .members = terminated },
+                                          END };
+
+static const struct json_rule container_status[] = { { .key = "name" },
+                                                     { .key = "containerID" },
+                                                     { .key = "state", .members = state },
+                                                     { .key = "lastState", .members = state },
+                                                     END };
+
+static const struct json_rule status[] = {
+    { .key = "phase" },
+    { .key = "initContainerStatuses", .members = container_status, .is_list = true },
+    { .key = "containerStatuses", .members = container_status, .is_list = true },
+    { .key = "ephemeralContainerStatuses", .members = container_status, .is_list = true },
+    END
+};
+
+static const struct json_rule pod[] = { { .key = "metadata", .members = metadata },
+                                        { .key = "spec", .members = spec },
+                                        { .key = "status", .members = status },
+                                        END };
+
+static const struct json_rule pod_list[] = {
+    { .key = "kind" }, { .key = "items", .members = pod, .is_list = true, .units = true }, END
+};
+
+struct json_sift_rules decode_json_rules(void *self,
+                                         int (*take)(void *self, struct str unit, struct err *err))
+{
+    return (struct json_sift_rules){
+        .members = pod_list,
+        .most_items =
+            LIMIT_CONTAINERS_PER_POD + 1u, /* the decoder finds out that there were more */
+        .most_text = LIMIT_KEPT_TEXT,
+        .most_kept = LIMIT_KEPT_POD,
+        .self = self,
+        .take = take,
+    };
+}

@@ -6,8 +6,13 @@
 #include <jansson.h>
 
 #include "agent/kube/wire/decode.h"
+#include "agent/kube/wire/json_sift.h"
 #include "arena.h"
 #include "err.h"
+
+/* What is read of a PodList. Each pod goes to `take`. */
+struct json_sift_rules decode_json_rules(void *self,
+                                         int (*take)(void *self, struct str unit, struct err *err));
 
 /* As kube_decode_pod(), but texts of the result point into `json`. -EPROTO also if a field has the
  * wrong type. */

@@ -178,8 +178,9 @@ static int64_t status_written_us(const K8s__ObjectMeta *meta)
         const K8s__ManagedFieldsEntry *entry = meta->managedfields[i];
         int64_t time_us = decode_time(entry->time);
 
-        if (str_eq(DECODE_TEXT(entry, manager), STR("kubelet")) &&
-            str_eq(DECODE_TEXT(entry, subresource), STR("status")) && time_us > written_us)
+        if (str_eq(DECODE_TEXT(entry, manager), DECODE_STATUS_MANAGER) &&
+            str_eq(DECODE_TEXT(entry, subresource), DECODE_STATUS_SUBRESOURCE) &&
+            time_us > written_us)
             written_us = time_us;
     }
     return written_us;
@@ -203,8 +204,8 @@ static void read_meta(const K8s__ObjectMeta *meta, struct kube_pod *pod)
      * (pkg/kubelet/types/constants.go, pkg/kubelet/config/common.go). Any user can set the hash on
      * an ordinary pod, so it counts only with the mirror annotation, which admission protects.
      */
-    decode_annotation(meta, STR("kubernetes.io/config.mirror"), &is_mirror);
-    hash = decode_annotation(meta, STR("kubernetes.io/config.hash"), &has_hash);
+    decode_annotation(meta, DECODE_MIRROR_KEY, &is_mirror);
+    hash = decode_annotation(meta, DECODE_HASH_KEY, &has_hash);
     if (is_mirror && has_hash)
         pod->fact.mirror_uid = hash;
 }

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/kube/wire/envelope.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 
-#include "agent/kube/wire/wire.h"
-
-#define MAGIC ((struct str){ .at = "k8s", .len = 4 }) /* with its NUL */
+#include "wire.h"
 
 #define NOT_PROTOBUF "not valid protobuf"
 
@@ -18,7 +15,7 @@ enum { TYPE_META_KIND = 2 };
 enum { RAW_EXTENSION_RAW = 1 };
 /* k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto */
 enum { WATCH_EVENT_TYPE = 1, WATCH_EVENT_OBJECT = 2 };
-enum { LIST_METADATA = 1, LIST_ITEMS = 2 };
+enum { LIST_METADATA = 1 };
 enum { LIST_META_RESOURCE_VERSION = 2, LIST_META_CONTINUE = 3 };
 
 /* Finds the fields `a` and `b` of `message`. If a field occurs twice, the last one counts, as in
@@ -42,31 +39,35 @@ static int find_bytes(struct str message, uint32_t a, struct str *ret_a, uint32_
 
 bool kube_object_begins(struct str bytes)
 {
-    return str_starts(bytes, MAGIC);
+    return str_starts(bytes, KUBE_OBJECT_MAGIC);
 }
 
 /* Shows the first bytes: an operator sees whether a proxy answered. */
-static int not_an_object(struct str bytes, struct err *err)
+int kube_object_refuse(struct str start, size_t len, struct err *err)
 {
     size_t n = 0;
 
-    while (n < bytes.len && n < 40 && isprint((unsigned char)bytes.at[n]))
+    while (n < start.len && n < 40 && isprint((unsigned char)start.at[n]))
         n++;
-    if (bytes.len == 0)
+    if (len == 0)
         return err_set(err, -EPROTO, "received an empty object");
-    return err_set(err, -EPROTO, "%zu bytes are not a Kubernetes object in protobuf%s%.*s%s",
-                   bytes.len, n ? ": '" : "", (int)n, bytes.at, n ? "'" : "");
+    return err_set(err, -EPROTO, "%zu bytes are not a Kubernetes object in protobuf%s%.*s%s", len,
+                   n ? ": '" : "", (int)n, start.at, n ? "'" : "");
 }
 
 int kube_object_open(struct str bytes, struct kube_object *ret, struct err *err)
 {
+    if (!kube_object_begins(bytes))
+        return kube_object_refuse(bytes, bytes.len, err);
+    return kube_unknown_open(str_skip(bytes, KUBE_OBJECT_MAGIC.len), ret, err);
+}
+
+int kube_unknown_open(struct str unknown, struct kube_object *ret, struct err *err)
+{
     struct kube_object object = { 0 };
-    struct str type_meta = { 0 }, encoding = { 0 }, unknown;
+    struct str type_meta = { 0 }, encoding = { 0 };
     int r;
 
-    if (!kube_object_begins(bytes))
-        return not_an_object(bytes, err);
-    unknown = str_skip(bytes, MAGIC.len);
     r = find_bytes(unknown, UNKNOWN_TYPE_META, &type_meta, UNKNOWN_RAW, &object.raw);
     if (r == 0)
         r = find_bytes(unknown, UNKNOWN_CONTENT_ENCODING, &encoding, 0, NULL);
@@ -101,7 +102,7 @@ int kube_change_open(struct str frame, struct kube_change *ret, struct err *err)
 
 int kube_list_open(struct str raw, struct kube_list *ret, struct err *err)
 {
-    struct kube_list list = { .rest = raw };
+    struct kube_list list = { 0 };
     struct str meta = { 0 };
     int r;
 
@@ -112,20 +113,5 @@ int kube_list_open(struct str raw, struct kube_list *ret, struct err *err)
     if (r < 0)
         return err_set(err, r, "a list is " NOT_PROTOBUF);
     *ret = list;
-    return 0;
-}
-
-int kube_list_next(struct kube_list *list, struct str *ret_item)
-{
-    struct wire_field field;
-    int r;
-
-    while ((r = wire_next(&list->rest, &field)) > 0) {
-        if (field.number == LIST_ITEMS && field.type == WIRE_BYTES) {
-            *ret_item = field.bytes;
-            return 1;
-        }
-    }
-    assert(r == 0);
     return 0;
 }

@@ -12,6 +12,9 @@
 #include "err.h"
 #include "str.h"
 
+/* An object in protobuf begins with it. */
+#define KUBE_OBJECT_MAGIC ((struct str){ .at = "k8s", .len = 4 }) /* with its NUL */
+
 /* "k8s\0" and a runtime.Unknown (k8s.io/apimachinery/pkg/runtime/serializer/protobuf). */
 struct kube_object {
     struct str kind; /* "Pod", "PodList", "Event", "EventList", "Status" */
@@ -20,6 +23,12 @@ struct kube_object {
 
 /* -EPROTO: not an object in protobuf; the error shows the first bytes. */
 int kube_object_open(struct str bytes, struct kube_object *ret, struct err *err);
+
+/* The same without the "k8s\0". */
+int kube_unknown_open(struct str unknown, struct kube_object *ret, struct err *err);
+
+/* The error of kube_object_open() for `len` bytes that begin with `start`. */
+int kube_object_refuse(struct str start, size_t len, struct err *err);
 
 /* Whether `bytes` begin like an object in protobuf. */
 bool kube_object_begins(struct str bytes);
@@ -32,15 +41,10 @@ struct kube_change {
 
 int kube_change_open(struct str frame, struct kube_change *ret, struct err *err);
 
-/* PodList or EventList: only their items differ. */
+/* PodList or EventList, without its items. */
 struct kube_list {
     struct str resource_version;
     struct str continue_token; /* empty on the last page */
-    struct str rest;           /* not yet taken by kube_list_next() */
 };
 
 int kube_list_open(struct str raw, struct kube_list *ret, struct err *err);
-
-/* Returns 1 and the message of the next item, or 0 at the end. Cannot fail: kube_list_open() has
- * checked all fields. */
-int kube_list_next(struct kube_list *list, struct str *ret_item);

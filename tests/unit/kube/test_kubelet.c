@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "agent/kube/kubelet.h"
-#include "agent/kube/list.h"
+#include "tests/read_list.h"
 #include "tests/unit/kube/kube_world.h"
 #include "util.h"
 

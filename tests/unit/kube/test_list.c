@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "agent/kube/list.h"
+#include "tests/read_list.h"
 #include "tests/unit/kube/kube_story.h"
 #include "tests/unit/support/fault_heap.h"
 

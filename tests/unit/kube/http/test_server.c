@@ -342,7 +342,7 @@ static void names_are_escaped_in_the_target(void **state)
     assert_true(
         str_starts(buf_str(&target), STR("/api/v1/namespaces/..%2Fkube-system%3F/events?")));
     buf_reset(&target);
-    target_add_list(&target, TARGET_LIST_PAGED, "7", STR("a+b/="));
+    target_add_list(&target, TARGET_LIST_PAGED, "7", TARGET_PAGE_ITEMS, STR("a+b/="));
     assert_string_equal(target.at, "&limit=500&continue=a%2Bb%2F%3D");
     buf_done(&target);
 }

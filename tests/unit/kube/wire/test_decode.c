@@ -219,8 +219,6 @@ static void image_volumes_secrets_and_times_are_read(void **state)
     struct pod_kit *kit = *state;
     struct kube_pod pod;
 
-    SET(&volumes[0], name, text("scratch"));
-    SET(&volumes[1], name, text("model"));
     SET(&image, reference, text("r/model:1"));
     source.image = &image;
     volumes[1].volumesource = &source;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Reads the fields of one protobuf message one after the other, in place. For the wrappers around
- * objects (lists, watch events, runtime.Unknown); protobuf-c decodes the objects.
+ * Reads the fields of one protobuf message one after the other, in place. For wrappers around
+ * objects, and for a few fields of one; protobuf-c decodes whole objects.
  */
 
 #include <stdint.h>

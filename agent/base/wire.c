@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/kube/wire/wire.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <stdbool.h>
