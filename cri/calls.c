@@ -23,21 +23,26 @@ static const struct {
     const char *path;
     const int64_t *timeout_us;
     bool namespaced;
+    const ProtobufCMessageDescriptor *answer;
 } methods[METHOD_MAX] = {
-    [METHOD_VERSION] = { "/runtime.v1.RuntimeService/Version", &cri_timeouts.call_us, false },
-    [METHOD_STATUS] = { "/runtime.v1.RuntimeService/Status", &cri_timeouts.call_us, false },
-    [METHOD_IMAGE_STATUS] = { "/runtime.v1.ImageService/ImageStatus", &cri_timeouts.call_us,
-                              false },
-    [METHOD_IMAGE_FS_INFO] = { "/runtime.v1.ImageService/ImageFsInfo", &cri_timeouts.call_us,
-                               false },
+    [METHOD_VERSION] = { "/runtime.v1.RuntimeService/Version", &cri_timeouts.call_us, false,
+                         &runtime__v1__version_response__descriptor },
+    [METHOD_STATUS] = { "/runtime.v1.RuntimeService/Status", &cri_timeouts.call_us, false,
+                        &runtime__v1__status_response__descriptor },
+    [METHOD_IMAGE_STATUS] = { "/runtime.v1.ImageService/ImageStatus", &cri_timeouts.call_us, false,
+                              &runtime__v1__image_status_response__descriptor },
+    [METHOD_IMAGE_FS_INFO] = { "/runtime.v1.ImageService/ImageFsInfo", &cri_timeouts.call_us, false,
+                               &runtime__v1__image_fs_info_response__descriptor },
     [METHOD_LIST_POD_SANDBOX] = { "/runtime.v1.RuntimeService/ListPodSandbox",
-                                  &cri_timeouts.list_us, false },
+                                  &cri_timeouts.list_us, false,
+                                  &runtime__v1__list_pod_sandbox_response__descriptor },
     [METHOD_LIST_CONTAINERS] = { "/runtime.v1.RuntimeService/ListContainers", &cri_timeouts.list_us,
-                                 false },
+                                 false, &runtime__v1__list_containers_response__descriptor },
     [METHOD_LIST_STATUSES] = { "/containerd.services.content.v1.Content/ListStatuses",
-                               &cri_timeouts.list_us, true },
+                               &cri_timeouts.list_us, true,
+                               &containerd__content__v1__list_statuses_response__descriptor },
     [METHOD_LIST_CONTENT] = { "/containerd.services.content.v1.Content/List", &cri_timeouts.list_us,
-                              true },
+                              true, &containerd__content__v1__list_content_response__descriptor },
 };
 
 /* A request without fields is empty. */
@@ -52,6 +57,7 @@ static struct channel_request request_of(enum runtime_method method, struct str 
         .method = methods[method].path,
         .message = message,
         .timeout_us = *methods[method].timeout_us,
+        .answer = methods[method].answer,
         .metadata_key = methods[method].namespaced ? NAMESPACE_KEY : NULL,
         .metadata_value = methods[method].namespaced ? NAMESPACE : NULL,
     };

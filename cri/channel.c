@@ -16,9 +16,11 @@
 #include <grpc/support/time.h>
 
 #include "buf.h"
+#include "cri/unpack_text.h"
 #include "limit.h"
 #include "log.h"
 #include "mem.h"
+#include "sift.h"
 
 /* A call in progress checks `stop` this often. */
 #define STOP_SLICE_US (100 * MSEC)
@@ -292,34 +294,54 @@ static void end(struct exchange *exchange)
     grpc_slice_unref(exchange->details);
 }
 
-static int copy_message(const char *method, grpc_byte_buffer *message, struct arena *arena,
-                        struct str *ret, struct err *err)
+static int sift_slices(grpc_byte_buffer_reader *reader, struct sift *sift, struct err *err)
 {
-    size_t len = grpc_byte_buffer_length(message);
-    grpc_byte_buffer_reader reader;
     grpc_slice slice;
-    char *bytes, *end_of;
+    int r = 0;
 
-    if (len == 0) {
-        *ret = STR("");
-        return 0;
-    }
-    bytes = arena_alloc(arena, len);
-    if (!bytes)
-        return err_set(err, -ENOMEM, "%s: no memory for an answer of %zu bytes", method, len);
-    /* Fails only for a compressed message that is broken or too large. The agent does not ask for
-     * compression, and the reader returns at most `len` bytes. */
-    if (!grpc_byte_buffer_reader_init(&reader, message))
-        return err_set(err, -EPROTO, "%s: the answer cannot be decompressed", method);
-
-    end_of = bytes;
-    while (grpc_byte_buffer_reader_next(&reader, &slice)) {
-        memcpy(end_of, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
-        end_of += GRPC_SLICE_LENGTH(slice);
+    while (r == 0 && grpc_byte_buffer_reader_next(reader, &slice)) {
+        r = sift_feed(sift,
+                      (struct str){ .at = (const char *)GRPC_SLICE_START_PTR(slice),
+                                    .len = GRPC_SLICE_LENGTH(slice) },
+                      err);
         grpc_slice_unref(slice);
     }
+    return r;
+}
+
+/* A copy of what is kept. The whole message is only in gRPC's memory, in slices. */
+static int copy_message(const struct channel_request *request, grpc_byte_buffer *message,
+                        struct arena *arena, struct str *ret, struct err *err)
+{
+    static const struct sift_rules rules = { .what = "an answer",
+                                             .most_text = LIMIT_KEPT_TEXT,
+                                             .most_kept = LIMIT_CRI_KEPT };
+    const size_t len = grpc_byte_buffer_length(message);
+    CLEANUP(sift_done) struct sift sift;
+    struct err why = ERR_INIT;
+    grpc_byte_buffer_reader reader;
+    struct str kept;
+    int r;
+
+    sift_init(&sift, &rules);
+    /* Fails only for a compressed message that is broken or too large. The agent does not ask for
+     * compression. */
+    if (!grpc_byte_buffer_reader_init(&reader, message))
+        return err_set(err, -EPROTO, "%s: the answer cannot be decompressed", request->method);
+    sift_begin(&sift, request->answer);
+    r = sift_slices(&reader, &sift, &why);
     grpc_byte_buffer_reader_destroy(&reader);
-    *ret = (struct str){ .at = bytes, .len = len };
+    if (r == 0)
+        r = sift_end(&sift, &kept, &why);
+    if (r == -EPROTO)
+        return err_set(err, r, "%s: %zu bytes are not a valid %s", request->method, len,
+                       request->answer->short_name);
+    if (r < 0)
+        return err_set(err, r, "%s: %s", request->method, why.text);
+    if (!unpack_adopt(arena, &kept))
+        return err_set(err, -ENOMEM, "%s: no memory for an answer of %zu bytes", request->method,
+                       kept.len);
+    *ret = kept;
     return 0;
 }
 
@@ -349,7 +371,7 @@ static int read_messages(struct exchange *exchange, struct arena *arena,
         if (exchange->received_bytes > LIMIT_CRI_MESSAGE)
             return err_set(err, -EMSGSIZE, "%s: the answer has more than %u bytes", method,
                            LIMIT_CRI_MESSAGE);
-        r = copy_message(method, exchange->message, arena, &message, err);
+        r = copy_message(exchange->request, exchange->message, arena, &message, err);
         if (r == 0)
             r = reader->take(reader->self, message, err);
     }

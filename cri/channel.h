@@ -49,15 +49,18 @@ struct channel_request {
     int64_t timeout_us;       /* for connecting, request and whole answer; above 0 */
     const char *metadata_key; /* one request header, or NULL */
     const char *metadata_value;
+    /* The type of the answer: of its messages only the fields of this type are kept (sift.h). NULL:
+     * all bytes. */
+    const struct ProtobufCMessageDescriptor *answer;
 };
 
 /*
- * Calls a method and waits for the answer. Its bytes are allocated in `arena`.
+ * Calls a method and waits for the answer. What is kept of it is allocated in `arena`.
  *
  * Errors name the method, the gRPC status and its message:
  *   -ECONNREFUSED  Unavailable: cannot connect, or the connection broke
  *   -ETIMEDOUT     DeadlineExceeded: no complete answer within the timeout
- *   -EMSGSIZE      the answer is larger than LIMIT_CRI_MESSAGE
+ *   -EMSGSIZE      the answer is larger than LIMIT_CRI_MESSAGE, or more than LIMIT_CRI_KEPT is kept
  *   -ECANCELED     `stop` became true
  *   -ENOSYS        Unimplemented: the runtime does not have the method
  *   -EACCES, -EINVAL  as the status says
