@@ -107,6 +107,11 @@ class Agent:
         with open(f"/proc/{self._process.pid}/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
 
+    def peak_bytes(self):
+        """The most resident memory that it has ever had, file pages included."""
+        with open(f"/proc/{self._process.pid}/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
     def cpu_seconds(self):
         """Its processor time so far, in user and kernel mode."""
         with open(f"/proc/{self._process.pid}/stat") as stat:

@@ -22,6 +22,7 @@
  *     hang METHOD                   no longer answer METHOD, or "all"
  *     half METHOD                   answer with a message but without a status
  *     flood METHOD                  answer with a message over 16 MiB
+ *     file METHOD PATH              answer with the bytes of a file
  *     refuse METHOD CODE            answer with the gRPC status CODE
  *     serve METHOD                  answer again as before
  *     calls METHOD                  the answer is "ok N", the number of calls so far; for
@@ -308,6 +309,26 @@ static bool flood(struct server *server, char **words, size_t n)
     return n == 1 && set_fault(server, words[0], &fault);
 }
 
+/* The memory is never freed: the double's thread may be sending it. */
+static bool answer_file(struct server *server, char **words, size_t n)
+{
+    struct double_answer fault = { .hangs = false };
+    FILE *file = n == 2 ? fopen(words[1], "rb") : NULL;
+    char *bytes = NULL;
+    size_t len = 0, size;
+
+    if (!file)
+        return false;
+    if (fseek(file, 0, SEEK_END) == 0 && (size = (size_t)ftell(file)) > 0) {
+        rewind(file);
+        bytes = malloc(size);
+        len = bytes ? fread(bytes, 1, size, file) : 0;
+    }
+    fclose(file);
+    fault.message = (struct str){ .at = bytes, .len = len };
+    return len > 0 && set_fault(server, words[0], &fault);
+}
+
 static bool refuse(struct server *server, char **words, size_t n)
 {
     struct double_answer fault = { .details = "refused on request" };
@@ -360,6 +381,7 @@ static const struct {
     { "hang", hang },
     { "half", halve },
     { "flood", flood },
+    { "file", answer_file },
     { "refuse", refuse },
     { "serve", serve },
     { "gone", go },

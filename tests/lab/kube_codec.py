@@ -33,7 +33,9 @@ def fill(message, value):
 
 
 def _fill_field(message, field, value):
-    if field.message_type is None:
+    if field.message_type is None and field.label == field.LABEL_REPEATED:
+        getattr(message, field.name).extend(value)
+    elif field.message_type is None:
         setattr(message, field.name, value)
     elif field.message_type.GetOptions().map_entry:
         getattr(message, field.name).update(value)
@@ -61,7 +63,9 @@ def plain(message):
         if field.name in _INLINED:
             out.update(plain(value))
             continue
-        if field.message_type is None:
+        if field.message_type is None and field.label == field.LABEL_REPEATED:
+            kept = list(value)
+        elif field.message_type is None:
             kept = value
         elif field.message_type.GetOptions().map_entry:
             kept = dict(value)

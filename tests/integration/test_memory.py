@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pod cannot kill the agent: what a tenant may write, on each way on which it arrives, and the memory it costs."""
+
+import os
+import sys
+import threading
+import time
+import unittest
+
+import support
+import protos
+from cri_double import CriDouble
+from crio_story import cri_server
+from fault_story import NO_RUNTIME
+from kubelet_api import KubeletApi
+from pods import IMAGE, NOT_FOUND, Pods, back_off, pod, running, waiting
+
+# The memory limit in deploy/kustomize/base/daemonset.yaml.
+LIMIT = 48 << 20
+# An API server takes requests of 3 MiB and writes 1.5 MiB of protobuf to etcd.
+ARGS, ENV, SECRETS = 700_000, 290_000, 370_000
+# What the attacks may add to the private memory of an agent. File pages are not counted: the kernel drops them.
+GROWTH = 8 << 20
+MIB = 1 << 20
+
+
+def with_args(name="args"):
+    return pod(name, containers=[{"name": "app", "image": IMAGE, "args": [""] * ARGS}])
+
+
+def with_env(name="env"):
+    return pod(name, containers=[{"name": "app", "image": IMAGE, "env": [{"name": "a"}] * ENV}])
+
+
+def with_secrets(name="secrets"):
+    return pod(name, imagePullSecrets=[{"name": ""}] * SECRETS)
+
+
+ATTACKS = [with_args, with_env, with_secrets]
+
+
+class Peak:
+    """The most private memory of an agent while this runs, and the most memory of all kinds."""
+
+    def __init__(self, agent):
+        self.agent, self.before, self.most, self._over = agent, agent.anonymous_bytes(), 0, False
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self._over:
+            self.most = max(self.most, self.agent.anonymous_bytes())
+            time.sleep(0.002)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._over = True
+        self._thread.join()
+
+    def __str__(self):
+        return (f"private memory: {self.before / MIB:.1f} MiB before, {self.most / MIB:.1f} MiB at the peak; "
+                f"all: {self.agent.peak_bytes() / MIB:.1f} MiB at the peak")
+
+
+class MemoryStory(unittest.TestCase):
+    """A pod that fails, and the memory of the agent until it shows that pod."""
+
+    def assert_survives(self, agent, peak):
+        """It was not killed, and stayed under its limit."""
+        agent.check()
+        if os.environ.get("SHOW_PEAKS"):
+            print(f"{self.id().rpartition('.')[2]}: {peak}", file=sys.stderr)
+        self.assertLess(agent.peak_bytes(), LIMIT, str(peak))
+        self.assertLess(peak.most - peak.before, GROWTH, str(peak))
+
+    def sees(self, agent, name):
+        support.wait_for(lambda: (name, "app") in agent.failures(), f"{name} is shown")
+
+
+class FromTheApiServer(MemoryStory):
+    @classmethod
+    def setUpClass(cls):
+        cls.double = support.start_api(cls)
+        cls.pods = Pods(cls.double.client())
+
+    def setUp(self):
+        self.double.clear_faults()
+        self.pods.delete_all()
+
+    def start(self):
+        """The agent, and its memory after it has read nothing but one pod."""
+        agent = support.start_agent(self, ["--node-name=lab-node", NO_RUNTIME, *self.double.agent_flags()])
+        agent.wait_ready()
+        return agent
+
+    def create_attacks(self):
+        for attack in ATTACKS:
+            self.pods.create(attack())
+            self.pods.report(attack()["metadata"]["name"], running(), phase="Running")
+
+    def test_in_a_watch(self):
+        agent = self.start()
+        with Peak(agent) as peak:
+            self.create_attacks()
+            self.pods.create_failing("victim")
+            self.sees(agent, "victim")
+        self.assert_survives(agent, peak)
+
+    def read_anew(self):
+        """An agent that was cut off while the pods were written."""
+        agent = self.start()
+        self.double.listen(False)
+        self.double.cut()
+        self.create_attacks()
+        self.pods.create_failing("victim")
+        with Peak(agent) as peak:
+            self.double.listen(True)
+            self.sees(agent, "victim")
+        self.assert_survives(agent, peak)
+
+    def test_in_a_streaming_list(self):
+        self.read_anew()
+
+    def test_in_a_list(self):
+        self.double.fault("no-streaming", times=0)
+        self.read_anew()
+
+
+class FromTheKubelet(MemoryStory):
+    def test_in_the_list(self):
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        kubelet = KubeletApi(os.path.join(folder.path, "kubelet"))
+        self.addCleanup(kubelet.stop)
+        agent = support.start_agent(self, ["--node-name=lab-node", NO_RUNTIME, *kubelet.agent_flags()])
+        agent.wait_ready()
+        victim = pod("victim")
+        victim["status"] = {"phase": "Pending", "containerStatuses": [back_off(NOT_FOUND)]}
+        pods = [victim, *(attack() for attack in ATTACKS)]
+        for number, each in enumerate(pods):
+            each["metadata"].update(uid=f"uid-{number}", namespace="default")
+        with Peak(agent) as peak:
+            kubelet.pods = pods
+            self.sees(agent, "victim")
+        self.assert_survives(agent, peak)
+
+
+class FromTheRuntime(MemoryStory):
+    PODS, ANNOTATIONS = 10, 60_000
+
+    def test_annotations_of_running_pods(self):
+        double = support.start_api(self)
+        pods = Pods(double.client())
+        folder = support.Folder()
+        self.addCleanup(folder.remove)
+        runtime = CriDouble(cri_server(), os.path.join(folder.path, "cri.sock"))
+        self.addCleanup(runtime.stop)
+        agent = support.start_agent(self, ["--node-name=lab-node", f"--cri.endpoint={runtime.endpoint}",
+                                           *double.agent_flags()])
+        agent.wait_ready()
+        path = os.path.join(folder.path, "sandboxes")
+        with open(path, "wb") as file:
+            file.write(self.sandboxes())
+        runtime.tell("file", "ListPodSandbox", path)
+        with Peak(agent) as peak:
+            pods.create(pod("starting"), waiting("ContainerCreating"))
+            pods.create_failing("victim")
+            self.sees(agent, "victim")
+            before = runtime.calls("ListPodSandbox")
+            support.wait_for(lambda: runtime.calls("ListPodSandbox") > before + 2, "more polls")
+        self.assert_survives(agent, peak)
+        self.assertEqual(agent.metrics().value("imagepull_source_up", source="cri"), 1)
+
+    def sandboxes(self):
+        answer = protos.cri().ListPodSandboxResponse()
+        for number in range(self.PODS):
+            sandbox = answer.items.add(id=f"{number:064}")
+            sandbox.metadata.uid = f"uid-{number}"
+            for annotation in range(self.ANNOTATIONS):
+                sandbox.annotations[f"{annotation:x}"] = ""
+        return answer.SerializeToString()
+
+
+if __name__ == "__main__":
+    unittest.main()
