@@ -2,7 +2,6 @@
 #include "agent/kube/list.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 #include "agent/kube/wire/decode_json.h"
 #include "agent/kube/wire/refusal.h"
