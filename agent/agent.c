@@ -14,8 +14,12 @@
 #include "agent/config.h"
 #include "agent/hub.h"
 #include "agent/kube/kube.h"
+#include "agent/sandbox.h"
+#include "agent/sandbox_policy.h"
+#include "arena.h"
 #include "cri/cri.h"
 #include "exporter/exporter.h"
+#include "limit.h"
 #include "log.h"
 #include "mem.h"
 #include "version.h"
@@ -27,6 +31,7 @@ struct agent {
     struct kube *kube; /* NULL with --kube.source=none */
     struct cri *cri;
     struct exporter *exporter;
+    struct sandbox sandbox;
 };
 
 /* Call it before gRPC and libmicrohttpd start their threads: threads inherit the mask. */
@@ -107,6 +112,20 @@ static int build_sources(struct agent *agent, struct err *err)
     return cri_new(&cri, hub_sink(agent->hub), clock_system(), &agent->cri, err);
 }
 
+/* Before the first thread starts, because each thread is shut in for itself. */
+static void shut_in(struct agent *agent)
+{
+    struct sandbox_policy policy = { .n_readable = 0 };
+    struct arena texts;
+
+    if (!agent->config->sandbox)
+        return;
+    arena_init(&texts, LIMIT_SANDBOX_TEXTS);
+    sandbox_policy_fill(&policy, agent->config, agent->kube, &texts);
+    agent->sandbox = sandbox_enter(&policy);
+    arena_done(&texts);
+}
+
 static int build(struct agent *agent, struct err *err)
 {
     const struct exporter_config exporter = exporter_settings(agent->config);
@@ -114,6 +133,7 @@ static int build(struct agent *agent, struct err *err)
 
     if (r < 0)
         return r;
+    shut_in(agent);
     return exporter_new(&exporter, hub_snapshots(agent->hub), &agent->exporter, err);
 }
 
@@ -168,12 +188,14 @@ void agent_freep(struct agent **agent)
 
 static void *kube_thread(void *arg)
 {
+    pthread_setname_np(pthread_self(), "kube"); /* of another thread it needs /proc */
     kube_run(arg);
     return NULL;
 }
 
 static void *cri_thread(void *arg)
 {
+    pthread_setname_np(pthread_self(), "cri");
     cri_run(arg);
     return NULL;
 }
@@ -183,10 +205,7 @@ static int start(pthread_t *thread, const char *name, void *(*body)(void *), voi
 {
     int r = pthread_create(thread, NULL, body, arg);
 
-    if (r)
-        return err_set_errno(err, -r, "start the %s thread", name);
-    pthread_setname_np(*thread, name);
-    return 0;
+    return r ? err_set_errno(err, -r, "start the %s thread", name) : 0;
 }
 
 static void log_start(const struct config *config)
@@ -246,6 +265,7 @@ int agent_run(struct agent *agent, struct err *err)
     int r = 0;
 
     log_start(agent->config);
+    sandbox_log(&agent->sandbox);
     if (agent->kube) {
         r = start(&kube, "kube", kube_thread, agent->kube, err);
         if (r < 0)

@@ -27,6 +27,7 @@ struct config {
     const char *kube_events;  /* "on" or "off" */
     const char *kubelet_url;  /* NULL: https://$HOST_IP:10250 */
     const char *kubelet_insecure_text;
+    const char *sandbox_text; /* "on" or "off" */
     const char *log_level_name;
     const char *log_format_name;
     const char *max_registries_text;
@@ -39,6 +40,7 @@ struct config {
     bool reads_kubelet; /* reads_kube, but from the kubelet */
     bool reads_events;
     bool kubelet_insecure;
+    bool sandbox;
     enum log_level log_level;
     enum log_format log_format;
     uint32_t max_registries;

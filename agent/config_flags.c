@@ -26,6 +26,15 @@ static const struct flag flags[] = {
       .help = "Name of this node. The agent reads only the pods of this node. Required unless "
               "--kube.source=none.",
       SETTING(node_name) },
+    { .name = "--sandbox",
+      .env = "IMAGEPULL_SANDBOX",
+      .dflt = "on",
+      .choices = "on|off",
+      .group = GENERAL,
+      .help = "on: after the start the agent can start no program, write no file, open only the "
+              "files that it needs and make only the system calls that it needs (seccomp, "
+              "Landlock). The log says what the kernel does not have of it.",
+      SETTING(sandbox_text) },
     { .name = "--check-config",
       .group = GENERAL,
       .help = "Check all flags and files, print the settings and exit. Opens no port and makes no "

@@ -72,7 +72,8 @@
 /* Bytes of a message that are kept for people. A longer message is cut and ends with "...". */
 #define LIMIT_MESSAGE_TEXT 1024u
 
-#define LIMIT_LOG_LINE 2048u /* a longer line is cut */
+#define LIMIT_SANDBOX_TEXTS (64u << 10) /* paths that the agent may open */
+#define LIMIT_LOG_LINE 2048u            /* a longer line is cut */
 
 /* Longer names, registries and images are cut. An RFC 1123 name has up to 253 bytes. */
 #define LIMIT_NAME_TEXT 256u

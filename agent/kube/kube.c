@@ -8,6 +8,7 @@
 
 #include "agent/kube/event_streams.h"
 #include "agent/kube/http/client.h"
+#include "agent/kube/http/server.h"
 #include "agent/kube/progress.h"
 #include "agent/kube/stream.h"
 #include "health.h"
@@ -119,6 +120,21 @@ void kube_free(struct kube *kube)
     credentials_done(&kube->credentials);
     mem_free(kube->user_agent);
     mem_free(kube);
+}
+
+void kube_files(const struct kube *kube, void (*file)(void *self, const char *path), void *self)
+{
+    const struct credential *const all[] = { &kube->credentials.ca, &kube->credentials.token,
+                                             &kube->credentials.client, &kube->credentials.key };
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (all[i]->file)
+            file(self, all[i]->file);
+}
+
+bool kube_needs_names(const struct kube *kube)
+{
+    return server_needs_names(kube->credentials.server);
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */

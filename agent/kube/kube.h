@@ -6,6 +6,8 @@
  * server (or the pods from the kubelet) and hands them to a sink. Runs on its own thread.
  */
 
+#include <stdbool.h>
+
 #include "agent/kube/settings.h"
 #include "clock.h"
 #include "err.h"
@@ -21,6 +23,12 @@ struct kube;
  */
 int kube_new(const struct kube_config *config, const struct sink *sink, const struct clock *clock,
              struct kube **ret, struct err *err);
+
+/* Calls `file` for each file that is read again while the agent runs. */
+void kube_files(const struct kube *kube, void (*file)(void *self, const char *path), void *self);
+
+/* Whether a name must be looked up to reach the server: its own, or that of a proxy. */
+bool kube_needs_names(const struct kube *kube);
 
 /* The body of the thread. Returns within a fraction of a second after kube_stop(). Call once. */
 void kube_run(struct kube *kube);

@@ -43,12 +43,12 @@ class Metrics:
 
 
 class Agent:
-    """Starts at once. Both listeners are on free ports of 127.0.0.1."""
+    """Starts at once. Both listeners are on free ports of 127.0.0.1, if `debug` is no other address."""
 
-    def __init__(self, binary, flags, log_path):
+    def __init__(self, binary, flags, log_path, debug=None):
         self.web, self.debug = ("127.0.0.1", free_port()), ("127.0.0.1", free_port())
         self.flags = [*flags, f"--web.listen-address={self.web[0]}:{self.web[1]}",
-                      f"--debug.listen-address={self.debug[0]}:{self.debug[1]}"]
+                      f"--debug.listen-address={debug or '%s:%d' % self.debug}"]
         self.binary, self.log_path = binary, log_path
         self.requests = 0  # sent to it so far
         self._process = Process("agent", [binary, *self.flags], log_path)

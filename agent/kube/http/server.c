@@ -120,6 +120,23 @@ static bool is_loopback(struct str host)
     return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+static bool is_address(struct str host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (host.len >= sizeof(text))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", STR_ARG(host));
+    return inet_pton(AF_INET, text, &v4) == 1 || inet_pton(AF_INET6, text, &v6) == 1;
+}
+
+bool server_needs_names(const char *url)
+{
+    return !is_address(host_of(url)) || *server_proxy(url);
+}
+
 bool server_is_cleartext(const char *url)
 {
     return strncmp(url, "http://", 7) == 0 && !is_loopback(host_of(url));

@@ -16,6 +16,10 @@
  */
 int server_url(const char *url, char **ret, struct err *err);
 
+/* Whether a name must be looked up to reach `url` (from server_url()): its own, or that of a proxy.
+ */
+bool server_needs_names(const char *url);
+
 /* Whether others on a network can read what is sent to `url` (from server_url()): http://, but not
  * to this machine. */
 bool server_is_cleartext(const char *url);
