@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="imagepull-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}"
-# Only root can connect to the runtime's socket. The DaemonSet drops all capabilities.
-USER 0:0
+# The group root may connect to the runtime's socket. The DaemonSet sets the same user, and drops all capabilities.
+USER 65532:0
 EXPOSE 9917
 ENTRYPOINT ["/usr/bin/imagepull-exporter"]

@@ -18,7 +18,7 @@ from procs import LabError
 
 NAME = "imagepull-exporter"  # of its namespace, its objects, its container and its program
 KUSTOMIZE = os.path.join(ROOT, "deploy", "kustomize")
-DEBUG_SOCKET = "/run/imagepull-exporter/debug.sock"  # on the node
+DEBUG_SOCKET = "debug.sock"  # in the volume of the pod
 PORT = 9917
 VERSION = "0.1.0"
 NEXT_VERSION = "0.2.0"
@@ -48,10 +48,10 @@ class BuiltImage:
 
 
 class OnTheNode:
-    """The agent of the node: /metrics at the address of its pod, the debug answers at the socket in the host's /run."""
+    """The agent of the node: /metrics at the address of its pod, the debug answers at the socket in its volume."""
 
-    def __init__(self, api):
-        self._api = api
+    def __init__(self, api, kubelet_folder):
+        self._api, self._kubelet_folder = api, kubelet_folder
 
     def pods(self):
         return [pod for pod in self._api.list("pods", NAME)
@@ -69,11 +69,21 @@ class OnTheNode:
         connection = http.client.HTTPConnection((pod or self.pod())["status"]["podIP"], PORT, timeout=30)
         return Metrics(_get(connection, "/metrics"))
 
+    def debug_folder(self):
+        """Of its only pod, on the node."""
+        return os.path.join(self._kubelet_folder, "kubelet", "pods", self.pod()["metadata"]["uid"], "volumes",
+                            "kubernetes.io~empty-dir", "imagepull-debug")
+
     def debug(self, path):
         connection = http.client.HTTPConnection("localhost", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(30)
-        connection.sock.connect(DEBUG_SOCKET)
+        folder = os.open(self.debug_folder(), os.O_PATH)
+        try:
+            # Short enough for the address of a socket.
+            connection.sock.connect(f"/proc/self/fd/{folder}/{DEBUG_SOCKET}")
+        finally:
+            os.close(folder)
         return json.loads(_get(connection, path))
 
     def failures_of(self, namespace, pod=None):
@@ -151,7 +161,7 @@ class Deployed(WithManifests):
 
     @classmethod
     def start_agent_of_class(cls):
-        cls.agent = OnTheNode(cls.api)
+        cls.agent = OnTheNode(cls.api, cls.cluster.kubelet.folder)
         for version in (VERSION, NEXT_VERSION):
             cls.cluster.open.push(BuiltImage(version), "platform/" + NAME, version)
         cls.prepare()

@@ -133,13 +133,13 @@ class TheDaemonSet(Deployed):
     def test_the_node_reaches_the_debug_socket(self):
         namespace, _ = self.blocked_pod("shop")
         done = subprocess.run(["curl", "-sS", "--unix-socket", DEBUG_SOCKET, "http://localhost/debug/failures"],
-                              env=clean_environment(), capture_output=True, text=True)
+                              cwd=self.agent.debug_folder(), env=clean_environment(), capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         answer = json.loads(done.stdout)
         self.assertEqual(answer["node"], self.cluster.node)
         self.assertIn((namespace, "shop"), {(f["namespace"], f["pod"]) for f in answer["failures"]})
-        mode = os.stat(DEBUG_SOCKET).st_mode
-        self.assertEqual((stat.S_ISSOCK(mode), stat.S_IMODE(mode)), (True, 0o600))
+        found = os.stat(os.path.join(self.agent.debug_folder(), DEBUG_SOCKET))
+        self.assertEqual((stat.S_ISSOCK(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid), (True, 0o600, 65532))
 
     def test_it_asks_the_api_server_only_for_what_its_role_allows(self):
         namespace, _ = self.blocked_pod("audited")
@@ -202,7 +202,7 @@ class TheDaemonSet(Deployed):
         self.assertTrue(self.container()["image"].endswith(":" + NEXT_VERSION), self.container()["image"])
         scraper.stop()
         self.assertEqual(scraper.gaps, [], f"in {scraper.rounds} rounds")
-        # The last agent has taken over the debug socket.
+        # The debug socket of the last agent.
         after = self.eventually_shown(namespace, "stays-blocked", cause="not_found")
         self.assertEqual(after["pod_uid"], before["pod_uid"])
         self.assertEqual(self.command("status")[0], 1)

@@ -130,14 +130,14 @@ class Manifests(Deployed):
         self.assertEqual({name: level for name, level in labels.items() if "pod-security" in name},
                          {"pod-security.kubernetes.io/enforce": "privileged",
                           "pod-security.kubernetes.io/warn": "privileged"})
-        self.assertIn('violates PodSecurity "baseline:latest": hostPath volumes (volumes "runtime", "debug")',
+        self.assertIn('violates PodSecurity "baseline:latest": hostPath volumes (volume "runtime")',
                       self.refusal(enforce="baseline"))
 
     def test_pod_security_finds_only_what_the_namespace_names(self):
-        """ "Apart from hostPath and uid 0, the pod meets the restricted level." """
+        """ "Apart from hostPath, the pod meets the restricted level." """
         found = re.search(r'violates PodSecurity "restricted:latest": (.*)', self.refusal(enforce="restricted"))[1]
         self.assertEqual(re.findall(r'(?:^|\), )([a-zA-Z !=0]+) \(', found),
-                         ["restricted volume types", "runAsNonRoot != true", "runAsUser=0"])
+                         ["restricted volume types"])
 
     def test_a_cluster_that_wants_a_quota_for_critical_pods_takes_that_of_the_readme(self):
         self.assertIn("insufficient quota to match these scopes: [{PriorityClass In [system-node-critical",

@@ -120,8 +120,9 @@ POD = Fields(
     priorityClassName=TEXT, terminationGracePeriodSeconds=NUMBER, containers_=List(CONTAINER), hostNetwork=FLAG,
     hostPID=FLAG,
     imagePullSecrets=List(Fields(name_=NAME)),
-    securityContext=Fields(runAsUser=NUMBER, runAsGroup=NUMBER, seccompProfile=SECCOMP, seLinuxOptions=SE_LINUX),
-    volumes=List(Fields(name_=NAME, hostPath_=HOST_PATH)))
+    securityContext=Fields(runAsNonRoot=FLAG, runAsUser=NUMBER, runAsGroup=NUMBER, seccompProfile=SECCOMP,
+                           seLinuxOptions=SE_LINUX),
+    volumes=List(Fields(name_=NAME, hostPath=HOST_PATH, emptyDir=Fields(sizeLimit=QUANTITY))))
 STRATEGY = Fields(type=OneOf("RollingUpdate", "OnDelete"), rollingUpdate=Fields(maxUnavailable=SHARE, maxSurge=SHARE))
 RULE = Fields(apiGroups_=List(TEXT), resources_=List(TEXT), verbs_=List(OneOf("get", "list", "watch")))
 POLICY_PORTS = List(Fields(port=PORT, protocol=PROTOCOL, endPort=NUMBER))
@@ -131,7 +132,7 @@ RELABELING = Fields(sourceLabels=List(TEXT), targetLabel=TEXT, regex=TEXT, actio
                     separator=TEXT)
 ALERT_RULE = Fields(alert=TEXT, record=TEXT, expr_=TEXT, labels=Map(TEXT), annotations=Map(TEXT), **{
     "for": DURATION, "keep_firing_for": DURATION})
-STRATEGY_OF_SCC = Fields(type_=OneOf("RunAsAny", "MustRunAs"), seLinuxOptions=SE_LINUX)
+STRATEGY_OF_SCC = Fields(type_=OneOf("RunAsAny", "MustRunAs"), uid=NUMBER, seLinuxOptions=SE_LINUX)
 
 KINDS = {
     "Namespace": top("v1", namespaced=False),

@@ -15,7 +15,8 @@ import schema
 
 DEPLOY = os.path.join(kubectl.ROOT, "deploy")
 KUSTOMIZE = os.path.join(DEPLOY, "kustomize")
-OVERLAYS = ("containerd", "cri-o", "k3s", "kubelet-source", "no-events", "prometheus-operator", "openshift")
+OVERLAYS = ("containerd", "cri-o", "k3s", "kubelet-source", "no-events", "prometheus-operator", "openshift",
+            "run-as-root")
 SOCKETS = {"cri-o": "/run/crio/crio.sock", "openshift": "/run/crio/crio.sock",
            "k3s": "/run/k3s/containerd/containerd.sock"}
 
@@ -85,11 +86,21 @@ class Rendered(unittest.TestCase):
             self.assertEqual(container["securityContext"], {
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
             self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            user = {"runAsUser": 0, "runAsGroup": 0} if name == "run-as-root" else \
+                {"runAsUser": 65532, "runAsGroup": 0, "runAsNonRoot": True}
+            self.assertEqual({key: value for key, value in pod["securityContext"].items() if key.startswith("runAs")},
+                             user)
             self.assertEqual({"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), set())
             self.assertEqual(len(pod["containers"]), 1)
             for each in self.overlays[name]:
                 if each["kind"] == "ClusterRole":
                     self.assertNotIn("secrets", str(each["rules"]))
+
+    def test_the_user_of_openshift_is_that_of_the_pod(self):
+        constraints = self.one("openshift", "SecurityContextConstraints")
+        self.assertEqual(constraints["runAsUser"],
+                         {"type": "MustRunAs", "uid": self.pod("openshift")["securityContext"]["runAsUser"]})
+        self.assertEqual(set(constraints["volumes"]), {"hostPath", "emptyDir", "projected"})
 
     def test_it_runs_on_every_node_that_pulls_images(self):
         for name in OVERLAYS:
@@ -119,6 +130,11 @@ class Rendered(unittest.TestCase):
             environment = {each["name"]: each for each in container["env"]}
             self.assertEqual(environment["IMAGEPULL_DEBUG_LISTEN_ADDRESS"]["value"],
                              "unix:/run/imagepull-exporter/debug.sock")
+            mount, = (m for m in container["volumeMounts"] if m["name"] == "imagepull-debug")
+            volume, = (v for v in self.pod(name)["volumes"] if v["name"] == "imagepull-debug")
+            self.assertEqual(mount["mountPath"], "/run/imagepull-exporter")
+            # Its own user can write to it, and to nothing of the node.
+            self.assertEqual(volume["emptyDir"], {"sizeLimit": "1Mi"})
             self.assertEqual(environment["NODE_NAME"]["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName")
             self.assertEqual([port["containerPort"] for port in container["ports"]], [9917])
 

@@ -58,7 +58,7 @@ class Image(unittest.TestCase):
     def test_2_its_metadata_is_right(self):
         config = self.facts["OCIv1"]["config"]
         self.assertEqual(config["Entrypoint"], ["/usr/bin/imagepull-exporter"])
-        self.assertEqual(config["User"], "0:0")
+        self.assertEqual(config["User"], "65532:0")
         self.assertEqual(config["Labels"]["org.opencontainers.image.licenses"], "Apache-2.0")
         self.assertEqual(config["Labels"]["org.opencontainers.image.revision"], "of-the-test")
         self.assertIn("revision of-the-test", command("chroot", self.root, "/usr/bin/imagepull-exporter", "--version")
@@ -169,6 +169,8 @@ class Started:
         account = os.path.join(node, "account")
         for folder in (account, os.path.join(node, "debug"), os.path.join(node, "fifo")):
             os.makedirs(folder)
+        os.chmod(os.path.join(node, "debug"), 0o777)  # as the kubelet makes an emptyDir
+        os.chmod(os.path.dirname(lab.containerd.socket), 0o711)  # as containerd makes /run/containerd
         for name, path in (("ca.crt", lab.api_double.ca_file), ("token", lab.api_double.token_file)):
             with open(path) as source, open(os.path.join(account, name), "w") as out:
                 out.write(source.read())
