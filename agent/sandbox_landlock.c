@@ -57,9 +57,9 @@ static void allow(int ruleset, const char *path, uint64_t rights)
 }
 
 /*
- * Of /proc only what the process_* metrics need. A rule belongs to an inode. Under memory pressure
- * the kernel drops those of /proc and makes others later, but not while they are open: so they stay
- * open.
+ * Of /proc only what the process_* metrics and malloc() need. A rule belongs to an inode. Under
+ * memory pressure the kernel drops those of /proc and makes others later, but not while they are
+ * open: so they stay open.
  */
 static void allow_in_proc(int ruleset, const char *path, uint64_t rights)
 {
@@ -90,6 +90,7 @@ int sandbox_landlock(const struct sandbox_policy *policy)
         allow(ruleset, policy->sockets[i], FS_MAKE_SOCK | FS_REMOVE_FILE);
     allow_in_proc(ruleset, "/proc/self", FS_READ_FILE | FS_READ_DIR);
     allow_in_proc(ruleset, "/proc/stat", FS_READ_FILE);
+    allow_in_proc(ruleset, "/proc/sys/vm/overcommit_memory", FS_READ_FILE); /* for malloc() */
     r = syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : abi;
     close(ruleset);
     return r;
