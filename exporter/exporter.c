@@ -6,6 +6,7 @@
 
 #include "exporter/debug/debug.h"
 #include "exporter/http/guard.h"
+#include "exporter/http/http_budget.h"
 #include "exporter/http/http_server.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/listen.h"
@@ -38,6 +39,7 @@ struct endpoint {
 
 struct exporter {
     struct limit_hits limit_hits;
+    struct http_budget web_budget, debug_budget; /* apart: the web listener is for everybody */
     struct web web;
     struct guard *guard; /* guard of the web endpoints; NULL: everybody may use them */
     struct debug debug;
@@ -87,6 +89,7 @@ static int web_begin(struct exporter *exporter, const struct exporter_config *co
     if (config->web_file && guard_new(config->web_file, &exporter->guard, err) < 0)
         return err_wrap(err, "--web.config.file");
     web_init(&exporter->web, source, &web);
+    exporter->web_budget.max = exporter->debug_budget.max = LIMIT_HTTP_MEMORY;
     return 0;
 }
 
@@ -107,6 +110,7 @@ static int open_web_at(struct exporter *exporter, size_t index, struct str addre
         return err_set(err, -ENOMEM, "no memory");
     config.guard = exporter->guard;
     config.limit_hits = &exporter->limit_hits;
+    config.budget = &exporter->web_budget;
     return endpoint_open(&exporter->web_endpoints[index], text, &config, &handler, err);
 }
 
@@ -188,6 +192,7 @@ static int open_debug(struct exporter *exporter, const char *address, struct err
     };
 
     listener.limit_hits = &exporter->limit_hits;
+    listener.budget = &exporter->debug_budget;
     return endpoint_open(&exporter->debug_endpoint, address, &listener, &debug, err);
 }
 

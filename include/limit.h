@@ -126,9 +126,14 @@
 #define LIMIT_YAML_DEPTH 100u    /* also of a kubeconfig */
 #define LIMIT_YAML_ANCHORS 100u
 
-#define LIMIT_METRICS_BODY (8u << 20)
-#define LIMIT_DEBUG_BODY (32u << 20)
-#define LIMIT_SNAPSHOT (64u << 20)
+/* Answers. A larger debug answer is sent part by part, one at a time; its parts are members of a
+ * list. Answers and request bodies of the web listeners, and of the debug listener: over it, 503.
+ */
+#define LIMIT_METRICS_BODY (2u << 20)
+#define LIMIT_DEBUG_BODY (256u << 10)
+#define LIMIT_DEBUG_MEMBER (1u << 20)
+#define LIMIT_HTTP_MEMORY (4u << 20)
+#define LIMIT_SNAPSHOT (8u << 20)
 #define LIMIT_CLASSIFY_BODY (1u << 20) /* POST /debug/classify */
 #define LIMIT_RECENT 256u              /* the newest observations, for GET /debug/events */
 
@@ -162,7 +167,7 @@
     X(HTTP_CONNECTIONS, "http_connections")                                                        \
     X(SCRAPES, "scrapes")           /* --web.max-requests */                                       \
     X(REQUEST_BODY, "request_body") /* LIMIT_CLASSIFY_BODY */                                      \
-    X(ANSWER_BODY, "answer_body")   /* LIMIT_METRICS_BODY, LIMIT_DEBUG_BODY */                     \
+    X(ANSWER_BODY, "answer_body") /* LIMIT_METRICS_BODY, LIMIT_DEBUG_MEMBER, LIMIT_HTTP_MEMORY */  \
     X(PASSWORD_CHECKS, "password_checks")
 
 enum limit {

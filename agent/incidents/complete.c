@@ -89,7 +89,9 @@ static int advise(struct arena *arena, struct snapshot_incident *incident)
         stall_advice_write(&text, incident);
     else
         advise_write(&text, incident);
-    incident->advice = arena_str(arena, buf_str(&text));
+    /* An advice that is too long is cut; without memory there would be none. */
+    if (buf_error(&text) != -ENOMEM)
+        incident->advice = arena_str(arena, buf_str(&text));
     buf_done(&text);
     return incident->advice ? 0 : -ENOMEM;
 }

@@ -14,6 +14,8 @@
 #include "exporter/http/limit_hits.h"
 #include "hostport.h"
 #include "limit.h"
+#include "log.h"
+#include "mem.h"
 #include "number.h"
 #include "util.h"
 
@@ -99,18 +101,120 @@ static void finish(struct visit *visit, int r, const struct err *err)
         refuse(visit->response, HTTP_SERVER_ERROR, "cannot write the answer: %s", err->text);
 }
 
-static void serve_failures(struct visit *visit)
+/* --- large answers -----------------------------------------------------------------------------
+ */
+
+struct large {
+    struct debug *debug;
+    struct snapshot snapshot;
+    char namespace[LIMIT_NAME_TEXT], pod[LIMIT_NAME_TEXT];
+    struct debug_json json;
+};
+
+static int large_next(void *self, struct buf *out)
 {
+    struct large *large = self;
+    struct err err = ERR_INIT;
+    int r = large->json.ended ? 0 : debug_json_next(&large->json, out, &err);
+
+    if (r == -E2BIG)
+        limit_hits_add(large->debug->limit_hits, LIMIT_HIT_ANSWER_BODY, 1);
+    if (r < 0)
+        log_error("debug", "an answer is cut: %s", err.text);
+    return r;
+}
+
+static void large_end(void *self)
+{
+    struct large *large = self;
+
+    snapshot_done(&large->snapshot);
+    atomic_store(&large->debug->sends_large, false);
+    mem_free(large);
+}
+
+/* Takes over the snapshot. Only one at a time, because the snapshot lives until the client has read
+ * the answer. */
+static void send_large(struct visit *visit, const struct debug_json *json,
+                       struct snapshot *snapshot)
+{
+    struct http_response *response = visit->response;
+    struct large *large;
+
+    buf_reset(&response->body);
+    if (atomic_exchange(&visit->debug->sends_large, true)) {
+        snapshot_done(snapshot);
+        refuse(response, HTTP_UNAVAILABLE, "another large answer is being sent; try again");
+        response->retry_after = "1";
+        return;
+    }
+    large = mem_zalloc(sizeof(*large));
+    if (!large) {
+        snapshot_done(snapshot);
+        atomic_store(&visit->debug->sends_large, false);
+        refuse(response, HTTP_SERVER_ERROR, "cannot write the answer: no memory");
+        return;
+    }
+    large->debug = visit->debug;
+    large->snapshot = *snapshot;
+    large->json = (struct debug_json){ .list = json->list, .snapshot = &large->snapshot };
+    if (json->pod) {
+        snprintf(large->namespace, sizeof(large->namespace), "%s", json->namespace);
+        snprintf(large->pod, sizeof(large->pod), "%s", json->pod);
+        large->json.namespace = large->namespace;
+        large->json.pod = large->pod;
+    }
+    response->content_type = HTTP_JSON;
+    response->stream = (struct http_stream){ .self = large, .next = large_next };
+    response->sent = large_end;
+    response->sent_self = large;
+}
+
+/* --- lists -------------------------------------------------------------------------------------
+ */
+
+static bool leaves_out(const struct snapshot *snapshot)
+{
+    bool any = false;
+
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
+        any |= limit_left_out(limit) && snapshot->left_out[limit];
+    return any;
+}
+
+/* Sends a small answer at once. `namespace` and `pod` may be NULL. */
+static void serve_list(struct visit *visit, const struct debug_json_list *list,
+                       const char *namespace, const char *pod)
+{
+    struct debug_json json = { .list = list, .namespace = namespace, .pod = pod };
     struct snapshot snapshot;
     struct err err = ERR_INIT;
-    size_t n;
     int r;
 
     if (!take_snapshot(visit, &snapshot))
         return;
-    r = debug_json_failures(&visit->response->body, &snapshot, NULL, NULL, &n, &err);
-    finish(visit, r, &err);
+    json.snapshot = &snapshot;
+    r = debug_json_rest(&json, &visit->response->body, &err);
+    if (r == -E2BIG) {
+        send_large(visit, &json, &snapshot);
+        return;
+    }
+    if (r == 0 && pod && json.written == 0)
+        refuse(visit->response, HTTP_NOT_FOUND,
+               leaves_out(&snapshot)
+                   ? "pod %s/%s has no failed image pull that is known; but limits leave something "
+                     "out now: see left_out of /debug/failures"
+                   : "pod %s/%s has no failed image pull on this node, now or in the last 10 "
+                     "minutes",
+               namespace, pod);
+    else
+        finish(visit, r, &err);
     snapshot_done(&snapshot);
+}
+
+static void serve_failures(struct visit *visit)
+{
+    serve_list(visit, &debug_json_failures, NULL, NULL);
 }
 
 /* Takes "{namespace}/{pod}" from the path. Returns false after it refused the request. */
@@ -136,65 +240,27 @@ static bool parse_pod(struct visit *visit, char *ret_namespace, char *ret_pod)
     return true;
 }
 
-static bool leaves_out(const struct snapshot *snapshot)
-{
-    bool any = false;
-
-    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
-        any |= limit_left_out(limit) && snapshot->left_out[limit];
-    return any;
-}
-
 static void serve_pod(struct visit *visit)
 {
     char namespace[LIMIT_NAME_TEXT], pod[LIMIT_NAME_TEXT];
-    struct snapshot snapshot;
-    struct err err = ERR_INIT;
-    size_t n;
-    int r;
 
-    if (!parse_pod(visit, namespace, pod) || !take_snapshot(visit, &snapshot))
-        return;
-    r = debug_json_failures(&visit->response->body, &snapshot, namespace, pod, &n, &err);
-    if (r == 0 && n == 0)
-        refuse(visit->response, HTTP_NOT_FOUND,
-               leaves_out(&snapshot)
-                   ? "pod %s/%s has no failed image pull that is known; but limits leave something "
-                     "out now: see left_out of /debug/failures"
-                   : "pod %s/%s has no failed image pull on this node, now or in the last 10 "
-                     "minutes",
-               namespace, pod);
-    else
-        finish(visit, r, &err);
-    snapshot_done(&snapshot);
-}
-
-static void serve_whole(struct visit *visit,
-                        int (*write)(struct buf *out, const struct snapshot *snapshot,
-                                     struct err *err))
-{
-    struct snapshot snapshot;
-    struct err err = ERR_INIT;
-
-    if (!take_snapshot(visit, &snapshot))
-        return;
-    finish(visit, write(&visit->response->body, &snapshot, &err), &err);
-    snapshot_done(&snapshot);
+    if (parse_pod(visit, namespace, pod))
+        serve_list(visit, &debug_json_failures, namespace, pod);
 }
 
 static void serve_sources(struct visit *visit)
 {
-    serve_whole(visit, debug_json_sources);
+    serve_list(visit, &debug_json_sources, NULL, NULL);
 }
 
 static void serve_images(struct visit *visit)
 {
-    serve_whole(visit, debug_json_images);
+    serve_list(visit, &debug_json_images, NULL, NULL);
 }
 
 static void serve_events(struct visit *visit)
 {
-    serve_whole(visit, debug_json_events);
+    serve_list(visit, &debug_json_events, NULL, NULL);
 }
 
 /* The body is one message. Tools add a line break at its end. */

@@ -9,6 +9,8 @@
  * those of http_server.c (head or body too large).
  */
 
+#include <stdatomic.h>
+
 #include "exporter/http/http.h"
 #include "snapshot.h"
 
@@ -16,6 +18,7 @@ struct limit_hits;
 
 struct debug {
     struct snapshot_source source;
+    atomic_bool sends_large; /* a large answer is being sent, and holds its snapshot */
     struct limit_hits *limit_hits;
     /* see struct exporter_config */
     int (*explain)(struct buf *out, struct str message, struct err *err);

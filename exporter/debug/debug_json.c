@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "exporter/debug/debug_json_list.h"
 #include "exporter/debug/json.h"
 #include "snapshot.h"
 
@@ -126,36 +127,85 @@ static json_t *left_out(const struct snapshot *snapshot)
     return json_object_end(&object);
 }
 
-static bool selected(const struct snapshot_incident *incident, const char *namespace,
-                     const char *pod)
+static size_t count_failures(const struct snapshot *snapshot)
 {
-    return (!namespace || strcmp(incident->namespace, namespace) == 0) &&
-           (!pod || strcmp(incident->pod, pod) == 0);
+    return snapshot->n_incidents;
 }
 
-int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const char *namespace,
-                        const char *pod, size_t *ret_n, struct err *err)
+static json_t *failure_at(const struct snapshot *snapshot, size_t i)
 {
-    size_t n = 0;
+    return failure(&snapshot->incidents[i]);
+}
+
+static bool is_of_pod(const struct snapshot *snapshot, size_t i, const char *namespace,
+                      const char *pod)
+{
+    const struct snapshot_incident *incident = &snapshot->incidents[i];
+
+    return strcmp(incident->namespace, namespace) == 0 && strcmp(incident->pod, pod) == 0;
+}
+
+const struct debug_json_list debug_json_failures = {
+    .name = "failures",
+    .heads = { { "runtime", runtime }, { "left_out", left_out } },
+    .count = count_failures,
+    .member = failure_at,
+    .is_of = is_of_pod,
+};
+
+/* --- writing -----------------------------------------------------------------------------------
+ */
+
+static int write_head(const struct debug_json *json, struct buf *out, struct err *err)
+{
+    const struct debug_json_list *list = json->list;
     int r;
 
     buf_add(out, STR("{\"node\":"));
-    r = json_write(out, json_known_text(snapshot->node), err);
-    buf_add(out, STR(",\"runtime\":"));
-    if (r == 0)
-        r = json_write(out, runtime(snapshot), err);
-    buf_add(out, STR(",\"left_out\":"));
-    if (r == 0)
-        r = json_write(out, left_out(snapshot), err);
-    buf_add(out, STR(",\"failures\":["));
-    for (size_t i = 0; i < snapshot->n_incidents && r == 0; i++)
-        if (selected(&snapshot->incidents[i], namespace, pod))
-            r = json_write_member(out, n++, failure(&snapshot->incidents[i]), err);
-    if (r < 0)
-        return r;
-    buf_add(out, STR("\n]}\n"));
-    r = json_check(out, err);
-    if (r == 0)
-        *ret_n = n;
+    r = json_write(out, json_known_text(json->snapshot->node), err);
+    for (const struct debug_json_head *head = list->heads; r == 0 && head->name; head++) {
+        buf_printf(out, ",\"%s\":", head->name);
+        r = json_write(out, head->value(json->snapshot), err);
+    }
+    buf_printf(out, ",\"%s\":[", list->name);
+    return r;
+}
+
+/* Goes on to the next member that is selected. */
+static bool find_member(struct debug_json *json)
+{
+    const size_t n = json->list->count(json->snapshot);
+
+    while (json->pod && json->next < n &&
+           !json->list->is_of(json->snapshot, json->next, json->namespace, json->pod))
+        json->next++;
+    return json->next < n;
+}
+
+int debug_json_next(struct debug_json *json, struct buf *out, struct err *err)
+{
+    int r = 0;
+
+    if (!json->begun) {
+        r = write_head(json, out, err);
+        json->begun = true;
+    } else if (find_member(json)) {
+        r = json_write_member(out, json->written, json->list->member(json->snapshot, json->next),
+                              err);
+        json->next++;
+        json->written++;
+    } else if (!json->ended) {
+        buf_add(out, STR("\n]}\n"));
+        json->ended = true;
+    }
+    return r < 0 ? r : json_check(out, err);
+}
+
+int debug_json_rest(struct debug_json *json, struct buf *out, struct err *err)
+{
+    int r = 0;
+
+    while (r == 0 && !json->ended)
+        r = debug_json_next(json, out, err);
     return r;
 }

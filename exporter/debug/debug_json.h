@@ -3,21 +3,20 @@
 
 /*
  * The debug answers as JSON. Every key is always present, null if its value is unknown; `ended` is
- * null while an incident is open. The output is ASCII, whatever bytes a text has. Each function
- * appends to `out` and returns 0, -ENOMEM, or -E2BIG if `out` is too small; the content of `out` is
- * useless then. Any thread.
+ * null while an incident is open. The output is ASCII, whatever bytes a text has. Any thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "err.h"
 
 struct buf;
+struct debug_json_list;
 struct snapshot;
 
 /*
- * The incidents of `snapshot`, which has SNAPSHOT_DETAIL. If `namespace` and `pod` are not NULL,
- * only those of that pod. `ret_n` is their number. "left_out" has the limits that leave something
+ * The incidents of a snapshot with SNAPSHOT_DETAIL. "left_out" has the limits that leave something
  * out now (limit_left_out()), and how much:
  *   {"node", "runtime": {"name", "version"}, "left_out": {LIMIT: n},
  *    "failures": [{"namespace", "pod", "pod_uid", "container", "kind", "image", "registry",
@@ -27,8 +26,7 @@ struct snapshot;
  * "total", "last_progress", "waiting_behind": [{"namespace", "pod", "container"}]}, "evidence":
  * [{"at", "source", "reason", "text"}], "advice", "ended"}]}
  */
-int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const char *namespace,
-                        const char *pod, size_t *ret_n, struct err *err);
+extern const struct debug_json_list debug_json_failures;
 
 /*
  * The state of the sources:
@@ -36,7 +34,7 @@ int debug_json_failures(struct buf *out, const struct snapshot *snapshot, const 
  *     "last_error_at", "reconnects": {REASON: n}, "received_bytes", "resource_version",
  *     "watches_open"}]}
  */
-int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct err *err);
+extern const struct debug_json_list debug_json_sources;
 
 /*
  * The images that this node waits for, and the file system of the images:
@@ -45,7 +43,7 @@ int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct 
  *      "containers_pulling", "stalled", "since", "bytes", "total"}]}
  * "stalled": an open failure about this image has the state "stalled".
  */
-int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err);
+extern const struct debug_json_list debug_json_images;
 
 /*
  * The recent observations and their effect, oldest first:
@@ -53,7 +51,27 @@ int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct e
  *     "effect": "none|opened|moved|ended"}]}
  * `number` counts all observations of the process; a gap means that some are not shown.
  */
-int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err);
+extern const struct debug_json_list debug_json_events;
+
+/* An answer that is written part by part. */
+struct debug_json {
+    const struct debug_json_list *list;
+    const struct snapshot *snapshot;
+    const char *namespace, *pod; /* only members of this pod; NULL: all */
+    bool begun, ended;
+    size_t next;    /* of the list's members */
+    size_t written; /* how many members are written so far */
+};
+
+/*
+ * Appends the next part to `out`: what stands before the members, one member, or the end. Appends
+ * nothing after that. 0, -ENOMEM, or -E2BIG if `out` is too small; the content of `out` is useless
+ * then.
+ */
+int debug_json_next(struct debug_json *json, struct buf *out, struct err *err);
+
+/* Appends all parts that are left. */
+int debug_json_rest(struct debug_json *json, struct buf *out, struct err *err);
 
 /* {"error": text} */
 int debug_json_error(struct buf *out, const char *text, struct err *err);

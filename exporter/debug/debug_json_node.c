@@ -2,7 +2,7 @@
 
 /* The debug answers about the node: sources, images and recent observations. */
 
-#include "exporter/debug/debug_json.h"
+#include "exporter/debug/debug_json_list.h"
 
 #include "buf.h"
 #include "exporter/debug/json.h"
@@ -41,18 +41,22 @@ static json_t *source_json(enum source_id id, const struct source_status *source
     return json_object_end(&object);
 }
 
-int debug_json_sources(struct buf *out, const struct snapshot *snapshot, struct err *err)
+static size_t count_sources(const struct snapshot *snapshot)
 {
-    int r;
-
-    buf_add(out, STR("{\"node\":"));
-    r = json_write(out, json_known_text(snapshot->node), err);
-    buf_add(out, STR(",\"sources\":["));
-    for (enum source_id id = 0; id < SOURCE_MAX && r == 0; id++)
-        r = json_write_member(out, id, source_json(id, &snapshot->sources[id]), err);
-    buf_add(out, STR("\n]}\n"));
-    return r < 0 ? r : json_check(out, err);
+    (void)snapshot;
+    return SOURCE_MAX;
 }
+
+static json_t *source_at(const struct snapshot *snapshot, size_t i)
+{
+    return source_json((enum source_id)i, &snapshot->sources[i]);
+}
+
+const struct debug_json_list debug_json_sources = {
+    .name = "sources",
+    .count = count_sources,
+    .member = source_at,
+};
 
 static json_t *image_json(const struct snapshot_image *image)
 {
@@ -93,21 +97,27 @@ static json_t *image_fs_json(const struct snapshot_image_fs *fs)
     return json_object_end(&object);
 }
 
-int debug_json_images(struct buf *out, const struct snapshot *snapshot, struct err *err)
+static json_t *images_head(const struct snapshot *snapshot)
 {
-    int r;
-
-    buf_add(out, STR("{\"node\":"));
-    r = json_write(out, json_known_text(snapshot->node), err);
-    buf_add(out, STR(",\"image_filesystem\":"));
-    if (r == 0)
-        r = json_write(out, image_fs_json(&snapshot->image_fs), err);
-    buf_add(out, STR(",\"images\":["));
-    for (size_t i = 0; i < snapshot->n_images && r == 0; i++)
-        r = json_write_member(out, i, image_json(&snapshot->images[i]), err);
-    buf_add(out, STR("\n]}\n"));
-    return r < 0 ? r : json_check(out, err);
+    return image_fs_json(&snapshot->image_fs);
 }
+
+static size_t count_images(const struct snapshot *snapshot)
+{
+    return snapshot->n_images;
+}
+
+static json_t *image_at(const struct snapshot *snapshot, size_t i)
+{
+    return image_json(&snapshot->images[i]);
+}
+
+const struct debug_json_list debug_json_images = {
+    .name = "images",
+    .heads = { { "image_filesystem", images_head } },
+    .count = count_images,
+    .member = image_at,
+};
 
 static json_t *observation_json(const struct snapshot_observation *observation)
 {
@@ -125,18 +135,21 @@ static json_t *observation_json(const struct snapshot_observation *observation)
     return json_object_end(&object);
 }
 
-int debug_json_events(struct buf *out, const struct snapshot *snapshot, struct err *err)
+static size_t count_events(const struct snapshot *snapshot)
 {
-    int r;
-
-    buf_add(out, STR("{\"node\":"));
-    r = json_write(out, json_known_text(snapshot->node), err);
-    buf_add(out, STR(",\"events\":["));
-    for (size_t i = 0; i < snapshot->n_recent && r == 0; i++)
-        r = json_write_member(out, i, observation_json(&snapshot->recent[i]), err);
-    buf_add(out, STR("\n]}\n"));
-    return r < 0 ? r : json_check(out, err);
+    return snapshot->n_recent;
 }
+
+static json_t *event_at(const struct snapshot *snapshot, size_t i)
+{
+    return observation_json(&snapshot->recent[i]);
+}
+
+const struct debug_json_list debug_json_events = {
+    .name = "events",
+    .count = count_events,
+    .member = event_at,
+};
 
 int debug_json_error(struct buf *out, const char *text, struct err *err)
 {

@@ -38,7 +38,7 @@ int gzip_replace(struct buf *body, struct err *err)
         .avail_in = (unsigned)body->len,
     };
     size_t size;
-    char *packed, *shrunk;
+    char *packed;
 
     assert(body->len <= body->max && body->max <= UINT32_MAX);
     if (deflateInit2(&stream, LEVEL, Z_DEFLATED, WINDOW_BITS + GZIP, MEMORY_LEVEL,
@@ -58,8 +58,7 @@ int gzip_replace(struct buf *body, struct err *err)
     mem_free(body->at);
     body->len = stream.total_out;
     packed[body->len] = '\0';
-    shrunk = mem_realloc(packed, body->len + 1); /* a slow client may keep it for long */
-    body->at = shrunk ? shrunk : packed;
-    body->size = body->len + 1;
+    body->at = packed;
+    body->size = size + 1;
     return 0;
 }

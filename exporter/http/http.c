@@ -21,6 +21,7 @@ void http_text(struct http_response *response, enum http_status status, const ch
 
     response->status = status;
     response->content_type = HTTP_TEXT;
+    response->stream.next = NULL;
     buf_reset(&response->body);
     buf_add_text(&response->body, line);
     buf_add_byte(&response->body, '\n');

@@ -34,16 +34,26 @@ struct http_request {
     struct str body; /* at most the handler's max_body; empty for GET and HEAD */
 };
 
+/* A body that is made while it is sent, so that it is never in memory as a whole. */
+struct http_stream {
+    void *self;
+    /* Appends the next part to `out`, which is empty; nothing: the end. A negative errno cuts the
+     * connection, so that the client notices that the body is incomplete. */
+    int (*next)(void *self, struct buf *out);
+};
+
 struct http_response {
     enum http_status status;
-    const char *content_type; /* static */
-    const char *allow;        /* static; the methods, for a 405; else NULL */
-    const char *challenge;    /* static; WWW-Authenticate, for a 401; else NULL */
-    const char *encoding;     /* static; Content-Encoding, or NULL */
-    const char *vary;         /* static; the request headers that the answer depends on, or NULL */
-    bool no_store;            /* caches must not store it */
-    char content_policy[256]; /* Content-Security-Policy; "": none */
-    struct buf body;          /* the server takes it over */
+    const char *content_type;  /* static */
+    const char *allow;         /* static; the methods, for a 405; else NULL */
+    const char *challenge;     /* static; WWW-Authenticate, for a 401; else NULL */
+    const char *retry_after;   /* static; seconds, for a 503; else NULL */
+    const char *encoding;      /* static; Content-Encoding, or NULL */
+    const char *vary;          /* static; the request headers that the answer depends on, or NULL */
+    bool no_store;             /* caches must not store it */
+    char content_policy[256];  /* Content-Security-Policy; "": none */
+    struct buf body;           /* the server takes it over */
+    struct http_stream stream; /* instead of `body`, if `next` is not NULL */
     /* Called on the server's thread when the body was sent or the client disconnected; may be NULL.
      * A response that has it must be given to the server. */
     void (*sent)(void *sent_self);

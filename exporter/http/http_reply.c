@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exporter/http/http_reply.h"
 
+#include <string.h>
+
 #include <microhttpd.h>
 
 #include "exporter/http/guard.h"
 #include "exporter/http/http.h"
+#include "exporter/http/http_budget.h"
+#include "limit.h"
 #include "mem.h"
+
+#define STREAM_BLOCK (16u << 10) /* bytes that libmicrohttpd asks for at once */
 
 static bool header(struct MHD_Response *reply, const char *name, const char *value)
 {
@@ -14,7 +20,12 @@ static bool header(struct MHD_Response *reply, const char *name, const char *val
 
 /* libmicrohttpd hands it back when the answer was sent or the client disconnected. */
 struct sending {
-    char *body;
+    char *body; /* NULL for a stream */
+    size_t size;
+    struct http_budget *budget;
+    struct http_stream stream;
+    struct buf part;  /* of the stream ... */
+    size_t sent_part; /* ... and how much of it is sent */
     void (*sent)(void *self);
     void *self;
 };
@@ -25,12 +36,36 @@ static void sending_end(void *cls)
 
     if (sending->sent)
         sending->sent(sending->self);
+    http_budget_give(sending->budget, sending->size);
     mem_free(sending->body);
+    buf_done(&sending->part);
     mem_free(sending);
 }
 
+/* Called when the client can take more. */
+static ssize_t next_bytes(void *cls, uint64_t at, char *ret, size_t size)
+{
+    struct sending *sending = cls;
+    struct str left = str_skip(buf_str(&sending->part), sending->sent_part);
+
+    (void)at;
+    if (left.len == 0) {
+        buf_reset(&sending->part);
+        sending->sent_part = 0;
+        if (sending->stream.next(sending->stream.self, &sending->part) < 0)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        left = buf_str(&sending->part);
+    }
+    if (left.len == 0)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    left = str_head(left, size);
+    memcpy(ret, left.at, left.len);
+    sending->sent_part += left.len;
+    return (ssize_t)left.len;
+}
+
 /* libmicrohttpd takes over the memory of the body; nothing is copied. */
-static struct MHD_Response *reply_from(struct http_response *response)
+static struct MHD_Response *reply_from(struct http_response *response, struct http_budget *budget)
 {
     struct buf *body = &response->body;
     struct sending *sending = mem_alloc(sizeof(*sending));
@@ -38,21 +73,35 @@ static struct MHD_Response *reply_from(struct http_response *response)
 
     if (!sending)
         return NULL;
-    *sending = (struct sending){ body->at, response->sent, response->sent_self };
-    reply = MHD_create_response_from_buffer_with_free_callback_cls(body->len, body->at, sending_end,
-                                                                   sending);
+    *sending = (struct sending){
+        .stream = response->stream,
+        .sent = response->sent,
+        .self = response->sent_self,
+    };
+    buf_init(&sending->part, LIMIT_DEBUG_MEMBER);
+    if (response->stream.next)
+        reply = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, next_bytes,
+                                                  sending, sending_end);
+    else
+        reply = MHD_create_response_from_buffer_with_free_callback_cls(body->len, body->at,
+                                                                       sending_end, sending);
     if (!reply) {
         mem_free(sending);
         return NULL;
     }
-    body->at = NULL;
     response->sent = NULL;
+    if (response->stream.next)
+        return reply;
+    sending->body = body->at;
+    sending->size = body->size;
+    sending->budget = budget;
+    body->at = NULL;
     return reply;
 }
 
-static struct MHD_Response *make_reply(struct http_response *response)
+static struct MHD_Response *make_reply(struct http_response *response, struct http_budget *budget)
 {
-    struct MHD_Response *reply = reply_from(response);
+    struct MHD_Response *reply = reply_from(response, budget);
 
     if (!reply)
         return NULL;
@@ -60,6 +109,7 @@ static struct MHD_Response *make_reply(struct http_response *response)
         header(reply, "Content-Encoding", response->encoding) &&
         header(reply, "Vary", response->vary) && header(reply, "Allow", response->allow) &&
         header(reply, "WWW-Authenticate", response->challenge) &&
+        header(reply, "Retry-After", response->retry_after) &&
         header(reply, "Cache-Control", response->no_store ? "no-store" : NULL) &&
         header(reply, "Content-Security-Policy",
                response->content_policy[0] ? response->content_policy : NULL) &&
@@ -83,22 +133,19 @@ static void add_headers(struct MHD_Response *reply, const struct guard_rules *ru
 }
 
 bool http_reply_send(struct MHD_Connection *connection, struct http_response *response,
-                     const struct guard_rules *rules)
+                     const struct guard_rules *rules, struct http_budget *budget)
 {
     bool queued = false;
     struct MHD_Response *reply;
 
-    if (buf_error(&response->body)) {
-        http_text(response, HTTP_SERVER_ERROR,
-                  "the answer is too large, or there is no memory for it");
-        response->encoding = NULL;
-    }
-    reply = make_reply(response);
+    reply = make_reply(response, budget);
     if (reply) {
         add_headers(reply, rules);
         queued = MHD_queue_response(connection, (unsigned)response->status, reply) == MHD_YES;
         MHD_destroy_response(reply);
     }
+    if (response->body.at)
+        http_budget_give(budget, response->body.size); /* it was not handed over */
     if (response->sent)
         response->sent(response->sent_self);
     buf_done(&response->body);

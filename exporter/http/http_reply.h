@@ -7,9 +7,11 @@
 
 struct MHD_Connection;
 struct guard_rules;
+struct http_budget;
 struct http_response;
 
 /* Sends and releases `response`. Returns false if there is no memory to answer; the caller then
- * closes the connection. `rules` may be NULL; they add headers. */
+ * closes the connection. `rules` may be NULL; they add headers. The body's memory
+ * is given back to `budget` when the client has it; the caller took it. NULL: no budget. */
 bool http_reply_send(struct MHD_Connection *connection, struct http_response *response,
-                     const struct guard_rules *rules);
+                     const struct guard_rules *rules, struct http_budget *budget);

@@ -15,6 +15,7 @@
 #include "exporter/http/clients.h"
 #include "exporter/http/guard.h"
 #include "exporter/http/http.h"
+#include "exporter/http/http_budget.h"
 #include "exporter/http/http_reply.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/tls.h"
@@ -199,10 +200,46 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
-static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http_response *response,
-                                  const struct guard_rules *rules)
+/* A client may keep it for long. */
+static void shrink(struct buf *body)
 {
-    return http_reply_send(connection, response, rules) ? MHD_YES : MHD_NO;
+    char *shrunk = body->at ? mem_realloc(body->at, body->len + 1) : NULL;
+
+    if (!shrunk)
+        return;
+    body->at = shrunk;
+    body->size = body->len + 1;
+}
+
+/* Slow clients hold the memory of all answers. The oldest of them is cut, so that there is room
+ * when this client asks again. */
+static void refuse_over_budget(struct http_server *server, struct http_response *response)
+{
+    limit_hits_add(server->config.limit_hits, LIMIT_HIT_ANSWER_BODY, 1);
+    if (server->clients.n > 1)
+        clients_cut_oldest(&server->clients);
+    buf_done(&response->body); /* what stays is small, and needs no budget */
+    http_text(response, HTTP_UNAVAILABLE, "slow clients hold the memory of all answers; try again");
+    response->encoding = NULL;
+    response->retry_after = "1";
+}
+
+static enum MHD_Result send_reply(struct http_server *server, struct MHD_Connection *connection,
+                                  struct http_response *response, const struct guard_rules *rules)
+{
+    struct http_budget *budget = server->config.budget;
+
+    if (buf_error(&response->body)) {
+        http_text(response, HTTP_SERVER_ERROR,
+                  "the answer is too large, or there is no memory for it");
+        response->encoding = NULL;
+    }
+    shrink(&response->body);
+    if (!http_budget_take(budget, response->body.size)) {
+        refuse_over_budget(server, response);
+        budget = NULL;
+    }
+    return http_reply_send(connection, response, rules, budget) ? MHD_YES : MHD_NO;
 }
 
 static const char *request_header(struct MHD_Connection *connection, const char *name)
@@ -299,7 +336,7 @@ static enum MHD_Result handle(struct http_server *server, struct MHD_Connection 
         server->handler.handle(server->handler.self, &request, &response);
     else
         refuse(server, verdict, &response);
-    return send_reply(connection, &response, rules);
+    return send_reply(server, connection, &response, rules);
 }
 
 /* Follows the current rules, not the rules of the time when the client connected. */
@@ -316,10 +353,22 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 /* --- bodies ------------------------------------------------------------------------------------
  */
 
-static enum MHD_Result refuse_body(struct MHD_Connection *connection, const char *format, ...)
-    PRINTF_LIKE(2, 3);
+struct request_body {
+    struct buf text;
+    size_t taken; /* of the budget */
+};
 
-static enum MHD_Result refuse_body(struct MHD_Connection *connection, const char *format, ...)
+static struct str body_text(const struct request_body *body)
+{
+    return buf_str(&body->text);
+}
+
+static enum MHD_Result refuse_body(struct http_server *server, struct MHD_Connection *connection,
+                                   enum http_status status, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+static enum MHD_Result refuse_body(struct http_server *server, struct MHD_Connection *connection,
+                                   enum http_status status, const char *format, ...)
 {
     struct http_response response = { .status = HTTP_OK, .no_store = true };
     char text[128];
@@ -329,8 +378,8 @@ static enum MHD_Result refuse_body(struct MHD_Connection *connection, const char
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     buf_init(&response.body, LIMIT_DEBUG_BODY);
-    http_text(&response, HTTP_CONTENT_TOO_LARGE, "%s", text);
-    return send_reply(connection, &response, NULL);
+    http_text(&response, status, "%s", text);
+    return send_reply(server, connection, &response, NULL);
 }
 
 /*
@@ -343,48 +392,58 @@ static enum MHD_Result body_begin(struct http_server *server, struct MHD_Connect
     const struct http_request request = { .method = method };
     const char *length = request_header(connection, "Content-Length");
     size_t max = server->handler.max_body;
-    struct buf *body;
-    uint64_t size;
+    struct request_body *body;
+    uint64_t size = max;
 
     if (http_reads(&request))
-        return refuse_body(connection, "%s takes no body", method);
+        return refuse_body(server, connection, HTTP_CONTENT_TOO_LARGE, "%s takes no body", method);
     if (!max)
         return answer(server, connection, path, method, STR(""));
     if (length && !number_parse(str_from(length), max, &size)) {
         limit_hits_add(server->config.limit_hits, LIMIT_HIT_REQUEST_BODY, 1);
-        return refuse_body(connection, "the body has %.20s bytes; the maximum is %zu", length, max);
+        return refuse_body(server, connection, HTTP_CONTENT_TOO_LARGE,
+                           "the body has %.20s bytes; the maximum is %zu", length, max);
+    }
+    if (!http_budget_take(server->config.budget, size)) {
+        limit_hits_add(server->config.limit_hits, LIMIT_HIT_REQUEST_BODY, 1);
+        return refuse_body(server, connection, HTTP_UNAVAILABLE,
+                           "other requests take all memory that bodies may have; try again");
     }
     body = mem_zalloc(sizeof(*body));
-    if (!body)
+    if (!body) {
+        http_budget_give(server->config.budget, size);
         return MHD_NO;
-    buf_init(body, max);
+    }
+    buf_init(&body->text, size);
+    body->taken = size;
     *request_state = body;
     return MHD_YES;
 }
 
 /* A body that is too large, or that finds no memory, closes the connection: with chunked encoding
  * it might never end. */
-static enum MHD_Result body_add(struct http_server *server, struct buf *body, const char *part,
-                                size_t *size)
+static enum MHD_Result body_add(struct http_server *server, struct request_body *body,
+                                const char *part, size_t *size)
 {
-    buf_add(body, (struct str){ .at = part, .len = *size });
+    buf_add(&body->text, (struct str){ .at = part, .len = *size });
     *size = 0;
-    if (buf_error(body) == -E2BIG)
+    if (buf_error(&body->text) == -E2BIG)
         limit_hits_add(server->config.limit_hits, LIMIT_HIT_REQUEST_BODY, 1);
-    return buf_error(body) ? MHD_NO : MHD_YES;
+    return buf_error(&body->text) ? MHD_NO : MHD_YES;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **request_state,
                          enum MHD_RequestTerminationCode why)
 {
     struct http_server *server = server_from(cls);
-    struct buf *body = *request_state;
+    struct request_body *body = *request_state;
 
     (void)connection;
     (void)why;
     if (!body || *request_state == server)
         return;
-    buf_done(body);
+    http_budget_give(server->config.budget, body->taken);
+    buf_done(&body->text);
     mem_free(body);
 }
 
@@ -406,7 +465,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     url = path_of(url);
     client_refresh(server, connection_client(connection));
     if (*request_state && *request_state != server)
-        return answer(server, connection, url, method, buf_str(*request_state));
+        return answer(server, connection, url, method, body_text(*request_state));
     if (*request_state)
         return answer(server, connection, url, method, STR(""));
     if (has_body(connection))

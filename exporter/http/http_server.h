@@ -13,6 +13,7 @@
 #include "err.h"
 
 struct guard;
+struct http_budget;
 struct http_handler;
 struct http_server;
 struct limit_hits;
@@ -23,6 +24,7 @@ struct http_server_config {
     unsigned idle_timeout_s;       /* a client that neither sends nor reads for this long is cut */
     unsigned request_timeout_s;    /* from one complete request to the next; 0: no such limit */
     struct guard *guard;           /* who may use it; outlives the server. NULL: everybody */
+    struct http_budget *budget;    /* memory of all answers; outlives the server. NULL: no limit */
     struct limit_hits *limit_hits; /* where reached limits are counted; outlives the server */
 };
 

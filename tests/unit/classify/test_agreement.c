@@ -18,11 +18,11 @@
 #include <jansson.h>
 
 #include "buf.h"
-#include "exporter/debug/debug_json.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/process_metrics.h"
 #include "tests/unit/incidents/world.h"
+#include "tests/unit/support/debug_answer.h"
 
 static struct limit_hits limit_hits; /* of exporter/: none */
 
@@ -190,11 +190,11 @@ static void write_json(struct world *w, const struct source_status *sources,
     world_snapshot(w, &snapshot);
     set_world(&snapshot, sources);
     buf_init(&json, LIMIT_DEBUG_BODY);
-    assert_int_equal(debug_json_failures(&json, &snapshot, NULL, NULL, &n, &err), 0);
+    assert_int_equal(debug_answer(&json, &debug_json_failures, &snapshot, &n, &err), 0);
     answers->failures = parsed(&json);
-    assert_int_equal(debug_json_images(&json, &snapshot, &err), 0);
+    assert_int_equal(debug_answer(&json, &debug_json_images, &snapshot, &n, &err), 0);
     answers->images = parsed(&json);
-    assert_int_equal(debug_json_sources(&json, &snapshot, &err), 0);
+    assert_int_equal(debug_answer(&json, &debug_json_sources, &snapshot, &n, &err), 0);
     answers->sources = parsed(&json);
     buf_done(&json);
     snapshot_done(&snapshot);

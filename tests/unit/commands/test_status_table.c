@@ -9,7 +9,7 @@
 
 #include "agent/commands/status_table.h"
 #include "buf.h"
-#include "exporter/debug/debug_json.h"
+#include "tests/unit/support/debug_answer.h"
 #include "tests/unit/support/golden.h"
 #include "tests/unit/support/snapshot_fixture.h"
 
@@ -35,11 +35,11 @@ static void ask(void)
 
     status_answers_done(&answers);
     buf_reset(&text);
-    assert_int_equal(debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_failures, &node.snapshot, &n, &err), 0);
     answers.failures = parsed();
-    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_images, &node.snapshot, &n, &err), 0);
     answers.images = parsed();
-    assert_int_equal(debug_json_sources(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_sources, &node.snapshot, &n, &err), 0);
     answers.sources = parsed();
 }
 

@@ -66,6 +66,9 @@ static int observe_history(struct correlate *c, struct instant now)
     if (correlate_snapshot(c, SNAPSHOT_DETAIL, &snapshot) < 0 ||
         correlate_complete(SNAPSHOT_DETAIL, &snapshot) < 0)
         r = -1;
+    else /* whole, or not at all */
+        for (size_t i = 0; i < snapshot.n_incidents; i++)
+            assert_true(snapshot.incidents[i].advice[0]);
     snapshot_done(&snapshot);
     return r;
 }

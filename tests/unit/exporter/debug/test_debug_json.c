@@ -11,8 +11,8 @@
 #include <jansson.h>
 
 #include "buf.h"
-#include "exporter/debug/debug_json.h"
 #include "mem.h"
+#include "tests/unit/support/debug_answer.h"
 #include "tests/unit/support/fault_heap.h"
 #include "tests/unit/support/golden.h"
 #include "tests/unit/support/snapshot_fixture.h"
@@ -41,7 +41,9 @@ static size_t write_failures(const char *namespace, const char *pod)
     size_t n = SIZE_MAX;
 
     buf_reset(&text);
-    assert_int_equal(debug_json_failures(&text, &node.snapshot, namespace, pod, &n, &err), 0);
+    assert_int_equal(
+        debug_answer_of_pod(&text, &debug_json_failures, &node.snapshot, namespace, pod, &n, &err),
+        0);
     return n;
 }
 
@@ -75,10 +77,11 @@ static void golden_failures(void **state)
 static void golden_sources(void **state)
 {
     struct err err = ERR_INIT;
+    size_t n;
 
     (void)state;
     fixture_golden(&node);
-    assert_int_equal(debug_json_sources(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_sources, &node.snapshot, &n, &err), 0);
     json_decref(parsed());
     assert_golden(&text, "tests/data/exporter/sources.json");
 }
@@ -86,10 +89,11 @@ static void golden_sources(void **state)
 static void golden_images(void **state)
 {
     struct err err = ERR_INIT;
+    size_t n;
 
     (void)state;
     fixture_golden(&node);
-    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_images, &node.snapshot, &n, &err), 0);
     json_decref(parsed());
     assert_golden(&text, "tests/data/exporter/images.json");
 }
@@ -101,13 +105,14 @@ static void a_stalled_image_is_marked(void **state)
         { .image = "quay.io/team/big:2", .registry = "", .digest = "" },
     };
     struct err err = ERR_INIT;
+    size_t n;
     bool first, second;
     json_t *json;
 
     (void)state;
     node.snapshot.images = images;
     node.snapshot.n_images = 2;
-    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_images, &node.snapshot, &n, &err), 0);
     json = parsed();
     assert_int_equal(
         json_unpack(json, "{s:[{s:b}, {s:b}]}", "images", "stalled", &first, "stalled", &second),
@@ -120,10 +125,11 @@ static void a_stalled_image_is_marked(void **state)
 static void golden_events(void **state)
 {
     struct err err = ERR_INIT;
+    size_t n;
 
     (void)state;
     fixture_golden(&node);
-    assert_int_equal(debug_json_events(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_events, &node.snapshot, &n, &err), 0);
     json_decref(parsed());
     assert_golden(&text, "tests/data/exporter/events.json");
 }
@@ -146,13 +152,14 @@ static void queues_name_who_is_ahead(void **state)
                                                  .n_ambiguous_with = 1 };
     const char *phase, *behind, *waits_for, *pod, *held_image, *ambiguous_with;
     struct err err = ERR_INIT;
+    size_t n;
     json_t *layer;
     json_t *json;
 
     (void)state;
     node.snapshot.images = &image;
     node.snapshot.n_images = 1;
-    assert_int_equal(debug_json_images(&text, &node.snapshot, &err), 0);
+    assert_int_equal(debug_answer(&text, &debug_json_images, &node.snapshot, &n, &err), 0);
     json = parsed();
     assert_int_equal(json_unpack(json, "{s:[{s:s,s:[s]}]}", "images", "phase", &phase,
                                  "waiting_behind", &behind),
@@ -361,16 +368,44 @@ static void a_document_over_its_limit_is_an_error(void **state)
         err_clear(&err);
         buf_done(&text);
         buf_init(&text, max);
-        assert_int_equal(debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, &err), -E2BIG);
+        assert_int_equal(debug_answer(&text, &debug_json_failures, &node.snapshot, &n, &err),
+                         -E2BIG);
         assert_non_null(strstr(err.text, "bytes"));
         assert_int_equal(n, 99);
     }
 }
 
+/* Each part alone is small, whatever the number of members is. */
+static void parts_make_the_whole(void **state)
+{
+    struct debug_json json = { .list = &debug_json_failures, .snapshot = &node.snapshot };
+    struct err err = ERR_INIT;
+    struct buf part;
+    size_t n = 0, parts = 0;
+
+    (void)state;
+    fixture_golden(&node);
+    buf_reset(&text);
+    assert_int_equal(debug_answer(&text, &debug_json_failures, &node.snapshot, &n, &err), 0);
+    buf_init(&part, LIMIT_DEBUG_MEMBER);
+    for (const char *at = text.at;; at += part.len, parts++) {
+        buf_reset(&part);
+        assert_int_equal(debug_json_next(&json, &part, &err), 0);
+        if (part.len == 0) {
+            assert_int_equal(*at, '\0');
+            break;
+        }
+        assert_memory_equal(part.at, at, part.len);
+    }
+    assert_int_equal(json.written, n);
+    assert_int_equal(parts, n + 2); /* what is before and after the members */
+    buf_done(&part);
+}
+
 static int write_all_failures(struct err *err)
 {
     size_t n = 99;
-    int r = debug_json_failures(&text, &node.snapshot, NULL, NULL, &n, err);
+    int r = debug_answer(&text, &debug_json_failures, &node.snapshot, &n, err);
 
     assert_int_equal(n, r == 0 ? 5 : 99);
     return r;
@@ -378,7 +413,9 @@ static int write_all_failures(struct err *err)
 
 static int write_events(struct err *err)
 {
-    return debug_json_events(&text, &node.snapshot, err);
+    size_t n;
+
+    return debug_answer(&text, &debug_json_events, &node.snapshot, &n, err);
 }
 
 /* jansson uses mem_alloc() here, so its allocations fail too. */
@@ -433,6 +470,7 @@ int main(void)
         TEST(a_text_of_100_kb_is_not_cut),
         TEST(an_error_is_an_object),
         TEST(a_document_over_its_limit_is_an_error),
+        TEST(parts_make_the_whole),
         TEST(running_out_of_memory_is_an_error),
     };
 

@@ -15,10 +15,12 @@
 
 #include "clock.h"
 #include "exporter/http/http.h"
+#include "exporter/http/http_budget.h"
 #include "exporter/http/http_server.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/http/listen.h"
 #include "tests/unit/support/http_probe.h"
+#include "util.h"
 
 static struct limit_hits limit_hits;
 
@@ -26,6 +28,30 @@ static struct limit_hits limit_hits;
 static char asked[1024];
 static atomic_uint n_asked;
 static size_t body_size;
+
+/* A body that never is in memory as a whole. */
+static struct stream {
+    unsigned parts, made;
+    int error; /* of the part after the last one */
+    atomic_uint ended;
+} streamed;
+
+static int next_part(void *self, struct buf *out)
+{
+    struct stream *stream = self;
+
+    if (stream->made == stream->parts)
+        return stream->error;
+    for (unsigned i = 0; i < 3000; i++)
+        buf_printf(out, "part %u line %u\n", stream->made, i);
+    stream->made++;
+    return 0;
+}
+
+static void end_stream(void *self)
+{
+    atomic_fetch_add(&((struct stream *)self)->ended, 1);
+}
 
 static void echo(void *self, const struct http_request *request, struct http_response *response)
 {
@@ -36,7 +62,12 @@ static void echo(void *self, const struct http_request *request, struct http_res
              request->host ? request->host : "none");
     atomic_fetch_add(&n_asked, 1);
     response->content_type = HTTP_TEXT;
-    if (strcmp(request->path, "/big") == 0) {
+    response->body.max = 64 << 20;
+    if (strcmp(request->path, "/stream") == 0) {
+        response->stream = (struct http_stream){ .self = &streamed, .next = next_part };
+        response->sent = end_stream;
+        response->sent_self = &streamed;
+    } else if (strcmp(request->path, "/big") == 0) {
         memset(part, 'b', sizeof(part));
         for (size_t i = 0; i < body_size; i += sizeof(part))
             buf_add(&response->body, (struct str){ .at = part, .len = sizeof(part) });
@@ -454,9 +485,110 @@ static void a_failed_start_leaves_the_socket(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void assert_stream_ended(unsigned times)
+{
+    for (unsigned i = 0; i < 60000 && atomic_load(&streamed.ended) != times; i++)
+        usleep(1000);
+    assert_int_equal(atomic_load(&streamed.ended), times);
+}
+
+static void a_stream_arrives_whole(void **state)
+{
+    static const char get[] = "GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+    (void)state;
+    streamed = (struct stream){ .parts = 100 };
+    exchange(get);
+    assert_non_null(strstr(answer.at, "HTTP/1.1 200 "));
+    assert_non_null(strstr(answer.at, "Transfer-Encoding: chunked\r\n"));
+    assert_non_null(strstr(answer.at, "part 0 line 0\n"));
+    assert_non_null(strstr(answer.at, "part 99 line 2999\n"));
+    assert_string_equal(answer.at + answer.len - 7, "\r\n0\r\n\r\n");
+    assert_stream_ended(1);
+
+    streamed = (struct stream){ .parts = 0 };
+    exchange(get);
+    assert_string_equal(answer.at + answer.len - 5, "0\r\n\r\n");
+    assert_stream_ended(1);
+}
+
+static void a_failed_stream_is_cut(void **state)
+{
+    (void)state;
+    streamed = (struct stream){ .parts = 3, .error = -ENOMEM };
+    exchange("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_non_null(strstr(answer.at, "part 2 line 2999\n"));
+    assert_string_not_equal(answer.at + answer.len - 5, "0\r\n\r\n");
+    assert_stream_ended(1);
+}
+
+/* It ends when its client is gone, not only when it was read. */
+static void a_stream_that_nobody_reads_ends(void **state)
+{
+    int fd = probe_tcp(listener.port);
+
+    (void)state;
+    streamed = (struct stream){ .parts = 100000 };
+    probe_send_text(fd, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    buf_reset(&answer);
+    probe_read_until(fd, &answer, "part 0 line 100\n");
+    assert_int_equal(atomic_load(&streamed.ended), 0);
+    close(fd);
+    assert_stream_ended(1);
+    assert_true(streamed.made < 1000);
+}
+
+/* Each holds an answer that it does not read. */
+static void slow_clients_do_not_fill_the_memory(void **state)
+{
+    struct http_budget budget = { .max = 48 << 20 };
+    struct http_server_config with = config;
+    int fds[7] = { 0 };
+
+    (void)state;
+    http_server_free(server);
+    with.budget = &budget;
+    serve(&with);
+    body_size = 31 << 20;
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = probe_tcp(listener.port);
+        probe_send_text(fds[i], "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+        buf_reset(&answer);
+        probe_read_until(fds[i], &answer, "\r\n\r\n");
+        assert_true(atomic_load(&budget.used) <= budget.max);
+        if (strstr(answer.at, "HTTP/1.1 503 ")) {
+            probe_read_until(fds[i], &answer, "slow clients hold the memory of all answers");
+            assert_non_null(strstr(answer.at, "Retry-After: 1\r\n"));
+            assert_true(i > 0);
+            /* The oldest one was cut, so the next try succeeds at some time. */
+            probe_wait_closed(fds[0]);
+            break;
+        }
+        assert_true(i < 2);
+    }
+    assert_true(limit_hits.counts[LIMIT_HIT_ANSWER_BODY] > 0);
+    for (unsigned tries = 0; tries < 60000; tries++) {
+        exchange("GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        if (strstr(answer.at, "HTTP/1.1 200 "))
+            break;
+        usleep(1000);
+    }
+    assert_non_null(strstr(answer.at, "HTTP/1.1 200 "));
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        if (fds[i] > 0)
+            close(fds[i]);
+    http_server_free(server);
+    server = NULL;
+    assert_int_equal(atomic_load(&budget.used), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_stream_arrives_whole),
+        TEST(a_failed_stream_is_cut),
+        TEST(a_stream_that_nobody_reads_ends),
+        TEST(slow_clients_do_not_fill_the_memory),
         TEST(a_request_is_answered),
         TEST(an_http_1_0_client_is_answered),
         TEST(an_absolute_url_is_accepted),
