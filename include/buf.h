@@ -24,6 +24,10 @@ struct buf {
 void buf_init(struct buf *buf, size_t max);
 void buf_done(struct buf *buf);
 
+/* Gets the memory for the first `size` bytes now, so that adding them cannot fail. 0, -ENOMEM or
+ * -E2BIG. */
+int buf_reserve(struct buf *buf, size_t size);
+
 /* Empties the buffer and clears the error; keeps the memory. */
 void buf_reset(struct buf *buf);
 

@@ -55,6 +55,11 @@ static bool reserve(struct buf *buf, size_t more)
     return true;
 }
 
+int buf_reserve(struct buf *buf, size_t size)
+{
+    return reserve(buf, size > buf->len ? size - buf->len : 0) ? 0 : buf->error;
+}
+
 void buf_add(struct buf *buf, struct str text)
 {
     if (!reserve(buf, text.len))

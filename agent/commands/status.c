@@ -10,6 +10,8 @@
 
 #include "agent/commands/flags.h"
 #include "agent/commands/status_client.h"
+#include "agent/commands/status_json.h"
+#include "agent/commands/status_keep.h"
 #include "agent/commands/status_table.h"
 #include "agent/commands/terminal.h"
 #include "buf.h"
@@ -23,6 +25,8 @@
 #define EXIT_ERROR 2
 
 #define WATCH_SECONDS 2
+#define WRITE_AT (64u << 10)  /* write when about this much JSON is there */
+#define TABLE_MAX (16u << 20) /* STATUS_KEPT_MAX is wrapped into lines */
 #define CLEAR_SCREEN "\033[H\033[2J"
 
 struct settings {
@@ -130,70 +134,139 @@ static int exit_status(const struct output *output, const struct status_answers 
     return status_blocked(answers, &output->options) ? EXIT_BLOCKED : EXIT_CLEAR;
 }
 
-/* Prints one JSON document or one table. 0 or a negative errno. */
-static int show(struct output *output, const struct status_answers *answers, struct err *err)
+/* --- one status --------------------------------------------------------------------------------
+ */
+
+/* What is made of the answers while they arrive. */
+struct round {
+    struct output *output;
+    struct status_kept kept;
+    struct buf json;
+    bool some;   /* the list has a member already */
+    bool broken; /* standard output failed */
+};
+
+static int print(struct buf *out, struct err *err)
+{
+    int r = buf_error(out);
+
+    if (r < 0)
+        return err_set_errno(err, r, "format the status");
+    r = terminal_write(buf_str(out), err);
+    buf_reset(out);
+    return r;
+}
+
+static int begin_list(void *self, enum status_list list, const json_t *head, struct err *err)
+{
+    struct round *round = self;
+
+    (void)err;
+    if (round->output->json)
+        status_json_begin(&round->json, list, head);
+    round->some = false;
+    return 0;
+}
+
+static int add_json(struct round *round, enum status_list list, const json_t *member,
+                    struct err *err)
+{
+    if (list == STATUS_FAILURES && !status_selected(member, &round->output->options))
+        return 0;
+    status_json_member(&round->json, member, !round->some);
+    round->some = true;
+    if (round->json.len < WRITE_AT && !buf_error(&round->json))
+        return 0;
+    round->broken = print(&round->json, err) < 0;
+    return round->broken ? err->code : 0;
+}
+
+static int take_member(void *self, enum status_list list, const json_t *member, struct err *err)
+{
+    struct round *round = self;
+    int r = round->output->json ? status_keep_counts(&round->kept, list, member)
+                                : status_keep(&round->kept, list, member, &round->output->options);
+
+    if (r < 0)
+        return err_set(err, r, "no memory for the status");
+    return round->output->json ? add_json(round, list, member, err) : 0;
+}
+
+static int print_table(struct output *output, const struct status_answers *answers, struct err *err)
 {
     struct buf out;
-    int r = 0;
+    int r;
 
-    read_terminal(output);
-    output->options.now_us = clock_now(clock_system()).wall_us;
-    buf_init(&out, LIMIT_DEBUG_BODY * 2ul);
+    buf_init(&out, TABLE_MAX);
     if (output->clears)
         buf_add(&out, STR(CLEAR_SCREEN));
-    if (output->json) {
-        r = status_write_json(&out, answers, &output->options);
-    } else {
-        status_write_table(&out, answers, &output->options);
-        if (output->watch && !output->clears)
-            buf_add(&out, STR("\n")); /* separates two tables */
-    }
-    if (r == 0)
-        r = buf_error(&out);
-    if (r < 0)
-        err_set_errno(err, r, "format the status");
-    else
-        r = terminal_write(buf_str(&out), err);
+    status_write_table(&out, answers, &output->options);
+    if (output->watch && !output->clears)
+        buf_add(&out, STR("\n")); /* separates two tables */
+    r = print(&out, err);
     buf_done(&out);
     return r;
 }
 
-static int ask_once(struct output *output, struct status_client *client)
+/* Asks, and prints one JSON document or one table. `ret_status`: the exit status. `ret_away`: the
+ * agent did not answer. 0 or a negative errno. */
+static int show(struct output *output, struct status_client *client, int *ret_status,
+                bool *ret_away, struct err *err)
 {
-    struct status_answers answers;
-    struct err err = ERR_INIT;
-    int status;
+    struct round round = { .output = output };
+    const struct status_reader reader = { &round, begin_list, take_member };
+    struct status_answers answers = { .failures = NULL };
+    int r = status_kept_begin(&round.kept);
 
-    if (status_client_ask(client, &answers, &err) < 0)
-        return refuse("%s", err.text);
-    status =
-        show(output, &answers, &err) < 0 ? refuse("%s", err.text) : exit_status(output, &answers);
+    read_terminal(output);
+    buf_init(&round.json, LIMIT_DEBUG_MEMBER + WRITE_AT);
+    if (r == 0)
+        r = status_client_ask(client, &reader, &answers, err);
+    *ret_away = r < 0 && !round.broken;
+    if (r == 0)
+        r = status_kept_end(&round.kept, &answers);
+    output->options.now_us = clock_now(clock_system()).wall_us;
+    if (r == 0 && output->json) {
+        status_json_end(&round.json);
+        r = print(&round.json, err);
+    } else if (r == 0) {
+        r = print_table(output, &answers, err);
+    }
+    if (r < 0 && !err->text[0])
+        err_set_errno(err, r, "format the status");
+    if (r == 0)
+        *ret_status = exit_status(output, &answers);
     status_answers_done(&answers);
-    return status;
+    status_kept_done(&round.kept);
+    buf_done(&round.json);
+    return r;
+}
+
+static int show_once(struct output *output, struct status_client *client)
+{
+    struct err err = ERR_INIT;
+    int status = EXIT_ERROR;
+    bool away;
+
+    return show(output, client, &status, &away, &err) < 0 ? refuse("%s", err.text) : status;
 }
 
 /* Ends only when standard output fails: an agent that is gone may come back. */
 static int watch(struct output *output, struct status_client *client)
 {
     const struct timespec pause = { .tv_sec = WATCH_SECONDS };
-    bool was_away = false;
+    bool was_away = false, away;
 
     for (;;) {
-        struct status_answers answers;
         struct err err = ERR_INIT;
+        int status;
+        int r = show(output, client, &status, &away, &err);
 
-        if (status_client_ask(client, &answers, &err) < 0) {
-            if (!was_away)
-                refuse("%s; retrying every %ds", err.text, WATCH_SECONDS);
-            was_away = true;
-        } else {
-            int r = show(output, &answers, &err);
-
-            was_away = false;
-            status_answers_done(&answers);
-            if (r < 0)
-                return refuse("%s", err.text);
-        }
+        if (r < 0 && !away)
+            return refuse("%s", err.text);
+        if (r < 0 && !was_away)
+            refuse("%s; retrying every %ds", err.text, WATCH_SECONDS);
+        was_away = r < 0;
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
 }
@@ -216,5 +289,5 @@ int status_command(int argc, char **argv)
     };
     if (status_client_new(settings.address, &client, &err) < 0)
         return refuse("%s", err.text);
-    return settings.watch ? watch(&output, client) : ask_once(&output, client);
+    return settings.watch ? watch(&output, client) : show_once(&output, client);
 }

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/commands/status_answers.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
 #include "clock.h"
 #include "util.h"
 
@@ -89,45 +86,24 @@ bool status_incomplete(const struct status_answers *answers)
     return json_object_size(json_object_get(answers->failures, "left_out")) > 0;
 }
 
-/* --- JSON --------------------------------------------------------------------------------------
- */
-
-static json_t *selected(const struct status_answers *answers, const struct status_options *options)
+const char *status_list_name(enum status_list list)
 {
-    json_t *array = json_array();
-    json_t *failure;
-    bool whole = true;
-    size_t i;
+#define X(name, text) text,
+    static const char *const names[] = { STATUS_LIST_TABLE(X) };
+#undef X
 
-    json_array_foreach(json_object_get(answers->failures, "failures"), i, failure)
-    {
-        if (status_selected(failure, options))
-            whole &= json_array_append(array, failure) == 0;
-    }
-    if (whole)
-        return array;
-    json_decref(array);
-    return NULL;
+    return names[list];
 }
 
-int status_write_json(struct buf *out, const struct status_answers *answers,
-                      const struct status_options *options)
+bool status_is_queued(const json_t *image)
 {
-    json_t *list = selected(answers, options);
-    json_t *json = list ? json_pack("{s:O?, s:O?, s:O?, s:o, s:O?, s:O?}", "node",
-                                    json_object_get(answers->failures, "node"), "runtime",
-                                    json_object_get(answers->failures, "runtime"), "left_out",
-                                    json_object_get(answers->failures, "left_out"), "failures",
-                                    list, "images", json_object_get(answers->images, "images"),
-                                    "sources", json_object_get(answers->sources, "sources"))
-                        : NULL;
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    return strcmp(status_text(image, "phase"), "kubelet_queue") == 0;
+}
 
-    json_decref(json);
-    if (!text)
-        return -ENOMEM;
-    buf_add_text(out, text);
-    buf_add_byte(out, '\n');
-    free(text);
-    return buf_error(out);
+/* Pulls have no namespace and no cause. Do not show them if the user selects one. */
+bool status_shows_pull(const json_t *image, const struct status_options *options)
+{
+    return !options->namespace && !options->cause &&
+           (status_number(image, "containers_pulling") > 0 || status_is_queued(image)) &&
+           !json_is_true(json_object_get(image, "present"));
 }

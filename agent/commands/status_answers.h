@@ -11,7 +11,25 @@
 
 struct buf;
 
-/* Three JSON objects; exporter/debug/debug_json.h describes them. */
+/* What is asked, in this order. Each answer is an object with one list, which has this name. */
+#define STATUS_LIST_TABLE(X)                                                                       \
+    X(FAILURES, "failures")                                                                        \
+    X(IMAGES, "images")                                                                            \
+    X(SOURCES, "sources")
+
+enum status_list {
+#define X(name, text) STATUS_##name,
+    STATUS_LIST_TABLE(X)
+#undef X
+        STATUS_LIST_MAX,
+};
+
+const char *status_list_name(enum status_list list);
+
+/* Three JSON objects; exporter/debug/debug_json.h describes them. status_keep() says what is left
+ * out of their lists. */
+#define STATUS_NOT_KEPT "not_kept" /* true: a failure or pull without its details */
+
 struct status_answers {
     json_t *failures;
     json_t *images;
@@ -53,9 +71,6 @@ const char *status_unknown(const struct status_answers *answers);
 /* Whether limits of the agent leave something out now, so that it may not know all failures. */
 bool status_incomplete(const struct status_answers *answers);
 
-/*
- * Writes {"node", "runtime", "left_out", "failures", "images", "sources"} on one line, as in the
- * answers, but with only those failures that `options` selects. 0 or -ENOMEM.
- */
-int status_write_json(struct buf *out, const struct status_answers *answers,
-                      const struct status_options *options);
+/* Whether this image is a pull that the table shows. */
+bool status_shows_pull(const json_t *image, const struct status_options *options);
+bool status_is_queued(const json_t *image);

@@ -5,10 +5,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
-#include "buf.h"
+#include "agent/commands/status_split.h"
 #include "hostport.h"
 #include "limit.h"
 #include "mem.h"
@@ -17,7 +18,9 @@
 #include "util.h"
 
 #define CONNECT_TIMEOUT_MS 2000L
-#define TIMEOUT_MS 10000L
+#define SILENCE_S 10L
+#define TIMEOUT_MS 60000L
+#define TRIES 10u /* one a second */
 #define UNIX_PREFIX "unix:"
 #define BASE_MAX 300
 
@@ -26,7 +29,11 @@ struct status_client {
     struct curl_slist *headers;
     const char *address; /* for messages */
     char base[BASE_MAX]; /* "http://127.0.0.1:9918" */
-    struct buf body;
+    struct status_split split;
+    const struct status_reader *reader;
+    enum status_list list; /* which one is asked for */
+    size_t head_bytes;
+    struct err failed; /* why the answer was not read to its end */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -79,12 +86,54 @@ static int set_base(struct status_client *client, struct err *err)
     return 0;
 }
 
+static int give_head(void *self, struct str text, struct err *err)
+{
+    struct status_client *client = self;
+    json_t *head = json_loadb(text.at, text.len, 0, NULL);
+    int r = head ? client->reader->begin(client->reader->self, client->list, head, err) : -EPROTO;
+
+    json_decref(head);
+    return r;
+}
+
+static int give_member(void *self, struct str text, struct err *err)
+{
+    struct status_client *client = self;
+    json_error_t why;
+    json_t *member = json_loadb(text.at, text.len, JSON_DECODE_ANY, &why);
+    int r;
+
+    if (!member)
+        return json_error_code(&why) == json_error_out_of_memory ? -ENOMEM : -EPROTO;
+    r = client->reader->member(client->reader->self, client->list, member, err);
+    json_decref(member);
+    return r;
+}
+
 static size_t take_part(char *part, size_t size, size_t n, void *self)
 {
-    struct buf *body = self;
+    struct status_client *client = self;
+    const struct str bytes = { .at = part, .len = size * n };
+    long status = 0;
+    int r;
 
-    buf_add(body, (struct str){ .at = part, .len = size * n });
-    return buf_error(body) ? 0 : size * n;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200)
+        return bytes.len; /* the status says enough */
+    r = status_split_feed(&client->split, bytes, &client->failed);
+    if (r < 0 && !client->failed.code)
+        client->failed.code = r;
+    return r < 0 ? 0 : bytes.len;
+}
+
+/* Anything may listen at the address; curl keeps all headers. */
+static size_t take_header(char *line, size_t size, size_t n, void *self)
+{
+    struct status_client *client = self;
+
+    (void)line;
+    client->head_bytes += size * n;
+    return client->head_bytes > LIMIT_ANSWER_HEAD ? 0 : size * n;
 }
 
 static int set_options(struct status_client *client)
@@ -103,7 +152,11 @@ static int set_options(struct status_client *client)
     set &= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS) == CURLE_OK;
     set &= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS) == CURLE_OK;
     set &= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_part) == CURLE_OK;
-    set &= curl_easy_setopt(curl, CURLOPT_WRITEDATA, &client->body) == CURLE_OK;
+    set &= curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) == CURLE_OK;
+    set &= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK;
+    set &= curl_easy_setopt(curl, CURLOPT_HEADERDATA, client) == CURLE_OK;
+    set &= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK;
+    set &= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S) == CURLE_OK;
     return set ? 0 : -ENOMEM;
 }
 
@@ -115,7 +168,6 @@ int status_client_new(const char *address, struct status_client **ret, struct er
     if (!client)
         return err_set(err, -ENOMEM, "no memory");
     client->address = address;
-    buf_init(&client->body, LIMIT_DEBUG_BODY);
     r = set_base(client, err);
     if (r < 0)
         return err_wrap(err, "cannot ask the agent at '%.200s'", address);
@@ -134,7 +186,6 @@ void status_client_free(struct status_client *client)
         return;
     curl_easy_cleanup(client->curl);
     curl_slist_free_all(client->headers);
-    buf_done(&client->body);
     mem_free(client);
 }
 
@@ -150,10 +201,9 @@ static int explain_failure(const struct status_client *client, CURLcode code, st
 {
     long os_error = 0;
 
-    if (buf_error(&client->body))
-        return err_set(err, buf_error(&client->body), "%s: the answer has more than %zu bytes",
-                       client->address, client->body.max);
     curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &os_error);
+    if (code == CURLE_OUT_OF_MEMORY)
+        return err_set(err, -ENOMEM, "no memory for an HTTP client");
     if (code == CURLE_COULDNT_CONNECT && os_error == EACCES)
         return err_set(err, -EACCES,
                        "cannot connect to the agent at %s: Permission denied; only the agent's own "
@@ -169,23 +219,71 @@ static int explain_failure(const struct status_client *client, CURLcode code, st
                    client->error[0] ? client->error : curl_easy_strerror(code));
 }
 
-static int get(struct status_client *client, const char *path, struct err *err)
+static int refuse_answer(const struct status_client *client, const char *path, struct err *err)
+{
+    return err_set(err, -EPROTO,
+                   "%s: GET %s returned no JSON with \"%s\"; check that this is the debug address "
+                   "of the agent",
+                   client->address, path, status_list_name(client->list));
+}
+
+/* The answer was not read to its end. */
+static int explain_stop(const struct status_client *client, const char *path, struct err *err)
+{
+    const struct err *why = &client->failed;
+
+    if (why->text[0])
+        return err_set(err, why->code, "%s", why->text);
+    if (why->code == -ENOMEM)
+        return err_set(err, -ENOMEM, "%s: no memory to read the answer", client->address);
+    if (why->code == -E2BIG)
+        return err_set(err, -E2BIG, "%s: a part of the answer has more than %u bytes",
+                       client->address, LIMIT_DEBUG_MEMBER);
+    return refuse_answer(client, path, err);
+}
+
+static int get_once(struct status_client *client, const char *path, long *ret_status,
+                    struct err *err)
 {
     char url[BASE_MAX + 64];
-    long status = 0;
     CURLcode code;
 
     snprintf(url, sizeof(url), "%s%s", client->base, path);
-    buf_reset(&client->body);
+    client->failed = (struct err)ERR_INIT;
+    client->head_bytes = 0;
     client->error[0] = '\0';
     if (curl_easy_setopt(client->curl, CURLOPT_URL, url) != CURLE_OK)
         return err_set(err, -ENOMEM, "no memory for an HTTP client");
     code = curl_easy_perform(client->curl);
+    if (client->failed.code)
+        return explain_stop(client, path, err);
     if (code != CURLE_OK)
         return explain_failure(client, code, err);
-    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 200)
-        return 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, ret_status);
+    return 0;
+}
+
+/* Whether the agent asks to try again, because it sends a large answer to somebody else. */
+static bool is_busy(const struct status_client *client, long status)
+{
+    curl_off_t seconds = 0;
+
+    curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &seconds);
+    return status == 503 && seconds > 0;
+}
+
+static int get(struct status_client *client, const char *path, struct err *err)
+{
+    const struct timespec pause = { .tv_sec = 1 };
+    long status = 0;
+    int r = get_once(client, path, &status, err);
+
+    for (unsigned n = 1; r == 0 && is_busy(client, status) && n < TRIES; n++) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        r = get_once(client, path, &status, err);
+    }
+    if (r < 0 || status == 200)
+        return r;
     if (status == 404)
         return err_set(err, -EPROTO,
                        "%s has no %s; check that this is the debug address of the agent",
@@ -193,37 +291,46 @@ static int get(struct status_client *client, const char *path, struct err *err)
     return err_set(err, -EPROTO, "%s: GET %s returned status %ld", client->address, path, status);
 }
 
-/* Gets a JSON object that has an array under `list`. */
-static int get_list(struct status_client *client, const char *path, const char *list, json_t **ret,
+/* Gets a JSON object that has an array under the name of `list`. */
+static int get_list(struct status_client *client, enum status_list list, json_t **ret,
                     struct err *err)
 {
-    int r = get(client, path, err);
-    json_t *json;
+    char path[64];
+    struct str rest;
+    json_t *json = NULL;
+    int r;
 
-    if (r < 0)
-        return r;
-    json = json_loadb(client->body.at ? client->body.at : "", client->body.len, 0, NULL);
-    if (!json_is_array(json_object_get(json, list))) {
+    client->list = list;
+    client->split = (struct status_split){
+        .list = status_list_name(list), .self = client, .begin = give_head, .member = give_member
+    };
+    snprintf(path, sizeof(path), "/debug/%s", status_list_name(list));
+    status_split_begin(&client->split);
+    r = get(client, path, err);
+    rest = status_split_rest(&client->split);
+    if (r == 0)
+        json = json_loadb(rest.len ? rest.at : "", rest.len, 0, NULL);
+    status_split_done(&client->split);
+    if (r == 0 && !json_is_array(json_object_get(json, status_list_name(list)))) {
         json_decref(json);
-        return err_set(err, -EPROTO,
-                       "%s: GET %s returned no JSON with \"%s\"; check that this is the debug "
-                       "address of the agent",
-                       client->address, path, list);
+        return refuse_answer(client, path, err);
     }
     *ret = json;
-    return 0;
+    return r;
 }
 
-int status_client_ask(struct status_client *client, struct status_answers *ret, struct err *err)
+int status_client_ask(struct status_client *client, const struct status_reader *reader,
+                      struct status_answers *ret, struct err *err)
 {
     struct status_answers answers = { .failures = NULL };
     int r;
 
-    r = get_list(client, "/debug/failures", "failures", &answers.failures, err);
+    client->reader = reader;
+    r = get_list(client, STATUS_FAILURES, &answers.failures, err);
     if (r == 0)
-        r = get_list(client, "/debug/images", "images", &answers.images, err);
+        r = get_list(client, STATUS_IMAGES, &answers.images, err);
     if (r == 0)
-        r = get_list(client, "/debug/sources", "sources", &answers.sources, err);
+        r = get_list(client, STATUS_SOURCES, &answers.sources, err);
     if (r < 0)
         status_answers_done(&answers);
     else

@@ -20,8 +20,20 @@ int status_client_new(const char *address, struct status_client **ret, struct er
 void status_client_free(struct status_client *client); /* accepts NULL */
 void status_client_freep(struct status_client **client);
 
+/* Takes the lists of the answers while they arrive. A callback returns 0, or a negative errno with
+ * `err`, which ends the request. */
+struct status_reader {
+    void *self;
+    /* A list begins. `head`: the answer so far, without members. */
+    int (*begin)(void *self, enum status_list list, const json_t *head, struct err *err);
+    int (*member)(void *self, enum status_list list, const json_t *member, struct err *err);
+};
+
 /*
- * Gets all three answers. Waits at most 10 seconds for each. `err` names the address
- * and what to check. The caller releases `ret` with status_answers_done().
+ * Gets all three answers. Gives up after 10 seconds without a byte, and after a minute. Asks again
+ * for up to 10 seconds while the agent sends a large answer to somebody else. `err` names the
+ * address and what to check. The caller releases `ret` with status_answers_done(); its lists are
+ * empty.
  */
-int status_client_ask(struct status_client *client, struct status_answers *ret, struct err *err);
+int status_client_ask(struct status_client *client, const struct status_reader *reader,
+                      struct status_answers *ret, struct err *err);

@@ -5,6 +5,7 @@
  * written below its row.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent/commands/show.h"
@@ -109,6 +110,12 @@ static void shrink(struct layout *layout, enum column column, size_t width)
     layout->widths[column] -= over < spare ? over : spare;
 }
 
+static bool is_shown(const json_t *failure, const struct status_options *options)
+{
+    return status_open(failure) && status_selected(failure, options) &&
+           !json_is_true(json_object_get(failure, STATUS_NOT_KEPT));
+}
+
 /* Each column as wide as its longest value. If that is too wide, drop and shrink columns. */
 static void lay_out(struct layout *layout, const json_t *failures,
                     const struct status_options *options, size_t width)
@@ -120,7 +127,7 @@ static void lay_out(struct layout *layout, const json_t *failures,
         layout->widths[c] = strlen(columns[c].title);
     json_array_foreach(failures, i, failure)
     {
-        if (!status_open(failure) || !status_selected(failure, options))
+        if (!is_shown(failure, options))
             continue;
         for (enum column c = 0; c < COLUMN_MAX; c++) {
             add_cell(&layout->cell, failure, c, options);
@@ -240,20 +247,34 @@ void status_write_failures(struct buf *out, const json_t *failures,
 {
     struct layout layout = { .widths = { 0 } };
     const json_t *failure;
+    size_t not_kept = 0;
     size_t i;
 
     buf_init(&layout.cell, CELL_MAX);
+    if (buf_reserve(&layout.cell, CELL_MAX) < 0) {
+        out->error = -ENOMEM;
+        return;
+    }
     lay_out(&layout, failures, options, width);
     add_header(out, &layout, options);
     for (enum cause cause = 0; cause < CAUSE_MAX; cause++) {
         json_array_foreach(failures, i, failure)
         {
-            if (!status_open(failure) || !status_selected(failure, options) ||
+            if (!is_shown(failure, options) ||
                 strcmp(status_text(failure, "cause"), cause_name(cause)) != 0)
                 continue;
             add_row(out, &layout, failure, options);
             add_below(out, &layout, failure, options, width);
         }
     }
+    json_array_foreach(failures, i, failure)
+    {
+        not_kept += json_is_true(json_object_get(failure, STATUS_NOT_KEPT));
+    }
+    if (not_kept)
+        buf_printf(out,
+                   "... and %zu more, whose details are left out; use --namespace, --cause or "
+                   "--output=json\n",
+                   not_kept);
     buf_done(&layout.cell);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/commands/status_table.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent/commands/show.h"
@@ -46,19 +47,6 @@ static size_t count_state(const struct status_answers *answers,
     return n;
 }
 
-/* Pulls have no namespace and no cause. Do not show them if the user selects one. */
-static bool is_queued(const json_t *image)
-{
-    return strcmp(status_text(image, "phase"), "kubelet_queue") == 0;
-}
-
-static bool shows_pull(const json_t *image, const struct status_options *options)
-{
-    return !options->namespace && !options->cause &&
-           (status_number(image, "containers_pulling") > 0 || is_queued(image)) &&
-           !json_is_true(json_object_get(image, "present"));
-}
-
 static size_t count_pulls(const struct status_answers *answers,
                           const struct status_options *options, bool queued)
 {
@@ -68,7 +56,7 @@ static size_t count_pulls(const struct status_answers *answers,
 
     json_array_foreach(json_object_get(answers->images, "images"), i, image)
     {
-        n += shows_pull(image, options) && is_queued(image) == queued;
+        n += status_shows_pull(image, options) && status_is_queued(image) == queued;
     }
     return n;
 }
@@ -193,8 +181,8 @@ static void write_queue(struct buf *out, struct buf *line, const json_t *image,
 
     if (json_array_size(ahead) == 0)
         return;
-    buf_add_text(line, is_queued(image) ? "in the kubelet's queue behind "
-                                        : "waits for a download slot behind ");
+    buf_add_text(line, status_is_queued(image) ? "in the kubelet's queue behind "
+                                               : "waits for a download slot behind ");
     json_array_foreach(ahead, i, name)
     {
         buf_add_text(line, i ? ", " : "");
@@ -238,6 +226,7 @@ static void write_pulls(struct buf *out, struct buf *line, const struct status_a
                         const struct status_options *options)
 {
     const json_t *image;
+    size_t not_kept = 0;
     size_t i;
 
     if (count_pulls(answers, options, false) + count_pulls(answers, options, true) == 0)
@@ -247,9 +236,12 @@ static void write_pulls(struct buf *out, struct buf *line, const struct status_a
     end_line(out, line, options, STYLE_HEAD);
     json_array_foreach(json_object_get(answers->images, "images"), i, image)
     {
-        if (shows_pull(image, options))
+        if (status_shows_pull(image, options))
             write_pull(out, line, image, options);
+        not_kept += json_is_true(json_object_get(image, STATUS_NOT_KEPT));
     }
+    if (not_kept)
+        buf_printf(out, "  ... and %zu more, which are left out; use --output=json\n", not_kept);
 }
 
 static void write_ended(struct buf *out, struct buf *line, const struct status_answers *answers,
@@ -333,6 +325,10 @@ void status_write_table(struct buf *out, const struct status_answers *answers,
     struct buf line;
 
     buf_init(&line, LINE_MAX_TEXT);
+    if (buf_reserve(&line, LINE_MAX_TEXT) < 0) {
+        out->error = -ENOMEM;
+        return;
+    }
     write_summary(out, &line, answers, options);
     write_left_out(out, &line, answers, options);
     if (status_blocked(answers, options)) {

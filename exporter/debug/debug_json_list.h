@@ -3,9 +3,8 @@
 
 /* How the answers of debug_json.h are made. */
 
-#include <jansson.h>
-
 #include "exporter/debug/debug_json.h"
+#include "exporter/debug/json.h"
 #include "snapshot.h"
 
 struct debug_json_list {
