@@ -3,8 +3,8 @@
 
 /*
  * Writes {"node", "runtime", "left_out", "failures", "images", "sources"} on one line, as in the
- * answers, but with only those failures that the user selects. It is written while the answers arrive. Errors
- * stick in `out`.
+ * answers, but with only those failures that the user selects. It is written while the answers
+ * arrive. Errors stick in `out`.
  */
 
 #include "agent/commands/status_answers.h"

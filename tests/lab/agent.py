@@ -102,10 +102,14 @@ class Agent:
         path = f"/debug/failures/{namespace}/{pod}" if pod else "/debug/failures"
         return [f for f in json.loads(self.get(path)[1]).get("failures", ()) if f["namespace"] == namespace]
 
+    def memory(self, field):
+        """Bytes of a field of /proc/PID/status, such as VmHWM, the peak of its resident memory."""
+        with open(f"/proc/{self._process.pid}/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field + ":"))
+
     def anonymous_bytes(self):
         """Its resident memory without file pages, which the kernel may drop at any time."""
-        with open(f"/proc/{self._process.pid}/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
+        return self.memory("RssAnon")
 
     def peak_bytes(self):
         """The most resident memory that it has ever had, file pages included."""
