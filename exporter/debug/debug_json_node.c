@@ -2,9 +2,10 @@
 
 /* The debug answers about the node: sources, images and recent observations. */
 
-#include "exporter/debug/debug_json_list.h"
+#include "exporter/debug/debug_json.h"
 
 #include "buf.h"
+#include "exporter/debug/debug_json_list.h"
 #include "exporter/debug/json.h"
 #include "snapshot.h"
 
