@@ -103,8 +103,15 @@ static int take(struct correlate *c, const struct observation *observation, stru
     return 0;
 }
 
-/* Counts again which containers wait for which image, so that readers need not count. */
-static void settle(struct correlate *c, struct instant now)
+/* A fact about images. Taking it reads how many containers wait for an image, and changes it. There
+ * are a few in each poll, while pods can change by the hundred. */
+static bool of_runtime(enum observation_kind kind)
+{
+    return kind == OBSERVE_IMAGE || kind == OBSERVE_SANDBOXES_END || kind == OBSERVE_INGESTS ||
+           kind == OBSERVE_BLOB || kind == OBSERVE_REPOSITORY;
+}
+
+void table_settle(struct correlate *c, struct instant now)
 {
     if (!c->pods.changed && !c->images.changed)
         return;
@@ -131,8 +138,11 @@ int correlate_observe(struct correlate *c, const struct observation *observation
     /* A node may boot with a wrong clock: compute the wall time of our start from the time that
      * has passed. */
     c->pods.started.wall_us = now.wall_us - (now.mono_us - c->pods.started.mono_us);
+    if (of_runtime(observation->kind))
+        table_settle(c, now);
     r = take(c, observation, now);
-    settle(c, now);
+    if (of_runtime(observation->kind))
+        table_settle(c, now);
     recent_note(&c->recent, &c->pods, observation, effect_since(&before, &c->counters.changes),
                 now);
     return r;
@@ -147,7 +157,7 @@ void correlate_tick(struct correlate *c, struct instant now)
         registries_forget(&c->registries, &c->pods, now);
         namespaces_forget(&c->counters.namespaces, now);
     }
-    settle(c, now);
+    table_settle(c, now);
     wanted_count_left_out(c, now); /* a pod can need events because time has passed */
 }
 

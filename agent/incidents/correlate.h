@@ -41,7 +41,7 @@ void correlate_tick(struct correlate *correlate, struct instant now);
 void correlate_limit_hit(struct correlate *correlate, enum limit limit);
 
 /* See sink.h. `ret` is initialised here; without memory something is left out. */
-void correlate_wanted(const struct correlate *correlate, struct instant now, struct wanted *ret);
+void correlate_wanted(struct correlate *correlate, struct instant now, struct wanted *ret);
 
 /* How many containers of this node wait for their image or their start now. */
 size_t correlate_waiting(const struct correlate *correlate);
@@ -53,7 +53,7 @@ bool correlate_listed(const struct correlate *correlate);
  * Fills incidents, images, registries, counters and the runtime of `ret`. The caller sets its arena
  * and `taken`. 0 or -ENOMEM; snapshot_done() in both cases.
  */
-int correlate_snapshot(const struct correlate *correlate, enum snapshot_detail detail,
+int correlate_snapshot(struct correlate *correlate, enum snapshot_detail detail,
                        struct snapshot *ret);
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* correlate_snapshot(): copies the table for readers. It changes nothing in the table. */
+/* correlate_snapshot(): copies the table for readers. */
 
 #include "snapshot.h"
 
@@ -336,8 +336,9 @@ static void count_left_out(const struct correlate *c, size_t *ret)
     ret[LIMIT_HIT_EVENT_NAMESPACES] = event_turns_waiting(c);
 }
 
-int correlate_snapshot(const struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
+int correlate_snapshot(struct correlate *c, enum snapshot_detail detail, struct snapshot *ret)
 {
+    table_settle(c, ret->taken);
     memcpy(ret->reasons, c->counters.reasons, sizeof(ret->reasons));
     memcpy(ret->recoveries, c->counters.recoveries, sizeof(ret->recoveries));
     memcpy(ret->limit_hits, c->counters.limit_hits, sizeof(ret->limit_hits));

@@ -33,3 +33,8 @@ struct correlate {
     struct runtime runtime;
     int64_t next_sweep_us; /* mono */
 };
+
+/* Counts again which containers wait for which image, and what is left out of the questions, if a
+ * pod or an image has changed. This looks at all pods: so it is done before the counts are read,
+ * not for each change. */
+void table_settle(struct correlate *c, struct instant now);

@@ -262,10 +262,11 @@ static void want_repositories(struct question *q)
                  repository);
 }
 
-void correlate_wanted(const struct correlate *c, struct instant now, struct wanted *ret)
+void correlate_wanted(struct correlate *c, struct instant now, struct wanted *ret)
 {
     struct question q = { .c = c, .now = now, .ret = ret };
 
+    table_settle(c, now);
     *ret = (struct wanted){ .n_images = 0 };
     arena_init(&ret->arena, LIMIT_SNAPSHOT);
     ret->pods_wait = c->pods.waiting > 0;
