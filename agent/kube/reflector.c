@@ -251,6 +251,7 @@ static int receive_list(struct reflector *reflector, struct str bytes)
     int r;
 
     if (bytes.len > LIMIT_LIST_BODY - reflector->reading.received) {
+        reflector->reading.received = LIMIT_LIST_BODY;
         sink->limit_hit(sink->self, LIMIT_HIT_LIST_BODY);
         r = err_set(&reflector->err, -EMSGSIZE, "the list is over %u bytes%s", LIMIT_LIST_BODY,
                     reflector->config.from_kubelet

@@ -159,6 +159,86 @@ static void corrupt_bytes_are_read_or_refused(void **state)
     buf_done(&body);
 }
 
+static void add_field(struct buf *to, unsigned number, struct str bytes)
+{
+    size_t len = bytes.len;
+
+    buf_add_byte(to, (char)(number << 3 | 2));
+    for (; len >= 0x80; len >>= 7)
+        buf_add_byte(to, (char)(len | 0x80));
+    buf_add_byte(to, (char)len);
+    buf_add(to, bytes);
+}
+
+/* A PodList with a pod 'a', one of which a MiB would be kept, and a pod 'c'. */
+static void make_list_with_a_large_pod(struct buf *ret)
+{
+    static char image[30000];
+    struct buf spec, large, list, unknown;
+
+    buf_init(&spec, 4 << 20);
+    buf_init(&large, 4 << 20);
+    buf_init(&list, 4 << 20);
+    buf_init(&unknown, 4 << 20);
+    buf_init(ret, 4 << 20);
+    memset(image, 'i', sizeof(image));
+    for (size_t i = 0; i < 40; i++) {
+        struct buf container;
+
+        buf_init(&container, 1 << 20);
+        add_field(&container, 2, (struct str){ .at = image, .len = sizeof(image) });
+        add_field(&spec, 2, buf_str(&container));
+        buf_done(&container);
+    }
+    add_field(&large, 1,
+              STR("\x0a\x01"
+                  "b"
+                  "\x2a\x01"
+                  "b"));
+    add_field(&large, 2, buf_str(&spec));
+    add_field(&list, 1,
+              STR("\x12\x01"
+                  "7"));
+    add_field(&list, 2,
+              STR("\x0a\x06\x0a\x01"
+                  "a"
+                  "\x2a\x01"
+                  "a"));
+    add_field(&list, 2, buf_str(&large));
+    add_field(&list, 2,
+              STR("\x0a\x06\x0a\x01"
+                  "c"
+                  "\x2a\x01"
+                  "c"));
+    add_field(&unknown, 1, STR("\x12\x07PodList"));
+    add_field(&unknown, 2, buf_str(&list));
+    buf_add(ret, STR("k8s\0"));
+    buf_add(ret, buf_str(&unknown));
+    buf_done(&unknown);
+    buf_done(&list);
+    buf_done(&large);
+    buf_done(&spec);
+}
+
+static void pod_that_is_too_large_is_left_out_alone_and_counted(void **state)
+{
+    struct str token = { 0 };
+    struct reader reader;
+    struct err err = ERR_INIT;
+    struct buf body;
+
+    (void)state;
+    make_list_with_a_large_pod(&body);
+    reader_init(&reader, KUBE_PODS);
+    if (list_take(&reader.intake, buf_str(&body), true, &token, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(story_count(&reader.story, "POD "), 2);
+    assert_int_equal(story_count(&reader.story, "PODS_END"), 1);
+    assert_int_equal(reader.story.limit_hits[LIMIT_HIT_LIST_BODY], 1);
+    reader_done(&reader);
+    buf_done(&body);
+}
+
 static void failed_allocations_are_errors(void **state)
 {
     struct buf body;
@@ -198,6 +278,7 @@ int main(void)
         cmocka_unit_test(error_names_what_came_instead_of_a_list),
         cmocka_unit_test(list_cut_at_any_byte_is_not_ended),
         cmocka_unit_test(corrupt_bytes_are_read_or_refused),
+        cmocka_unit_test(pod_that_is_too_large_is_left_out_alone_and_counted),
         cmocka_unit_test(failed_allocations_are_errors),
     };
 
