@@ -179,7 +179,7 @@ int calls_list_sandboxes(struct calls *calls, struct arena *arena, const struct 
     struct str answer;
     int r;
 
-    arena_init(&bytes, LIMIT_CRI_MESSAGE);
+    arena_init(&bytes, LIMIT_CRI_ARENA);
     r = call(calls, METHOD_LIST_POD_SANDBOX, empty_request, &bytes, &answer, err);
     if (r == 0 && decode_sandboxes(answer, arena, ret, ret_n, err) < 0)
         r = undecodable(calls, METHOD_LIST_POD_SANDBOX, err);
@@ -193,7 +193,7 @@ int calls_list_containers(struct calls *calls, struct arena *arena,
     struct str answer;
     int r;
 
-    arena_init(&bytes, LIMIT_CRI_MESSAGE);
+    arena_init(&bytes, LIMIT_CRI_ARENA);
     r = call(calls, METHOD_LIST_CONTAINERS, empty_request, &bytes, &answer, err);
     if (r == 0 && decode_containers(answer, arena, ret, ret_n, err) < 0)
         r = undecodable(calls, METHOD_LIST_CONTAINERS, err);
@@ -209,7 +209,7 @@ int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_
     struct str answer;
     int r;
 
-    arena_init(&bytes, LIMIT_CRI_MESSAGE);
+    arena_init(&bytes, LIMIT_CRI_ARENA);
     r = call(calls, METHOD_LIST_STATUSES, empty_request, &bytes, &answer, err);
     if (r == 0 && decode_ingests(answer, arena, ret, ret_more, err) < 0)
         r = undecodable(calls, METHOD_LIST_STATUSES, err);
@@ -297,7 +297,7 @@ int calls_list_owners(struct calls *calls, struct owners *owners, struct err *er
     int r;
 
     assert(digest_valid(owners->digest));
-    arena_init(&bytes, LIMIT_CRI_MESSAGE);
+    arena_init(&bytes, LIMIT_CRI_ARENA);
     r = encode_owner_filters(owners->digest, &bytes, &message, err);
     return r < 0 ? r : list_content(calls, message, &reader, err);
 }
@@ -328,7 +328,7 @@ int calls_list_holdings(struct calls *calls, struct holdings *holdings, struct e
              STR_ARG(str_span(repository.at, slash)),
              STR_ARG(str_span(slash + 1, repository.at + repository.len)));
     filter.len = strlen(text);
-    arena_init(&bytes, LIMIT_CRI_MESSAGE);
+    arena_init(&bytes, LIMIT_CRI_ARENA);
     r = encode_filters(&filter, 1, &bytes, &message, err);
     return r < 0 ? r : list_content(calls, message, &reader, err);
 }

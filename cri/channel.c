@@ -78,6 +78,7 @@ static grpc_channel *create_channel(const char *target, int64_t connect_timeout_
 {
 #define INTEGER(name, number)                                                                      \
     { .type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number) }
+    grpc_resource_quota *quota = grpc_resource_quota_create("cri");
     grpc_arg args[] = {
         INTEGER(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)LIMIT_CRI_MESSAGE),
         /* A shared subchannel would outlive this channel, with its back-off. */
@@ -94,13 +95,18 @@ static grpc_channel *create_channel(const char *target, int64_t connect_timeout_
         INTEGER(GRPC_ARG_HTTP2_BDP_PROBE, 0),
         INTEGER(GRPC_ARG_ENABLE_CHANNELZ, 0),
         INTEGER(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
+        { .type = GRPC_ARG_POINTER,
+          .key = (char *)GRPC_ARG_RESOURCE_QUOTA,
+          .value.pointer = { .p = quota, .vtable = grpc_resource_quota_arg_vtable() } },
     };
 #undef INTEGER
+    grpc_resource_quota_resize(quota, LIMIT_CRI_MEMORY);
     grpc_channel_args all = { .num_args = ARRAY_SIZE(args), .args = args };
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
     grpc_channel *channel = grpc_channel_create(target, credentials, &all);
 
     grpc_channel_credentials_release(credentials);
+    grpc_resource_quota_unref(quota);
     return channel;
 }
 
@@ -183,6 +189,10 @@ static int status_error(const char *method, grpc_status_code status, struct str 
      * when it sends. */
     if (status == GRPC_STATUS_RESOURCE_EXHAUSTED && str_find(details, STR("larger than max")))
         code = -EMSGSIZE;
+    /* gRPC core over its quota: chttp2_transport.cc, destructive_reclaimer_locked(). */
+    if (status == GRPC_STATUS_RESOURCE_EXHAUSTED && str_eq(details, STR("Buffers full")))
+        return err_set(err, -EMSGSIZE, "%s: the answer has more than %u bytes", method,
+                       LIMIT_CRI_MESSAGE);
 
     details = str_head(details, LIMIT_RUNTIME_ERROR_TEXT);
     if (!known)
@@ -483,7 +493,7 @@ int channel_stream(struct channel *channel, const struct channel_request *reques
     const struct channel_reader each = { .self = &stream, .take = take_next };
     int r;
 
-    arena_init(&stream.arena, LIMIT_CRI_MESSAGE);
+    arena_init(&stream.arena, LIMIT_CRI_ARENA);
     r = exchange_messages(channel, request, &stream.arena, &each, err);
     arena_done(&stream.arena);
     return r;

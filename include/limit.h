@@ -17,7 +17,7 @@
 /* What is kept of one object before it is decoded, which is a few KiB. An object of which more
  * would be kept is left out. */
 #define LIMIT_KEPT_POD (512u << 10)
-#define LIMIT_KEPT_EVENT (256u << 10)
+#define LIMIT_KEPT_EVENT (64u << 10)
 /* Memory of one decoded object; over it, the object is left out. Counted, as above, with the
  * message it came from (list_body, watch_frame). */
 #define LIMIT_OBJECT_ARENA (2u << 20)
@@ -25,9 +25,6 @@
 #define LIMIT_KEPT_TEXT (2u * LIMIT_CLASSIFY_TEXT)
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
-/* Memory of one decoded message or poll; over it: error, counted with the message it came from
- * (list_body, watch_frame, cri_message). */
-#define LIMIT_DECODE_ARENA (128u << 20)
 
 /* A resourceVersion is opaque; those of etcd are numbers of up to 20 digits. A continue token has a
  * few hundred bytes. A longer one is a malformed answer. */
@@ -37,12 +34,21 @@
 #define LIMIT_TARGET (64u << 10)
 #define LIMIT_SERVER_URL 2048u /* a longer one is refused at the start */
 
-/* Bytes of one answer of the runtime, and of one stream of answers; over it the call fails. The
- * kubelet's CRI client has the same limit; gRPC's default is 4 MiB. */
-#define LIMIT_CRI_MESSAGE (16u << 20)
-/* What is kept of it before it is decoded: about 150 bytes for each container and sandbox. Over it
+/*
+ * Bytes of one answer of the runtime, and of one stream of answers; over it the call fails. The
+ * kubelet's CRI client takes 16 MiB, containerd sends no more, CRI-O up to 80. Only gRPC has a
+ * whole answer, and gets no more memory than LIMIT_CRI_MEMORY: it checks the length of a message
+ * only when it has all of it.
+ */
+#define LIMIT_CRI_MESSAGE (6u << 20)
+#define LIMIT_CRI_MEMORY (LIMIT_CRI_MESSAGE + LIMIT_CRI_MESSAGE / 4)
+/* What is kept of it before it is decoded: about 150 bytes of each container or sandbox. Over it
  * the call fails, too. */
-#define LIMIT_CRI_KEPT (1u << 20)
+#define LIMIT_CRI_KEPT (512u << 10)
+#define LIMIT_CRI_ARENA (LIMIT_CRI_KEPT + (256u << 10)) /* with the request */
+/* Memory of one decoded answer, and of all that is kept of one poll; over it: an error, counted as
+ * cri_message. */
+#define LIMIT_DECODE_ARENA (1536u << 10)
 
 /* Texts of the runtime; longer ones are cut. */
 #define LIMIT_RUNTIME_ERROR_TEXT 300u   /* a gRPC status message */
@@ -136,6 +142,32 @@
 #define LIMIT_SNAPSHOT (8u << 20)
 #define LIMIT_CLASSIFY_BODY (1u << 20) /* POST /debug/classify */
 #define LIMIT_RECENT 256u              /* the newest observations, for GET /debug/events */
+
+/*
+ * All of it must fit into the memory limit of deploy/kustomize/base/daemonset.yaml: each line is
+ * what can be in memory at the same time, with each limit reached. A buffer that grows has up to
+ * twice the size of what is in it.
+ */
+#define MEMORY_LIMIT (48u << 20)
+/* Kernel memory of sockets and threads, and pages of the program that are always in use. The kernel
+ * drops its other file pages, about 13 MiB, when memory is short. */
+#define MEMORY_PROGRAM (4u << 20)
+/* The heap of an idle agent, and what incidents/ remembers. LIMIT_EVIDENCE_BYTES is the largest
+ * part.
+ */
+#define MEMORY_TABLES (10u << 20)
+/* A pod and an event of each namespace that are incomplete, and one decoded object. */
+#define MEMORY_KUBE                                                                                \
+    (2 * LIMIT_KEPT_POD + 2 * LIMIT_KEPT_EVENT * LIMIT_EVENT_NAMESPACES + LIMIT_OBJECT_ARENA)
+/* One call: the answer, what is kept of it (a buffer and a copy), the decoded answer, the poll. */
+#define MEMORY_CRI                                                                                 \
+    (LIMIT_CRI_MEMORY + 2 * LIMIT_CRI_KEPT + LIMIT_CRI_ARENA + 2 * LIMIT_DECODE_ARENA)
+/* A snapshot that is sent, and the answers of both kinds of listeners. */
+#define MEMORY_ANSWERS (LIMIT_SNAPSHOT + 2 * LIMIT_HTTP_MEMORY)
+
+_Static_assert(MEMORY_PROGRAM + MEMORY_TABLES + MEMORY_KUBE + MEMORY_CRI + MEMORY_ANSWERS <=
+                   MEMORY_LIMIT,
+               "the limits do not fit into the memory limit of the DaemonSet");
 
 /*
  * The limits that are counted: enum name, label value. What the agent polls is counted once when it

@@ -21,7 +21,7 @@
  *     owner DIGEST HOST REPO        the repository of that blob
  *     hang METHOD                   no longer answer METHOD, or "all"
  *     half METHOD                   answer with a message but without a status
- *     flood METHOD                  answer with a message over 16 MiB
+ *     flood METHOD                  answer with a message over LIMIT_CRI_MESSAGE
  *     file METHOD PATH              answer with the bytes of a file
  *     refuse METHOD CODE            answer with the gRPC status CODE
  *     serve METHOD                  answer again as before

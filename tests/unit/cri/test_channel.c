@@ -37,7 +37,7 @@ static int world_new(void **state)
     if (!world || socket_folder_new(world->folder) < 0)
         return -1;
     snprintf(world->path, sizeof(world->path), "%s/s", world->folder);
-    arena_init(&world->arena, LIMIT_DECODE_ARENA);
+    arena_init(&world->arena, 2 * LIMIT_CRI_MESSAGE);
     *state = world;
     return 0;
 }
@@ -142,7 +142,7 @@ static void special_bytes_in_a_path_are_escaped(void **state)
 
 /*
  * gRPC is not built with TSan, which then looks for a suppression for each byte buffer: minutes for
- * 16 MiB. Smaller messages use the same code.
+ * LIMIT_CRI_MESSAGE. Smaller messages use the same code.
  */
 static void skip_big_messages_under_tsan(void)
 {

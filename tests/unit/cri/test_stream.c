@@ -160,13 +160,13 @@ static void a_silent_stream_ends_at_the_deadline(void **state)
 
 static void an_endless_stream_ends_at_the_limit(void **state)
 {
-    static char bytes[1 << 20];
+    static char bytes[LIMIT_CRI_KEPT];
     const struct str large = { .at = bytes, .len = sizeof(bytes) };
     struct world *world = *state;
 
     answer(world, &(struct double_answer){ .messages = &large, .n_messages = 1, .endless = true });
     assert_int_equal(stream(world, NEVER_REACHED), -EMSGSIZE);
-    assert_error(world, "more than 16777216 bytes");
+    assert_error(world, "more than 6291456 bytes");
     assert_int_equal(world->n_taken, LIMIT_CRI_MESSAGE / sizeof(bytes));
     assert_int_equal(channel_status(world->channel), 8);
 
