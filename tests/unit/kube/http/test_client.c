@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <curl/curl.h>
+
 #include "agent/kube/http/client.h"
 #include "clock.h"
 #include "tests/unit/support/fault_heap.h"
@@ -78,7 +80,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void server_start_at(struct server *server, int port, const char *answer, bool stays)
+static void server_listen(struct server *server, int port, void *(*body)(void *))
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_port = htons((uint16_t)port),
@@ -86,14 +88,19 @@ static void server_start_at(struct server *server, int port, const char *answer,
     socklen_t len = sizeof(address);
     int on = 1;
 
-    *server = (struct server){ .answer = answer, .again = server->again, .stays = stays };
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(server->listener, 1), 0);
     assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &len), 0);
     server->port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+    assert_int_equal(pthread_create(&server->thread, NULL, body, server), 0);
+}
+
+static void server_start_at(struct server *server, int port, const char *answer, bool stays)
+{
+    *server = (struct server){ .answer = answer, .again = server->again, .stays = stays };
+    server_listen(server, port, serve);
 }
 
 static void server_start(struct server *server, const char *answer, bool stays)
@@ -500,6 +507,98 @@ static void a_renewed_client_ends_all_requests_and_connects_anew(void **state)
     server_stop(&server);
 }
 
+/* --- libcurl without memory --------------------------------------------------------------------
+ */
+
+static long curl_fails_at = -1; /* the allocation of libcurl that fails; -1: none */
+
+static bool curl_fails(void)
+{
+    return curl_fails_at >= 0 && curl_fails_at-- == 0;
+}
+
+static void *curl_malloc(size_t size)
+{
+    return curl_fails() ? NULL : malloc(size);
+}
+
+static void *curl_calloc(size_t n, size_t size)
+{
+    return curl_fails() ? NULL : calloc(n, size);
+}
+
+static void *curl_realloc(void *old, size_t size)
+{
+    return curl_fails() ? NULL : realloc(old, size);
+}
+
+static char *curl_strdup(const char *text)
+{
+    return curl_fails() ? NULL : strdup(text);
+}
+
+/* Answers one request on each connection, until the listener is shut down. */
+static void *serve_all(void *arg)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    struct server *server = arg;
+    int peer;
+
+    while ((peer = accept(server->listener, NULL, NULL)) >= 0) {
+        char request[4096];
+
+        if (read(peer, request, sizeof(request)) > 0)
+            (void)!send(peer, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+        close(peer);
+    }
+    return NULL;
+}
+
+/* The reflector cancels a request that gets no answer. */
+static bool try_without_memory(struct client *client, long nth)
+{
+    struct result result = { 0 };
+    struct client_request *request;
+    bool failed;
+
+    curl_fails_at = nth;
+    request = get(client, false, &result);
+    for (int turns = 0; request && !strchr(result.order, 'E') && turns < 20; turns++)
+        client_run(client, 10 * MSEC);
+    failed = curl_fails_at < 0;
+    curl_fails_at = -1;
+    if (!strchr(result.order, 'E'))
+        client_cancel(request);
+    return failed;
+}
+
+/* Whatever one failed allocation breaks inside libcurl: with a renewed client it works again. */
+static void a_failed_allocation_of_libcurl_does_not_outlive_the_client(void **state)
+{
+    struct server server = { 0 };
+    struct client *client;
+    bool failed = true;
+    long nth = 0;
+
+    (void)state;
+    server_listen(&server, 0, serve_all);
+    client = new_client(server.port, "http", NULL);
+    for (; failed; nth++) {
+        struct result result = { 0 };
+        struct err err = ERR_INIT;
+
+        failed = try_without_memory(client, nth);
+        assert_int_equal(client_renew(client, &err), 0);
+        assert_non_null(get(client, false, &result));
+        run_until(client, &result, 'E');
+        if (!result.complete)
+            fail_msg("after allocation %ld: %s", nth, result.text);
+    }
+    assert_true(nth > 20);
+    client_free(client);
+    server_stop(&server);
+}
+
 static void wakeup_ends_the_wait(void **state)
 {
     struct client *client = new_client(1, "http", NULL);
@@ -564,9 +663,13 @@ int main(void)
         cmocka_unit_test(unreadable_token_ends_the_request),
         cmocka_unit_test(cancelled_request_calls_no_handler),
         cmocka_unit_test(a_renewed_client_ends_all_requests_and_connects_anew),
+        cmocka_unit_test(a_failed_allocation_of_libcurl_does_not_outlive_the_client),
         cmocka_unit_test(wakeup_ends_the_wait),
         cmocka_unit_test(failed_allocations_end_the_request),
     };
 
+    /* Before client_new(), which then keeps these. */
+    curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, free, curl_realloc, curl_strdup,
+                         curl_calloc);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
