@@ -217,7 +217,7 @@ $(BUILD)/tests/fuzz/%.run: $(BUILD)/tests/fuzz/%
 # --- tests with real programs ------------------------------------------------------------------
 lab := $(BUILD)/tests/lab/cri_print $(BUILD)/tests/lab/cri_server
 .PHONY: check-integration check-newest-runtime check-page check-deploy check-e2e check-image check-cluster \
-        cluster-tools cluster-image record check-build run-demo
+        cluster-tools cluster-image record rules check-build run-demo
 check-integration: $(BUILD)/has-demo $(binary) $(lab)
 	$(Q)$(PYTHON) tests/lab/check_cri.py $(BUILD)/tests/lab/cri_print
 	$(Q)AGENT=$(abspath $(binary)) $(PYTHON) scripts/run-modules tests/integration
@@ -227,6 +227,9 @@ check-newest-runtime: $(BUILD)/has-demo $(binary) $(lab)
 # The status page in a browser. PAGE_PICTURES=FOLDER keeps screenshots.
 check-page: $(BUILD)/has-page $(BUILD)/tests/page/page_server
 	$(Q)PAGE_SERVER=$(abspath $(BUILD))/tests/page/page_server $(PYTHON) -m unittest discover -s tests/page
+# The rules of deploy/alerts and of two kustomize components, from deploy/mixin. check-deploy checks that they are equal.
+rules: $(BUILD)/has-e2e
+	$(Q)deploy/alerts/generate
 # deploy/: alerts, runbooks, dashboard, manifests.
 check-deploy: $(BUILD)/has-demo $(BUILD)/has-e2e
 	$(Q)$(PYTHON) -m unittest discover -s tests/deploy

@@ -107,12 +107,12 @@ class PrometheusDiscovery(Deployed):
 
     def test_the_first_alert_of_the_readme_fires_through_an_update_and_resolves(self):
         self.run_block_of_the_readme("kubectl create namespace pull-test")
-        alert = self.firing("ImagePullNetworkOnNode")
+        alert = self.firing("ImagePullNetwork")
         labels, = self.eventually(alert, 1)
-        self.assertEqual(labels["node"], self.cluster.node)
-        words, = [each["annotations"]["summary"]
+        self.assertEqual(labels["namespace"], "pull-test")
+        words, = [each["annotations"]["description"]
                   for each in stack.get(self.prometheus.url + "/api/v1/alerts")["data"]["alerts"]]
-        self.assertIn("pull-test/typo", words)
+        self.assertIn("typo on " + self.cluster.node, words)
 
         began = int(time.time()) + 1
         self.deploy(version=NEXT_VERSION)

@@ -152,6 +152,9 @@ KINDS = {
     "PodMonitor": top("monitoring.coreos.com/v1", spec_=Fields(
         jobLabel=TEXT, selector_=SELECTOR, podMetricsEndpoints_=List(Fields(
             port=PORT, path=PATH, interval=DURATION, honorLabels=FLAG, relabelings=List(RELABELING))))),
+    "ServiceMonitor": top("monitoring.coreos.com/v1", spec_=Fields(
+        jobLabel=TEXT, selector_=SELECTOR, endpoints_=List(Fields(
+            port=PORT, path=PATH, interval=DURATION, honorLabels=FLAG, relabelings=List(RELABELING))))),
     "PrometheusRule": top("monitoring.coreos.com/v1", spec_=Fields(
         groups_=List(Fields(name_=TEXT, interval=DURATION, rules_=List(ALERT_RULE))))),
     "SecurityContextConstraints": top(

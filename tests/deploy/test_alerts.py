@@ -18,11 +18,16 @@ DEPLOY = os.path.join(ROOT, "deploy")
 ALERTS = os.path.join(DEPLOY, "alerts")
 # One alert for each action that a person must take.
 WANTED = {
-    "ImagePullUnauthorized", "ImagePullSecretMissing", "ImageNotFound", "ImagePullNetworkOnNode",
+    "ImagePullUnauthorized", "ImagePullSecretMissing", "ImageNotFound", "ImagePullNetwork",
     "ImageRegistryUnreachable", "ImagePullRateLimited", "ImageRegistryError", "ImagePullNodeDisk",
     "ImagePullNodeFault", "ImageUnusable", "ImagePullMisconfigured", "ImagePullStalled",
-    "ImagePullCancelled", "ImagePullInProgressForLong", "ImagePullUnclassified", "ImagePullUnclassifiedShare",
-    "ImagePullExporterDown", "ImagePullExporterSourceDown", "ImagePullExporterCapped", "ImagePullExporterLeavesOut",
+    "ImagePullCancelled", "ImagePullKeepsFailing", "ImagePullInProgressForLong", "ImagePullUnclassified",
+    "ImagePullUnclassifiedShare", "ImagePullExporterDown", "ImagePullExporterAbsent", "ImagePullExporterMissing",
+    "ImagePullExporterNotReady", "ImagePullExporterSourceDown", "ImagePullExporterCapped",
+    "ImagePullExporterLeavesOut", "ContainerRuntimeUnreachable"}
+# Alerts on containers. Their owner is the owner of the namespace.
+OWNED = {name for name in WANTED if "Exporter" not in name} - {
+    "ImageRegistryUnreachable", "ImagePullInProgressForLong", "ImagePullUnclassifiedShare",
     "ContainerRuntimeUnreachable"}
 
 
@@ -93,6 +98,21 @@ class Rules(unittest.TestCase):
                 self.assertTrue(any(story[0] is False and True in story and story[-1] is False
                                     for story in checks[name]))
 
+    def test_alerts_on_containers_carry_cluster_and_namespace(self):
+        for name in OWNED:
+            by = re.search(r"^count by \(([\w, ]+)\)", alerts()[name]["expr"]).group(1).split(", ")
+            self.assertEqual(by[:2], ["cluster", "namespace"], name)
+
+    def test_the_summary_is_short_and_the_same_for_every_pod(self):
+        for name, rule in alerts().items():
+            self.assertNotIn("{{", rule["annotations"]["summary"], name)
+            self.assertLess(len(rule["annotations"]["summary"]), 90, name)
+
+    def test_the_description_names_three_pods_or_nodes_at_most(self):
+        for name, rule in alerts().items():
+            for query in re.findall(r'range printf "(.*?)"(?: \$| \|)', rule["annotations"]["description"]):
+                self.assertRegex(query, r"^(topk|bottomk)\(3, |^count by \(reason\)", name)
+
     def test_only_one_alert_pages(self):
         self.assertEqual({name for name, rule in alerts().items() if rule["labels"]["severity"] == "critical"},
                          {"ImageRegistryUnreachable"})
@@ -115,6 +135,47 @@ class Rules(unittest.TestCase):
                         self.assertIn(name, there)
                     named.add(name)
         self.assertGreater(len(named), 20)
+
+
+class Mixin(unittest.TestCase):
+    """The settings of deploy/mixin."""
+
+    def rules(self, settings):
+        done = subprocess.run(["jsonnet", "-e", f'((import "mixin.libsonnet") + {{_config+:: {settings}}})'
+                                                ".prometheusAlerts"], cwd=os.path.join(DEPLOY, "mixin"), check=True,
+                              stdout=subprocess.PIPE, text=True)
+        return {rule.get("alert") or rule["record"]: rule for group in json.loads(done.stdout)["groups"]
+                for rule in group["rules"]}
+
+    def test_without_settings_it_makes_the_shipped_rules(self):
+        self.assertEqual(self.rules("{}"), {rule.get("alert") or rule["record"]: rule for rule in rules()})
+
+    def test_settings_change_the_rules(self):
+        changed = self.rules("""{
+            clusterLabel: 'k8s', selector: 'env="prod"', namespaceSelector: 'namespace!~"sandbox-.*"', blockedSeconds: 600,
+            pageNodes: 7, pageFor: '9m', job: 'agents', nodes: 'up{job="kubelet"}', severity+: {ImageNotFound: 'info'},
+            names: {ImageUnusable: 'OurImage'}, without: ['ImagePullUnclassifiedShare'],
+            runbookBase: 'https://wiki.example.com/'}""")
+        self.assertEqual(set(changed) - {"OurImage"}, {rule.get("alert") or rule["record"] for rule in rules()}
+                         - {"ImageUnusable", "ImagePullUnclassifiedShare"})
+        missing = changed["ImageNotFound"]
+        self.assertEqual(missing["labels"], {"severity": "info"})
+        self.assertEqual(missing["annotations"]["runbook_url"], "https://wiki.example.com/not_found.md")
+        self.assertIn("by (k8s, namespace, registry, cause)", missing["expr"])
+        self.assertIn('{cause="not_found",namespace!~"sandbox-.*"} > 600', missing["expr"])
+        page = changed["ImageRegistryUnreachable"]
+        self.assertEqual((page["expr"], page["for"]), ("registry:imagepull_nodes_cut_off:count >= 7\n", "9m"))
+        self.assertIn('up{job="kubelet"}', changed["ImagePullExporterMissing"]["expr"])
+        text = json.dumps(changed)
+        self.assertNotIn('job=\\"imagepull-exporter', text)
+        for rule in changed.values():
+            self.assertNotRegex(rule["expr"], r"\bcluster[,)=]")
+            for name in re.findall(r"\bimagepull_\w+(?!\w|:)\{?", rule["expr"]):
+                self.assertTrue(name.endswith("{"), f"{name} without the selector in {rule['expr']}")
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as out:
+            yaml.safe_dump({"groups": [{"name": "changed", "rules": list(changed.values())}]}, out)
+            out.flush()
+            tool("promtool", "check", "rules", out.name)
 
 
 class Prometheus(unittest.TestCase):

@@ -15,9 +15,10 @@ import schema
 
 DEPLOY = os.path.join(kubectl.ROOT, "deploy")
 KUSTOMIZE = os.path.join(DEPLOY, "kustomize")
-OVERLAYS = ("containerd", "cri-o", "k3s", "kubelet-source", "no-events", "prometheus-operator", "openshift",
-            "run-as-root")
+OVERLAYS = ("containerd", "cri-o", "k3s", "kubelet-source", "no-events", "prometheus-operator", "service-monitor",
+            "openshift", "user-workload-monitoring", "run-as-root")
 SOCKETS = {"cri-o": "/run/crio/crio.sock", "openshift": "/run/crio/crio.sock",
+           "user-workload-monitoring": "/run/crio/crio.sock",
            "k3s": "/run/k3s/containerd/containerd.sock"}
 
 
@@ -172,13 +173,34 @@ class Rendered(unittest.TestCase):
                   for path in glob.glob(os.path.join(DEPLOY, "alerts", "*.rules.yaml"))}
         self.assertEqual(rendered, wanted)
 
-    def test_the_pod_monitor_sets_the_labels_that_alerts_need(self):
-        monitor = self.one("prometheus-operator", "PodMonitor")["spec"]
-        labels = self.one("prometheus-operator", "DaemonSet")["spec"]["template"]["metadata"]["labels"]
-        self.assertEqual(labels[monitor["jobLabel"]], "imagepull-exporter")
-        endpoint, = monitor["podMetricsEndpoints"]
-        self.assertTrue(endpoint["honorLabels"])
-        self.assertEqual([r["targetLabel"] for r in endpoint["relabelings"]], ["node"])
+    def test_the_monitors_set_the_labels_that_alerts_need(self):
+        for overlay, kind, endpoints, honor in (("prometheus-operator", "PodMonitor", "podMetricsEndpoints", True),
+                                                ("service-monitor", "ServiceMonitor", "endpoints", True),
+                                                ("user-workload-monitoring", "PodMonitor", "podMetricsEndpoints", None)):
+            with self.subTest(overlay):
+                monitor = self.one(overlay, kind)["spec"]
+                labels = self.one(overlay, "DaemonSet")["spec"]["template"]["metadata"]["labels"]
+                self.assertEqual(labels[monitor["jobLabel"]], "imagepull-exporter")
+                endpoint, = monitor[endpoints]
+                self.assertIs(endpoint.get("honorLabels"), honor)
+                node = [r["targetLabel"] for r in endpoint["relabelings"]
+                        if r.get("sourceLabels") == ["__meta_kubernetes_pod_node_name"]]
+                self.assertEqual(node, ["node", "instance"])
+
+    def test_two_agents_of_a_node_are_not_scraped_side_by_side(self):
+        """Their series are the same, so the counters of the new one would look like restarts of the old one."""
+        for overlay in ("prometheus-operator", "service-monitor", "user-workload-monitoring"):
+            self.assertEqual(self.one(overlay, "DaemonSet")["spec"]["minReadySeconds"], 0)
+            monitor, = (each for each in self.overlays[overlay] if each["kind"] in ("PodMonitor", "ServiceMonitor"))
+            endpoint, = monitor["spec"].get("podMetricsEndpoints") or monitor["spec"]["endpoints"]
+            self.assertIn({"sourceLabels": ["__meta_kubernetes_pod_ready"], "action": "keep", "regex": "true"},
+                          endpoint["relabelings"])
+
+    def test_the_selectors_of_kube_prometheus_stack_find_monitors_and_rules(self):
+        for overlay in ("prometheus-operator", "service-monitor"):
+            found = [each["metadata"]["labels"].get("release") for each in self.overlays[overlay]
+                     if each["apiVersion"].startswith("monitoring.coreos.com/")]
+            self.assertEqual(found, ["kube-prometheus-stack"] * 4)
 
 
 class Combinations(unittest.TestCase):

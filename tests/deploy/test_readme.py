@@ -51,6 +51,26 @@ class Readme(unittest.TestCase):
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_the_example_of_the_mixin_makes_rules(self):
+        with tempfile.TemporaryDirectory() as checkout:
+            shutil.copytree(os.path.dirname(README), os.path.join(checkout, "deploy"))
+            subprocess.run(["sh", "-eu"], input=self.block("my-rules.jsonnet"), cwd=checkout, text=True, check=True)
+            with open(os.path.join(checkout, "imagepull.rules.yaml")) as made:
+                text = made.read()
+            done = subprocess.run(["promtool", "check", "rules", os.path.join(checkout, "imagepull.rules.yaml")],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("sandbox-", text)
+        self.assertNotIn("ImagePullUnclassifiedShare", text)
+
+    def test_the_collector_scrapes_as_prometheus_does(self):
+        snippet, = (yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", self.text, re.M | re.S)
+                    if "receivers" in block)
+        with open(os.path.join(os.path.dirname(README), "prometheus", "scrape.yaml")) as source:
+            job, = yaml.safe_load(source)["scrape_configs"]
+        self.assertEqual(snippet["receivers"]["prometheus"]["config"]["scrape_configs"], [job])
+        self.assertNotIn("$", str(snippet))
+
     def test_one_command_sets_the_base_address_of_the_runbooks(self):
         with tempfile.TemporaryDirectory() as checkout:
             shutil.copytree(os.path.dirname(README), os.path.join(checkout, "deploy"))

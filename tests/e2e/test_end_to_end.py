@@ -44,13 +44,13 @@ class EndToEnd(unittest.TestCase):
             cls.lab.path("stack"), stack.scrape_job(f"{cls.agent.web[0]}:{cls.agent.web[1]}"), cls.alertmanager)
         cls.addClassCleanup(cls.prometheus.stop)
 
-    def create(self, name, image, secret=None):
+    def create(self, name, image, secret=None, namespace="default"):
         # Always, if a Secret is involved: another pod with permission may have pulled the image already.
         app = {"name": "app", "image": image, **({"imagePullPolicy": "Always"} if secret else {})}
         spec = {"nodeName": self.lab.node, "containers": [app]}
         if secret:
             spec["imagePullSecrets"] = [{"name": secret}]
-        self.lab.api.create("pods", {"metadata": {"name": name}, "spec": spec})
+        self.lab.api.create("pods", {"metadata": {"name": name, "namespace": namespace}, "spec": spec}, namespace)
 
     def secret(self, name, password):
         return demo_pods.pull_secret(name, self.lab.private.host, password)
@@ -79,20 +79,20 @@ class EndToEnd(unittest.TestCase):
         self.create("invoices", self.lab.private.image("lab/pause", "1"), "no-such-secret")
 
         (path, alert), *_ = self.eventually_received("firing", "ImagePullUnauthorized")
-        self.assertEqual(path, "teams")
+        self.assertEqual(path, "platform")
         self.assertEqual(alert["labels"], {
             "alertname": "ImagePullUnauthorized", "severity": "warning", "cluster": "lab", "cause": "unauthorized",
-            "registry": registry})
+            "namespace": "default", "registry": registry})
         words = alert["annotations"]
-        self.assertIn(f"container(s) cannot authenticate to {registry}", words["summary"])
-        self.assertIn("default/billing (bad_credentials)", words["summary"])
+        self.assertIn(f"of namespace default cannot authenticate to {registry}", words["description"])
+        self.assertIn("billing (bad_credentials)", words["description"])
         self.assertIn("imagePullSecrets", words["description"])
         page = words["runbook_url"].rpartition("/")[2]
         self.assertTrue(os.path.exists(os.path.join(stack.DEPLOY, "runbooks", page)), words["runbook_url"])
 
         (_, alert), *_ = self.eventually_received("firing", "ImagePullSecretMissing")
-        self.assertIn(f"1 container(s) name a pull Secret for {registry} that does not exist: default/invoices",
-                      alert["annotations"]["summary"])
+        self.assertIn(f"1 container(s) of namespace default name a pull Secret for {registry} that does not exist. "
+                      "The newest: invoices.", alert["annotations"]["description"])
 
         self.lab.api.update("secrets", self.secret("regcred", registries.PASSWORD))
         self.eventually_received("resolved", "ImagePullUnauthorized", registry=registry)
@@ -125,8 +125,8 @@ class EndToEnd(unittest.TestCase):
 
         support.wait_for(all_seen, "every query had data")
         self.variables_have_values(dashboard)
-        (_, alert), *_ = self.eventually_received("firing", "ImagePullStalled", node="lab-node")
-        self.assertIn("default/stalled", alert["annotations"]["summary"])
+        (_, alert), *_ = self.eventually_received("firing", "ImagePullStalled", namespace="default")
+        self.assertIn("stalled on lab-node", alert["annotations"]["description"])
         self.eventually_received("firing", "ImageRegistryError", registry=self.lab.endpoints["down"])
         self.assertEqual(self.prometheus.rule_problems(), [])
 
@@ -174,21 +174,34 @@ class EndToEnd(unittest.TestCase):
             offered = {labels.get(label) for labels, _ in self.prometheus.query(self.filled_in(series, dashboard))}
             self.assertTrue(offered - {None}, f"${variable['name']} has no values")
 
-    def test_3_an_unreachable_registry_inhibits_the_alerts_of_its_nodes(self):
+    def test_3_an_unreachable_registry_inhibits_the_alerts_of_the_namespaces(self):
         registry = {"cluster": "other", "registry": "reg.example", "cause": "network"}
         self.alertmanager.post({"alertname": "ImageRegistryUnreachable", "severity": "critical", **registry})
         (path, _), = self.eventually_received("firing", "ImageRegistryUnreachable")
         self.assertEqual(path, "pager")
-        small = {"alertname": "ImagePullNetworkOnNode", "severity": "warning", "cluster": "other", "node": "n1"}
+        small = {"alertname": "ImagePullNetwork", "severity": "warning", "cluster": "other", "namespace": "bank"}
         self.alertmanager.post({**small, **registry}, {**small, **registry, "registry": "another.example"})
-        self.eventually_received("firing", "ImagePullNetworkOnNode", registry="another.example")
-        self.assertEqual(self.receiver.alerts("firing", "ImagePullNetworkOnNode", registry="reg.example"), [])
+        self.eventually_received("firing", "ImagePullNetwork", registry="another.example")
+        self.assertEqual(self.receiver.alerts("firing", "ImagePullNetwork", registry="reg.example"), [])
 
     def test_4_an_agent_that_is_down_inhibits_no_other_alert(self):
         self.alertmanager.post(
             {"alertname": "ImagePullExporterDown", "severity": "warning", "cluster": "third"},
             {"alertname": "ImagePullExporterSourceDown", "severity": "warning", "cluster": "third", "source": "pods"})
         self.eventually_received("firing", "ImagePullExporterSourceDown", cluster="third")
+
+    def test_5_each_team_gets_the_alerts_of_its_namespaces(self):
+        """And an alert of kube-prometheus on the same pods, which does not know why, is inhibited."""
+        self.create("typo", self.lab.open.image("lab/pause", "no-such-tag"), namespace="shop")
+        self.create("typo", self.lab.open.image("lab/pause", "no-such-tag"), namespace="bank")
+        (path, alert), *_ = self.eventually_received("firing", "ImageNotFound", namespace="shop")
+        self.assertEqual((path, alert["labels"]["cluster"]), ("team-shop", "lab"))
+        (path, _), *_ = self.eventually_received("firing", "ImageNotFound", namespace="bank")
+        self.assertEqual(path, "platform")
+        not_ready = {"alertname": "KubePodNotReady", "cluster": "lab", "pod": "typo", "severity": "warning"}
+        self.alertmanager.post({**not_ready, "namespace": "shop"}, {**not_ready, "namespace": "third"})
+        self.eventually_received("firing", "KubePodNotReady", namespace="third")
+        self.assertEqual(self.receiver.alerts("firing", "KubePodNotReady", namespace="shop"), [])
 
 
 if __name__ == "__main__":
