@@ -263,10 +263,57 @@ class Dashboard(unittest.TestCase):
 
     def test_variables_exist_and_are_used(self):
         self.assertEqual([v["name"] for v in self.dashboard["templating"]["list"]],
-                         ["datasource", "cluster", "namespace", "registry", "node"])
+                         ["datasource", "job", "cluster", "namespace", "registry", "node", "instance"])
         used = " ".join(target["expr"] for panel in self.panels for target in panel["targets"])
-        for name in ("cluster", "namespace", "registry", "node"):
+        for name in ("job", "cluster", "namespace", "registry", "node", "instance"):
             self.assertIn("$" + name, used)
+
+    def queries(self):
+        return [(panel["title"], target["expr"]) for panel in self.panels for target in panel["targets"]]
+
+    def test_every_series_of_the_agents_is_selected_by_job_instance_and_cluster(self):
+        """Recorded series have neither job nor instance."""
+        for title, expression in self.queries():
+            found = re.findall(r"(?<![\w:])((?:imagepull|process)_\w+|up)\b(\{[^}]*\})?", expression)
+            for name, selector in found:
+                for label in ("job", "instance", "cluster"):
+                    self.assertIn(f'{label}=~"${label}"', selector, f"{title}: {name}")
+            self.assertTrue(found or "container:imagepull_" in expression, title)
+
+    def test_every_panel_says_what_it_shows_and_in_which_unit(self):
+        for panel in self.panels:
+            self.assertGreater(len(panel["description"]), 30, panel["title"])
+            self.assertIn("unit", panel["fieldConfig"]["defaults"], panel["title"])
+
+    def test_failures_are_counted_per_minute(self):
+        """They are rare: 0.003 per second tells nobody anything."""
+        seen = 0
+        for panel in self.panels:
+            for target in panel["targets"]:
+                if re.search(r"_failures_total", target["expr"]) and panel["fieldConfig"]["defaults"]["unit"] != "percentunit":
+                    seen += 1
+                    self.assertEqual(panel["fieldConfig"]["defaults"]["unit"], "opm", panel["title"])
+                    self.assertTrue(target["expr"].startswith("60 * "), panel["title"])
+        self.assertGreaterEqual(seen, 3)
+
+    def test_counters_are_only_read_as_rates_over_the_interval_of_the_panel_or_an_hour(self):
+        for title, expression in self.queries():
+            for match in re.finditer(r"\w+_(?:total|bucket|count|sum)\{[^}]*\}(\[[^]]*\])?", expression):
+                self.assertIn(match.group(1), ("[$__rate_interval]", "[1h]", "[6h]"), title)
+                self.assertEqual(expression[:match.start()][-5:], "rate(", title)
+
+    def test_tables_show_the_cluster_and_lead_from_a_row_to_its_pod_and_its_runbook(self):
+        for panel in self.panels:
+            if panel["type"] == "table":
+                hidden = panel["transformations"][0]["options"]["excludeByName"]
+                self.assertNotIn("cluster", [name for name, is_hidden in hidden.items() if is_hidden])
+                self.assertTrue("by (cluster, " in panel["targets"][0]["expr"] or "container:" in panel["targets"][0]["expr"])
+        table, = (panel for panel in self.panels if panel["title"] == "Blocked containers, longest first")
+        links = {override["matcher"]["options"]: link["url"] for override in table["fieldConfig"]["overrides"]
+                 for each in override["properties"] if each["id"] == "links" for link in each["value"]}
+        self.assertIn("var-namespace=${__data.fields.namespace}&var-pod=${__value.text}", links["pod"])
+        self.assertTrue(links["cause"].startswith("https://") and links["cause"].endswith("/${__value.text}.md"))
+        self.assertTrue(self.dashboard["links"][0]["url"].endswith("/README.md"))
 
     def test_panels_do_not_overlap(self):
         ids = [panel["id"] for panel in self.dashboard["panels"]]
