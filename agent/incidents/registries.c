@@ -77,8 +77,9 @@ static struct registry *row_to_end(const struct registries *registries, const st
     for (size_t i = 0; i < registries->n; i++) {
         struct registry *row = &registries->rows[i];
         bool surplus = tenant && rows_of(row->owner) >= rows_of(tenant) + 2;
+        bool needed = busy || rows_of(tenant) == 0;
 
-        if (row->busy ? !(busy && surplus) : !(busy || surplus))
+        if (row->busy ? !(needed && surplus) : !(busy || surplus))
             continue;
         if (!found || ends_before(row, found))
             found = row;

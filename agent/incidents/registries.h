@@ -6,8 +6,9 @@
  * one, "other", counts for all registries without a row. When all rows are in use,
  *   - a registry that is busy (a pull from it was counted, or fails) takes the row of one that pods
  *     only name; such a row has counted nothing;
- *   - a namespace takes a row of the namespace that has the most, if that has at least two more.
- * A row that is taken ends, as a row does an hour after the last pod that named its registry: its
+ *   - a namespace takes a row of the namespace that has the most, if that has at least two more:
+ * for a registry that is busy, or for its first one; else only a row that has counted nothing. A
+ * row that is taken ends, as a row does an hour after the last pod that named its registry: its
  * counts are not added to "other", so that no pull counts twice. A new row starts at 0.
  */
 

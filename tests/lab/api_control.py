@@ -11,6 +11,7 @@ The control API of the API server's double, for the admin on the control port, w
     POST        /lab/listener     {"up": false}: close all, refuse new ones; {"up": true}: serve again
     POST        /lab/certificate  read the server's certificate and key again
     POST        /lab/rights       {"files": [...]}: the rights of the agent from now on
+    POST        /lab/pods         {"namespace": ..., "pods": [...]}: create many pods at once, with their statuses
     POST        /lab/clock        {"offset": seconds}: the error of the server's clock
 """
 
@@ -19,6 +20,7 @@ import json
 from api_clock import CLOCK
 from api_faults import bad_command
 from api_routes import not_found, reply_json
+from api_write import create_pods
 
 
 class Control:
@@ -32,6 +34,7 @@ class Control:
             "/lab/listener": lambda command: listener.up() if command["up"] else listener.down(),
             "/lab/certificate": lambda command: listener.load_certificate(),
             "/lab/rights": lambda command: api.rights.load(command["files"]),
+            "/lab/pods": lambda command: create_pods(api.store, command["namespace"], command["pods"]),
             "/lab/clock": self._clock,
         }
 

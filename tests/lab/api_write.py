@@ -62,6 +62,16 @@ def _create(store, target, value):
     return store.put("ADDED", target.resource, value).json()
 
 
+def create_pods(store, namespace, pods):
+    """Create many pods at once, with their statuses."""
+    for pod in pods:
+        metadata = {**pod["metadata"], "namespace": namespace, "uid": str(uuid.uuid4()),
+                    "creationTimestamp": now_text(), "generation": 1}
+        status = {"phase": "Pending", "qosClass": "BestEffort", **pod.get("status", {})}
+        store.put("ADDED", "pods", {**pod, "metadata": metadata, "spec": _pod_defaults(pod.get("spec", {})),
+                                    "status": status})
+
+
 def _pod_defaults(spec):
     spec = {"restartPolicy": "Always", **spec}
     for group in ("initContainers", "containers"):

@@ -401,6 +401,15 @@ static void named_registries_of_one_namespace_leave_some_for_another(void **stat
     assert_int_equal(failures_at(w, REGISTRY), 0);
 }
 
+static void each_namespace_has_a_row_for_its_first_registry(void **state)
+{
+    struct world *w = *state;
+
+    name_junk(w, 4 * REGISTRIES, true);
+    observe_runs(w, "company", "web-0");
+    assert_int_equal(failures_at(w, REGISTRY), 0);
+}
+
 /* --- evidence -------------------------------------------------------------- */
 
 static void evidence_of_one_namespace_leaves_some_for_another(void **state)
@@ -551,6 +560,7 @@ int main(void)
         WORLD_TEST(busy_registries_of_one_namespace_hide_no_other),
         WORLD_TEST(registry_that_both_use_does_not_end_with_the_surplus),
         WORLD_TEST(named_registries_of_one_namespace_leave_some_for_another),
+        WORLD_TEST(each_namespace_has_a_row_for_its_first_registry),
         WORLD_TEST(evidence_of_one_namespace_leaves_some_for_another),
         WORLD_TEST(each_failing_namespace_gets_its_turn),
         WORLD_TEST(namespaces_within_the_limit_are_read_without_a_break),
