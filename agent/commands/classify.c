@@ -174,8 +174,12 @@ int classify_command(int argc, char **argv)
 
     if (flags_read(&classify_flags, argc, argv, &settings, &err) < 0)
         return refuse(err.text);
-    if (settings.help)
-        return flags_print_help(&classify_flags, NULL) < 0 ? EXIT_NO_OUTPUT : EXIT_SUCCESS;
+    if (settings.help) {
+        if (flags_print_help(&classify_flags, &err) == 0)
+            return EXIT_SUCCESS;
+        refuse(err.text);
+        return EXIT_NO_OUTPUT;
+    }
     fd = open_input(&settings, &err);
     if (fd < 0)
         return refuse(err.text);

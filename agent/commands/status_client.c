@@ -2,7 +2,9 @@
 #include "agent/commands/status_client.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -86,12 +88,70 @@ static int set_base(struct status_client *client, struct err *err)
     return 0;
 }
 
+/* --- JSON --------------------------------------------------------------------------------------
+ */
+
+/*
+ * jansson's parser ignores a failed allocation within a text: it loses a byte of it, or ends the
+ * process by an assertion (lex_save() and lex_scan_string() in its load.c). So while it parses, it
+ * gets memory of a reserve where the heap has none, and what was parsed is not used.
+ */
+static struct {
+    bool parsing, used;
+    size_t at;
+    alignas(max_align_t) char bytes[1u << 20];
+} reserve; /* the kernel provides its pages when they are used */
+
+static void *allocate_for_json(size_t size)
+{
+    const size_t align = alignof(max_align_t);
+    void *memory = mem_alloc(size);
+
+    if (memory || !reserve.parsing)
+        return memory;
+    reserve.used = true;
+    size = (size + align - 1) / align * align;
+    if (size > sizeof(reserve.bytes) - reserve.at)
+        return NULL;
+    memory = reserve.bytes + reserve.at;
+    reserve.at += size;
+    return memory;
+}
+
+static void free_for_json(void *memory)
+{
+    const char *at = memory;
+
+    if (at < reserve.bytes || at >= reserve.bytes + sizeof(reserve.bytes))
+        mem_free(memory);
+}
+
+/* 0, -ENOMEM or -EPROTO. */
+static int parse(struct str text, json_t **ret)
+{
+    json_t *json;
+
+    reserve.parsing = true;
+    reserve.used = false;
+    reserve.at = 0;
+    json = json_loadb(text.len ? text.at : "", text.len, JSON_DECODE_ANY, NULL);
+    reserve.parsing = false;
+    if (json && !reserve.used) {
+        *ret = json;
+        return 0;
+    }
+    json_decref(json);
+    return reserve.used ? -ENOMEM : -EPROTO;
+}
+
 static int give_head(void *self, struct str text, struct err *err)
 {
     struct status_client *client = self;
-    json_t *head = json_loadb(text.at, text.len, 0, NULL);
-    int r = head ? client->reader->begin(client->reader->self, client->list, head, err) : -EPROTO;
+    json_t *head = NULL;
+    int r = parse(text, &head);
 
+    if (r == 0)
+        r = client->reader->begin(client->reader->self, client->list, head, err);
     json_decref(head);
     return r;
 }
@@ -99,13 +159,11 @@ static int give_head(void *self, struct str text, struct err *err)
 static int give_member(void *self, struct str text, struct err *err)
 {
     struct status_client *client = self;
-    json_error_t why;
-    json_t *member = json_loadb(text.at, text.len, JSON_DECODE_ANY, &why);
-    int r;
+    json_t *member = NULL;
+    int r = parse(text, &member);
 
-    if (!member)
-        return json_error_code(&why) == json_error_out_of_memory ? -ENOMEM : -EPROTO;
-    r = client->reader->member(client->reader->self, client->list, member, err);
+    if (r == 0)
+        r = client->reader->member(client->reader->self, client->list, member, err);
     json_decref(member);
     return r;
 }
@@ -168,6 +226,7 @@ int status_client_new(const char *address, struct status_client **ret, struct er
     if (!client)
         return err_set(err, -ENOMEM, "no memory");
     client->address = address;
+    json_set_alloc_funcs(allocate_for_json, free_for_json);
     r = set_base(client, err);
     if (r < 0)
         return err_wrap(err, "cannot ask the agent at '%.200s'", address);
@@ -296,7 +355,6 @@ static int get_list(struct status_client *client, enum status_list list, json_t 
                     struct err *err)
 {
     char path[64];
-    struct str rest;
     json_t *json = NULL;
     int r;
 
@@ -307,9 +365,8 @@ static int get_list(struct status_client *client, enum status_list list, json_t 
     snprintf(path, sizeof(path), "/debug/%s", status_list_name(list));
     status_split_begin(&client->split);
     r = get(client, path, err);
-    rest = status_split_rest(&client->split);
-    if (r == 0)
-        json = json_loadb(rest.len ? rest.at : "", rest.len, 0, NULL);
+    if (r == 0 && parse(status_split_rest(&client->split), &json) == -ENOMEM)
+        r = err_set(err, -ENOMEM, "%s: no memory to read the answer", client->address);
     status_split_done(&client->split);
     if (r == 0 && !json_is_array(json_object_get(json, status_list_name(list)))) {
         json_decref(json);

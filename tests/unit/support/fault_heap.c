@@ -9,13 +9,19 @@
 #define NEVER SIZE_MAX
 
 static size_t until_failure = NEVER;
-static bool fired;
+static bool fired, goes_on;
 static size_t live;
 
 void fault_heap_fail_at(size_t n)
 {
     until_failure = n;
-    fired = false;
+    fired = goes_on = false;
+}
+
+void fault_heap_fail_from(size_t n)
+{
+    fault_heap_fail_at(n);
+    goes_on = true;
 }
 
 bool fault_heap_fired(void)
@@ -35,7 +41,7 @@ static bool fails_now(void)
         return false;
     if (until_failure-- > 0)
         return false;
-    until_failure = NEVER;
+    until_failure = goes_on ? 0 : NEVER;
     fired = true;
     return true;
 }

@@ -12,6 +12,9 @@
 /* Makes the n-th allocation from now on return NULL, once. 0 is the next one. */
 void fault_heap_fail_at(size_t n);
 
+/* The same, but all later ones return NULL, too. */
+void fault_heap_fail_from(size_t n);
+
 /* Whether that allocation happened. If not, it no longer fails. */
 bool fault_heap_fired(void);
 
