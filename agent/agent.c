@@ -7,11 +7,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "agent/commands/classify_json.h"
 #include "agent/config.h"
+#include "agent/descriptors.h"
 #include "agent/hub.h"
 #include "agent/kube/kube.h"
 #include "agent/sandbox.h"
@@ -32,6 +34,7 @@ struct agent {
     struct cri *cri;
     struct exporter *exporter;
     struct sandbox sandbox;
+    unsigned web_connections; /* of each address for metrics */
 };
 
 /* Call it before gRPC and libmicrohttpd start their threads: threads inherit the mask. */
@@ -128,11 +131,12 @@ static void shut_in(struct agent *agent)
 
 static int build(struct agent *agent, struct err *err)
 {
-    const struct exporter_config exporter = exporter_settings(agent->config);
+    struct exporter_config exporter = exporter_settings(agent->config);
     int r = build_sources(agent, err);
 
     if (r < 0)
         return r;
+    exporter.web_connections = agent->web_connections;
     shut_in(agent);
     return exporter_new(&exporter, hub_snapshots(agent->hub), &agent->exporter, err);
 }
@@ -153,6 +157,16 @@ int agent_check(const struct config *config, struct err *err)
     return r;
 }
 
+/* `addresses`: one or more, separated by commas. */
+static size_t count_listeners(const char *addresses)
+{
+    size_t n = 1;
+
+    for (const char *at = addresses; (at = strchr(at, ',')); at++)
+        n++;
+    return n;
+}
+
 int agent_new(const struct config *config, struct agent **ret, struct err *err)
 {
     struct agent *agent = mem_zalloc(sizeof(*agent));
@@ -163,7 +177,9 @@ int agent_new(const struct config *config, struct agent **ret, struct err *err)
     agent->config = config;
     return_freed_memory();
     block_signals(agent);
-    r = build(agent, err);
+    r = descriptors_prepare(count_listeners(config->web_listen.text), &agent->web_connections, err);
+    if (r == 0)
+        r = build(agent, err);
     if (r < 0) {
         agent_freep(&agent);
         return r;

@@ -40,6 +40,7 @@ struct endpoint {
 struct exporter {
     struct limit_hits limit_hits;
     struct http_budget web_budget, debug_budget; /* apart: the web listener is for everybody */
+    unsigned web_connections;                    /* see struct exporter_config */
     struct web web;
     struct guard *guard; /* guard of the web endpoints; NULL: everybody may use them */
     struct debug debug;
@@ -89,6 +90,7 @@ static int web_begin(struct exporter *exporter, const struct exporter_config *co
     if (config->web_file && guard_new(config->web_file, &exporter->guard, err) < 0)
         return err_wrap(err, "--web.config.file");
     web_init(&exporter->web, source, &web);
+    exporter->web_connections = config->web_connections;
     exporter->web_budget.max = exporter->debug_budget.max = LIMIT_HTTP_MEMORY;
     return 0;
 }
@@ -109,6 +111,8 @@ static int open_web_at(struct exporter *exporter, size_t index, struct str addre
     if (!text)
         return err_set(err, -ENOMEM, "no memory");
     config.guard = exporter->guard;
+    if (exporter->web_connections)
+        config.connections = exporter->web_connections;
     config.limit_hits = &exporter->limit_hits;
     config.budget = &exporter->web_budget;
     return endpoint_open(&exporter->web_endpoints[index], text, &config, &handler, err);

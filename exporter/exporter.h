@@ -26,6 +26,7 @@ struct snapshot_source;
 struct exporter_config {
     const char *web_listen;     /* --web.listen-address; one or more, separated by commas */
     const char *telemetry_path; /* --web.telemetry-path; NULL: "/metrics" */
+    unsigned web_connections;   /* of each address, at a time; 0: LIMIT_WEB_CONNECTIONS */
     unsigned max_requests;      /* --web.max-requests; 0: no limit */
     const char *web_file;       /* --web.config.file; NULL: none. Kept, not copied */
     const char *debug_listen;   /* --debug.listen-address, or "off". Kept, not copied */

@@ -49,6 +49,13 @@ class BadInput(unittest.TestCase):
         for word in words:
             self.assertIn(word, lines[0])
 
+    def test_a_limit_of_open_files_that_is_too_low_is_named(self):
+        for limit in 10, 12, 40, 67:
+            done = subprocess.run(["prlimit", f"--nofile={limit}:{limit}", support.agent_binary(), *self.flags()],
+                                  capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"the limit of open files is {limit}, and the agent needs at least 68", done.stderr)
+
     def test_a_bad_flag_is_named(self):
         self.assert_refused(self.flags() + ["--no-such-flag"], "--no-such-flag", "--help")
         self.assert_refused(self.flags() + ["argument"], "argument")
