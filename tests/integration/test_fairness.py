@@ -105,10 +105,12 @@ class EndedPodsOfTheKubelet(unittest.TestCase):
     def test_ended_pods_take_no_place(self):
         folder = support.Folder()
         self.addCleanup(folder.remove)
-        pods = [{"metadata": {"name": f"job-{i}", "namespace": "junk", "uid": f"uid-{i}", "resourceVersion": str(i + 1)},
+        pods = [{"metadata": {"name": f"job-{i}", "namespace": "junk", "uid": f"uid-{i}",
+                              "resourceVersion": str(i + 1)},
                  "spec": {"containers": [{"name": "app", "image": IMAGE}]}, "status": {"phase": "Failed"}}
                 for i in range(ENDED)]
-        broken = {"metadata": {"name": "broken", "namespace": "company", "uid": "uid-broken", "resourceVersion": "9999"},
+        broken = {"metadata": {"name": "broken", "namespace": "company", "uid": "uid-broken",
+                               "resourceVersion": "9999"},
                   "spec": {"containers": [{"name": "app", "image": IMAGE}]},
                   "status": {"phase": "Pending", "containerStatuses": [waiting("ErrImagePull", NOT_FOUND)]}}
         kubelet = KubeletApi(os.path.join(folder.path, "kubelet"), [*pods, broken])
