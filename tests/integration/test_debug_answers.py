@@ -47,7 +47,8 @@ FAILURE = {
         "last_progress": MAYBE_TIME, "waiting_behind": [WAITER], "held_by": [WAITER], "ambiguous_with": [str]}),
     "evidence": [{"at": TIME, "source": words("pod_status event cri"), "reason": MAYBE_TEXT, "text": MAYBE_TEXT}],
     "advice": str, "ended": MAYBE_TIME}
-FAILURES = {"node": str, "runtime": {"name": MAYBE_TEXT, "version": MAYBE_TEXT}, "failures": [FAILURE]}
+FAILURES = {"node": str, "runtime": {"name": MAYBE_TEXT, "version": MAYBE_TEXT}, "left_out": Counts,
+            "failures": [FAILURE]}
 ANSWERS = {
     "/debug/failures": FAILURES,
     "/debug/failures/default/refused": FAILURES,
