@@ -34,7 +34,7 @@ helpers   := $(filter-out $(unit),$(tests))
 fuzzers   := $(wildcard tests/fuzz/fuzz_*.c)
 benches   := $(wildcard tests/bench/bench_*.c)
 docs_c    := $(wildcard docs/generate/*.c)
-all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(docs_c) $(wildcard tests/corpus/*.c tests/lab/*.c tests/page/*.c)
+all_c     := $(library) agent/main.c $(unit) $(helpers) $(fuzzers) $(benches) $(docs_c) $(wildcard tests/corpus/*.c tests/redact/*.c tests/lab/*.c tests/page/*.c)
 headers   := $(wildcard include/*.h $(folders:%=%/*.h) docs/generate/*.h) $(sort $(shell find tests -name '*.h'))
 
 # --- compiler flags ----------------------------------------------------------------------------
@@ -131,16 +131,17 @@ $(call program,$(unit) $(wildcard tests/page/*.c)): $(BUILD)/tests/%: $(BUILD)/t
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(test_libs)
 
-$(call program,$(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archive)
+$(call program,$(benches) $(wildcard tests/corpus/*.c tests/redact/*.c tests/lab/cri_*.c)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(testlib) $(archive)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ldflags) -o $@ $^ $(grpc_libs) $(libs)
 
 .PHONY: check-compile check-unit check-corpus check-binary check-docs check-install check-layers
-check-compile: $(binary) $(call program,$(unit) $(benches) $(wildcard tests/corpus/*.c tests/lab/cri_*.c tests/page/*.c))
+check-compile: $(binary) $(call program,$(unit) $(benches) $(wildcard tests/corpus/*.c tests/redact/*.c tests/lab/cri_*.c tests/page/*.c))
 check-unit: $(BUILD)/has-check $(call program,$(unit))
 	$(Q)scripts/run-tests $(call program,$(unit))
-check-corpus: $(BUILD)/tests/corpus/check_corpus
-	$(Q)$<
+check-corpus: $(call program,tests/corpus/check_corpus.c tests/redact/check_redact.c)
+	$(Q)$(BUILD)/tests/corpus/check_corpus
+	$(Q)$(BUILD)/tests/redact/check_redact
 check-binary: $(binary)
 	$(Q)scripts/check-cri-methods $(binary)
 check-docs: $(binary)

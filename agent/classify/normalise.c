@@ -365,6 +365,7 @@ void normalise_traced(struct str waiting_reason, struct str text, struct message
                       struct explanation *trace)
 {
     UNINITIALIZED struct tokens tokens;
+    UNINITIALIZED uint64_t words[WORD_MAP_SIZE(LIMIT_CLASSIFY_TEXT)];
     struct reader r = { .message = ret, .tokens = &tokens, .trace = trace };
 
     ret->image = (struct str){ .at = ret->buffer };
@@ -376,11 +377,8 @@ void normalise_traced(struct str waiting_reason, struct str text, struct message
     r.text.at = ret->buffer;
     r.text.len = text_plain(text, ret->buffer, LIMIT_CLASSIFY_TEXT - TEXT_PADDING, &ret->truncated);
     memset(ret->buffer + r.text.len, ' ', TEXT_PADDING);
-    if (tokens_split(r.text, &tokens)) {
-        r.text.len = redact(ret->buffer, r.text.len);
-        memset(ret->buffer + r.text.len, ' ', TEXT_PADDING);
-        tokens_split(r.text, &tokens);
-    }
+    r.text.len = redact_and_map(ret->buffer, r.text.len, words);
+    tokens_split(r.text, words, &tokens);
     read_tokens(&r);
     ret->text = shown_text(ret, r.text);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "agent/classify/normalise_vocabulary.h"
-#include "agent/classify/redact.h"
 #include "bytes16.h"
 
 /* Classes of bytes, one bit each. */
@@ -56,19 +55,15 @@ static const uint8_t classes[256] = {
     RANGE(0x80, 0xff, SPACE), /* not in any name or phrase; other scripts have no spaces */
 };
 
-/* After "Bearer" or "Basic", a word of at least this length may be a token. */
-#define SCHEME_TOKEN_MIN 16u
-
 /* A longer text with punctuation inside ("i/o", "net/http") is never in the vocabulary. */
 #define INNER_WORD_MAX 24u
 
 struct splitter {
     const char *text; /* followed by spaces, so a scan that stops at a space needs no limit */
+    const uint64_t *words;
     size_t len;
     size_t at;
     unsigned flags; /* for the next token */
-    bool marked;    /* the text has "@" or "?": a value may be a login or have a query */
-    bool secrets;
     struct token *first;
     struct token *next; /* where the next token goes */
     struct token *limit;
@@ -87,16 +82,13 @@ static size_t skip(const struct splitter *s, size_t at, unsigned which)
 }
 
 /* The end of a run of WORD bytes: letters, digits, "-" and "_". */
-static inline size_t word_end(const char *text, size_t at)
+static inline size_t word_end(const uint64_t *words, size_t at)
 {
-    for (;; at += 16) {
-        bytes16 all = bytes16_load(text + at);
-        bytes16 word = bytes16_between(all | 0x20, 'a', 'z') | bytes16_between(all, '0', '9') |
-                       bytes16_equal(all, '-') | bytes16_equal(all, '_');
-        unsigned stop = bytes16_mask(~word);
+    for (;; at = (at | 63) + 1) {
+        uint64_t stop = ~words[at / 64] >> at % 64;
 
         if (stop)
-            return at + bytes16_first(stop);
+            return at + (size_t)__builtin_ctzll(stop);
     }
 }
 
@@ -112,45 +104,10 @@ static inline size_t quoted_end(const struct splitter *s, size_t at, char quote)
     }
 }
 
-static bool after_colon(const struct splitter *s, size_t at)
-{
-    size_t limit = at > 3 ? at - 3 : 0;
-
-    while (at > limit && (s->text[at - 1] == ' ' || s->text[at - 1] == '"'))
-        at--;
-    return at > limit && s->text[at - 1] == ':';
-}
-
-/*
- * Whether a long text may be a token: by its shape, or because it follows "Bearer",
- * "Authorization:Bearer" or "X-Registry-Auth: ".
- */
-static bool may_be_token(const struct splitter *s, size_t from, size_t to)
-{
-    const struct token *last;
-    struct str before;
-
-    if (redact_wants_word(str_span(s->text + from, s->text + to)))
-        return true;
-    if (s->next == s->first)
-        return false;
-    last = s->next - 1;
-    before = (struct str){ .at = s->text + last->at, .len = last->len };
-    if (vocabulary_has(last->word, WORD_SCHEME))
-        return true;
-    return (last->word == WORD_VALUE || after_colon(s, from)) &&
-           last->at + last->len + 4u >= from &&
-           redact_is_token(str_span(s->text + from, s->text + to)) &&
-           (redact_ends_in_scheme(before) || redact_wants_key(before));
-}
-
 static inline void add(struct splitter *s, size_t from, size_t to, unsigned word, unsigned flags)
 {
-    struct token *token;
+    struct token *token = s->next++;
 
-    if (to - from >= SCHEME_TOKEN_MIN && word != WORD_URL && !s->secrets)
-        s->secrets = may_be_token(s, from, to);
-    token = s->next++;
     token->at = (uint16_t)from;
     token->len = (uint16_t)(to - from);
     token->word = (uint16_t)word;
@@ -173,15 +130,12 @@ static inline uint16_t word_number(const char *at, size_t len)
 static void add_word(struct splitter *s, size_t from, size_t to)
 {
     if (s->text[from] == '-' || s->text[to - 1] == '-') {
-        bool option = s->text[from] == '-'; /* its value may be a secret */
-
         while (to > from && s->text[to - 1] == '-')
             to--;
         while (from < to && s->text[from] == '-')
             from++;
         if (from == to)
             return; /* a dash between two clauses */
-        s->secrets |= option;
     }
     add(s, from, to, word_number(s->text + from, to - from), 0);
 }
@@ -192,8 +146,6 @@ static void add_value(struct splitter *s, size_t from, size_t to, unsigned flags
     bool url = value.len > 8 && (value.at[0] | 0x20) == 'h' &&
                (str_starts(value, STR("http://")) || str_starts(value, STR("https://")));
 
-    if (s->marked || *value.at == 'h')
-        s->secrets |= redact_wants_url(value);
     add(s, from, to, url ? WORD_URL : WORD_VALUE, url ? flags | TOKEN_URL : flags);
 }
 
@@ -241,7 +193,7 @@ static size_t split_rest(struct splitter *s, size_t from, size_t end)
     size_t next;
 
     while (s->text[end] == '\'' && is(s, end + 1, WORD)) /* couldn't */
-        end = word_end(s->text, end + 1);
+        end = word_end(s->words, end + 1);
     next = skip(s, end, INNER);
     if (is(s, next, WORD) || s->text[end] == '/' || (s->text[next] == '[' && next > end + 2)) {
         split_value(s, from, next);
@@ -267,7 +219,7 @@ static void split_inner(struct splitter *s)
 {
     size_t from = s->at + (s->text[s->at] == ':' && s->at > 0 && s->text[s->at - 1] == '"');
 
-    split_piece(s, from, word_end(s->text, from));
+    split_piece(s, from, word_end(s->words, from));
 }
 
 /*
@@ -277,16 +229,17 @@ static void split_inner(struct splitter *s)
 static inline size_t split_words(struct splitter *s)
 {
     const char *text = s->text;
+    const uint64_t *words = s->words;
     struct token *token = s->next;
     size_t at = s->at;
     size_t end;
     size_t space;
 
     for (;; at = space + 1) {
-        end = word_end(text, at);
+        end = word_end(words, at);
         space = end + (text[end] == ':');
-        if (text[space] != ' ' || end == at || end - at >= SCHEME_TOKEN_MIN || text[at] == '-' ||
-            text[end - 1] == '-' || token == s->limit)
+        if (text[space] != ' ' || end == at || text[at] == '-' || text[end - 1] == '-' ||
+            token == s->limit)
             break;
         token->at = (uint16_t)at;
         token->len = (uint16_t)(end - at);
@@ -356,12 +309,7 @@ static void split_quote(struct splitter *s)
         if (found)
             close = (size_t)(found - s->text);
     }
-    if (is_key(s, close)) {
-        s->secrets = true;
-        s->at++;
-        return;
-    }
-    if (s->text[close] != quote || vocabulary_has(before, WORD_LABEL)) {
+    if (is_key(s, close) || s->text[close] != quote || vocabulary_has(before, WORD_LABEL)) {
         s->at++;
         return;
     }
@@ -389,38 +337,19 @@ static void split_punctuation(struct splitter *s)
         if (is(s, s->at, WORD | INNER))
             s->flags |= TOKEN_MARKUP;
         break;
-    case '=': /* "code = Unknown" is prose; "key=value" may be a secret */
-        if (s->next > s->first && s->next[-1].at + s->next[-1].len + 1u == s->at)
-            s->secrets |= redact_wants_key(
-                (struct str){ .at = s->text + s->next[-1].at, .len = s->next[-1].len });
-        break;
     default:
         break;
     }
 }
 
-/* Whether the text has "@" or "?". Also reads its padding. */
-static bool is_marked(struct str text)
+void tokens_split(struct str text, const uint64_t *words, struct tokens *ret)
 {
-    bytes16 found = { 0 };
-
-    for (size_t at = 0; at < text.len; at += 16) {
-        bytes16 all = bytes16_load(text.at + at);
-
-        found |= bytes16_equal(all, '@') | bytes16_equal(all, '?');
-    }
-    return bytes16_mask(found) != 0;
-}
-
-bool tokens_split(struct str text, struct tokens *ret)
-{
-    struct splitter s = { .text = text.at, .len = text.len };
+    struct splitter s = { .text = text.at, .words = words, .len = text.len };
 
     /* cppcheck-suppress ctuuninitvar ; an output, filled from the front */
     s.first = ret->at;
     s.next = s.first;
     s.limit = s.first + TOKENS_MAX;
-    s.marked = is_marked(text);
     while (s.next < s.limit && s.at < s.len) {
         unsigned class = classes[(unsigned char)s.text[s.at]];
 
@@ -443,5 +372,4 @@ bool tokens_split(struct str text, struct tokens *ret)
         }
     }
     ret->n = (size_t)(s.next - s.first);
-    return s.secrets;
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/classify/redact.h"
 #include "limit.h"
 #include "str.h"
 
@@ -41,11 +42,5 @@ struct tokens {
 
 _Static_assert(LIMIT_CLASSIFY_TEXT <= UINT16_MAX, "offsets are 16 bits");
 
-/* The text must be followed by this many spaces. */
-#define TEXT_PADDING 32u
-
-/*
- * Fills `ret`. Returns true if there may be something to redact (a query, "user@", "key=value",
- * "Bearer ..."); most messages have nothing.
- */
-bool tokens_split(struct str text, struct tokens *ret);
+/* Fills `ret`. The text is followed by TEXT_PADDING spaces; `words` is from redact_and_map(). */
+void tokens_split(struct str text, const uint64_t *words, struct tokens *ret);

@@ -32,8 +32,7 @@ static const struct {
     { "reference", WORD_NAMING }, { "tag", WORD_NAMING },    { "html", WORD_MARKUP },
     { "!doctype", WORD_MARKUP },  { "head", WORD_MARKUP },   { "body", WORD_MARKUP },
     { "title", WORD_MARKUP },     { "center", WORD_MARKUP }, { "h1", WORD_MARKUP },
-    { "h2", WORD_MARKUP },        { "?xml", WORD_MARKUP },   { "bearer", WORD_SCHEME },
-    { "basic", WORD_SCHEME },
+    { "h2", WORD_MARKUP },        { "?xml", WORD_MARKUP },
 };
 
 /* google.golang.org/grpc/codes, in their order. */

@@ -24,8 +24,7 @@ enum word_flag {
     WORD_LABEL = 1u << 0,  /* a quoted piece after it is prose, as in `"message":"denied"` */
     WORD_NAMING = 1u << 1, /* quoted text after it is one name: `image "a b"` */
     WORD_MARKUP = 1u << 2, /* an HTML or XML element: with "<", it starts a page */
-    WORD_SCHEME = 1u << 3, /* "Bearer", "Basic": a token may follow */
-    WORD_BEGINS = 1u << 4, /* a phrase starts with it */
+    WORD_BEGINS = 1u << 3, /* a phrase starts with it */
 };
 
 #define WORDS_MAX 1024u

@@ -1,35 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/classify/redact.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+/*
+ * Every message comes here, and most have no secret. So the text is searched 64 bytes at a time for
+ * the places where a secret can begin or end; at each of them, a function decides.
+ */
+#include "agent/classify/redact.h"
 
 #include "agent/classify/redact_pass.h"
 #include "bytes16.h"
-#include "util.h"
 
-/* A token is longer than any word of prose after "Bearer" or "Basic". */
-#define TOKEN_LENGTH_MIN 16u
+/* --- URLs ------------------------------------------------------------------ */
 
-/* A key that contains one of these names a secret ... */
-static const struct str secret_parts[] = {
-    { "token", 5 },  { "secret", 6 },       { "passw", 5 },   { "sig", 3 },         { "x-amz-", 6 },
-    { "apikey", 6 }, { "api_key", 7 },      { "api-key", 7 }, { "credential", 10 }, { "verify", 6 },
-    { "auth", 4 },   { "key-pair-id", 11 }, { "private", 7 },
-};
-
-/* ... unless it is one of these, the public parameters of a token request. */
+/* Parameters without a secret: what is asked for, and until when a signed URL is valid. */
 static const struct str public_keys[] = {
-    { "scope", 5 },
-    { "service", 7 },
-    { "ns", 2 },
+    STR("scope"),
+    STR("service"),
+    STR("ns"),
+    STR("n"),
+    STR("last"),
+    STR("tag"),
+    STR("fromimage"),
+    STR("platform"),
+    STR("digest"),
+    STR("expires"),
+    STR("x-amz-date"),
+    STR("x-amz-expires"),
+    STR("x-amz-algorithm"),
+    STR("x-amz-signedheaders"),
+    STR("x-goog-date"),
+    STR("x-goog-expires"),
+    STR("x-goog-algorithm"),
+    STR("x-goog-signedheaders"),
+    STR("x-oss-date"),
+    STR("x-oss-expires"),
+    STR("se"),
+    STR("st"),
+    STR("sp"),
+    STR("spr"),
+    STR("sr"),
+    STR("sv"),
 };
 
-static bool one_of(char c, const char *set)
-{
-    return c != '\0' && strchr(set, c) != NULL;
-}
+/* A password with a "/" is looked for up to here. Longer passwords are tokens. */
+#define PASSWORD_MAX 256u
+#define USERINFO_MAX 4096u
 
 static bool key_is_public(struct str key)
 {
@@ -39,304 +53,310 @@ static bool key_is_public(struct str key)
     return false;
 }
 
-static bool begins_with_secret_part(struct str text)
+static size_t url_end(const struct pass *p, size_t at)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(secret_parts); i++)
-        if (secret_parts[i].len <= text.len && same(text.at, secret_parts[i]))
-            return true;
-    return false;
-}
-
-static bool key_is_secret(struct str key)
-{
-    static const bool may_begin[256] = { ['t'] = true, ['s'] = true, ['p'] = true, ['x'] = true,
-                                         ['a'] = true, ['c'] = true, ['v'] = true, ['k'] = true };
-
-    for (size_t at = 0; at < key.len; at++)
-        if (may_begin[(unsigned char)lower(key.at[at])] &&
-            begins_with_secret_part(str_skip(key, at)))
-            return true;
-    return false;
-}
-
-bool redact_wants_key(struct str key)
-{
-    return key_is_secret(key) && !key_is_public(key);
-}
-
-bool redact_wants_url(struct str url)
-{
-    const char *end = url.at + url.len;
-    const char *from = url.len > 0 ? memchr(url.at, '?', url.len) : NULL;
-    const char *at = url.len > 0 ? memchr(url.at, '@', url.len) : NULL;
-
-    if (at && !str_starts(str_span(at, end), STR("@sha")))
-        return true;
-    if (!from && str_starts(url, STR("http")))
-        return memchr(url.at, '=', url.len) != NULL;
-    while (from) {
-        const char *equals = memchr(from + 1, '=', (size_t)(end - from - 1));
-
-        if (!equals)
-            return false;
-        if (!key_is_public(str_span(from + 1, equals)))
-            return true;
-        from = memchr(equals, '&', (size_t)(end - equals));
-    }
-    return false;
-}
-
-/* Longer words are not keys. The longest key is in a query: "X-Amz-Signature". */
-#define KEY_MAX 40u
-
-/* Spaces between a quoted key and its colon, in JSON that was formatted for people. */
-#define SPACES_MAX 4u
-
-/* The word in front of `end`, in the text that is already written. */
-static struct str key_in_front_of(const struct pass *p, size_t end)
-{
-    size_t at = end;
-
-    while (at > 0 && end - at < KEY_MAX && is_key_byte(p->text[at - 1]))
-        at--;
-    return (struct str){ .at = p->text + at, .len = end - at };
+    while (at < p->len && !is_space_or_quote(p->text[at]))
+        at++;
+    return at;
 }
 
 /* At "?": the query of a URL, up to its end. */
 static void redact_query(struct pass *p)
 {
-    keep(p);
-    while (p->from < p->len && !is_space_or_quote(p->text[p->from])) {
+    size_t name = p->from + 1;
+
+    if (p->from < p->query_end)
+        return;
+    p->query_end = url_end(p, name);
+    for (size_t at = name; at < p->query_end; at++) {
         struct str key;
         size_t end;
 
-        if (p->text[p->from] != '=') {
-            keep(p);
+        if (p->text[at] == '&')
+            name = at + 1;
+        if (p->text[at] != '=')
             continue;
-        }
-        key = key_in_front_of(p, p->to);
-        keep(p);
-        end = p->from;
-        while (end < p->len && p->text[end] != '&' && !is_space_or_quote(p->text[end]))
+        key = str_span(p->text + name, p->text + at);
+        for (end = at + 1; end < p->query_end && p->text[end] != '&';)
             end++;
-        while (end > p->from && one_of(p->text[end - 1], ":,;.)]}"))
+        name = end;
+        while (end > at + 1 && one_of(p->text[end - 1], ":,;.)]}"))
             end--;
-        if (end > p->from && !key_is_public(key))
+        if (end > at + 1 && !key_is_public(key)) {
+            keep_until(p, at + 1);
             mask_until(p, end);
-        else
-            while (p->from < end)
-                keep(p);
-    }
-}
-
-/* At "://": "user:password@" ends with the last "@" in front of the path. */
-static void redact_userinfo(struct pass *p)
-{
-    size_t end;
-    size_t at = 0;
-
-    for (int i = 0; i < 3; i++)
-        keep(p);
-    for (end = p->from; end < p->len && p->text[end] != '/' && p->text[end] != '?' &&
-                        !is_space_or_quote(p->text[end]);
-         end++)
-        if (p->text[end] == '@')
-            at = end;
-    if (at > p->from && !(at + 4 < p->len && same(p->text + at, STR("@sha"))))
-        mask_until(p, at);
-}
-
-/* At "@" without a scheme: "user:password@host", but not "name:tag@sha256:...". */
-static void redact_login(struct pass *p)
-{
-    size_t at = p->to;
-    size_t colon = 0;
-
-    if (p->len - p->from > 4 && same(p->text + p->from, STR("@sha")))
-        goto out;
-    while (at > 0 && !is_space_or_quote(p->text[at - 1]) && p->text[at - 1] != '/' &&
-           p->text[at - 1] != '=' && p->to - at < 256) {
-        at--;
-        if (p->text[at] == ':')
-            colon = at;
-    }
-    if (colon > at && colon + 1 < p->to && (at == 0 || p->text[at - 1] != '/')) {
-        memset(p->text + at, '*', p->to - at);
-        if (p->to - at > REDACT_MASK.len) {
-            memcpy(p->text + at, REDACT_MASK.at, REDACT_MASK.len);
-            p->to = at + REDACT_MASK.len;
         }
+        at = name - 1;
     }
-out:
-    keep(p);
 }
 
-static const struct str schemes[] = { { "bearer ", 7 }, { "basic ", 6 } };
-
-/* The length of "Bearer " or "Basic " at `from`; 0 if neither is there. */
-static size_t scheme_at(const struct pass *p, size_t from)
+static bool is_host_end(char c)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
-        if (p->len - from > schemes[i].len && same(p->text + from, schemes[i]))
-            return schemes[i].len;
+    return c == '/' || c == '?' || is_space_or_quote(c);
+}
+
+/* Whether "host:..." at `from`, up to "/" at `end`, has a port. Else it is "user:password". */
+static bool has_port(const struct pass *p, size_t from, size_t end)
+{
+    const char *colon = memchr(p->text + from, ':', end - from);
+
+    if (!colon || p->text[from] == '[')
+        return true;
+    for (const char *at = colon + 1; at < p->text + end; at++)
+        if (!is_digit(*at))
+            return false;
+    return true;
+}
+
+/* The last "@" of the word in front of the path, from the one at `from` on. */
+static size_t last_at(const struct pass *p, size_t from)
+{
+    size_t last = from;
+
+    for (size_t at = from; at < p->len && at - from < PASSWORD_MAX && !is_host_end(p->text[at]);
+         at++) {
+        if (p->text[at] != '@')
+            continue;
+        if (is_digest(text_from(p, at)))
+            break;
+        last = at;
+    }
+    return last;
+}
+
+/* The end of "://" in front of `end` in the same word, in the text that is already written; 0: it
+ * is not there. */
+static size_t after_scheme(const struct pass *p, size_t end)
+{
+    size_t at = end;
+
+    while (at > 2 && end - at < USERINFO_MAX && !is_space_or_quote(p->text[at - 1])) {
+        if (p->text[at - 1] == '/' && p->text[at - 2] == '/' && p->text[at - 3] == ':')
+            return at;
+        at--;
+    }
     return 0;
 }
 
-bool redact_ends_in_scheme(struct str text)
+/* Whether the text from `from` to `end` is a path, not a password with a "/". */
+static bool has_path(const struct pass *p, size_t from, size_t end)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-        size_t n = schemes[i].len - 1;
+    const char *slash = memchr(p->text + from, '/', end - from);
+    const char *query = memchr(p->text + from, '?', end - from);
 
-        if (text.len >= n && same(text.at + text.len - n, str_head(schemes[i], n)))
-            return true;
-    }
-    return false;
+    return query || (slash && has_port(p, from, (size_t)(slash - p->text)));
 }
 
-bool redact_is_token(struct str text)
+/* The start of "user:password" in front of `end`, in the text that is already written; `end` if it
+ * is something else, such as a repository and its tag. */
+static size_t login_start(const struct pass *p, size_t end)
 {
-    bool digit = false;
-    bool letter = false;
-    bool dot = false;
-    bool slash = false;
+    size_t at = end;
+    const char *colon;
 
-    if (text.len < TOKEN_LENGTH_MIN)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-
-        if (!is_key_byte(c) && !one_of(c, "+/=~"))
-            return false;
-        digit |= c >= '0' && c <= '9';
-        letter |= lower(c) >= 'a' && lower(c) <= 'z';
-        dot |= c == '.';
-        slash |= c == '/';
-        if (dot && slash) /* a host and a path */
-            return false;
-    }
-    return digit && letter;
-}
-
-/* The end of the value at `from`; a quoted value ends at its quote. */
-static size_t value_end(const struct pass *p, size_t from, bool quoted)
-{
-    size_t end = from;
-
-    if (quoted) {
-        const char *quote = memchr(p->text + from, '"', p->len - from);
-
-        return quote ? (size_t)(quote - p->text) : p->len;
-    }
-    while (end < p->len && !is_space_or_quote(p->text[end]) && !one_of(p->text[end], "&,)"))
-        end++;
-    return end;
-}
-
-/*
- * At "=" or ":" after a key that may name a secret. In prose, a colon follows such words, too
- * ("failed to fetch oauth token: EOF"); there, only a value that looks like a token is a secret.
- */
-static void redact_value(struct pass *p)
-{
-    bool assigned = p->text[p->from] == '=';
-    size_t back = p->to;
-    bool json;
-    bool quoted = false;
-    struct str key;
-    size_t end;
-
-    while (back > 0 && p->to - back < SPACES_MAX && p->text[back - 1] == ' ')
-        back--;
-    json = back > 0 && p->text[back - 1] == '"';
-    key = key_in_front_of(p, json ? back - 1 : p->to);
-    keep(p);
-    if (!redact_wants_key(key))
-        return;
-    while (p->from < p->len && (p->text[p->from] == ' ' || p->text[p->from] == '"') && !quoted) {
-        quoted = p->text[p->from] == '"';
-        keep(p);
-    }
-    if (scheme_at(p, p->from) > 0)
-        return; /* redact_scheme() handles the value */
-    end = value_end(p, p->from, quoted);
-    if ((end < p->len && p->text[end] == '&') || assigned || (json && quoted) ||
-        redact_is_token(str_span(p->text + p->from, p->text + end)))
-        mask_until(p, end);
-}
-
-/* At the "b" of "Bearer" or "Basic": a token may follow. */
-static void redact_scheme(struct pass *p)
-{
-    size_t scheme = scheme_at(p, p->from);
-    size_t skip = scheme > 0 ? scheme : 1;
-    size_t end;
-
-    for (size_t i = 0; i < skip; i++)
-        keep(p);
-    if (skip == 1)
-        return;
-    for (end = p->from; end < p->len && !is_space_or_quote(p->text[end]) && p->text[end] != ',';)
-        end++;
-    if (end - p->from < TOKEN_LENGTH_MIN)
-        return;
-    for (size_t i = p->from; i < end; i++)
-        if (!is_key_byte(p->text[i]) && !one_of(p->text[i], "+/=~"))
-            return;
-    mask_until(p, end);
-}
-
-/* Bytes at which a secret may begin or end. */
-static bool is_stop(char c)
-{
-    return c == '?' || c == '@' || c == ':' || c == '=' || (c | 0x20) == 'b';
-}
-
-static size_t next_stop(const char *text, size_t at, size_t len)
-{
-    for (; at + 16 <= len; at += 16) {
-        const bytes16 all = bytes16_load(text + at);
-        const unsigned stop = bytes16_mask(bytes16_equal(all, '?') | bytes16_equal(all, '@') |
-                                           bytes16_equal(all, ':') | bytes16_equal(all, '=') |
-                                           bytes16_equal(all | 0x20, 'b'));
-
-        if (stop)
-            return at + bytes16_first(stop);
-    }
-    while (at < len && !is_stop(text[at]))
-        at++;
+    while (at > 0 && end - at < PASSWORD_MAX && !is_space_or_quote(p->text[at - 1]) &&
+           p->text[at - 1] != '=')
+        at--;
+    while (at < end && ((unsigned char)p->text[at] & 0xc0) == 0x80)
+        at++; /* do not cut a character */
+    colon = memchr(p->text + at, ':', end - at);
+    if (!colon || colon == p->text + at || colon + 1 == p->text + end || colon[1] == '/' ||
+        has_path(p, at, end))
+        return end;
     return at;
 }
 
-static void redact_at_stop(struct pass *p)
+/*
+ * At "@": "user:password@host" ends with the last "@" in front of the path; without a password only
+ * after a scheme, "https://token@host". "name:tag@sha256:..." is no login.
+ */
+static void redact_login(struct pass *p)
+{
+    size_t last = last_at(p, p->from);
+    size_t start;
+
+    if (is_digest(text_from(p, p->from)))
+        return;
+    start = after_scheme(p, p->to);
+    if (start == 0)
+        start = login_start(p, p->to);
+    else if (has_path(p, start, p->to))
+        start = p->to;
+    if (start < p->to)
+        mask_from_until(p, start, last);
+    else
+        keep_until(p, last);
+}
+
+/* --- where to look --------------------------------------------------------- */
+
+#define CHUNK 64u
+#define LONG_WORD 16u /* can be a token */
+#define LOOK_BACK 4u
+
+/* One bit for each byte of a chunk. */
+struct places {
+    uint64_t stops;  /* where a secret can begin or end */
+    uint64_t starts; /* "-" and "b": the same, at the start of a word */
+    uint64_t words;  /* letters, digits, "-" and "_" */
+};
+
+/* Adds 16 bytes of a chunk, which begin at `place`. */
+static inline void add_places(struct places *places, const char *chunk, unsigned place)
+{
+    const bytes16 all = bytes16_load(chunk + place);
+    const bytes16 folded = all | 0x20;
+    const bytes16 dash = bytes16_equal(all, '-');
+    const bytes16 word = bytes16_between(folded, 'a', 'z') | bytes16_between(all, '0', '9') | dash |
+                         bytes16_equal(all, '_');
+    const bytes16 stop = bytes16_between(all, ':', '@') | bytes16_equal(all, '~');
+    const bytes16 start = dash | bytes16_equal(folded, 'b');
+
+    places->stops |= (uint64_t)bytes16_mask(stop) << place;
+    places->starts |= (uint64_t)bytes16_mask(start) << place;
+    places->words |= (uint64_t)bytes16_mask(word) << place;
+}
+
+/* Runs of 1, 2, 4, 8 and 16 bytes of words: the places where they end. */
+struct runs {
+    uint64_t of[5];
+};
+
+/* Goes on to the next chunk. Returns the places where a word becomes a long one. */
+static inline uint64_t next_runs(struct runs *runs, uint64_t words)
+{
+    uint64_t two = words & (words << 1 | runs->of[0] >> 63);
+    uint64_t four = two & (two << 2 | runs->of[1] >> 62);
+    uint64_t eight = four & (four << 4 | runs->of[2] >> 60);
+    uint64_t all = eight & (eight << 8 | runs->of[3] >> 56);
+    uint64_t first = all & ~(all << 1 | runs->of[4] >> 63);
+
+    *runs = (struct runs){ { words, two, four, eight, all } };
+    return first;
+}
+
+/* Most stops mean nothing: for example a colon without a key in front of it (see find_key()).
+ * LOOK_BACK bytes are in front of `at`. */
+static inline bool means_nothing(const struct pass *p, const char *at)
+{
+    const char *end = at;
+
+    if ((*at | 0x20) == 'b')
+        return p->text + p->len - at < 6 || ((at[2] | 0x20) != 'a' && (at[2] | 0x20) != 's');
+    if (*at != ':' && *at != '=')
+        return *at == ';' || *at == '<';
+    end -= end[-1] == ' ';
+    end -= is_quote(end[-1]);
+    return !redact_may_end_key(end) && !has_class(end[-1], BYTE_SPACE | BYTE_MARKUP) &&
+           end[-1] != ':';
+}
+
+static void redact_at(struct pass *p)
 {
     char c = p->text[p->from];
-    char next = (char)(p->from + 1 < p->len ? p->text[p->from + 1] : ' ');
-    char before = (char)(p->to > 0 ? p->text[p->to - 1] : ' ');
 
-    if (c == '?' && next != ' ')
+    if (c == ':' || c == '=' || c == '>')
+        redact_value(p);
+    else if (c == '?')
         redact_query(p);
     else if (c == '@')
         redact_login(p);
-    else if (c == ':' && next == '/' && p->from + 2 < p->len && p->text[p->from + 2] == '/')
-        redact_userinfo(p);
-    else if ((c == '=' && before != ' ') ||
-             (c == ':' && (before == '"' || before == ' ' || next == ' ')))
-        redact_value(p);
-    else if ((c | 0x20) == 'b')
-        redact_scheme(p);
+    else if (c == '~')
+        redact_azure_secret(p);
+    else if (c == '-')
+        redact_option(p);
     else
-        keep(p);
+        redact_scheme(p);
+}
+
+/* Whether the bytes in front of `at` are those of the text: none of them was overwritten. */
+static inline bool can_look_back(const struct pass *p, size_t at)
+{
+    return at >= (p->to == p->from ? 0 : p->from) + LOOK_BACK;
+}
+
+static inline void look_at_stop(struct pass *p, size_t at)
+{
+    if (at < p->from || (can_look_back(p, at) && means_nothing(p, p->text + at)))
+        return;
+    keep_until(p, at);
+    redact_at(p);
+}
+
+/* `at`: the byte that makes it a long word. */
+static inline void look_at_word(struct pass *p, size_t at)
+{
+    at -= LONG_WORD - 1;
+    if (at < p->from || !redact_may_be_shape(text_from(p, at), at > 0 ? p->text[at - 1] : ' '))
+        return;
+    keep_until(p, at);
+    redact_shape(p);
+}
+
+/* Returns whether something was masked. `words`: see redact_and_map(); if it is NULL, nothing is
+ * known of the bytes after the text. */
+static bool run(char *text, size_t *len, uint64_t *words)
+{
+    struct pass p = { .text = text, .len = *len };
+    struct runs runs = { { 0 } };
+
+    for (size_t base = 0; base < p.len; base += CHUNK) {
+        char padded[CHUNK];
+        const char *chunk = text + base;
+        struct places places = { 0 };
+        uint64_t stops;
+        uint64_t long_words;
+
+        if (!words && p.len - base < CHUNK) {
+            memset(padded, ' ', sizeof(padded));
+            memcpy(padded, chunk, p.len - base);
+            chunk = padded;
+        }
+        add_places(&places, chunk, 0);
+        add_places(&places, chunk, 16);
+        add_places(&places, chunk, 32);
+        add_places(&places, chunk, 48);
+        if (words)
+            *words++ = places.words;
+        stops = places.stops | (places.starts & ~(places.words << 1 | runs.of[0] >> 63));
+        long_words = next_runs(&runs, places.words);
+        for (uint64_t all = stops | long_words; all; all &= all - 1) {
+            unsigned place = (unsigned)__builtin_ctzll(all);
+
+            if (long_words >> place & 1)
+                look_at_word(&p, base + place);
+            else
+                look_at_stop(&p, base + place);
+        }
+    }
+    if (words)
+        *words = 0;
+    keep_until(&p, p.len);
+    *len = p.to;
+    return p.masked;
+}
+
+size_t redact_and_map(char *text, size_t len, uint64_t *words)
+{
+    size_t before;
+    bool changed;
+
+    do {
+        before = len;
+        changed = run(text, &len, words);
+        memset(text + len, ' ', before - len);
+    } while (changed && len < before);
+    if (changed) /* only the words are asked for */
+        run(text, &len, words);
+    return len;
 }
 
 size_t redact(char *text, size_t len)
 {
-    struct pass p = { .text = text, .len = redact_words(text, len) };
+    size_t before;
 
-    len = p.len;
-    while (p.from < len) {
-        keep_until(&p, next_stop(text, p.from, len));
-        if (p.from < len)
-            redact_at_stop(&p);
-    }
-    return p.to;
+    do
+        before = len;
+    while (run(text, &len, NULL) && len < before);
+    return len;
 }

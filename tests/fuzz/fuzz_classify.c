@@ -2,7 +2,7 @@
 
 /*
  * Any bytes as a message: the result is within its limits, valid UTF-8, the same when repeated, and
- * the canonical form of an image is its own canonical form.
+ * the canonical form of an image is its own canonical form. What is redacted stays as it is.
  */
 
 #include <stdlib.h>
@@ -13,7 +13,9 @@
 #include "agent/classify/message.h"
 #include "agent/classify/named.h"
 #include "agent/classify/party.h"
+#include "agent/classify/redact.h"
 #include "buf.h"
+#include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +23,25 @@ static void must(bool condition)
 {
     if (!condition)
         abort();
+}
+
+/* redact() makes no text longer, changes nothing the second time, and cuts no character. */
+static void check_redact(struct str text)
+{
+    static char once[1u << 16];
+    static char twice[sizeof(once)];
+    struct str result = { .at = once };
+    bool valid;
+
+    text = str_head(text, sizeof(once));
+    valid = utf8_prefix(text) == text.len;
+    if (text.len > 0)
+        memcpy(once, text.at, text.len);
+    result.len = redact(once, text.len);
+    must(result.len <= text.len);
+    must(!valid || utf8_prefix(result) == result.len);
+    memcpy(twice, once, result.len);
+    must(redact(twice, result.len) == result.len && memcmp(once, twice, result.len) == 0);
 }
 
 static bool inside(const struct message *m, struct str s)
@@ -138,6 +159,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct verdict second;
 
     normalise((struct str){ 0 }, text, &message);
+    check_redact(text);
+    check_redact(message.text);
     check_message(&message);
     first = classify(&message);
     check_verdict(&first);

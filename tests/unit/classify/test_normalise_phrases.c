@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/classify/normalise_phrases.h"
+#include "agent/classify/redact.h"
 #include "agent/classify/rules.h"
 #include "agent/classify/wrappers.h"
 #include "util.h"
@@ -19,13 +20,15 @@ static struct tokens tokens;
 /* The phrase at token `i` of `text`, as written in its table; "" for none. */
 static const char *phrase_at(const char *text, size_t i, size_t *ret_n)
 {
+    uint64_t words[WORD_MAP_SIZE(sizeof(padded))];
     const struct phrase *p;
     size_t len = strlen(text);
     size_t slot = 0;
 
     memcpy(padded, text, len);
     memset(padded + len, ' ', TEXT_PADDING);
-    tokens_split((struct str){ .at = padded, .len = len }, &tokens);
+    redact_and_map(padded, len, words);
+    tokens_split((struct str){ .at = padded, .len = len }, words, &tokens);
     assert_true(i < tokens.n);
     p = phrases_match(&tokens, i, ret_n, &slot);
     if (!p)

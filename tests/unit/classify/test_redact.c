@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "agent/classify/redact.h"
@@ -52,7 +53,7 @@ static void the_query_of_a_presigned_url_is_redacted(void **state)
         "Get \"https://b.s3.example.com/x?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED"
         "&region=REDACTED\": EOF");
     assert_redacted("https://a.blob.example.com/x?se=2026&sig=abcdefghijkl: 403 Forbidden",
-                    "https://a.blob.example.com/x?se=****&sig=REDACTED: 403 Forbidden");
+                    "https://a.blob.example.com/x?se=2026&sig=REDACTED: 403 Forbidden");
 }
 
 static void public_parameters_of_a_token_request_are_kept(void **state)
@@ -88,6 +89,45 @@ static void bearer_and_basic_tokens_are_redacted(void **state)
     assert_redacted("no basic auth credentials", "no basic auth credentials");
     assert_redacted("Requesting bearer token: invalid", "Requesting bearer token: invalid");
     assert_redacted("Basic", "Basic");
+}
+
+static bool has_secret(const char *text)
+{
+    char copy[128];
+    size_t len = strlen(text);
+
+    memcpy(copy, text, len);
+    return redact(copy, len) != len || memcmp(copy, text, len) != 0;
+}
+
+static void possible_secrets_are_found(void **state)
+{
+    (void)state;
+    assert_false(has_secret("failed to resolve reference \"r.example.com/a:v1\": not found"));
+    assert_false(has_secret("one - two -- three"));
+    assert_true(has_secret("https://b.example.com/x?sig=abc"));
+    assert_true(has_secret("https://u:p@r.example.com/"));
+    assert_true(has_secret("docker login -p x"));
+    assert_true(has_secret("token=abcdef"));
+    assert_true(has_secret("Bearer abcdefghijklmnop1"));
+    assert_true(has_secret("AK"
+                           "IAIOSFODNN7EXAMPLE"));
+}
+
+static void the_words_are_those_of_the_redacted_text(void **state)
+{
+    static const char secret[] = "password=hunter2-hunter2 a_b-c.9 docker login -p x";
+    char text[sizeof(secret) + TEXT_PADDING];
+    uint64_t words[WORD_MAP_SIZE(sizeof(text))];
+    size_t len;
+
+    (void)state;
+    memset(text, ' ', sizeof(text));
+    memcpy(text, secret, strlen(secret));
+    len = redact_and_map(text, strlen(secret), words);
+    assert_int_equal(len, strlen("password=REDACTED a_b-c.9 docker login -p *"));
+    for (size_t i = 0; i < len + 64; i++)
+        assert_int_equal(words[i / 64] >> i % 64 & 1, i < len && strchr("*.= ", text[i]) == NULL);
 }
 
 static void text_never_grows(void **state)
@@ -151,6 +191,8 @@ int main(void)
         cmocka_unit_test(tokens_in_headers_are_redacted_but_prose_is_kept),
         cmocka_unit_test(formatted_json_is_redacted_too),
         cmocka_unit_test(in_json_only_quoted_values_are_redacted),
+        cmocka_unit_test(possible_secrets_are_found),
+        cmocka_unit_test(the_words_are_those_of_the_redacted_text),
         cmocka_unit_test(user_and_password_of_a_url_are_redacted),
         cmocka_unit_test(a_digest_is_not_redacted),
         cmocka_unit_test(the_query_of_a_presigned_url_is_redacted),
