@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/classify/redact.h"
 #include "limit.h"
 #include "str.h"
 

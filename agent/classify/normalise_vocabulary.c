@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/classify/normalise_phrases.h"
-#include "agent/classify/normalise_tokens.h"
+#include "agent/classify/redact.h"
 #include "util.h"
 
 #define WORD_LENGTH_MAX 32u

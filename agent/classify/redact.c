@@ -13,6 +13,15 @@
 
 /* Parameters without a secret: what is asked for, and until when a signed URL is valid. */
 static const struct str public_keys[] = {
+    STR("timeout"),
+    STR("limit"),
+    STR("watch"),
+    STR("fieldselector"),
+    STR("resourceversion"),
+    STR("resourceversionmatch"),
+    STR("sendinitialevents"),
+    STR("allowwatchbookmarks"),
+    STR("timeoutseconds"),
     STR("scope"),
     STR("service"),
     STR("ns"),

@@ -358,11 +358,19 @@ static bool is_quoted_secret(const struct assignment *a, struct str value)
     return value.len >= QUOTED_TOKEN_MIN && digit;
 }
 
+/* "<password>x</password>", not "<sig> and more". */
+static bool is_element(const struct pass *p, struct str value)
+{
+    return str_starts(text_from(p, (size_t)(value.at + value.len - p->text)), STR("</"));
+}
+
 static bool is_unquoted_secret(const struct assignment *a, struct str value)
 {
     if (a->kind == KEY_PASSWORD && value.at[0] == '/') /* PWD=/root, passwd:/etc/passwd */
         return false;
     if (value.at[0] == '{' || value.at[0] == '[' || value.at[0] == '=')
+        return false;
+    if (a->separator == '>' && !is_element(a->p, value))
         return false;
     if (a->separator != ':' || (a->key_quoted && (a->before == '{' || a->before == ',')))
         return true;

@@ -9,6 +9,7 @@
 
 #include "agent/classify/normalise_tokens.h"
 #include "agent/classify/normalise_vocabulary.h"
+#include "agent/classify/redact.h"
 
 static char padded[512];
 
