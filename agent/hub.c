@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "agent/classify/redact.h"
 #include "agent/incidents/correlate.h"
 #include "log.h"
 #include "mem.h"
@@ -71,9 +72,11 @@ static void limit_hit(void *self, enum limit limit)
 static void status(void *self, enum source_id source, const struct source_status *now)
 {
     struct hub *hub = self;
+    struct source_status shown = *now;
 
+    shown.last_error[redact(shown.last_error, strlen(shown.last_error))] = '\0';
     pthread_mutex_lock(&hub->mutex);
-    hub->sources[source] = *now;
+    hub->sources[source] = shown;
     pthread_mutex_unlock(&hub->mutex);
 }
 

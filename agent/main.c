@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/classify/redact.h"
 #include "agent/commands/classify.h"
 #include "agent/commands/status.h"
 #include "agent/config.h"
@@ -60,5 +61,6 @@ int main(int argc, char **argv)
         break;
     }
     log_init(config.log_level, config.log_format);
+    log_filter(redact);
     return config.check_only ? check(&config) : run(&config);
 }

@@ -31,6 +31,10 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
  */
 void log_init(enum log_level level, enum log_format format);
 
+/* Each text goes through `filter`, which may make it shorter in place and returns its length. Call
+ * before threads start. */
+void log_filter(size_t (*filter)(char *text, size_t len));
+
 /* "debug", "info", "warn", "error". Returns false for any other name. */
 bool log_level_parse(const char *name, enum log_level *ret_level);
 

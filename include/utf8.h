@@ -9,6 +9,7 @@
  * U+10FFFF. All functions take linear time; any thread may call them.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,3 +29,10 @@ size_t utf8_prefix(struct str text);
 
 /* Appends `text`, with U+FFFD in place of each byte that is not part of a valid character. */
 void utf8_add(struct buf *out, struct str text);
+
+/* Whether a code point shows only itself: no control character, not invisible, and it does not
+ * change the direction of writing. So a line feed is not visible. */
+bool utf8_is_visible(uint32_t code);
+
+/* The same as utf8_add(), and U+FFFD also in place of each character that is not visible. */
+void utf8_add_visible(struct buf *out, struct str text);

@@ -31,6 +31,7 @@ static const char *const format_names[] = {
 
 static enum log_level lowest = LOG_INFO;
 static enum log_format format_of_lines = LOG_LOGFMT;
+static size_t (*filter_of_texts)(char *text, size_t len);
 
 /* Nothing is taken or waited for while it is held. */
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
@@ -40,6 +41,11 @@ void log_init(enum log_level level, enum log_format format)
 {
     lowest = level;
     format_of_lines = format;
+}
+
+void log_filter(size_t (*filter)(char *text, size_t len))
+{
+    filter_of_texts = filter;
 }
 
 static bool find_name(const char *const *names, size_t n, const char *name, size_t *ret)
@@ -75,7 +81,7 @@ bool log_format_parse(const char *name, enum log_format *ret_format)
 
 /*
  * Appends `text` so that it is valid in logfmt and in JSON: quotes and backslashes are escaped,
- * line breaks and control bytes are replaced, and it is valid UTF-8.
+ * line breaks and what is not visible are replaced, and it is valid UTF-8.
  */
 static size_t append_quoted(char *line, size_t at, size_t size, const char *text)
 {
@@ -93,7 +99,7 @@ static size_t append_quoted(char *line, size_t at, size_t size, const char *text
             line[at++] = byte;
         } else if ((unsigned char)byte < 0x20 || byte == 0x7f) {
             line[at++] = ' ';
-        } else if (length == 0) {
+        } else if (length == 0 || !utf8_is_visible(utf8_code(text, length))) {
             line[at++] = '?';
         } else {
             memcpy(line + at, text, length);
@@ -183,5 +189,7 @@ void log_line(enum log_level level, const char *component, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    if (filter_of_texts)
+        text[filter_of_texts(text, strlen(text))] = '\0';
     write_or_lose(line, log_format_line(line, level, component, text));
 }

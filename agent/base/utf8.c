@@ -3,6 +3,7 @@
 
 #include "buf.h"
 #include "bytes16.h"
+#include "util.h"
 
 size_t utf8_length(struct str text)
 {
@@ -87,5 +88,39 @@ void utf8_add(struct buf *out, struct str text)
             buf_add(out, STR("\xef\xbf\xbd"));
             text = str_skip(text, 1);
         }
+    }
+}
+
+bool utf8_is_visible(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {
+        { 0, 0x1f },          { 0x7f, 0x9f },     /* controls; a terminal obeys U+009B as ESC [ */
+        { 0xad, 0xad },       { 0x61c, 0x61c },   /* soft hyphen, Arabic letter mark */
+        { 0x180e, 0x180e },   { 0x200b, 0x200f }, /* without width; directions */
+        { 0x2028, 0x202e },   { 0x2060, 0x206f }, /* ends of lines, directions, isolates */
+        { 0xfeff, 0xfeff },   { 0xfff9, 0xfffb }, /* byte order mark, annotations */
+        { 0xe0000, 0xe007f },                     /* tags */
+    };
+
+    if (code >= 0x20 && code < 0x7f)
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+        if (code >= hidden[i].first && code <= hidden[i].last)
+            return false;
+    return true;
+}
+
+void utf8_add_visible(struct buf *out, struct str text)
+{
+    while (text.len) {
+        size_t length = utf8_length(text);
+
+        if (length && utf8_is_visible(utf8_code(text.at, length)))
+            buf_add(out, str_head(text, length));
+        else
+            buf_add(out, STR("\xef\xbf\xbd"));
+        text = str_skip(text, length ? length : 1);
     }
 }

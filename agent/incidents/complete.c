@@ -9,6 +9,7 @@
 #include "agent/classify/party.h"
 #include "agent/incidents/advise.h"
 #include "agent/incidents/correlate.h"
+#include "agent/incidents/shown.h"
 #include "agent/incidents/stall_advice.h"
 #include "agent/incidents/waiting_behind.h"
 #include "buf.h"
@@ -118,7 +119,7 @@ int correlate_complete(enum snapshot_detail detail, struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->n_registries; i++)
         add_in_progress(snapshot, &registries[i]);
     if (detail != SNAPSHOT_DETAIL)
-        return 0;
+        return shown_snapshot(snapshot);
     if (snapshot_fill_stalls(snapshot) < 0)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->n_incidents; i++) {
@@ -129,5 +130,5 @@ int correlate_complete(enum snapshot_detail detail, struct snapshot *snapshot)
         if (advise(&snapshot->arena, &incidents[i]) < 0)
             return -ENOMEM;
     }
-    return 0;
+    return shown_snapshot(snapshot);
 }
