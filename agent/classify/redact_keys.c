@@ -78,10 +78,13 @@ static const struct ending ending_y[] = { { STR("apikey"), false, KEY_SECRET },
                                           { STR("private_key"), false, KEY_SECRET },
                                           { STR("private-key"), false, KEY_SECRET },
                                           LAST };
+static const struct ending ending_a[] = { { STR("key-data"), false, KEY_SECRET }, LAST };
+static const struct ending ending_i[] = { { STR("x-jfrog-art-api"), false, KEY_SECRET }, LAST };
 static const struct ending *const endings[32] = {
-    [LETTER('d')] = ending_d, [LETTER('e')] = ending_e, [LETTER('g')] = ending_g,
-    [LETTER('h')] = ending_h, [LETTER('l')] = ending_l, [LETTER('n')] = ending_n,
-    [LETTER('s')] = ending_s, [LETTER('t')] = ending_t, [LETTER('y')] = ending_y,
+    [LETTER('a')] = ending_a, [LETTER('i')] = ending_i, [LETTER('d')] = ending_d,
+    [LETTER('e')] = ending_e, [LETTER('g')] = ending_g, [LETTER('h')] = ending_h,
+    [LETTER('l')] = ending_l, [LETTER('n')] = ending_n, [LETTER('s')] = ending_s,
+    [LETTER('t')] = ending_t, [LETTER('y')] = ending_y,
 };
 
 static bool begins_word(struct str key, size_t at)
@@ -192,8 +195,16 @@ static size_t quoted_end(const struct assignment *a)
 {
     const struct pass *p = a->p;
     size_t limit = p->len - a->value > QUOTED_MAX ? a->value + QUOTED_MAX : p->len;
+    const char closing[] = { '}', a->quote };
     size_t first = 0;
 
+    if (a->value < limit && p->text[a->value] == '{') { /* JSON in JSON, without its backslashes */
+        const char *end = str_find(str_span(p->text + a->value, p->text + limit),
+                                   (struct str){ .at = closing, .len = sizeof(closing) });
+
+        if (end)
+            return (size_t)(end + 1 - p->text);
+    }
     for (size_t at = a->value; at < limit; at++) {
         if (p->text[at] != a->quote || slashes_before(p, at) != a->slashes)
             continue;
@@ -477,14 +488,16 @@ static void redact_quoted(struct pass *p, const struct assignment *a)
 
 static void redact_unquoted(struct pass *p, const struct assignment *a)
 {
-    size_t end = unquoted_end(p, a->value);
-    struct str value = str_span(p->text + a->value, p->text + end);
+    size_t scheme = redact_scheme_length(text_from(p, a->value));
+    size_t from = a->value + scheme;
+    size_t end = unquoted_end(p, from);
+    struct str value = str_span(p->text + from, p->text + end);
 
-    if (redact_scheme_length(text_from(p, a->value)) > 0)
-        return; /* redact_scheme() handles the value */
-    if (value.len == 0 || is_nothing(value) || !is_unquoted_secret(a, value))
+    if (value.len == 0 || is_nothing(value))
         return;
-    keep_until(p, a->value);
+    if (scheme > 0 ? !is_password(value) : !is_unquoted_secret(a, value))
+        return; /* redact_scheme() looks at longer ones */
+    keep_until(p, from);
     mask_until(p, end);
 }
 

@@ -8,14 +8,15 @@
 
 /* What follows a prefix. */
 enum rest {
-    REST_KEY,     /* bytes of keys */
-    REST_PLAIN,   /* letters and digits only */
+    REST_KEY,   /* bytes of keys */
+    REST_PLAIN, /* letters and digits only */
+    REST_BASE64,
     REST_CAPITAL, /* capital letters and digits, exactly length_min with the prefix */
 };
 
 /* Their issuers gave them a prefix, so that they are recognised. */
 static const struct shape {
-    char prefix[20];    /* case matters */
+    char prefix[26];    /* case matters */
     uint8_t length_min; /* with the prefix; shorter words are not tokens */
     enum rest rest;
 } shapes[] = {
@@ -47,6 +48,11 @@ static const struct shape {
     { "cmVmdGtu", 40, REST_PLAIN },
     { "hf_", 36, REST_PLAIN },
     { "pypi-AgE", 40, REST_KEY },
+    /* private keys in PEM, in base64 */
+    { "LS0tLS1CRUdJTiBSU0EgUFJJ", 40, REST_BASE64 },
+    { "LS0tLS1CRUdJTiBQUklWQVRF", 40, REST_BASE64 },
+    { "LS0tLS1CRUdJTiBFQyBQUklW", 40, REST_BASE64 },
+    { "LS0tLS1CRUdJTiBPUEVOU1NI", 40, REST_BASE64 },
     /* clouds */
     { "AKIA", 20, REST_CAPITAL },
     { "ASIA", 20, REST_CAPITAL },
@@ -101,7 +107,17 @@ static bool is_capital(char c)
 
 static bool fits(char c, enum rest rest)
 {
-    return rest == REST_KEY ? is_key_byte(c) : rest == REST_PLAIN ? is_plain(c) : is_capital(c);
+    switch (rest) {
+    case REST_KEY:
+        return is_key_byte(c);
+    case REST_PLAIN:
+        return is_plain(c);
+    case REST_BASE64:
+        return is_token_byte(c);
+    case REST_CAPITAL:
+        return is_capital(c);
+    }
+    return false;
 }
 
 static size_t run_of_key_bytes(struct str text, size_t at)
@@ -362,7 +378,8 @@ static enum option option_of(struct str name, bool is_long)
     if (has_ending(name, STR("creds")) || str_eq(name, STR("user")))
         return OPTION_LOGIN;
     if (has_ending(name, STR("password")) || has_ending(name, STR("token")) ||
-        has_ending(name, STR("passphrase")) || has_ending(name, STR("secret")))
+        has_ending(name, STR("passphrase")) || has_ending(name, STR("secret")) ||
+        str_eq(name, STR("auth")))
         return OPTION_SECRET;
     return OPTION_PUBLIC;
 }

@@ -3,9 +3,10 @@
 /*
  * Secrets that must go, and texts that must stay. Each text is read by redact() and by normalise().
  *
- * secrets.jsonl, corpus-secrets.jsonl: of each of "secrets", no five bytes in a row may remain;
- * each of "keep" must remain. harmless.jsonl, and the messages of tests/corpus/ that are not in
- * corpus-secrets.jsonl: must remain byte for byte. With arguments: checks those files instead.
+ * secrets.jsonl, published.jsonl, corpus-secrets.jsonl: of each of "secrets", no five bytes in a
+ * row may remain; each of "keep" must remain. harmless.jsonl, and the messages of tests/corpus/
+ * that are not in corpus-secrets.jsonl: must remain byte for byte. With arguments: checks those
+ * files instead.
  */
 
 #include <jansson.h>
@@ -24,7 +25,8 @@
 #define FOLDER "tests/redact/"
 #define CORPUS "tests/corpus/"
 
-static const char *const secrets[] = { FOLDER "secrets.jsonl", FOLDER "corpus-secrets.jsonl" };
+static const char *const secrets[] = { FOLDER "secrets.jsonl", FOLDER "published.jsonl",
+                                       FOLDER "corpus-secrets.jsonl" };
 static const char *const harmless[] = {
     FOLDER "harmless.jsonl", CORPUS "field.jsonl", CORPUS "field2.jsonl",
     CORPUS "found.jsonl",    CORPUS "lab.jsonl",   CORPUS "recordings.jsonl",
