@@ -111,8 +111,6 @@ static char *plain_character(struct reader *r, char *to)
     }
     if (n == 3 && r->at[0] == 0xe2 && r->at[1] == 0x80 && r->at[2] >= 0x98 && r->at[2] <= 0x9f)
         *to++ = (char)(r->at[2] >= 0x9c ? '"' : '\'');
-    else if (!utf8_is_visible(utf8_code((const char *)r->at, n)))
-        *to++ = '?';
     else if ((n == 2 && r->at[0] == 0xc2 && r->at[1] == 0xa0) ||        /* no-break space */
              (n == 3 && r->at[0] == 0xe2 && (r->at[1] & 0xfe) == 0x94)) /* lines of a drawn table */
         *to++ = ' ';
