@@ -304,6 +304,7 @@ image:
 bench: $(call program,$(benches)) $(binary)
 	$(Q)for program in $(call program,$(benches)); do echo "== $$(basename $$program)"; $$program || exit 1; done
 	$(Q)echo "== bench_api"; $(PYTHON) tests/bench/bench_api.py --agent $(binary)
+	$(Q)echo "== bench_rules"; $(PYTHON) tests/bench/bench_rules.py
 
 # What the agents cost a real API server. FLEET has further arguments, such as "--agents 1,10 --seconds 5".
 bench-fleet: $(BUILD)/has-demo $(BUILD)/has-cluster $(binary)

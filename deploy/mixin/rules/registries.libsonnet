@@ -13,28 +13,40 @@ function(config)
   // A pull that stalls or that the node gave up has reached its registry.
   local registrySide = 'cause=~"network|registry_error|rate_limited|unauthorized",' +
                        'reason!~"pull_stalled|pull_cancelled|pull_secret_missing",' + oneRegistry;
-  local failures(matchers='') = lib.series('imagepull_failures_total', matchers);
+
+  // In the last hour, from the recorded rates: the failures themselves are 45 series on each node.
+  local anHour(matchers) = 'sum by (%s) (sum_over_time(registry_cause:imagepull_failures:rate5m%s[1h:1m])) * 60' %
+                           [config.clusterLabel, matchers];
 
   lib.group('imagepull-registries', [
+    // Only these read the series of all nodes; what follows reads their results.
     {
       record: 'registry_cause:imagepull_failures:rate5m',
-      expr: 'sum by (%s) (rate(%s[5m]))' % [lib.labels(['cluster', 'registry', 'cause']), failures()],
+      expr: 'sum by (%s) (rate(%s[5m]))' % [
+        lib.labels(['cluster', 'registry', 'cause']),
+        lib.series('imagepull_failures_total'),
+      ],
     },
     {
       record: 'registry:imagepull_attempts:rate5m',
       expr: 'sum by (%s) (rate(%s[5m]))' % [registry, lib.series('imagepull_attempts_total')],
     },
     {
+      record: 'registry_le:imagepull_duration_seconds_bucket:rate5m',
+      expr: 'sum by (%s) (rate(%s[5m]))' % [
+        lib.labels(['cluster', 'registry', 'le']),
+        lib.series('imagepull_duration_seconds_bucket'),
+      ],
+    },
+    {
       record: 'registry:imagepull_unauthorized_failures:rate5m',
-      expr: 'sum by (%s) (rate(%s[5m]))' % [registry, failures('cause="unauthorized"')],
+      expr: 'sum by (%s) (registry_cause:imagepull_failures:rate5m{cause="unauthorized"})' % registry,
     },
     // Over an hour, because pulls are rare: a quantile of three pulls means nothing.
     {
       record: 'registry:imagepull_duration_seconds:p95_1h',
-      expr: 'histogram_quantile(0.95, sum by (%s) (rate(%s[1h])))' % [
-        lib.labels(['cluster', 'registry', 'le']),
-        lib.series('imagepull_duration_seconds_bucket'),
-      ],
+      expr: 'histogram_quantile(0.95, sum by (%s) (avg_over_time(registry_le:imagepull_duration_seconds_bucket:rate5m[1h])))' %
+            lib.labels(['cluster', 'registry', 'le']),
     },
     {
       record: 'registry:imagepull_good_pulls:increase3m',
@@ -111,17 +123,12 @@ function(config)
     lib.alert('ImagePullUnclassifiedShare', {
       expr: |||
         (
-          sum by (%(cluster)s) (increase(%(unknown)s[1h]))
-          / sum by (%(cluster)s) (increase(%(all)s[1h]))
+          %(unknown)s
+          / (%(all)s)
           > %(share)g
         )
-        and sum by (%(cluster)s) (increase(%(unknown)s[1h])) >= 5
-      ||| % {
-        cluster: config.clusterLabel,
-        unknown: failures('cause="unknown"'),
-        all: failures(),
-        share: config.unclassifiedShare,
-      },
+        and %(unknown)s >= 5
+      ||| % { unknown: anHour('{cause="unknown"}'), all: anHour(''), share: config.unclassifiedShare },
       'for': '15m',
       keep_firing_for: '15m',
       labels: { cause: 'unknown' },
