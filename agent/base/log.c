@@ -136,12 +136,12 @@ _Static_assert(LOG_LINE_SIZE <= PIPE_BUF, "a line fits into one write");
 size_t log_format_line(char ret[LOG_LINE_SIZE], enum log_level level, const char *component,
                        const char *text)
 {
-    const char *tail = format_of_lines == LOG_JSON ? "\"}\n" : "\"\n";
+    const struct str tail = format_of_lines == LOG_JSON ? STR("\"}\n") : STR("\"\n");
     size_t at = write_head(ret, LOG_LINE_SIZE, level, component);
 
-    at = append_quoted(ret, at, LOG_LINE_SIZE - strlen(tail), text);
-    memcpy(ret + at, tail, strlen(tail));
-    return at + strlen(tail);
+    at = append_quoted(ret, at, LOG_LINE_SIZE - tail.len, text);
+    memcpy(ret + at, tail.at, tail.len);
+    return at + tail.len;
 }
 
 bool log_write(const char *line, size_t len)
