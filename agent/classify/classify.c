@@ -307,7 +307,8 @@ static bool is_guess(const struct message_part *part, const struct finding *foun
     enum cause cause = reason_cause(found->reason);
 
     if (cause == CAUSE_NETWORK)
-        return part->hosts.url.len > 0 || (found->rank == RANK_ABORTED && part->grpc_code < 0) ||
+        return part->hosts.url.len > 0 || found->rank == RANK_VAGUE ||
+               (found->rank == RANK_ABORTED && part->grpc_code < 0) ||
                (found->reason == REASON_CONNECT_REFUSED && !(part->wrappers & W_DIAL));
     if (cause == CAUSE_UNAUTHORIZED)
         return found->rank == RANK_HINT;

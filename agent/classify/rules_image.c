@@ -6,6 +6,7 @@
 
 static const struct rule rows[] = {
     IMAGE("no-platform", "no match for platform", PLATFORM_MISMATCH),
+    IMAGE("no-platform-docker", "no supported platform found in manifest list", PLATFORM_MISMATCH),
     IMAGE("no-manifest-platform", "no matching manifest for", PLATFORM_MISMATCH),
     IMAGE("no-descriptor", "does not contain descriptor matching platform", PLATFORM_MISMATCH),
     IMAGE("no-manifest-entry", "in the manifest list entries", PLATFORM_MISMATCH),

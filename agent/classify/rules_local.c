@@ -96,6 +96,8 @@ static const struct rule rows[] = {
     LOCAL("client-key-match", "private key does not match public key", RUNTIME_CONFIG_INVALID),
     LOCAL("client-pem", "failed to find any pem data", RUNTIME_CONFIG_INVALID),
     LOCAL("client-pem-certificate", "failed to find certificate pem data", RUNTIME_CONFIG_INVALID),
+    LOCAL("client-tls", "get tlsconfig for registry", RUNTIME_CONFIG_INVALID),
+    LOCAL("ca-file", "failed to load ca file", RUNTIME_CONFIG_INVALID),
     LOCAL("ca-unreadable", "unable to read ca cert", RUNTIME_CONFIG_INVALID),
     LOCAL("mirror-scheme", "unsupported scheme", RUNTIME_CONFIG_INVALID),
     LOCAL("mirror-protocol", "unsupported protocol scheme", RUNTIME_CONFIG_INVALID),

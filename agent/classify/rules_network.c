@@ -30,6 +30,7 @@ static const struct rule rows[] = {
     TRANSPORT("connect-timeout-docker", "network timed out while trying to connect",
               CONNECT_TIMEOUT),
     ROW("network-timeout", "network timeout", CONNECT_TIMEOUT, VAGUE, 0),
+    ROW("connection-timeout", "connection timeout", CONNECT_TIMEOUT, VAGUE, 0),
     TRANSPORT("connect-timeout-windows", "did not properly respond after a period of time",
               CONNECT_TIMEOUT),
     TRANSPORT("connect-attempt-windows", "connection attempt failed", CONNECT_TIMEOUT),

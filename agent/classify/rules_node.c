@@ -48,6 +48,7 @@ static const struct rule rows[] = {
     NODE("ref-locked", "locked for", RUNTIME_ERROR),
     NODE("ref-locked-unavailable", "locked unavailable", RUNTIME_ERROR),
     NODE("readlink", "readlink *", RUNTIME_ERROR),
+    NODE("digest-overwrite", "cannot overwrite digest", RUNTIME_ERROR), /* dockerd 1.10 */
     NODE("unpack-platform", "no unpack platforms defined", RUNTIME_ERROR),
     NODE("transfer-missing", "method transfer not implemented", RUNTIME_ERROR),
     NODE("unpack-destination", "unpack destination * already exists", UNPACK_FAILED),

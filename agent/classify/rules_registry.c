@@ -131,6 +131,7 @@ static const struct rule rows[] = {
     CODE("permission-artifactory", "does not have permission", FORBIDDEN),
     CODE("permission-missing", "you don't have permission", FORBIDDEN),
     CODE("forbidden-access", "access forbidden", FORBIDDEN),
+    CODE("login-prior", "please login prior to pull", NO_CREDENTIALS), /* docker's command line */
     /* kubelet before 1.6 guesses this for every failure. With this error of dockerd it is right. */
     CODE("credentials-hint-missing",
          "no credentials on this request details error image * not found", NO_CREDENTIALS),

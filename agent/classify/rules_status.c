@@ -11,6 +11,7 @@ const struct status_rule status_rules[] = {
     { "status-401-anonymous", 401, 401, REASON_NO_CREDENTIALS, W_ANONYMOUS },
     { "status-401-no-header", 401, 401, REASON_NO_CREDENTIALS, W_NO_HEADER },
     { "status-401", 401, 401, REASON_BAD_CREDENTIALS, 0 },
+    { "status-402", 402, 402, REASON_FORBIDDEN, 0 }, /* an unpaid account */
     { "status-403-anonymous", 403, 403, REASON_NO_CREDENTIALS, W_ANONYMOUS },
     { "status-403", 403, 403, REASON_FORBIDDEN, 0 },
     { "status-404-manifest", 404, 404, REASON_MANIFEST_UNKNOWN, W_MANIFEST },
@@ -46,6 +47,7 @@ const struct fallback_rule fallback_rules[] = {
     { "wrapper-lookup", -1, W_LOOKUP, REASON_DNS_FAILURE },
     { "wrapper-page", -1, W_PAGE, REASON_MALFORMED_RESPONSE },
     { "wrapper-inspect", -1, W_INSPECT, REASON_RUNTIME_ERROR },
+    { "grpc-deadline-request", 4, W_REQUEST, REASON_DEADLINE }, /* a text that was cut */
     { "wrapper-dial", -1, W_DIAL, REASON_UNREACHABLE },
     { "wrapper-request", -1, W_REQUEST, REASON_UNREACHABLE },
     { "wrapper-signatures", -1, W_SIGNATURES, REASON_SIGNATURE_REJECTED },

@@ -97,6 +97,7 @@ const struct wrapper wrappers[] = {
     { "pinging docker registry *", W_RESOLVE | W_PING, PLACE | STARTS },
     { "mirrors also failed", 0, WRAPPER_MIRRORS },
     { "requesting bearer token", W_AUTH, 0 },
+    { "requesting bear token", W_AUTH, 0 }, /* containers/image writes this, too */
     { "unable to retrieve auth token", W_AUTH, 0 },
     { "reading manifest * in *", W_MANIFEST, PLACE | STARTS },
     { "fetching target platform image selected from", W_MANIFEST, 0 },

@@ -19,6 +19,7 @@ static void an_http_status_decides_by_its_number(void **state)
         { FROM "401 Unauthorized", REASON_BAD_CREDENTIALS },
         { FROM "403 Forbidden", REASON_FORBIDDEN },
         { FROM "404 Not Found", REASON_MANIFEST_UNKNOWN },
+        { FROM "402 Payment Required", REASON_FORBIDDEN },
         { FROM "418 I'm a teapot", REASON_UNEXPECTED_STATUS },
         { FROM "429 Too Many Requests", REASON_TOO_MANY_REQUESTS },
         { FROM "500 Internal Server Error", REASON_SERVER_ERROR },
