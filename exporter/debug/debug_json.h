@@ -40,7 +40,8 @@ extern const struct debug_json_list debug_json_sources;
  * The images that this node waits for, and the file system of the images:
  *   {"node", "image_filesystem": null or {"mountpoint", "used_bytes", "used_inodes"},
  *    "images": [{"image", "registry", "present", "size", "digest", "containers_waiting",
- *      "containers_pulling", "stalled", "since", "bytes", "total"}]}
+ *      "containers_pulling", "phase", "waiting_behind": [IMAGE], "stalled", "since", "bytes",
+ *      "total"}]}
  * "stalled": an open failure about this image has the state "stalled".
  */
 extern const struct debug_json_list debug_json_images;
