@@ -20,6 +20,7 @@
 #include "str.h"
 
 struct ProtobufCMessageDescriptor; /* <protobuf-c/protobuf-c.h> */
+struct ProtobufCFieldDescriptor;
 
 /* Messages in each other, and fields of one message. Checked by an assertion: they are those of our
  * own .proto files. */
@@ -74,7 +75,8 @@ struct sift {
     uint64_t number;          /* the varint that is being read */
     unsigned char varint[10]; /* its bytes */
     unsigned n;               /* bytes of it, or of the prefix, that were read */
-    uint32_t key;             /* of the present field */
+    const struct ProtobufCFieldDescriptor *field; /* the present one; NULL: nobody reads it */
+    uint32_t key;                                 /* of the present field */
     uint64_t head, gap, tail; /* bytes to copy, to skip, and to copy, before the next key */
     unsigned left_out;        /* units, since sift_begin() */
     char *out;

@@ -132,12 +132,6 @@ static enum wire_type wire_type_of(ProtobufCType type)
     }
 }
 
-/* The present field, or NULL: nobody reads it. */
-static const ProtobufCFieldDescriptor *field_of(struct sift *sift)
-{
-    return protobuf_c_message_descriptor_get_field(top(sift)->type, sift->key >> 3);
-}
-
 /* The number of a repeated field in sift_level.items. */
 static unsigned item_of(struct sift *sift, const ProtobufCFieldDescriptor *field)
 {
@@ -165,7 +159,7 @@ static void count_item(struct sift *sift, unsigned item)
 /* A number: its bytes are in sift->varint. */
 static int keep_number(struct sift *sift, struct err *err)
 {
-    const unsigned item = item_of(sift, field_of(sift));
+    const unsigned item = item_of(sift, sift->field);
     int r;
 
     if (is_enough(sift, item))
@@ -186,7 +180,7 @@ static int keep_number(struct sift *sift, struct err *err)
 static int keep_bytes(struct sift *sift, uint64_t length, uint64_t kept, struct err *err)
 {
     const bool has_length = (sift->key & 7) == WIRE_BYTES;
-    const unsigned item = item_of(sift, field_of(sift));
+    const unsigned item = item_of(sift, sift->field);
     int r;
 
     sift->gap = length;
@@ -292,7 +286,8 @@ static int begin_field(struct sift *sift, struct err *err)
     if (sift->number >> 3 == 0 || sift->number >> 3 > UINT32_MAX >> 3)
         return malformed(sift, err);
     sift->key = (uint32_t)sift->number;
-    field = field_of(sift);
+    field = protobuf_c_message_descriptor_get_field(top(sift)->type, sift->key >> 3);
+    sift->field = field;
     if (field && wire_type_of(field->type) != type)
         return malformed(sift, err);
     switch (type) {
@@ -316,7 +311,7 @@ static int begin_field(struct sift *sift, struct err *err)
 /* The length of a text or message was read. */
 static int begin_bytes(struct sift *sift, struct err *err)
 {
-    const ProtobufCFieldDescriptor *field = field_of(sift);
+    const ProtobufCFieldDescriptor *field = sift->field;
     const uint64_t length = sift->number;
 
     sift->state = SIFT_AT_KEY;
@@ -340,7 +335,7 @@ static int take_varint(struct sift *sift, struct err *err)
         return begin_bytes(sift, err);
     default:
         sift->state = SIFT_AT_KEY;
-        return field_of(sift) ? keep_number(sift, err) : 0;
+        return sift->field ? keep_number(sift, err) : 0;
     }
 }
 

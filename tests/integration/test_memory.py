@@ -2,6 +2,7 @@
 """One pod cannot kill the agent: what a tenant may write, on each way on which it arrives, and the memory it costs."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -15,8 +16,8 @@ from fault_story import NO_RUNTIME
 from kubelet_api import KubeletApi
 from pods import IMAGE, NOT_FOUND, Pods, back_off, pod, running, waiting
 
-# The memory limit in deploy/kustomize/base/daemonset.yaml.
-LIMIT = 48 << 20
+with open(os.path.join(support.ROOT, "include", "limit.h")) as _limits:
+    LIMIT = int(re.search(r"#define MEMORY_LIMIT \((\d+)u << 20\)", _limits.read())[1]) << 20
 # An API server takes requests of 3 MiB and writes 1.5 MiB of protobuf to etcd.
 ARGS, ENV, SECRETS = 700_000, 290_000, 370_000
 # What the attacks may add to the private memory of an agent. File pages are not counted: the kernel drops them.
@@ -68,8 +69,10 @@ class MemoryStory(unittest.TestCase):
     """A pod that fails, and the memory of the agent until it shows that pod."""
 
     def assert_survives(self, agent, peak):
-        """It was not killed, and stayed under its limit."""
+        """It was not killed, stayed under its limit, and read everything."""
         agent.check()
+        self.assertEqual(agent.metrics().value("imagepull_source_reconnects_total", reason="malformed"), 0)
+        self.assertIn(agent.metrics().value("imagepull_limit_hits_total", limit="list_body"), (None, 0))
         if os.environ.get("SHOW_PEAKS"):
             print(f"{self.id().rpartition('.')[2]}: {peak}", file=sys.stderr)
         self.assertLess(agent.peak_bytes(), LIMIT, str(peak))
@@ -126,6 +129,20 @@ class FromTheApiServer(MemoryStory):
     def test_in_a_list(self):
         self.double.fault("no-streaming", times=0)
         self.read_anew()
+
+
+    def test_a_list_of_42_mebibytes(self):
+        for number in range(21):
+            self.pods.create({**pod(f"large-{number}"), "metadata": {
+                "name": f"large-{number}", "annotations": {"text": "x" * 2 * MIB}}})
+        self.pods.create_failing("victim")
+        self.double.fault("no-streaming", times=0)
+        agent = support.start_agent(self, ["--node-name=lab-node", NO_RUNTIME, *self.double.agent_flags()])
+        agent.wait_listening()
+        with Peak(agent) as peak:
+            self.sees(agent, "victim")
+        self.assert_survives(agent, peak)
+        self.assertGreater(agent.metrics().value("imagepull_source_received_bytes_total", source="pods"), 42 * MIB)
 
 
 class FromTheKubelet(MemoryStory):
