@@ -345,27 +345,39 @@ static bool run(char *text, size_t *len, uint64_t *words)
     return p.masked;
 }
 
+/* A mask can make a new key or word of what is around it. More passes are never needed, and would
+ * not end in time that is linear. */
+#define PASSES_MAX 4
+
+/* As redact_and_map(), of a text that does not change. */
+static void map(const char *text, size_t len, uint64_t *words)
+{
+    for (size_t base = 0; base < len; base += CHUNK) {
+        struct places places = { 0 };
+
+        for (unsigned place = 0; place < CHUNK; place += 16)
+            add_places(&places, text + base, place);
+        *words++ = places.words;
+    }
+    *words = 0;
+}
+
 size_t redact_and_map(char *text, size_t len, uint64_t *words)
 {
-    size_t before;
-    bool changed;
+    size_t before = len;
 
-    do {
-        before = len;
-        changed = run(text, &len, words);
-        memset(text + len, ' ', before - len);
-    } while (changed && len < before);
-    if (changed) /* only the words are asked for */
-        run(text, &len, words);
+    if (!run(text, &len, words))
+        return len;
+    for (int i = 1; i < PASSES_MAX && run(text, &len, NULL); i++)
+        continue;
+    memset(text + len, ' ', before - len);
+    map(text, len, words);
     return len;
 }
 
 size_t redact(char *text, size_t len)
 {
-    size_t before;
-
-    do
-        before = len;
-    while (run(text, &len, NULL) && len < before);
+    for (int i = 0; i < PASSES_MAX && run(text, &len, NULL); i++)
+        continue;
     return len;
 }

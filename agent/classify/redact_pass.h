@@ -26,7 +26,7 @@ struct pass {
     size_t from;
     size_t to;
     size_t query_end; /* of the last URL */
-    bool masked;      /* something */
+    bool masked;      /* something that was no mask */
 };
 
 /* At ":", "=" or ">": the value of a key that names a secret. */
@@ -228,16 +228,12 @@ static inline void keep_until(struct pass *p, size_t end)
 static inline void mask_from_until(struct pass *p, size_t start, size_t end)
 {
     size_t n = p->to - start + end - p->from;
+    struct str mask = n < REDACT_MASK.len ? str_head(STR("*******"), n) : REDACT_MASK;
 
-    if (n >= REDACT_MASK.len) {
-        memcpy(p->text + start, REDACT_MASK.at, REDACT_MASK.len);
-        n = REDACT_MASK.len;
-    } else {
-        memset(p->text + start, '*', n);
-    }
-    p->to = start + n;
+    p->masked |= p->to > start || !str_eq(mask, str_span(p->text + p->from, p->text + end));
+    memcpy(p->text + start, mask.at, mask.len);
+    p->to = start + mask.len;
     p->from = end;
-    p->masked = true;
 }
 
 static inline void mask_until(struct pass *p, size_t end)
