@@ -27,6 +27,7 @@ RBAC = sorted(glob.glob(os.path.join(ROOT, "deploy", "rbac", "*api*.yaml")) +
 # The definitions of these kinds are our own, and take any field: those of their projects cannot be had offline.
 # tests/deploy/schema.py checks the fields.
 OTHERS = (("monitoring.coreos.com", "podmonitors", "PodMonitor", "Namespaced"),
+          ("monitoring.coreos.com", "servicemonitors", "ServiceMonitor", "Namespaced"),
           ("monitoring.coreos.com", "prometheusrules", "PrometheusRule", "Namespaced"),
           ("security.openshift.io", "securitycontextconstraints", "SecurityContextConstraints", "Cluster"))
 
