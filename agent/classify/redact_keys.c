@@ -278,7 +278,7 @@ static bool is_nothing(struct str text)
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (text.len == words[i].len && same(text.at, words[i]))
             return true;
-    return is_stars(text);
+    return is_stars(text) || redact_is_variable(text);
 }
 
 /* Whether a colon follows: "password: x509: ...", "Password: Auth:". */

@@ -210,6 +210,15 @@ static inline struct str text_from(const struct pass *p, size_t at)
     return str_span(p->text + at, p->text + p->len);
 }
 
+/* "$TOKEN": the shell's variable, not its value. */
+static inline bool redact_is_variable(struct str value)
+{
+    for (size_t i = 1; i < value.len; i++)
+        if (!(value.at[i] >= 'A' && value.at[i] <= 'Z') && !one_of(value.at[i], "_{}()"))
+            return false;
+    return value.len > 1 && value.at[0] == '$';
+}
+
 static inline bool is_digest(struct str text)
 {
     return starts_with(text, STR("@sha256:")) || starts_with(text, STR("@sha512:"));

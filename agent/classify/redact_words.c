@@ -407,18 +407,9 @@ static bool after_login(const struct pass *p)
     return false;
 }
 
-/* "$TOKEN": the shell's variable, not its value. */
-static bool is_variable(struct str value)
-{
-    for (size_t i = 1; i < value.len; i++)
-        if (!is_capital(value.at[i]) && !one_of(value.at[i], "_{}()"))
-            return false;
-    return value.at[0] == '$';
-}
-
 static bool is_secret_value(const struct pass *p, enum option option, struct str value)
 {
-    if (value.len == 0 || value.at[0] == '-' || is_variable(value))
+    if (value.len == 0 || value.at[0] == '-' || redact_is_variable(value))
         return false;
     if (option == OPTION_LOGIN)
         return is_login(value);
