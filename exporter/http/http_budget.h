@@ -13,10 +13,13 @@ struct http_budget {
     atomic_size_t used;
 };
 
-/* NULL: there is no budget. */
+/* NULL: there is no budget. While nothing is taken, everything fits: a large answer has its turn.
+ */
 static inline bool http_budget_take(struct http_budget *budget, size_t bytes)
 {
-    if (!budget || atomic_fetch_add(&budget->used, bytes) + bytes <= budget->max)
+    size_t before = budget ? atomic_fetch_add(&budget->used, bytes) : 0;
+
+    if (before == 0 || before + bytes <= budget->max)
         return true;
     atomic_fetch_sub(&budget->used, bytes);
     return false;

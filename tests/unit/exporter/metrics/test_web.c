@@ -368,7 +368,7 @@ static void metrics_over_the_limit_are_an_error(void **state)
     }
     ask("GET", "/metrics");
     assert_int_equal(response.status, HTTP_SERVER_ERROR);
-    assert_non_null(strstr(response.body.at, "have more than 2097152 bytes"));
+    assert_non_null(strstr(response.body.at, "have more than 8388608 bytes"));
     assert_int_equal(limit_hits.counts[LIMIT_HIT_ANSWER_BODY], 1);
 }
 
