@@ -324,7 +324,7 @@ static void blobs_that_are_idle_for_longest_are_left_out(void **state)
     size_t found = 0;
 
     hours_ago.seconds = 1795300000;
-    now.seconds = hours_ago.seconds + 3 * 3600;
+    now.seconds = hours_ago.seconds + 10000;
     idle.ref = moving.ref = binary("layer-sha256:" HEX32);
     idle.offset = 5;
     idle.updated_at = &hours_ago;

@@ -48,7 +48,7 @@ static void observe_runs(struct world *w, const char *namespace, const char *nam
 /* A pod with as many containers as the agent reads; the kubelet refuses all of their images. */
 static void observe_refused(struct world *w, const char *namespace, const char *name)
 {
-    struct container_fact containers[LIMIT_CONTAINERS_PER_POD];
+    struct container_fact *containers = test_calloc(LIMIT_CONTAINERS_PER_POD, sizeof(*containers));
     char names[LIMIT_CONTAINERS_PER_POD][8];
     struct pod_facts facts;
     struct observation observation = { .kind = OBSERVE_POD };
@@ -65,6 +65,7 @@ static void observe_refused(struct world *w, const char *namespace, const char *
     observation.pod.containers = containers;
     observation.pod.n_containers = LIMIT_CONTAINERS_PER_POD;
     assert_int_equal(correlate_observe(w->correlate, &observation, w->now), 0);
+    test_free(containers);
 }
 
 static size_t left_out(struct world *w, enum limit limit)
