@@ -328,8 +328,7 @@ struct verdict classify(const struct message *message)
         enum stage its_stage;
         bool elsewhere;
 
-        if (!find_best(message, part, &found) ||
-            (is_guess(part, &found) && !is_about_an_image(message)))
+        if (!find_best(message, part, &found))
             continue;
         elsewhere = found.reason == REASON_NOT_A_PULL && !is_about_an_image(message);
         its_stage = stage_of(part, found.reason);
@@ -341,6 +340,11 @@ struct verdict classify(const struct message *message)
         stage = its_stage;
         if (elsewhere) /* whatever the other parts say */
             break;
+    }
+    if (chosen && is_guess(chosen, &best) && !is_about_an_image(message)) {
+        best = find_without_parts(message);
+        chosen = NULL;
+        stage = reason_cause(best.reason) == CAUSE_CONFIG ? STAGE_LOCAL : STAGE_MAX;
     }
     if (best.reason == REASON_NOT_A_PULL && message->waiting_reason.len > 0)
         best.reason = REASON_UNCLASSIFIED; /* somebody who knows says that it is about a pull */
