@@ -45,7 +45,7 @@ static void cut(struct clients *clients, struct client *client)
 
 static unsigned count_of(const struct clients *clients, uint64_t address)
 {
-    const struct client *client;
+    const struct client *client = NULL;
     unsigned n = 0;
 
     TAILQ_FOREACH(client, &clients->list, link)
@@ -57,7 +57,7 @@ static unsigned count_of(const struct clients *clients, uint64_t address)
 
 void clients_cut_oldest(struct clients *clients)
 {
-    struct client *client, *oldest = TAILQ_FIRST(&clients->list);
+    struct client *client = NULL, *oldest = TAILQ_FIRST(&clients->list);
     unsigned most = count_of(clients, oldest->address);
 
     TAILQ_FOREACH(client, &clients->list, link)

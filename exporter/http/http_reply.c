@@ -56,7 +56,7 @@ static ssize_t next_bytes(void *cls, uint64_t at, char *ret, size_t size)
             return MHD_CONTENT_READER_END_WITH_ERROR;
         left = buf_str(&sending->part);
     }
-    if (left.len == 0)
+    if (!left.at || left.len == 0)
         return MHD_CONTENT_READER_END_OF_STREAM;
     left = str_head(left, size);
     memcpy(ret, left.at, left.len);
