@@ -95,7 +95,7 @@ static bool begins_word(struct str key, size_t at)
 
 static enum key_kind kind_of(struct str key)
 {
-    const struct ending *ending = endings[LETTER(key.at[key.len - 1])];
+    const struct ending *ending = key.len > 0 ? endings[LETTER(key.at[key.len - 1])] : NULL;
 
     for (; ending && ending->kind != KEY_OTHER; ending++)
         if (key.len >= ending->text.len &&
