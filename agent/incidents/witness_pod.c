@@ -79,10 +79,14 @@ static void choose_incident(struct correlate *c, struct incident_key *key, bool 
             key->image_hash = i->pull->image_hash;
         } else if (i->pull->kind != key->kind ||
                    !image_same(str_from(i->pull->image), key->image)) {
-            /* kubelet: startContainer() pulls the container's own image before the volumes'
-             * images. So nothing is known about a volume while the own image fails. */
-            incident_end(&c->incidents, i, key->pod,
-                         key->kind == CONTAINER_IMAGE_VOLUME ? INCIDENT_RECOVERED : INCIDENT_GONE,
+            /* kubelet 1.36: SyncPod() pulls the images of all volumes first (getImageVolumes), and
+             * the container's own image only if those of its volumes are there. So the own image
+             * proves that a volume's image has come, and while a volume's image fails, nothing is
+             * known about the own image or about another volume. */
+            bool proved =
+                key->kind != CONTAINER_IMAGE_VOLUME && i->pull->kind == CONTAINER_IMAGE_VOLUME;
+
+            incident_end(&c->incidents, i, key->pod, proved ? INCIDENT_RECOVERED : INCIDENT_GONE,
                          now);
         }
     }

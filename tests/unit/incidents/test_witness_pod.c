@@ -255,21 +255,41 @@ static void observe_volume_pod(struct world *w, const char *message)
     observe_pod(w, &facts);
 }
 
-static void container_that_fails_on_its_volume_has_its_own_image(void **state)
+#define VOLUME_TEXT                                                                                \
+    "failed to pull and unpack image \"data.example.com/model:v3\": failed to resolve image: "     \
+    "data.example.com/model:v3: not found"
+
+/* The kubelet pulls the own image only if the images of the volumes are there. */
+static void own_image_that_fails_proves_that_the_volume_has_come(void **state)
+{
+    struct world *w = *state;
+    struct snapshot snapshot;
+
+    observe_volume_pod(w, VOLUME_TEXT);
+    observe_volume_pod(w, NOT_FOUND_TEXT);
+
+    world_snapshot(w, &snapshot);
+    assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 2);
+    assert_int_not_equal(snapshot.incidents[0].kind, CONTAINER_IMAGE_VOLUME);
+    assert_int_equal(snapshot.incidents[0].state, INCIDENT_FAILING);
+    assert_int_equal(snapshot.incidents[1].kind, CONTAINER_IMAGE_VOLUME);
+    assert_int_equal(snapshot.incidents[1].state, INCIDENT_RECOVERED);
+    snapshot_done(&snapshot);
+}
+
+static void volume_that_fails_tells_nothing_of_the_own_image(void **state)
 {
     struct world *w = *state;
     struct snapshot snapshot;
 
     observe_volume_pod(w, NOT_FOUND_TEXT);
-    observe_volume_pod(w,
-                       "failed to pull and unpack image \"data.example.com/model:v3\": failed to "
-                       "resolve image: data.example.com/model:v3: not found");
+    observe_volume_pod(w, VOLUME_TEXT);
 
     world_snapshot(w, &snapshot);
     assert_int_equal(incidents_of_pod(&snapshot, "web-0"), 2);
     assert_int_equal(snapshot.incidents[0].kind, CONTAINER_IMAGE_VOLUME);
     assert_int_equal(snapshot.incidents[0].state, INCIDENT_FAILING);
-    assert_int_equal(snapshot.incidents[1].state, INCIDENT_RECOVERED);
+    assert_int_equal(snapshot.incidents[1].state, INCIDENT_GONE);
     snapshot_done(&snapshot);
 
     observe_volume_pod(w, "context deadline exceeded"); /* the message names no image, so it is
@@ -353,7 +373,8 @@ int main(void)
         WORLD_TEST(failed_image_volume_is_not_a_failure_of_the_own_image),
         WORLD_TEST(pull_secrets_decide_whether_credentials_were_sent),
         WORLD_TEST(repeated_status_changes_nothing),
-        WORLD_TEST(container_that_fails_on_its_volume_has_its_own_image),
+        WORLD_TEST(own_image_that_fails_proves_that_the_volume_has_come),
+        WORLD_TEST(volume_that_fails_tells_nothing_of_the_own_image),
         WORLD_TEST(pod_being_deleted_waits_for_no_image),
         WORLD_TEST(image_name_of_any_length_is_one_image),
         WORLD_TEST(clock_set_back_does_not_freeze_the_cause),
