@@ -35,8 +35,9 @@ function(config) {
     },
   },
 
-  group(name, rules):: {
+  group(name, rules, interval=null):: {
     name: name,
+    [if interval != null then 'interval']: interval,
     rules: [
       rule
       for rule in rules

@@ -10,7 +10,7 @@
     registries: (import 'rules/registries.libsonnet')(config),
   },
   prometheusAlerts+:: {
-    groups+: [$.ruleGroups[name] for name in std.objectFields($.ruleGroups)],
+    groups+: std.flattenArrays([$.ruleGroups[name] for name in std.objectFields($.ruleGroups)]),
   },
   grafanaDashboards+:: {
     'imagepull.json': import '../dashboard/imagepull.json',

@@ -113,8 +113,8 @@ class Prometheus(stack.Prometheus):
             f"--web.listen-address={self.address}", "--log.level=warn"], "/api/v1/status/buildinfo")
 
     def groups(self):
-        """{group: (seconds of its last evaluation, [(seconds, rule)])}"""
-        return {group["name"]: (group["evaluationTime"], sorted(((rule["evaluationTime"], rule["name"])
+        """{group: (its interval, seconds of its last evaluation, [(seconds, rule)])}"""
+        return {group["name"]: (group["interval"], group["evaluationTime"], sorted(((rule["evaluationTime"], rule["name"])
                                                                  for rule in group["rules"]), reverse=True))
                 for group in stack.get(self.url + "/api/v1/rules")["data"]["groups"]}
 
@@ -131,15 +131,15 @@ def main():
             worst, end = {}, time.monotonic() + 60 * options.minutes
             while time.monotonic() < end:
                 time.sleep(INTERVAL / 3)
-                for name, (seconds, _) in prometheus.groups().items():
+                for name, (_, seconds, _) in prometheus.groups().items():
                     worst[name] = max(worst.get(name, 0), seconds)
             (_, series), = prometheus.query("prometheus_tsdb_head_series")
             (_, memory), = prometheus.query("process_resident_memory_bytes")
-            print(f"  {options.nodes} nodes, {series:.0f} series, {memory / 2**20:.0f} MiB, rules every {INTERVAL} s, after "
+            print(f"  {options.nodes} nodes, {series:.0f} series, {memory / 2**20:.0f} MiB, after "
                   f"{options.minutes:g} minutes; load of the machine {os.getloadavg()[0]:.1f}")
-            for name, (seconds, rules) in prometheus.groups().items():
+            for name, (interval, seconds, rules) in prometheus.groups().items():
                 print(f"  {name:24} last {seconds * 1000:7.0f} ms, worst {worst[name] * 1000:7.0f} ms, "
-                      f"{100 * seconds / INTERVAL:4.1f} % of the interval")
+                      f"{100 * seconds / interval:4.1f} % of its {interval:.0f} s")
                 for each, rule in rules[:3]:
                     print(f"      {each * 1000:7.0f} ms  {rule}")
             problems = prometheus.rule_problems()

@@ -24,7 +24,7 @@ INTERVAL = "1s"
 SHORTER = {r"(\n +for:) \w+\n": r"\1 1s\n", r"(\n +keep_firing_for:) \w+\n": r"\1 10s\n"}
 SHORTER_RULES = {
     "containers": {**SHORTER, r"> 180(?=\)|\n)": "> 3"},
-    "registries": SHORTER,
+    "registries": {**SHORTER, r"\n +interval: 2m": ""},
     # Longer than the time until the first scrape: "no agent at all" must not fire at the start.
     "exporter": {**SHORTER, r"(\n +for:) \w+\n": r"\1 10s\n"},
 }

@@ -46,7 +46,7 @@ function(config)
   local withReason = pod + ' ({{ .Labels.reason }})';
   local withNodeAndReason = pod + ' on {{ .Labels.node }} ({{ .Labels.reason }})';
 
-  lib.group('imagepull-containers', [
+  [lib.group('imagepull-containers', [
     // Each agent names 100 containers: the oldest of each namespace. ImagePullExporterCapped covers the others.
     {
       record: age,
@@ -277,4 +277,4 @@ function(config)
       ),
       runbook: 'stalled.md',
     }),
-  ])
+  ])]

@@ -14,7 +14,7 @@ function(config)
   local desired = daemonset('kube_daemonset_status_desired_number_scheduled');
   local ready = daemonset('kube_daemonset_status_number_ready');
   local updated = daemonset('kube_daemonset_status_updated_number_scheduled');
-  lib.group('imagepull-exporter', [
+  [lib.group('imagepull-exporter', [
     {
       record: 'cluster:imagepull_agents:count',
       expr: 'count by (%s) (count by (%s) (%s == 1))' % [cluster, node, up],
@@ -160,4 +160,4 @@ function(config)
       description: 'The container runtime of node {{ $labels.node }} does not answer. It is down, or it hangs (then the kubelet reports PLEG errors too), or the DaemonSet mounts the directory of another runtime. Until it answers, pull durations and stalled pulls of this node are unknown.',
       runbook: 'exporter.md',
     }),
-  ])
+  ])]

@@ -18,8 +18,8 @@ function(config)
   local anHour(matchers) = 'sum by (%s) (sum_over_time(registry_cause:imagepull_failures:rate5m%s[1h:1m])) * 60' %
                            [config.clusterLabel, matchers];
 
-  lib.group('imagepull-registries', [
-    // Only these read the series of all nodes; what follows reads their results.
+  [lib.group('imagepull-rates', [
+    // These read hundreds of thousands of series of a large cluster, and nothing that they show changes within seconds.
     {
       record: 'registry_cause:imagepull_failures:rate5m',
       expr: 'sum by (%s) (rate(%s[5m]))' % [
@@ -48,6 +48,7 @@ function(config)
       expr: 'histogram_quantile(0.95, sum by (%s) (avg_over_time(registry_le:imagepull_duration_seconds_bucket:rate5m[1h])))' %
             lib.labels(['cluster', 'registry', 'le']),
     },
+  ], interval='2m'), lib.group('imagepull-registries', [
     {
       record: 'registry:imagepull_good_pulls:increase3m',
       expr: 'sum by (%s) (increase(%s[3m]))' % [registry, pulls],
@@ -136,4 +137,4 @@ function(config)
       description: '{{ $value | humanizePercentage }} of the failed pulls in the last hour have no known cause. Read the messages at /debug/failures on the nodes. If the reason is unclassified, no rule matched; please report the message. If it is back_off_only, the kubelet is older than 1.32 and the agent does not read events (--kube.events=off, or no permission).',
       runbook: 'unknown.md',
     }),
-  ])
+  ])]
