@@ -52,16 +52,6 @@ static bool show(struct arena *arena, const char **text)
     return true;
 }
 
-/* A text that normalise() has redacted. Most are ASCII without control characters. */
-static bool show_message(struct arena *arena, const char **text)
-{
-    const char *at = *text;
-
-    while (at && *at >= ' ' && *at <= '~')
-        at++;
-    return !at || *at == '\0' || show(arena, text);
-}
-
 /* Replaces a list that others share, if one of its texts must be replaced. */
 static bool show_list(struct arena *arena, const char *const **list, size_t n)
 {
@@ -96,10 +86,9 @@ static bool show_evidence(struct arena *arena, struct snapshot_incident *inciden
     for (size_t i = 0; i < n; i++) {
         struct snapshot_evidence shown = incident->evidence[i];
 
-        if (!show(arena, &shown.reason) || !show_message(arena, &shown.text))
+        if (!show(arena, &shown.reason))
             return false;
-        if (shown.reason == incident->evidence[i].reason &&
-            shown.text == incident->evidence[i].text)
+        if (shown.reason == incident->evidence[i].reason)
             continue;
         if (!made) {
             made = arena_alloc(arena, n * sizeof(*made));
@@ -140,9 +129,8 @@ static bool show_incident(struct arena *arena, struct snapshot_incident *inciden
 {
     return show(arena, &incident->namespace) && show(arena, &incident->pod) &&
            show(arena, &incident->pod_uid) && show(arena, &incident->container) &&
-           show(arena, &incident->image) && show_message(arena, &incident->message) &&
-           show(arena, &incident->advice) && show(arena, &incident->failed_host) &&
-           show(arena, &incident->config_file) &&
+           show(arena, &incident->image) && show(arena, &incident->advice) &&
+           show(arena, &incident->failed_host) && show(arena, &incident->config_file) &&
            show_list(arena, &incident->pull_secrets, incident->n_pull_secrets) &&
            show_list(arena, &incident->missing_pull_secrets, incident->n_missing_pull_secrets) &&
            show_evidence(arena, incident) && show_stall(arena, incident->stall);

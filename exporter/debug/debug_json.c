@@ -19,7 +19,7 @@ static json_t *evidence(const struct snapshot_evidence *at, size_t n)
         json_put(&item, "at", json_time(at[i].at_us));
         json_put(&item, "source", json_string_nocheck(witness_name(at[i].witness)));
         json_put(&item, "reason", json_known_text(at[i].reason));
-        json_put(&item, "text", json_known_text(at[i].text));
+        json_put(&item, "text", json_message(at[i].text));
         complete &= json_add(array, json_object_end(&item));
     }
     return json_array_end(array, complete);
@@ -87,7 +87,7 @@ static json_t *failure(const struct snapshot_incident *incident)
     json_put(&object, "failed_role", json_text(role_name(incident->failed_role)));
     json_put(&object, "state", json_string_nocheck(incident_state_name(incident->state)));
     put_verdict(&object, incident);
-    json_put(&object, "message", json_known_text(incident->message));
+    json_put(&object, "message", json_message(incident->message));
     json_put(&object, "attempts", json_integer((json_int_t)incident->attempts));
     json_put(&object, "first_failure", json_time(incident->first_failure_us));
     json_put(&object, "first_failure_exact", json_boolean(incident->first_failure_exact));

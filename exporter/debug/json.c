@@ -57,6 +57,21 @@ json_t *json_known_text(const char *text)
     return json_text(text && text[0] ? text : NULL);
 }
 
+json_t *json_message(const char *text)
+{
+    struct str all = str_from(text ? text : "");
+    struct buf visible;
+    json_t *json;
+
+    if (!all.len)
+        return json_null();
+    buf_init(&visible, LIMIT_DEBUG_BODY);
+    utf8_add_visible(&visible, all);
+    json = buf_error(&visible) ? NULL : json_stringn_nocheck(visible.at, visible.len);
+    buf_done(&visible);
+    return json;
+}
+
 json_t *json_time(int64_t wall_us)
 {
     char text[TIME_TEXT_SIZE];

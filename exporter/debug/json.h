@@ -30,6 +30,7 @@ json_t *json_object_end(struct json_object *object);
 json_t *json_str(struct str text);
 json_t *json_text(const char *text);       /* null for NULL */
 json_t *json_known_text(const char *text); /* null for "", which means unknown */
+json_t *json_message(const char *text);    /* the same; U+FFFD for what is not visible */
 json_t *json_time(int64_t wall_us);        /* null for 0 */
 json_t *json_texts(const char *const *at, size_t n);
 json_t *json_causes(uint32_t set); /* one bit (1 << enum cause) for each */

@@ -38,7 +38,7 @@ class HostileNames(FaultStory):
         uid = self.pods.create(pod("event"), waiting("ErrImagePull", f"password: {PASSWORD}"))
         self.start()
         self.pods.record({
-            "metadata": {"name": "event.1", "namespace": "default"}, "reason": "Failed\x1b[2J", "type": "Warning",
+            "metadata": {"name": f"event.{uid}", "namespace": "default"}, "reason": "Failed\x1b[2J", "type": "Warning",
             "involvedObject": {"kind": "Pod", "namespace": "default", "name": "event", "uid": uid,
                                "fieldPath": "spec.containers{app}"},
             "message": f"Failed to pull image {json.dumps(LOGIN)}: Authorization: Basic Ym9iOmh1bnRlcjJodW50ZXIy",
