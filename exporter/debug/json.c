@@ -65,7 +65,7 @@ json_t *json_message(const char *text)
 
     if (!all.len)
         return json_null();
-    buf_init(&visible, LIMIT_DEBUG_BODY);
+    buf_init(&visible, 3 * all.len + 1); /* U+FFFD has three bytes */
     utf8_add_visible(&visible, all);
     json = buf_error(&visible) ? NULL : json_stringn_nocheck(visible.at, visible.len);
     buf_done(&visible);

@@ -304,6 +304,13 @@ static void hostile_texts_survive(void **state)
         "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3",
     };
 
+    /* Messages have no character that is not visible. The snapshot sees to the names. */
+#define ODD "\xef\xbf\xbd"
+    static const char *const messages[ARRAY_SIZE(hostile)] = {
+        "say \"no\"\\", "two" ODD "lines" ODD ODD ODD "tab",   "</script><script>alert(1)</script>",
+        ODD ODD ODD,    "gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\xb3",
+    };
+
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
         json_t *json;
@@ -315,7 +322,7 @@ static void hostile_texts_survive(void **state)
         json = parsed();
         assert_string_equal(first_failure_text(json, "namespace"), hostile[i]);
         assert_string_equal(first_failure_text(json, "image"), hostile[i]);
-        assert_string_equal(first_failure_text(json, "message"), hostile[i]);
+        assert_string_equal(first_failure_text(json, "message"), messages[i]);
         json_decref(json);
     }
 }
