@@ -192,9 +192,11 @@ run-tsan: $(BUILD)/has-check $(call program,$(threaded))
 	$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" scripts/run-tests $(call program,$(threaded))
 
 # valgrind finds uninitialised memory, which ASan does not. Not under valgrind: tests that feed whole recordings byte
-# by byte (minutes), tests of calls whose deadlines gRPC itself measures, and of system calls that are forbidden.
+# by byte or fail each allocation (minutes), tests of calls whose deadlines gRPC itself measures, of system calls that are
+# forbidden, and of limits that valgrind does not let a process raise.
 valgrinded = $(filter-out %/kube/test_watch %/test_recordings %/test_interleavings %/cri/test_channel \
-             %/cri/test_calls %/cri/test_connection %/agent/test_sandbox,$(call program,$(unit)))
+             %/cri/test_calls %/cri/test_connection %/agent/test_sandbox \
+             %/agent/test_descriptors %/commands/test_commands_memory,$(call program,$(unit)))
 run-valgrind: $(BUILD)/has-check $(valgrinded)
 	$(Q)scripts/run-tests --under "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
 	    $(valgrinded)

@@ -22,7 +22,7 @@
  * message it came from (list_body, watch_frame). */
 #define LIMIT_OBJECT_ARENA (2u << 20)
 /* Of each text in it. The middle of a longer one is left out; in JSON, the end. */
-#define LIMIT_KEPT_TEXT (2u * LIMIT_CLASSIFY_TEXT)
+#define LIMIT_KEPT_TEXT (32u << 10)   /* twice LIMIT_CLASSIFY_TEXT */
 #define LIMIT_ERROR_BODY (64u << 10)  /* an HTTP answer that is an error; the rest is not read */
 #define LIMIT_STATUS_ARENA (1u << 20) /* memory to decode such an answer */
 

@@ -283,7 +283,8 @@ static int begin_field(struct sift *sift, struct err *err)
     const uint64_t size = type == WIRE_FIXED64 ? 8 : 4;
     const ProtobufCFieldDescriptor *field;
 
-    if (sift->number >> 3 == 0 || sift->number >> 3 > UINT32_MAX >> 3)
+    /* protobuf-c takes a field 0 for an unknown one. */
+    if (sift->number > UINT32_MAX)
         return malformed(sift, err);
     sift->key = (uint32_t)sift->number;
     field = protobuf_c_message_descriptor_get_field(top(sift)->type, sift->key >> 3);

@@ -295,8 +295,12 @@ static inline void look_at_stop(struct pass *p, size_t at)
 /* `at`: the byte that makes it a long word. */
 static inline void look_at_word(struct pass *p, size_t at)
 {
+    char before = ' ';
+
     at -= LONG_WORD - 1;
-    if (at < p->from || !redact_may_be_shape(text_from(p, at), at > 0 ? p->text[at - 1] : ' '))
+    if (at > 0)
+        before = p->text[at - 1];
+    if (at < p->from || !redact_may_be_shape(text_from(p, at), before))
         return;
     keep_until(p, at);
     redact_shape(p);

@@ -328,7 +328,7 @@ void redact_scheme(struct pass *p)
 static void redact_pem(struct pass *p)
 {
     struct str label = str_skip(text_from(p, p->from), PEM_BEGIN.len);
-    const char *dashes = str_find(str_head(label, PEM_LABEL_MAX), STR("-----"));
+    const char *dashes = label.at ? str_find(str_head(label, PEM_LABEL_MAX), STR("-----")) : NULL;
     const char *end;
     size_t from;
 

@@ -78,7 +78,7 @@ static int open_list(enum kube_resource resource, struct str unknown, struct kub
 static int end_protobuf(struct list *list, struct str *ret_continue, struct err *err)
 {
     struct intake *intake = list->intake;
-    struct kube_list rest;
+    struct kube_list rest = { .continue_token = STR("") };
     struct str kept;
     int r;
 

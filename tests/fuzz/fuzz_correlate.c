@@ -165,7 +165,7 @@ static void observe_runtime(struct story *t)
                                           t->now.wall_us - (int64_t)pick(t, 256) * SEC,
                                           t->now.wall_us - (int64_t)pick(t, 256) * SEC };
         o.kind = OBSERVE_INGESTS;
-        o.ingests = (struct ingests_fact){ ingests, pick(t, 3), pick(t, 2) };
+        o.ingests = (struct ingests_fact){ ingests, pick(t, 3), pick(t, 2), pick(t, 2) };
         break;
     }
     correlate_observe(t->correlate, &o, t->now);

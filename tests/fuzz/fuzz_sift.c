@@ -100,6 +100,19 @@ static uint8_t *known_fields(const ProtobufCMessageDescriptor *type, struct str 
     return packed;
 }
 
+/* Whether there may be a field number of over 29 bits. protobuf-c cuts it to 32 bits; sift.h
+ * refuses the message, as Go does. */
+static bool may_have_long_number(struct str bytes)
+{
+    for (size_t i = 4; i < bytes.len; i++) {
+        const unsigned char *at = (const unsigned char *)bytes.at + i;
+
+        if (at[0] >= 0x10 && at[-1] >= 0x80 && at[-2] >= 0x80 && at[-3] >= 0x80 && at[-4] >= 0x80)
+            return true;
+    }
+    return false;
+}
+
 static void compare(const ProtobufCMessageDescriptor *type, struct str bytes, size_t piece)
 {
     static const struct sift_rules all = { .what = "a message" };
@@ -111,9 +124,9 @@ static void compare(const ProtobufCMessageDescriptor *type, struct str bytes, si
 
     sift_init(&sift, &all);
     r = sift_pieces(&sift, type, bytes, piece, &left);
-    if (whole && r < 0)
+    if (whole && r < 0 && !may_have_long_number(bytes))
         abort();
-    if (whole) {
+    if (whole && r == 0) {
         kept = known_fields(type, left, &kept_len);
         if (!kept || kept_len != len || memcmp(kept, whole, len) != 0)
             abort();

@@ -219,7 +219,7 @@ static void observe_ingests(struct node *node)
                                       .moved_us = node->now.wall_us - 9 * MINUTE };
     }
     observe(node, &(struct observation){ .kind = OBSERVE_INGESTS,
-                                         .ingests = { ingests, n, pick(node, 2) } });
+                                         .ingests = { ingests, n, pick(node, 2), false } });
 }
 
 static void observe_owners(struct node *node)
