@@ -267,8 +267,7 @@ run-demo: $(BUILD)/has-demo $(binary)
 	$(Q)$(PYTHON) tests/lab/demo.py --agent $(binary)
 
 # --- the commands of the README ----------------------------------------------------------------
-# What takes longer runs in .ci/run only: check-valgrind, fuzz, check-deploy, check-e2e, demo, check-image. check-cluster
-# is run by hand.
+# What takes longer runs in .ci/run only: check-valgrind, fuzz, check-deploy, check-e2e, demo, check-image, check-cluster.
 .PHONY: check demo packages
 check: $(if $(filter no,$(DEPS)),,packages)
 	+$(Q)WERROR=1 scripts/run-stages compile unit corpus binary layers format docs install build \
