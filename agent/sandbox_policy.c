@@ -83,7 +83,7 @@ static void add_file(void *self, const char *path)
     }
 }
 
-/* If the file cannot be read, the exporter says so. */
+/* If the file cannot be read, the exporter reports it. */
 static void add_web_file(struct filling *filling, const char *path)
 {
     struct err err = ERR_INIT;

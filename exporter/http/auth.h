@@ -33,7 +33,7 @@ struct auth_login {
     const char *hash; /* NULL: there is no such user */
     int cost;         /* the highest bcrypt cost of all users */
     const char *password;
-    uint64_t client; /* who asks; a hash of its address */
+    uint64_t client; /* a hash of the address of the client */
 };
 
 int auth_new(struct auth **ret, struct err *err);

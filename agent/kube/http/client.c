@@ -131,7 +131,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *self)
     long status = 0;
 
     /* Also of answers before the final one (1xx) and of trailers: curl keeps them all, and a server
-     * can send them for ever. Any value other than the length closes the connection. */
+     * can send them without end. Any value other than the length closes the connection. */
     request->head_bytes += text.len;
     if (request->head_bytes > LIMIT_ANSWER_HEAD) {
         err_set(&request->err, -E2BIG, "the answer has more than %u KiB of headers and trailers",

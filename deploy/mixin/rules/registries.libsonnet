@@ -54,7 +54,7 @@ function(config)
       expr: 'sum by (%s) (increase(%s[3m]))' % [registry, pulls],
     },
     // When the cluster last saw a good pull from the registry. Up to 3 minutes too late, because of the window above.
-    // A failure that is older than a day is no news; it has paged a day ago.
+    // A failure that is older than a day has paged already.
     {
       record: 'registry:imagepull_last_good_pull:timestamp_seconds',
       expr: |||
