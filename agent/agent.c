@@ -86,6 +86,7 @@ static struct exporter_config exporter_settings(const struct config *config)
         .web_listen = config->web_listen.text,
         .telemetry_path = config->web_telemetry_path,
         .max_requests = config->web_max_requests,
+        .without_self = !config->metrics_self,
         .web_file = config->web_config_file,
         .debug_listen = config->debug_listen,
         .explain = classify_json_explain,

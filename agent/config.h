@@ -31,6 +31,7 @@ struct config {
     const char *log_level_name;
     const char *log_format_name;
     const char *max_registries_text;
+    const char *metrics_self_text; /* "on" or "off" */
     const char *stall_after_text;
 
     bool help;
@@ -41,6 +42,7 @@ struct config {
     bool reads_events;
     bool kubelet_insecure;
     bool sandbox;
+    bool metrics_self;
     enum log_level log_level;
     enum log_format log_format;
     uint32_t max_registries;

@@ -91,6 +91,14 @@ static const struct flag flags[] = {
       .help = "Maximum number of registries with their own series, 1 to 1000. Further ones are "
               "counted together as registry=\"other\".",
       SETTING(max_registries_text) },
+    { .name = "--metrics.self",
+      .env = "IMAGEPULL_METRICS_SELF",
+      .dflt = "on",
+      .choices = "on|off",
+      .group = METRICS,
+      .help = "off: no metrics about this process (process_*) and its requests to the container "
+              "runtime (imagepull_cri_request_*). imagepull_source_up and the limits stay.",
+      SETTING(metrics_self_text) },
 
     { .name = DEBUG_LISTEN_FLAG,
       .value = "ADDRESS",

@@ -80,6 +80,7 @@ static int web_begin(struct exporter *exporter, const struct exporter_config *co
     const struct web_settings web = {
         .metrics_path = config->telemetry_path ? config->telemetry_path : "/metrics",
         .max_scrapes = config->max_requests,
+        .without_self = config->without_self,
         .limit_hits = &exporter->limit_hits,
         .version = config->version,
         .revision = config->revision,

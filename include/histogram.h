@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HISTOGRAM_BOUNDS_MAX 16u
+#define HISTOGRAM_BOUNDS_MAX 8u
 
 struct histogram_bounds {
     size_t n;
@@ -22,10 +22,10 @@ struct histogram {
     uint64_t sum_us;
 };
 
-/* Pulls: 0.5 s to 30 min. Recoveries: 1 s to a day. Calls to the runtime: 1 ms to 10 s. */
+/* Each bound is a series for each registry or cause. Pulls: 5 s (the poll interval) to 30 min.
+ * Recoveries: 30 s (the second attempt) to a day. */
 extern const struct histogram_bounds histogram_pull_bounds;
 extern const struct histogram_bounds histogram_recovery_bounds;
-extern const struct histogram_bounds histogram_call_bounds;
 
 /* A negative duration counts as 0: clocks jump. */
 void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds, int64_t us);

@@ -9,8 +9,6 @@
 
 #include <stdint.h>
 
-#include "histogram.h"
-
 #define RUNTIME_METHOD_TABLE(X)                                                                    \
     X(VERSION, "Version")                                                                          \
     X(STATUS, "Status")                                                                            \
@@ -36,7 +34,12 @@ const char *runtime_method_name(enum runtime_method method);
 /* "DeadlineExceeded"; "Unknown" for an undefined number. */
 const char *runtime_code_name(unsigned code);
 
+struct call_durations {
+    uint64_t count;
+    uint64_t sum_us;
+};
+
 struct runtime_calls {
-    struct histogram durations[METHOD_MAX];     /* of all calls, including failed ones */
-    uint64_t errors[METHOD_MAX][RUNTIME_CODES]; /* [0] (OK) stays 0 */
+    struct call_durations durations[METHOD_MAX]; /* of all calls, including failed ones */
+    uint64_t errors[METHOD_MAX][RUNTIME_CODES];  /* [0] (OK) stays 0 */
 };

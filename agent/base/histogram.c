@@ -4,21 +4,13 @@
 #include "util.h"
 
 const struct histogram_bounds histogram_pull_bounds = {
-    .n = 12,
-    .us = { 500 * MSEC, SEC, 2 * SEC, 5 * SEC, 10 * SEC, 20 * SEC, 30 * SEC, MINUTE, 2 * MINUTE,
-            5 * MINUTE, 10 * MINUTE, 30 * MINUTE },
+    .n = 5,
+    .us = { 5 * SEC, 20 * SEC, MINUTE, 5 * MINUTE, 30 * MINUTE },
 };
 
 const struct histogram_bounds histogram_recovery_bounds = {
-    .n = 11,
-    .us = { SEC, 10 * SEC, 30 * SEC, MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR,
-            12 * HOUR, 24 * HOUR },
-};
-
-const struct histogram_bounds histogram_call_bounds = {
-    .n = 10,
-    .us = { MSEC, 2 * MSEC, 5 * MSEC, 10 * MSEC, 25 * MSEC, 100 * MSEC, 250 * MSEC, SEC,
-            2500 * MSEC, 10 * SEC },
+    .n = 5,
+    .us = { 30 * SEC, 5 * MINUTE, 30 * MINUTE, 3 * HOUR, 24 * HOUR },
 };
 
 void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds, int64_t us)

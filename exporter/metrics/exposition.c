@@ -29,6 +29,8 @@ const char *metric_type_name(enum metric_type type)
         return "gauge";
     case METRIC_HISTOGRAM:
         return "histogram";
+    case METRIC_SUMMARY:
+        return "summary";
     }
     return "untyped";
 }
@@ -331,6 +333,27 @@ static void add_part(struct exposition *exposition, const char *suffix, const ch
     buf_add(out, *glue == ',' ? STR("} ") : STR(" "));
 }
 
+static void add_sum_and_count(struct exposition *exposition, const char *const *values,
+                              uint64_t sum_us, uint64_t count)
+{
+    struct buf *out = exposition->out;
+
+    add_part(exposition, "_sum", values, NULL);
+    add_seconds(out, sum_us);
+    buf_add_byte(out, '\n');
+    add_part(exposition, "_count", values, NULL);
+    buf_add_uint(out, count);
+    buf_add_byte(out, '\n');
+}
+
+void exposition_summary(struct exposition *exposition, const char *const *values, uint64_t sum_us,
+                        uint64_t count)
+{
+    if (!exposition->head_written)
+        add_head(exposition);
+    add_sum_and_count(exposition, values, sum_us, count);
+}
+
 void exposition_histogram(struct exposition *exposition, const char *const *values,
                           const struct histogram *histogram, const struct histogram_bounds *bounds)
 {
@@ -347,10 +370,5 @@ void exposition_histogram(struct exposition *exposition, const char *const *valu
         buf_add_uint(out, sum);
         buf_add_byte(out, '\n');
     }
-    add_part(exposition, "_sum", values, NULL);
-    add_seconds(out, histogram->sum_us);
-    buf_add_byte(out, '\n');
-    add_part(exposition, "_count", values, NULL);
-    buf_add_uint(out, histogram->count);
-    buf_add_byte(out, '\n');
+    add_sum_and_count(exposition, values, histogram->sum_us, histogram->count);
 }

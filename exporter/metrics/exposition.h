@@ -19,7 +19,7 @@ struct buf;
 
 enum exposition_format { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMARY };
 
 /* For the documentation: what a later version may change. */
 enum metric_stability {
@@ -65,7 +65,7 @@ struct exposition {
 /* For the Content-Type header; static. */
 const char *exposition_content_type(enum exposition_format format);
 
-/* "counter", "gauge", "histogram"; static. */
+/* "counter", "gauge", "histogram", "summary"; static. */
 const char *metric_type_name(enum metric_type type);
 
 /* Errors stay in `out`; check buf_error() at the end. */
@@ -95,6 +95,10 @@ void exposition_seconds(struct exposition *exposition, const char *const *values
 /* A histogram of durations, in seconds: its buckets, sum and count. */
 void exposition_histogram(struct exposition *exposition, const char *const *values,
                           const struct histogram *histogram, const struct histogram_bounds *bounds);
+
+/* A summary of durations without quantiles, in seconds: its sum and count. */
+void exposition_summary(struct exposition *exposition, const char *const *values, uint64_t sum_us,
+                        uint64_t count);
 
 /* For `values`, as in LABELS(registry, cause_name(cause)). */
 #define LABELS(...) ((const char *const[]){ __VA_ARGS__ })

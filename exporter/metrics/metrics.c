@@ -104,8 +104,9 @@ static void write_in_progress(struct scrape *scrape)
     const struct snapshot *snapshot = scrape->snapshot;
 
     for (size_t i = 0; i < snapshot->n_registries; i++)
-        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
-                        snapshot->registries[i].in_progress);
+        if (snapshot->registries[i].in_progress)
+            exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                            snapshot->registries[i].in_progress);
 }
 
 static void write_in_progress_bytes(struct scrape *scrape)
@@ -115,8 +116,9 @@ static void write_in_progress_bytes(struct scrape *scrape)
     if (!snapshot->bytes_known)
         return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
-        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
-                        snapshot->registries[i].in_progress_bytes);
+        if (snapshot->registries[i].in_progress_bytes)
+            exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
+                            snapshot->registries[i].in_progress_bytes);
     if (snapshot->unowned_bytes)
         exposition_uint(&scrape->out, LABELS("unknown"), snapshot->unowned_bytes);
 }
@@ -137,8 +139,8 @@ static void write_call_durations(struct scrape *scrape)
 
     for (enum runtime_method method = 0; method < METHOD_MAX; method++)
         if (calls->durations[method].count)
-            exposition_histogram(&scrape->out, LABELS(runtime_method_name(method)),
-                                 &calls->durations[method], &histogram_call_bounds);
+            exposition_summary(&scrape->out, LABELS(runtime_method_name(method)),
+                               calls->durations[method].sum_us, calls->durations[method].count);
 }
 
 static void write_call_errors(struct scrape *scrape)
@@ -165,29 +167,16 @@ static void write_blocked(struct scrape *scrape)
     }
 }
 
-static void write_blocked_info(struct scrape *scrape)
-{
-    for (size_t i = 0; i < scrape->blocked->n_containers; i++) {
-        const struct blocked_container *blocked = &scrape->blocked->containers[i];
-
-        exposition_uint(&scrape->out,
-                        LABELS(blocked->namespace, blocked->pod, blocked->container, blocked->image,
-                               blocked->registry, cause_name(blocked->cause),
-                               reason_name(blocked->reason)),
-                        1);
-    }
-}
-
 static void write_blocked_since(struct scrape *scrape)
 {
     for (size_t i = 0; i < scrape->blocked->n_containers; i++) {
         const struct blocked_container *blocked = &scrape->blocked->containers[i];
 
-        if (blocked->since_us)
-            exposition_seconds(
-                &scrape->out,
-                LABELS(blocked->namespace, blocked->pod, blocked->container, blocked->image),
-                blocked->since_us);
+        exposition_seconds(&scrape->out,
+                           LABELS(blocked->namespace, blocked->pod, blocked->container,
+                                  blocked->image, blocked->registry, cause_name(blocked->cause),
+                                  reason_name(blocked->reason)),
+                           blocked->since_us ? blocked->since_us : scrape->snapshot->taken.wall_us);
     }
 }
 
@@ -199,7 +188,7 @@ static void write_blocked_left_out(struct scrape *scrape)
 static void write_left_out(struct scrape *scrape)
 {
     for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
-        if (limit_left_out(limit))
+        if (limit_left_out(limit) && scrape->snapshot->left_out[limit])
             exposition_uint(&scrape->out, LABELS(limit_name(limit)),
                             scrape->snapshot->left_out[limit]);
 }
@@ -235,8 +224,9 @@ static void write_source_reconnects(struct scrape *scrape)
 
     for (enum source_id id = 0; (source = next_source(scrape, &id)); id++)
         for (enum reconnect why = 0; why < RECONNECT_MAX; why++)
-            exposition_uint(&scrape->out, LABELS(source_name(id), reconnect_name(why)),
-                            source->reconnects[why]);
+            if (source->reconnects[why])
+                exposition_uint(&scrape->out, LABELS(source_name(id), reconnect_name(why)),
+                                source->reconnects[why]);
 }
 
 static void write_source_bytes(struct scrape *scrape)
@@ -263,7 +253,8 @@ static void write_limit_hits(struct scrape *scrape)
 
         if (limit == LIMIT_HIT_INFO_SERIES)
             hits += newly_left_out(scrape);
-        exposition_uint(&scrape->out, LABELS(limit_name(limit)), hits);
+        if (hits)
+            exposition_uint(&scrape->out, LABELS(limit_name(limit)), hits);
     }
 }
 
@@ -350,7 +341,7 @@ static const struct row {
         "Time from the first failed pull of a container until it gets its image, by its last cause.",
         { "cause" } }, write_recoveries },
     { { "imagepull_in_progress", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Containers whose image is being pulled now: the image is absent or pulled again, it is the container's turn, and no error is known.",
+        "How many containers (not pulls) wait now for an image that is being pulled: the image is absent or pulled again, it is the container's turn, and no error is known. Has no series for a registry without any.",
         { "registry" } }, write_in_progress },
     { { "imagepull_in_progress_bytes", METRIC_GAUGE, "bytes", METRIC_EXPERIMENTAL,
         "Bytes received so far of images that are being pulled, if the runtime reports them. The registry is unknown while several registries are in use and the owner of a layer is not known.",
@@ -361,12 +352,9 @@ static const struct row {
     { { "imagepull_blocked_containers", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Containers that cannot start now because an image cannot be pulled.",
         { "namespace", "registry", "cause", "reason" } }, write_blocked },
-    { { "imagepull_container_blocked_info", METRIC_GAUGE, NULL, METRIC_STABLE,
-        "Always 1. One series for each blocked container with cause and reason, up to a limit (see imagepull_container_blocked_left_out). The registry has its true name, also if the counters count it as other.",
-        { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
     { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
-        "When the pull that blocks the container first failed. Does not change when the cause changes.",
-        { "namespace", "pod", "container", "image" } }, write_blocked_since },
+        "When the pull that blocks the container first failed. The value does not change when the cause changes. One series for each blocked container, up to a limit (see imagepull_container_blocked_left_out). The registry has its true name, also if the counters count it as other.",
+        { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_since },
     { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
         "Blocked containers that have no series of their own because the limit is reached. The oldest of each namespace keep theirs.",
         { NULL } }, write_blocked_left_out },
@@ -377,22 +365,22 @@ static const struct row {
         "When the source was last read successfully.",
         { "source" } }, write_source_last_success },
     { { "imagepull_source_reconnects_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "Unplanned reconnects to the source, by the reason why the previous connection ended.",
+        "Unplanned reconnects to the source, by the reason why the previous connection ended. A series appears after its first reconnect.",
         { "source", "reason" } }, write_source_reconnects },
     { { "imagepull_source_received_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
         "Bytes received from the source.",
         { "source" } }, write_source_bytes },
-    { { "imagepull_cri_request_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
+    { { "imagepull_cri_request_duration_seconds", METRIC_SUMMARY, "seconds", METRIC_STABLE,
         "Duration of requests to the container runtime, including failed ones. A method appears after its first request.",
         { "method" } }, write_call_durations },
     { { "imagepull_cri_request_errors_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Failed requests to the container runtime, by gRPC status code. A series appears after its first failure.",
         { "method", "code" } }, write_call_errors },
     { { "imagepull_limit_hits_total", METRIC_COUNTER, NULL, METRIC_STABLE,
-        "How often a limit of imagepull-exporter was reached, so that something was cut, dropped or merged.",
+        "How often a limit of imagepull-exporter was reached, so that something was cut, dropped or merged. A limit appears when it is reached.",
         { "limit" } }, write_limit_hits },
     { { "imagepull_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
-        "What a limit of imagepull-exporter leaves out now, so that it may not show a failure: by limit, as in imagepull_limit_hits_total. Is 0 on a node within the limits.",
+        "What a limit of imagepull-exporter leaves out now, so that it may not show a failure: by limit, as in imagepull_limit_hits_total. Has no series on a node within the limits.",
         { "limit" } }, write_left_out },
     { { "imagepull_runtime_info", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Always 1. Name and version of the container runtime on this node.",
@@ -420,6 +408,13 @@ const struct metric_family *metrics_family(size_t index)
     return index < ARRAY_SIZE(rows) ? &rows[index].family : NULL;
 }
 
+static bool is_about_process(const struct metric_family *family)
+{
+    struct str name = str_from(family->name);
+
+    return str_starts(name, STR("process_")) || str_starts(name, STR("imagepull_cri_request_"));
+}
+
 int metrics_write(struct buf *out, const struct metrics_input *input, size_t *ret_left_out,
                   struct err *err)
 {
@@ -434,6 +429,8 @@ int metrics_write(struct buf *out, const struct metrics_input *input, size_t *re
     scrape.blocked = &blocked;
     exposition_begin(&scrape.out, out, input->format);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (!input->process && is_about_process(&rows[i].family))
+            continue;
         exposition_family(&scrape.out, &rows[i].family);
         rows[i].write(&scrape);
     }

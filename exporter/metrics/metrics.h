@@ -17,7 +17,7 @@ struct snapshot;
 struct metrics_input {
     enum exposition_format format;
     const struct snapshot *snapshot;
-    const struct process_stats *process;
+    const struct process_stats *process; /* NULL: nothing about this process */
     const char *version;
     const char *revision;
     const char *compiler;

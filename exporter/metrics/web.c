@@ -36,7 +36,7 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
     struct metrics_input input = {
         .format = format,
         .snapshot = snapshot,
-        .process = &process,
+        .process = web->without_self ? NULL : &process,
         .version = web->version,
         .revision = web->revision,
         .compiler = COMPILER,
@@ -46,7 +46,8 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
     size_t left_out;
     int r;
 
-    process_stats_read(PROC, web->start_us, &process);
+    if (!web->without_self)
+        process_stats_read(PROC, web->start_us, &process);
     r = metrics_write(out, &input, &left_out, err);
     if (r == -E2BIG)
         limit_hits_add(web->limit_hits, LIMIT_HIT_ANSWER_BODY, 1);
@@ -222,6 +223,7 @@ void web_init(struct web *ret, const struct snapshot_source *source,
         .revision = settings->revision,
         .metrics_path = settings->metrics_path,
         .max_scrapes = settings->max_scrapes,
+        .without_self = settings->without_self,
         .limit_hits = settings->limit_hits,
         .start_us = process_start_us(PROC),
     };

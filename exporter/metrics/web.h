@@ -5,6 +5,7 @@
  * reaches the port may read it. */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "exporter/http/http.h"
@@ -18,6 +19,7 @@ struct web {
     const char *revision;
     const char *metrics_path;
     unsigned max_scrapes; /* how many are answered at the same time; 0: no limit */
+    bool without_self;    /* nothing about this process */
     atomic_uint scrapes;
     struct limit_hits *limit_hits;
     int64_t start_us;       /* start time of the process */
@@ -27,6 +29,7 @@ struct web {
 struct web_settings {
     const char *metrics_path; /* --web.telemetry-path */
     unsigned max_scrapes;     /* --web.max-requests */
+    bool without_self;        /* --metrics.self=off */
     struct limit_hits *limit_hits;
     const char *version;
     const char *revision;

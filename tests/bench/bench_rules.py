@@ -30,8 +30,7 @@ NODES_A_PAGE = 100
 REGISTRIES = ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io", "reg.example")
 CAUSES = ("unauthorized", "not_found", "network", "rate_limited", "registry_error", "bad_image", "node", "config",
           "unknown")
-BUCKETS = ("1", "2", "5", "10", "20", "30", "60", "120", "300", "600", "1800", "+Inf")
-LIMITS = ("pods", "incidents", "containers_per_pod", "image_volumes_per_pod", "ingests", "event_namespaces")
+BUCKETS = ("5", "20", "60", "300", "1800", "+Inf")
 BLOCKED_NODES, BLOCKED = 0.02, 5  # two nodes of a hundred, five containers each
 
 
@@ -47,8 +46,6 @@ def node_series(node, number, began):
         yield "imagepull_duration_seconds_sum", {"registry": registry}, 300
     for source in ("pods", "events", "cri"):
         yield "imagepull_source_up", {"source": source}, 1
-    for limit in LIMITS:
-        yield "imagepull_left_out", {"limit": limit}, 0
     yield "imagepull_container_blocked_left_out", {}, 0
     yield "imagepull_runtime_info", {"runtime": "containerd", "version": "2.1.4"}, 1
     yield "up", {}, 1
@@ -58,8 +55,7 @@ def node_series(node, number, began):
             container = {"namespace": f"team-{number % 40}", "pod": f"web-{number}-{n}", "container": "app",
                          "image": f"{REGISTRIES[n]}/team/web:1"}
             yield "imagepull_blocked_containers", {"namespace": container["namespace"], **cause}, 1
-            yield "imagepull_container_blocked_info", {**container, **cause}, 1
-            yield "imagepull_container_blocked_since_timestamp_seconds", container, began
+            yield "imagepull_container_blocked_since_timestamp_seconds", {**container, **cause}, began
 
 
 def pages(nodes):

@@ -145,8 +145,8 @@ class MalformedPullSecrets(OnPullSecrets):
         self.eventually_says("public", "illegal base64 data")
         self.eventually_runs(self.team, "puller", "present-never")
         self.eventually_polled()
-        wait_for(lambda: self.assertEqual(self.agent.metrics().value(
-            "imagepull_in_progress", registry=self.cluster.open.host), 0), "nothing is in progress")
+        wait_for(lambda: self.assertEqual(self.agent.metrics().find(
+            "imagepull_in_progress", registry=self.cluster.open.host), []), "nothing is in progress")
 
     def eventually_polled(self):
         """Wait until the agent has asked the runtime for images since now."""

@@ -50,9 +50,8 @@ class Story:
     def blocked(self, node, namespace, pod, cause, reason, begin, end=None, registry="reg.example", tag="1", **labels):
         container = {"node": node, "namespace": namespace, "pod": pod, "container": "app",
                      "image": f"{registry}/{namespace}/app:{tag}", **labels}
-        self.add("imagepull_container_blocked_info", 1, begin, end, **container, registry=registry, cause=cause,
-                 reason=reason)
-        self.add("imagepull_container_blocked_since_timestamp_seconds", begin, begin, end, **container)
+        self.add("imagepull_container_blocked_since_timestamp_seconds", begin, begin, end, **container,
+                 registry=registry, cause=cause, reason=reason)
 
     def good_pulls(self, node, *seconds, registry="reg.example", begin=0):
         self.add("imagepull_duration_seconds_count", lambda now: sum(each <= now for each in seconds), begin,
@@ -183,9 +182,9 @@ class Page(unittest.TestCase):
         for n, node in enumerate(story.nodes(4)):
             container = {"node": node, "namespace": "shop", "pod": f"web-{n}", "container": "app", "image": "i"}
             for k, (cause, reason) in enumerate((("network", "connect_timeout"), ("registry_error", "bad_gateway"))):
-                story.add("imagepull_container_blocked_info", lambda now, k=k: 1 if now // 300 % 2 == k else None, 1200,
+                story.add("imagepull_container_blocked_since_timestamp_seconds",
+                          lambda now, k=k: 1200 if now // 300 % 2 == k else None, 1200,
                           **container, registry="reg.example", cause=cause, reason=reason)
-            story.add("imagepull_container_blocked_since_timestamp_seconds", 1200, 1200, **container)
         self.pages(story)
 
     def test_a_busy_registry_that_goes_away_pages(self):

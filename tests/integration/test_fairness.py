@@ -86,7 +86,7 @@ class EndedPods(Attack):
 
     def test_ended_pods_take_no_place(self):
         self.assertEqual(self.status()[0], 0)
-        self.assertEqual(self.agent.metrics().value("imagepull_limit_hits_total", limit="pods"), 0)
+        self.assertEqual(self.agent.metrics().find("imagepull_limit_hits_total", limit="pods"), [])
         self.create_failing()
         self.sees()
         self.assertEqual(self.answer()["left_out"], {})
@@ -121,7 +121,7 @@ class EndedPodsOfTheKubelet(unittest.TestCase):
         self.assertEqual(set(agent.failures()), {("broken", "app")})
         self.assertEqual(json.loads(agent.get("/debug/failures")[1])["left_out"], {})
         for limit in ("pods", "pod_versions"):
-            self.assertEqual(agent.metrics().value("imagepull_limit_hits_total", limit=limit), 0)
+            self.assertEqual(agent.metrics().find("imagepull_limit_hits_total", limit=limit), [])
 
 
 class LivePods(Attack):
@@ -157,7 +157,7 @@ class RefusedNames(Attack):
         for number in range(20):
             self.sees(f"broken-{number}")
         self.assert_left_out("incidents", 20)
-        named = {sample.labels["pod"] for sample in self.agent.metrics().find("imagepull_container_blocked_info")}
+        named = {sample.labels["pod"] for sample in self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds")}
         self.assertLessEqual({f"broken-{number}" for number in range(20)}, named)
 
 
@@ -180,7 +180,7 @@ class Registries(Attack):
                    *(waiting("ErrImagePull", f"{image}: not found", f"c-{i}") for i, image in enumerate(images)))
         support.wait_for(lambda: self.assertEqual(len(self.states("fails")), 40), "all of them are shown")
         self.assertEqual(self.failures(), 1)
-        info = self.agent.metrics().find("imagepull_container_blocked_info")
+        info = self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds")
         self.assertIn("failing39.example", {sample.labels["registry"] for sample in info})
         self.assertNotIn("other", {sample.labels["registry"] for sample in info})
         self.assertEqual(self.answer()["left_out"], {})

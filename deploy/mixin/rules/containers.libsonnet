@@ -15,6 +15,7 @@ function(config)
   local lib = (import '../lib.libsonnet')(config);
   local age = 'container:imagepull_blocked:age_seconds';
   local one = lib.labels(['cluster', 'node', 'namespace', 'pod', 'container', 'image']);
+  local since = 'imagepull_container_blocked_since_timestamp_seconds';
   local pod = '{{ .Labels.%s }}' % config.podLabel;
   local namespace = '{{ $labels.%s }}' % config.namespaceLabel;
 
@@ -50,17 +51,7 @@ function(config)
     // Each agent names 100 containers: the oldest of each namespace. ImagePullExporterCapped covers the others.
     {
       record: age,
-      expr: |||
-        max by (%(one)s, registry, cause, reason) (
-          %(info)s)
-          * on (%(one)s) group_left ()
-        (time() - min by (%(one)s) (
-          %(since)s))
-      ||| % {
-        one: one,
-        info: lib.series('imagepull_container_blocked_info'),
-        since: lib.series('imagepull_container_blocked_since_timestamp_seconds'),
-      },
+      expr: 'time() - min by (%s, registry, cause, reason) (\n  %s)\n' % [one, lib.series(since)],
     },
 
     blocked(
@@ -218,14 +209,14 @@ function(config)
       expr: |||
         count by (%(by)s) (
           max by (%(one)s, registry, cause) (
-            max_over_time(%(info)s[15m]))
+            max_over_time(%(since)s[15m]))
           unless on (%(one)s)
             %(age)s > %(seconds)d
         ) >= %(containers)d
       ||| % {
         by: lib.labels(byRegistry),
         one: one,
-        info: lib.series('imagepull_container_blocked_info', config.namespaceSelector),
+        since: lib.series(since, config.namespaceSelector),
         age: age,
         seconds: config.blockedSeconds,
         containers: config.shortLivedContainers,
@@ -236,13 +227,12 @@ function(config)
       description: '{{ $value }} container(s) of namespace %s could not pull from {{ $labels.registry }} in the last 15 minutes (cause {{ $labels.cause }}), and each was gone or replaced within minutes. The newest:%s. Usually a CronJob whose pods are replaced before they start. Look at the image of its template, and at the runbook of the cause.' % [
         namespace,
         lib.list(
-          'topk(3, max by (%s) (max_over_time(imagepull_container_blocked_since_timestamp_seconds{%s}[15m]) and on (%s) max_over_time(imagepull_container_blocked_info{%s}[15m])))' % [
+          'topk(3, max by (%s) (max_over_time(%s{%s}[15m])))' % [
             lib.labels(['pod', 'image']),
-            std.join(',', ['%s=%%q' % lib.labels([key]) for key in ['cluster', 'namespace']]),
-            one,
+            since,
             std.join(',', ['%s=%%q' % lib.labels([key]) for key in byRegistry]),
           ],
-          [lib.labels([key]) for key in ['cluster', 'namespace'] + byRegistry],
+          [lib.labels([key]) for key in byRegistry],
           config.podLabel,
           pod + ' ({{ .Labels.image }})'
         ),

@@ -55,6 +55,7 @@ static void the_defaults_fit_a_daemonset(void **state)
     assert_true(config.reads_kube);
     assert_true(config.reads_events);
     assert_int_equal(config.max_registries, 16);
+    assert_true(config.metrics_self);
     assert_int_equal(config.log_level, LOG_INFO);
 }
 
@@ -108,6 +109,20 @@ static void the_kubeconfig_variable_is_ignored(void **state)
     assert_string_equal(config.kubeconfig, "/etc/kc");
     assert_string_equal(config.kube_context, "lab");
     assert_true(config.reads_events);
+}
+
+static void metrics_about_the_agent_itself_can_be_off(void **state)
+{
+    struct config config;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(read_line(&config, &err, "--node-name=n", "--metrics.self=off", NULL),
+                     CONFIG_RUN);
+    assert_false(config.metrics_self);
+    assert_int_equal(read_line(&config, &err, "--node-name=n", "--metrics.self=no", NULL),
+                     CONFIG_BAD);
+    assert_non_null(strstr(err.text, "--metrics.self"));
 }
 
 static void the_kubelet_source_has_no_events(void **state)
@@ -391,6 +406,7 @@ int main(void)
         CONFIG_TEST(the_flag_wins_over_the_environment),
         CONFIG_TEST(no_node_name_is_needed_without_kubernetes),
         CONFIG_TEST(the_kubeconfig_variable_is_ignored),
+        CONFIG_TEST(metrics_about_the_agent_itself_can_be_off),
         CONFIG_TEST(the_kubelet_source_has_no_events),
         CONFIG_TEST(a_node_name_is_an_rfc_1123_subdomain),
         CONFIG_TEST(stall_after_is_a_duration_or_off),

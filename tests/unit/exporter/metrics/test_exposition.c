@@ -202,6 +202,20 @@ static void only_openmetrics_has_an_eof_line(void **state)
     assert_string_equal(out.at, "# EOF\n");
 }
 
+static void a_summary_has_a_sum_and_a_count(void **state)
+{
+    static const struct metric_family family = { "demo_wait_seconds", METRIC_SUMMARY, "seconds",
+                                                 METRIC_STABLE,       "A wait.",      { "who" } };
+
+    (void)state;
+    exposition_family(&exposition, &family);
+    exposition_summary(&exposition, LABELS("w"), 90 * SEC + MSEC, 4);
+    assert_string_equal(out.at, "# HELP demo_wait_seconds A wait.\n"
+                                "# TYPE demo_wait_seconds summary\n"
+                                "demo_wait_seconds_sum{who=\"w\"} 90.001\n"
+                                "demo_wait_seconds_count{who=\"w\"} 4\n");
+}
+
 static void bounds_are_floats_in_openmetrics(void **state)
 {
     static const struct histogram_bounds bounds = { 3, { SEC / 2, SEC, 60 * SEC } };
@@ -308,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(times_are_seconds, begin, end),
         cmocka_unit_test_setup_teardown(openmetrics_heads_have_no_total_suffix, begin, end),
         cmocka_unit_test_setup_teardown(only_openmetrics_has_an_eof_line, begin, end),
+        cmocka_unit_test_setup_teardown(a_summary_has_a_sum_and_a_count, begin, end),
         cmocka_unit_test_setup_teardown(bounds_are_floats_in_openmetrics, begin, end),
         cmocka_unit_test_setup_teardown(an_exemplar_names_one_event, begin, end),
         cmocka_unit_test_setup_teardown(long_exemplars_lose_labels, begin, end),

@@ -27,7 +27,7 @@ static struct limit_hits limit_hits;
 
 #define PODS 100
 #define CONTAINERS 100 /* per pod, each with its own registry */
-#define SERIES_AT_WORST 1500
+#define SERIES_AT_WORST 1000
 #define PROMTOOL "/usr/bin/promtool"
 
 static char endless[100 * 1024];
@@ -145,7 +145,7 @@ static void assert_lines(struct buf *body)
             fail_msg("unknown line: %.80s", line);
         series++;
     }
-    assert_true(series > 500 && series < SERIES_AT_WORST);
+    assert_true(series > 350 && series < SERIES_AT_WORST);
 }
 
 /* --- duplicate series --------------------------------------------------------------------------
