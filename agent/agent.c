@@ -31,7 +31,7 @@ struct agent {
     sigset_t stop_signals;
     struct hub *hub;
     struct kube *kube; /* NULL with --kube.source=none */
-    struct cri *cri;
+    struct cri *cri;   /* NULL with --cri.endpoint=off */
     struct exporter *exporter;
     struct sandbox sandbox;
     unsigned web_connections; /* of each address for metrics */
@@ -80,6 +80,15 @@ static int build_kube(struct agent *agent, struct err *err)
     return kube_new(&kube, hub_sink(agent->hub), clock_system(), &agent->kube, err);
 }
 
+static int build_runtime(struct agent *agent, struct err *err)
+{
+    const struct cri_config cri = { .endpoint = agent->config->cri_endpoint };
+
+    if (!agent->config->reads_runtime)
+        return 0;
+    return cri_new(&cri, hub_sink(agent->hub), clock_system(), &agent->cri, err);
+}
+
 static struct exporter_config exporter_settings(const struct config *config)
 {
     return (struct exporter_config){
@@ -103,17 +112,15 @@ static int build_sources(struct agent *agent, struct err *err)
         .max_registries = config->max_registries,
         .stall_after_us = config->stall_after_us,
         .reads_pods = config->reads_kube,
+        .reads_runtime = config->reads_runtime,
     };
-    const struct cri_config cri = { .endpoint = config->cri_endpoint };
     int r;
 
     agent->hub = hub_new(&hub, clock_system());
     if (!agent->hub)
         return err_set(err, -ENOMEM, "no memory");
     r = build_kube(agent, err);
-    if (r < 0)
-        return r;
-    return cri_new(&cri, hub_sink(agent->hub), clock_system(), &agent->cri, err);
+    return r < 0 ? r : build_runtime(agent, err);
 }
 
 /* Before the first thread starts, because each thread is shut in for itself. */
@@ -288,17 +295,19 @@ int agent_run(struct agent *agent, struct err *err)
         if (r < 0)
             return r;
     }
-    r = start(&cri, "cri", cri_thread, agent->cri, err);
+    if (agent->cri)
+        r = start(&cri, "cri", cri_thread, agent->cri, err);
     if (r == 0)
         wait_for_signal(agent);
 
     hub_stop(agent->hub);
-    cri_stop(agent->cri);
+    if (agent->cri)
+        cri_stop(agent->cri);
     if (agent->kube) {
         kube_stop(agent->kube);
         pthread_join(kube, NULL);
     }
-    if (r == 0)
+    if (agent->cri && r == 0)
         pthread_join(cri, NULL);
     return r;
 }

@@ -65,12 +65,14 @@ int config_print(const struct config *config, struct err *err)
  */
 
 /* Report flags that contradict each other, and flags that have no effect. */
-static int check_kube(const struct config *config, struct err *err)
+static int check_sources(const struct config *config, struct err *err)
 {
     const struct {
         bool wrong;
         const char *sentence;
     } rules[] = {
+        { !config->reads_runtime && !config->reads_kube,
+          "--cri.endpoint=off and --kube.source=none leave nothing to read" },
         { config->kubeconfig && config->reads_kubelet,
           "--kubeconfig works only with --kube.source=api; name the kubelet with "
           "--kube.kubelet-url" },
@@ -172,6 +174,7 @@ static int read_stall_after(struct config *config, struct err *err)
 /* The texts are among the choices of their flags. */
 static void read_choices(struct config *config)
 {
+    config->reads_runtime = !config->cri_endpoint || strcmp(config->cri_endpoint, "off") != 0;
     config->reads_kube = strcmp(config->kube_source, "none") != 0;
     config->reads_kubelet = strcmp(config->kube_source, "kubelet") == 0;
     config->reads_events = strcmp(config->kube_events, "on") == 0 && !config->reads_kubelet;
@@ -193,7 +196,7 @@ static int read_values(struct config *config, struct err *err)
         r = read_stall_after(config, err);
     if (r == 0)
         r = check_node_name(config, err);
-    return r < 0 ? r : check_kube(config, err);
+    return r < 0 ? r : check_sources(config, err);
 }
 
 enum config_result config_read(int argc, char **argv, struct config *ret, struct err *err)

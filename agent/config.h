@@ -17,7 +17,7 @@ struct config {
     const char *web_max_requests_text;
     const char *web_config_file; /* NULL: none */
     const char *debug_listen;
-    const char *cri_endpoint; /* NULL: try the well-known sockets */
+    const char *cri_endpoint; /* NULL: try the well-known sockets; "off" */
     const char *kube_source;  /* "api", "kubelet" or "none" */
     const char *kube_server;  /* NULL: in-cluster */
     const char *kube_ca_file;
@@ -37,6 +37,7 @@ struct config {
     bool help;
     bool version;
     bool check_only; /* --check-config */
+    bool reads_runtime;
     bool reads_kube;
     bool reads_kubelet; /* reads_kube, but from the kubelet */
     bool reads_events;

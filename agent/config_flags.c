@@ -113,8 +113,10 @@ static const struct flag flags[] = {
       .value = "SOCKET",
       .env = "IMAGEPULL_CRI_ENDPOINT",
       .group = RUNTIME,
-      .help = "Socket of the container runtime. Without this flag, the agent tries the well-known "
-              "sockets of containerd, CRI-O, k3s, k0s and MicroK8s.",
+      .help = "Socket of the container runtime, or off. Without this flag, the agent tries the "
+              "well-known sockets of containerd, CRI-O, k3s, k0s and MicroK8s. off: the causes "
+              "come from Kubernetes alone, and the agent cannot tell durations, progress and "
+              "stalls of pulls, and whether an image is present.",
       SETTING(cri_endpoint) },
     { .name = "--stall-after",
       .value = "DURATION",

@@ -191,12 +191,13 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
         .max_registries = config->max_registries,
         .stall_after_us = config->stall_after_us,
     };
+    const struct instant now = clock_now(clock);
     struct hub *hub = mem_zalloc(sizeof(*hub));
     pthread_condattr_t attr;
 
     if (!hub)
         return NULL;
-    hub->correlate = correlate_new(&correlate, clock_now(clock));
+    hub->correlate = correlate_new(&correlate, now);
     if (!hub->correlate) {
         mem_free(hub);
         return NULL;
@@ -205,9 +206,13 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
     hub->node = config->node;
     hub->reads_pods = config->reads_pods;
     /* Notice also a loop that hangs before its first tick. */
-    hub->ticked_us[SOURCE_CRI] = clock_now(clock).mono_us;
+    if (config->reads_runtime) {
+        hub->ticked_us[SOURCE_CRI] = now.mono_us;
+        hub->sources[SOURCE_CRI] =
+            (struct source_status){ .enabled = true, .up = true, .since_us = now.wall_us };
+    }
     if (config->reads_pods)
-        hub->ticked_us[SOURCE_PODS] = hub->ticked_us[SOURCE_CRI];
+        hub->ticked_us[SOURCE_PODS] = now.mono_us;
     hub->sink = (struct sink){
         .self = hub,
         .observe = observe,

@@ -21,6 +21,7 @@ struct hub_config {
     size_t max_registries;
     int64_t stall_after_us;
     bool reads_pods; /* false: ready at once */
+    bool reads_runtime;
 };
 
 /* NULL: no memory. `clock` must outlive the hub. */

@@ -25,6 +25,16 @@ static const char *source_state(const struct source_status *source)
     return source->up ? "up" : "down";
 }
 
+/* What the agent cannot tell without the source. */
+static const char *const without[SOURCE_MAX] = {
+    [SOURCE_PODS] = "which containers cannot get their image, and why",
+    [SOURCE_EVENTS] =
+        "missing pull Secrets, sandbox images that cannot be pulled, the exact number "
+        "of attempts",
+    [SOURCE_CRI] = "durations, sizes and progress of pulls, stalled pulls, whether an image is "
+                   "present, sandbox images that cannot be pulled",
+};
+
 static json_t *source_json(enum source_id id, const struct source_status *source)
 {
     struct json_object object = json_object_begin();
@@ -39,6 +49,7 @@ static json_t *source_json(enum source_id id, const struct source_status *source
     json_put(&object, "received_bytes", json_integer((json_int_t)source->received_bytes));
     json_put(&object, "resource_version", json_known_text(source->resource_version));
     json_put(&object, "watches_open", json_integer((json_int_t)source->watches_open));
+    json_put(&object, "not_known", json_text(source->enabled ? NULL : without[id]));
     return json_object_end(&object);
 }
 

@@ -17,10 +17,19 @@ struct scrape {
     struct exposition out;
 };
 
+/* With --cri.endpoint=off, what only the runtime shows is unknown, and not 0: every pull that does
+ * not fail. */
+static bool sees_good_pulls(const struct scrape *scrape)
+{
+    return scrape->snapshot->sources[SOURCE_CRI].enabled;
+}
+
 static void write_attempts(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
+    if (!sees_good_pulls(scrape))
+        return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
         exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
                         snapshot->registries[i].attempts);
@@ -86,6 +95,8 @@ static void write_bytes(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
+    if (!sees_good_pulls(scrape))
+        return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
         exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
                         snapshot->registries[i].bytes);
@@ -103,6 +114,8 @@ static void write_in_progress(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
+    if (!sees_good_pulls(scrape))
+        return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
         if (snapshot->registries[i].in_progress)
             exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),

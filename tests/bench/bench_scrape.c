@@ -237,7 +237,9 @@ static void add_pod(const struct sink *sink, unsigned i)
 
 static int64_t measure_agent(unsigned incidents)
 {
-    const struct hub_config hub_config = { .node = "node-1", .max_registries = 16 };
+    const struct hub_config hub_config = { .node = "node-1",
+                                           .max_registries = 16,
+                                           .reads_runtime = true };
     const struct exporter_config config = {
         .web_listen = "127.0.0.1:0",
         .debug_listen = "off",

@@ -55,7 +55,7 @@ ANSWERS = {
     "/debug/sources": {"node": str, "sources": [{
         "source": words("pods events cri"), "state": words("up down off"), "since": MAYBE_TIME, "last_success": MAYBE_TIME,
         "last_error": MAYBE_TEXT, "last_error_at": MAYBE_TIME, "reconnects": Counts, "received_bytes": int,
-        "resource_version": MAYBE_TEXT, "watches_open": int}]},
+        "resource_version": MAYBE_TEXT, "watches_open": int, "not_known": MAYBE_TEXT}]},
     "/debug/images": {"node": str, "image_filesystem": Either(None, {
         "mountpoint": str, "used_bytes": MAYBE_COUNT, "used_inodes": MAYBE_COUNT}), "images": [{
             "image": str, "registry": str, "present": bool, "size": MAYBE_COUNT, "digest": MAYBE_TEXT,

@@ -51,6 +51,7 @@ static void the_defaults_fit_a_daemonset(void **state)
     assert_string_equal(config.web_listen.text, ":9917");
     assert_string_equal(config.debug_listen, "127.0.0.1:9918");
     assert_null(config.cri_endpoint);
+    assert_true(config.reads_runtime);
     assert_null(config.kube_server);
     assert_true(config.reads_kube);
     assert_true(config.reads_events);
@@ -92,6 +93,20 @@ static void no_node_name_is_needed_without_kubernetes(void **state)
     (void)state;
     assert_int_equal(read_line(&config, &err, "--kube.source=none", NULL, NULL), CONFIG_RUN);
     assert_false(config.reads_kube);
+}
+
+static void the_runtime_can_be_off(void **state)
+{
+    struct config config;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(read_line(&config, &err, "--node-name=n1", "--cri.endpoint=off", NULL),
+                     CONFIG_RUN);
+    assert_false(config.reads_runtime);
+    assert_int_equal(read_line(&config, &err, "--node-name=n1", "--cri.endpoint=/off", NULL),
+                     CONFIG_RUN);
+    assert_true(config.reads_runtime);
 }
 
 static void the_kubeconfig_variable_is_ignored(void **state)
@@ -253,6 +268,8 @@ static void flags_that_exclude_each_other_are_refused(void **state)
         { { "--kube.source=kubelet", "--kube.kubelet-insecure-skip-tls-verify=true",
             "--kube.ca-file=a" },
           "--kube.ca-file cannot be combined" },
+        { { "--kube.source=none", "--cri.endpoint=off" },
+          "--cri.endpoint=off and --kube.source=none leave nothing to read" },
     };
 
     (void)state;
@@ -405,6 +422,7 @@ int main(void)
         CONFIG_TEST(a_value_follows_an_equals_sign_or_is_the_next_word),
         CONFIG_TEST(the_flag_wins_over_the_environment),
         CONFIG_TEST(no_node_name_is_needed_without_kubernetes),
+        CONFIG_TEST(the_runtime_can_be_off),
         CONFIG_TEST(the_kubeconfig_variable_is_ignored),
         CONFIG_TEST(metrics_about_the_agent_itself_can_be_off),
         CONFIG_TEST(the_kubelet_source_has_no_events),

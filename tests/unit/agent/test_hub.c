@@ -30,7 +30,9 @@ struct node {
 static int begin(void **state)
 {
     static struct node node;
-    const struct hub_config config = { .node = "n1", .max_registries = 4, .reads_pods = true };
+    const struct hub_config config = {
+        .node = "n1", .max_registries = 4, .reads_pods = true, .reads_runtime = true
+    };
 
     node.now = (struct instant){ .mono_us = HOUR, .wall_us = 1000 * HOUR };
     node.clock = (struct clock){ .self = &node.now, .now = fake_now };
@@ -185,7 +187,7 @@ static void loop_is_healthy_for_a_minute_after_its_tick(void **state)
 
 static void node_without_kubernetes_is_ready_at_once(void **state)
 {
-    const struct hub_config config = { .node = "", .max_registries = 1, .reads_pods = false };
+    const struct hub_config config = { .node = "", .max_registries = 1, .reads_runtime = true };
     struct node *node = *state;
     struct node other = { .hub = hub_new(&config, &node->clock) };
     struct snapshot snapshot;
@@ -197,6 +199,27 @@ static void node_without_kubernetes_is_ready_at_once(void **state)
     hub_sink(other.hub)->tick(hub_sink(other.hub)->self, SOURCE_CRI);
     take(&other, &snapshot);
     assert_true(snapshot.healthy); /* there is no loop of pods */
+    snapshot_done(&snapshot);
+    hub_free(other.hub);
+}
+
+static void runtime_that_is_not_read_has_no_loop(void **state)
+{
+    struct node *node = *state;
+    const struct hub_config config = { .node = "n1", .max_registries = 1, .reads_pods = true };
+    struct node other = { .hub = hub_new(&config, &node->clock) };
+    struct snapshot snapshot;
+
+    take(node, &snapshot);
+    assert_true(snapshot.sources[SOURCE_CRI].enabled); /* before its first status */
+    assert_true(snapshot.sources[SOURCE_CRI].up);
+    snapshot_done(&snapshot);
+
+    node->now.mono_us += 2 * MINUTE;
+    hub_sink(other.hub)->tick(hub_sink(other.hub)->self, SOURCE_PODS);
+    take(&other, &snapshot);
+    assert_true(snapshot.healthy);
+    assert_false(snapshot.sources[SOURCE_CRI].enabled);
     snapshot_done(&snapshot);
     hub_free(other.hub);
 }
@@ -320,6 +343,7 @@ int main(void)
         HUB_TEST(wait_ends_only_when_more_containers_wait),
         HUB_TEST(loop_is_healthy_for_a_minute_after_its_tick),
         HUB_TEST(node_without_kubernetes_is_ready_at_once),
+        HUB_TEST(runtime_that_is_not_read_has_no_loop),
         HUB_TEST(status_and_calls_of_sources_are_in_the_snapshot),
         HUB_TEST(ticks_and_snapshots_book_overdue_attempts),
         HUB_TEST(blobs_are_wanted_only_if_stalls_are_detected),

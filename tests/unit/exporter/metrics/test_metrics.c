@@ -333,6 +333,23 @@ static void a_disabled_source_has_no_series(void **state)
     assert_no("imagepull_source_last_success_timestamp_seconds{source=\"events\"}");
 }
 
+static void what_only_the_runtime_knows_is_absent_without_it(void **state)
+{
+    static const char *const names[] = { "imagepull_attempts_total{", "imagepull_bytes_total{",
+                                         "imagepull_in_progress{" };
+
+    (void)state;
+    fixture_registry(&node, "registry.example.com");
+    for (int on = 1; on >= 0; on--) {
+        node.snapshot.sources[SOURCE_CRI].enabled = on;
+        scrape();
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+            assert_int_equal(count(names[i]), on);
+        assert_int_equal(count("imagepull_failures_total{"), CAUSE_MAX);
+    }
+    assert_no("source=\"cri\"");
+}
+
 static void an_unknown_runtime_has_no_info(void **state)
 {
     (void)state;
@@ -545,6 +562,7 @@ int main(void)
         TEST(a_registry_has_a_series_for_each_cause),
         TEST(a_reason_appears_after_its_first_failure),
         TEST(a_disabled_source_has_no_series),
+        TEST(what_only_the_runtime_knows_is_absent_without_it),
         TEST(an_unknown_runtime_has_no_info),
         TEST(metrics_about_the_process_can_be_off),
         TEST(what_happens_rarely_has_no_series_before),

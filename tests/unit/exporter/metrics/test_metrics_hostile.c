@@ -89,7 +89,9 @@ static void observe_pod(unsigned pod)
 
 static int begin(void **state)
 {
-    static const struct hub_config hub_config = { .node = "n", .max_registries = 16 };
+    static const struct hub_config hub_config = { .node = "n",
+                                                  .max_registries = 16,
+                                                  .reads_runtime = true };
     const struct web_settings config = {
         .metrics_path = "/metrics",
         .limit_hits = &limit_hits,
@@ -229,7 +231,9 @@ static void assert_nothing_twice(char *body)
 
 static void names_that_look_equal_are_one_series(void **state)
 {
-    static const struct hub_config hub_config = { .node = "n", .max_registries = 2 };
+    static const struct hub_config hub_config = { .node = "n",
+                                                  .max_registries = 2,
+                                                  .reads_runtime = true };
     const struct web_settings config = {
         .metrics_path = "/metrics", .limit_hits = &limit_hits, .version = "", .revision = ""
     };

@@ -160,7 +160,9 @@ static void assert_not_lower(const struct page *before, const struct page *after
 
 static void counters_never_fall(void **state)
 {
-    static const struct hub_config hub_config = { .node = "n", .max_registries = 2 };
+    static const struct hub_config hub_config = { .node = "n",
+                                                  .max_registries = 2,
+                                                  .reads_runtime = true };
     const struct web_settings config = {
         .metrics_path = "/metrics", .limit_hits = &limit_hits, .version = "", .revision = ""
     };
