@@ -153,6 +153,7 @@ static const struct rule rows[] = {
     ABORTED("deadline", "context deadline exceeded", DEADLINE),
     ABORTED("deadline-cut", "context deadline", DEADLINE),
     ABORTED("deadline-code", "deadline exceeded", DEADLINE),
+    ABORTED("deadline-code-word", "deadlineexceeded", DEADLINE),
     ABORTED("request-canceled", "request canceled", DEADLINE),
     ABORTED("operation-canceled", "operation was canceled", PULL_CANCELLED),
     ABORTED("timed-out", "timed out", DEADLINE),

@@ -106,7 +106,8 @@ static const struct rule rows[] = {
     NODE("daemon-running", "is the docker daemon running", RUNTIME_UNAVAILABLE),
     NODE("runtime-down", "container runtime is down", RUNTIME_UNAVAILABLE),
     NODE("runtime-starting", "server is not initialized yet", RUNTIME_UNAVAILABLE),
-    NODE("runtime-service", "unknown service *", RUNTIME_UNAVAILABLE),
+    /* "$", because a registry can say "unknown: Service Unavailable" */
+    NODE("runtime-service", "unknown service $", RUNTIME_UNAVAILABLE),
     NODE("runtime-client", "grpc the client connection is closing", RUNTIME_UNAVAILABLE),
     NODE("runtime-closing", "transport is closing", RUNTIME_UNAVAILABLE),
     NODE("runtime-server", "error reading from server", RUNTIME_UNAVAILABLE),
@@ -128,7 +129,8 @@ static const struct rule rows[] = {
     ROW("no-such-file-unpack", "no such file or directory", UNPACK_FAILED, NODE, W_UNPACK),
     ROW("no-such-file-create", "no such file or directory", NOT_A_PULL, GENERIC, W_CREATE),
     ROW("no-such-file", "no such file or directory", RUNTIME_ERROR, HINT, 0),
-    ROW("invalid-argument-unpack", "invalid argument", UNPACK_FAILED, NODE, W_UNPACK),
+    /* containerd adds this to sentences that say more */
+    ROW("invalid-argument-unpack", "invalid argument", UNPACK_FAILED, GENERIC, W_UNPACK),
     ROW("permission-denied-config", "permission denied", RUNTIME_CONFIG_INVALID, LOCAL, W_CONFIG),
     ROW("permission-denied-socket", "permission denied", RUNTIME_UNAVAILABLE, NODE, W_SOCKET),
     ROW("permission-denied-unpack", "permission denied", UNPACK_FAILED, NODE, W_UNPACK),

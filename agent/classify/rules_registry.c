@@ -51,6 +51,9 @@ static const struct rule rows[] = {
     DETAIL("gcp-unauthenticated", "unauthenticated request", NO_CREDENTIALS),
     DETAIL("gcp-permission", "permission * denied on resource", FORBIDDEN),
     DETAIL("gcp-permissions", "you don't have the needed permissions", FORBIDDEN),
+    DETAIL("gcp-service", "is not enabled for consumer", FORBIDDEN),
+    DETAIL("gcp-service-named", "unknown service $ is not enabled for consumer", FORBIDDEN),
+    DETAIL("gcp-service-unused", "has not been used in project", FORBIDDEN),
     DETAIL("acr-firewall", "client with ip * is not allowed access", FORBIDDEN),
     DETAIL("terms-acceptance", "requires terms acceptance", FORBIDDEN),
     DETAIL("harbor-vulnerable", "severity of vulnerability of the image", FORBIDDEN),
@@ -90,6 +93,7 @@ static const struct rule rows[] = {
     CODE("repository-none-indexed", "could not find repository on any", REPOSITORY_UNKNOWN),
     CODE("repository-not-found-plain", "repository not found", REPOSITORY_UNKNOWN),
     CODE("project-not-found", "project * not found", REPOSITORY_UNKNOWN),
+    CODE("project-not-found-named", "project not found", REPOSITORY_UNKNOWN), /* Harbor */
     CODE("denied-or-missing-docker-old", "repository * not found does not exist or no pull access",
          DENIED_OR_MISSING),
     CODE("denied-or-missing-no-access", "does not exist or no pull access", DENIED_OR_MISSING),

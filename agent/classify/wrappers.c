@@ -81,6 +81,7 @@ const struct wrapper wrappers[] = {
     { "error unpacking image", W_UNPACK, 0 },
     { "failed to unpack", W_UNPACK, 0 },
     { "failed to create snapshot", W_UNPACK, 0 },
+    { "failed to commit snapshot", W_UNPACK, 0 },
     { "failed to create prepare snapshot dir", W_UNPACK, 0 },
     { "apply layer error", W_UNPACK, 0 },
 

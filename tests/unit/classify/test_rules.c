@@ -79,6 +79,7 @@ static void explains_its_own_words(const struct rule_table *table, size_t row)
         const char *sample = *at == '*'   ? "q"
                              : *at == '~' ? "w"
                              : *at == '@' ? "\"https://registry.example.com/v2/\":"
+                             : *at == '$' ? "\"runtime.v1.Q\""
                                           : NULL;
 
         to += sample ? sprintf(to, "%s", sample) : sprintf(to, "%c", *at);

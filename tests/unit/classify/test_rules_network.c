@@ -156,6 +156,7 @@ static void timeouts_and_cancellations_are_recognised(void **state)
         { "cancel pulling image r.example.com/a:v1 because of no progress in 1m0s",
           REASON_PULL_STALLED },
         { "rpc error: code = 4 desc = context deadline exceeded", REASON_DEADLINE },
+        { "PullImage \"r.example.com/a:v1\" failed: ... DeadlineExceeded ...", REASON_DEADLINE },
     };
 
     (void)state;

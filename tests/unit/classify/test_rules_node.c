@@ -34,6 +34,8 @@ static void unpack_failures_are_recognised(void **state)
         { "failed to prepare extraction snapshot \"extract-1 sha256:1\": parent snapshot sha256:2 "
           "does not exist: not found",
           REASON_UNPACK_FAILED },
+        { "failed to commit snapshot extract-1 sha256:1: something nobody knows",
+          REASON_UNPACK_FAILED },
         { "failed to register layer: re-exec error: exit status 1: output: ProcessBaseLayer "
           "C:\\ProgramData\\Docker\\windowsfilter\\55: The parameter is incorrect.",
           REASON_UNPACK_FAILED },
@@ -63,6 +65,13 @@ static void unavailable_runtimes_are_recognised(void **state)
           REASON_RUNTIME_UNAVAILABLE },
         { "rpc error: code = Unknown desc = server is not initialized yet",
           REASON_RUNTIME_UNAVAILABLE },
+        { "rpc error: code = Unimplemented desc = unknown service runtime.v1alpha2.ImageService",
+          REASON_RUNTIME_UNAVAILABLE },
+        { "rpc error: code = Unimplemented desc = unknown service runtime.v1.RuntimeService",
+          REASON_RUNTIME_UNAVAILABLE },
+        { "failed to pull image: unknown service containerd.services.leases.v1.Leases: not "
+          "implemented",
+          REASON_RUNTIME_UNAVAILABLE },
     };
 
     (void)state;
@@ -77,6 +86,9 @@ static void runtime_errors_are_recognised(void **state)
           "/var/lib/x/meta.db: input/output error",
           REASON_RUNTIME_ERROR },
         { "Error response from daemon: Bad response from Docker engine", REASON_RUNTIME_ERROR },
+        { "failed to prepare extraction snapshot \"extract-1\": snapshotter not loaded: naive: "
+          "invalid argument",
+          REASON_RUNTIME_ERROR },
         { "Failed to inspect image \"\": rpc error: code = Unknown desc = unable to convert a nil "
           "pointer to a runtime API image",
           REASON_RUNTIME_ERROR },

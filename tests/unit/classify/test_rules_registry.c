@@ -67,6 +67,9 @@ static void missing_images_are_recognised(void **state)
           "registry with id '1'",
           REASON_REPOSITORY_UNKNOWN },
         { "Download failed, retrying: unknown blob", REASON_BLOB_UNKNOWN },
+        { "Failed to pull image \"r.example.com/k8s/a:1\": rpc error: code = Unknown desc = Error "
+          "response from daemon: unauthorized: project not found, name: k8s: project not found",
+          REASON_REPOSITORY_UNKNOWN },
     };
 
     (void)state;
@@ -87,6 +90,10 @@ static void registry_errors_are_recognised(void **state)
           REASON_MALFORMED_RESPONSE },
         { "initializing source docker://r.example.com/a:v1: reading manifest v1 in "
           "r.example.com/a: received unexpected HTTP status: 503 Service Unavailable",
+          REASON_SERVICE_UNAVAILABLE },
+        /* the error code "unknown", not the "unknown service" of gRPC */
+        { "Error response from daemon: Head \"https://r.example.com/v2/a/manifests/v1\": unknown: "
+          "Service Unavailable",
           REASON_SERVICE_UNAVAILABLE },
     };
 
@@ -138,6 +145,11 @@ static void refusals_in_other_words_are_recognised(void **state)
           REASON_FORBIDDEN },
         { "Error reading signature from https://sigs.example.com/a/signature-2: status 403",
           REASON_SIGNATURE_REJECTED },
+        { "unknown: Service 'containerregistry.googleapis.com' is not enabled for consumer "
+          "'project:p'.",
+          REASON_FORBIDDEN },
+        { "denied: Artifact Registry API has not been used in project p before or it is disabled.",
+          REASON_FORBIDDEN },
     };
 
     (void)state;
