@@ -114,8 +114,6 @@ static void write_in_progress(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
-    if (!sees_good_pulls(scrape))
-        return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
         if (snapshot->registries[i].in_progress)
             exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
