@@ -84,6 +84,7 @@
 /* Longer names, registries and images are cut. An RFC 1123 name has up to 253 bytes. */
 #define LIMIT_NAME_TEXT 256u
 #define LIMIT_IMAGE_TEXT 512u
+#define LIMIT_KIND_TEXT 64u /* of an object; Kubernetes allows 63 bytes; a longer one is cut */
 
 /* Kubernetes allows 110 pods on a node by default; tuned clusters have up to 500. Who gets a place
  * in a full table of pods or incidents: agent/incidents/places.h. Further containers are ignored.

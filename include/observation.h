@@ -66,10 +66,14 @@ struct pod_fact {
     struct str uid;
     struct str mirror_uid; /* only for a static pod: its annotation kubernetes.io/config.hash, which
                               events and CRI use as its uid; else empty */
-    struct str phase;      /* "Pending", "Running", "Succeeded", "Failed" */
-    bool deleting;         /* has a deletionTimestamp */
-    int64_t created_us;    /* wall; 0: unknown */
-    int64_t status_us;     /* wall; when the kubelet last changed the status; 0: unknown */
+    /* Its controller; empty: it has none. A static pod has its Node. */
+    struct str owner_kind; /* "ReplicaSet", "DaemonSet", "Job", ... */
+    struct str owner_name;
+    struct str template_hash; /* its label pod-template-hash; empty: none */
+    struct str phase;         /* "Pending", "Running", "Succeeded", "Failed" */
+    bool deleting;            /* has a deletionTimestamp */
+    int64_t created_us;       /* wall; 0: unknown */
+    int64_t status_us;        /* wall; when the kubelet last changed the status; 0: unknown */
     const struct str *pull_secrets;
     size_t n_pull_secrets;
     const struct container_fact *containers; /* init containers first; in the order of the spec */

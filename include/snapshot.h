@@ -125,6 +125,8 @@ struct snapshot_incident {
     int64_t ended_us;        /* 0 while open */
 
     /* Only with SNAPSHOT_DETAIL; else NULL and 0. */
+    const char *owner_kind; /* NULL: the pod has no controller */
+    const char *owner_name;
     const char *message;
     const char *advice;
     const char *failed_host;  /* NULL: not known, or no host failed */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/commands/show.h"
+#include "agent/commands/status_groups.h"
 #include "agent/commands/status_parts.h"
 #include "buf.h"
 #include "causes.h"
@@ -55,6 +56,29 @@ static void next_cell(struct buf *out, const json_t *failure, const struct statu
         show_age(out, next_us - options->now_us);
 }
 
+/* "deployment/web (10 pods)": in lower case, kubectl takes the owner like this. */
+static void pod_cell(struct buf *out, const json_t *row)
+{
+    const json_t *owner = json_object_get(row, "owner");
+    const uint64_t pods = status_number(row, STATUS_PODS);
+    size_t begin;
+
+    show_plain(out, str_from(status_text(row, "namespace")));
+    buf_add_byte(out, '/');
+    if (!pods) {
+        show_plain(out, str_from(status_text(row, "pod")));
+        return;
+    }
+    begin = out->len;
+    show_plain(out, str_from(status_text(owner, "kind")));
+    for (size_t i = begin; i < out->len; i++)
+        if (out->at[i] >= 'A' && out->at[i] <= 'Z')
+            out->at[i] = (char)(out->at[i] - 'A' + 'a');
+    buf_add_byte(out, '/');
+    show_plain(out, str_from(status_text(owner, "name")));
+    buf_printf(out, " (%llu pods)", (unsigned long long)pods);
+}
+
 static void add_cell(struct buf *out, const json_t *failure, enum column column,
                      const struct status_options *options)
 {
@@ -65,9 +89,7 @@ static void add_cell(struct buf *out, const json_t *failure, enum column column,
     buf_reset(out);
     switch (column) {
     case POD:
-        show_plain(out, str_from(status_text(failure, "namespace")));
-        buf_add_byte(out, '/');
-        show_plain(out, str_from(status_text(failure, "pod")));
+        pod_cell(out, failure);
         break;
     case AGE:
         age_cell(out, failure, options);
@@ -110,25 +132,17 @@ static void shrink(struct layout *layout, enum column column, size_t width)
     layout->widths[column] -= over < spare ? over : spare;
 }
 
-static bool is_shown(const json_t *failure, const struct status_options *options)
-{
-    return status_open(failure) && status_selected(failure, options) &&
-           !json_is_true(json_object_get(failure, STATUS_NOT_KEPT));
-}
-
 /* Each column as wide as its longest value. If that is too wide, drop and shrink columns. */
-static void lay_out(struct layout *layout, const json_t *failures,
-                    const struct status_options *options, size_t width)
+static void lay_out(struct layout *layout, const json_t *rows, const struct status_options *options,
+                    size_t width)
 {
     const json_t *failure;
     size_t i;
 
     for (enum column c = 0; c < COLUMN_MAX; c++)
         layout->widths[c] = strlen(columns[c].title);
-    json_array_foreach(failures, i, failure)
+    json_array_foreach(rows, i, failure)
     {
-        if (!is_shown(failure, options))
-            continue;
         for (enum column c = 0; c < COLUMN_MAX; c++) {
             add_cell(&layout->cell, failure, c, options);
             if (layout->cell.len > layout->widths[c])
@@ -242,12 +256,11 @@ static void add_below(struct buf *out, struct layout *layout, const json_t *fail
 }
 
 /* Ordered by cause, as in the table of causes. */
-void status_write_failures(struct buf *out, const json_t *failures,
-                           const struct status_options *options, size_t width)
+static void write_rows(struct buf *out, const json_t *rows, const struct status_options *options,
+                       size_t width)
 {
     struct layout layout = { .widths = { 0 } };
-    const json_t *failure;
-    size_t not_kept = 0;
+    const json_t *row;
     size_t i;
 
     buf_init(&layout.cell, CELL_MAX);
@@ -255,18 +268,34 @@ void status_write_failures(struct buf *out, const json_t *failures,
         out->error = -ENOMEM;
         return;
     }
-    lay_out(&layout, failures, options, width);
+    lay_out(&layout, rows, options, width);
     add_header(out, &layout, options);
     for (enum cause cause = 0; cause < CAUSE_MAX; cause++) {
-        json_array_foreach(failures, i, failure)
+        json_array_foreach(rows, i, row)
         {
-            if (!is_shown(failure, options) ||
-                strcmp(status_text(failure, "cause"), cause_name(cause)) != 0)
+            if (strcmp(status_text(row, "cause"), cause_name(cause)) != 0)
                 continue;
-            add_row(out, &layout, failure, options);
-            add_below(out, &layout, failure, options, width);
+            add_row(out, &layout, row, options);
+            add_below(out, &layout, row, options, width);
         }
     }
+    buf_done(&layout.cell);
+}
+
+void status_write_failures(struct buf *out, const json_t *failures,
+                           const struct status_options *options, size_t width)
+{
+    json_t *rows = status_group(failures, options);
+    const json_t *failure;
+    size_t not_kept = 0;
+    size_t i;
+
+    if (!rows) {
+        out->error = -ENOMEM;
+        return;
+    }
+    write_rows(out, rows, options, width);
+    json_decref(rows);
     json_array_foreach(failures, i, failure)
     {
         not_kept += json_is_true(json_object_get(failure, STATUS_NOT_KEPT));
@@ -276,5 +305,4 @@ void status_write_failures(struct buf *out, const json_t *failures,
                    "... and %zu more, whose details are left out; use --namespace, --cause or "
                    "--output=json\n",
                    not_kept);
-    buf_done(&layout.cell);
 }

@@ -7,13 +7,11 @@
 #include "util.h"
 
 static const char *const counted_keys[] = { "namespace", "cause", "state", NULL };
-static const char *const failure_keys[] = { "namespace",     "pod",
-                                            "container",     "cause",
-                                            "reason",        "state",
-                                            "image",         "attempts",
-                                            "first_failure", "first_failure_exact",
-                                            "next_retry",    "overdue_since",
-                                            "advice",        NULL };
+static const char *const failure_keys[] = {
+    "namespace",  "pod",           "owner",  "kind",     "container",     "cause",
+    "reason",     "state",         "image",  "attempts", "first_failure", "first_failure_exact",
+    "next_retry", "overdue_since", "advice", NULL
+};
 static const char *const stall_keys[] = { "held_by", "waiting_behind", NULL };
 
 int status_kept_begin(struct status_kept *kept)

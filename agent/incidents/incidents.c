@@ -68,6 +68,7 @@ static void incident_free(struct incident *incident)
     shared_unref(incident->pull);
     shared_unref(incident->message);
     shared_unref(incident->stall.digest);
+    shared_unref(incident->owner);
     shared_unref(incident->secrets);
     shared_unref(incident->missing_secrets);
     mem_free(incident);
@@ -496,6 +497,7 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
     if (how == INCIDENT_RECOVERED && !(incident->stalled_only && incident->stall.doubtful))
         histogram_add(&counters->recoveries[incident->verdict.cause], &histogram_recovery_bounds,
                       duration(incident, now));
+    incident->owner = shared_ref(pod->owner);
     incident->secrets = shared_ref(pod->secrets);
     if (incident_missing_secrets(incident, pod))
         incident->missing_secrets = shared_ref(pod->missing_secrets);

@@ -87,8 +87,9 @@ struct incident {
     int64_t bytes_stopped_us; /* wall; when an attempt failed whose bytes had stopped; 0: never */
     const struct evidence *evidence; /* NULL: none */
 
-    /* Lists of the pod. The incident keeps them, because the pod can be gone before the
+    /* Of the pod. The incident keeps them when it ends, because the pod can be gone before the
      * incident. */
+    const struct owner *owner;
     const struct names *secrets;
     const struct names *missing_secrets;
 };

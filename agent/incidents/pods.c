@@ -80,6 +80,7 @@ static void pod_free(struct pod *pod)
     mem_free(pod->mirror_uid);
     containers_free(pod->containers, pod->n_containers);
     volumes_free(pod->volumes, pod->n_volumes);
+    shared_unref(pod->owner);
     shared_unref(pod->secrets);
     shared_unref(pod->missing_secrets);
     event_objects_done(&pod->events);
@@ -281,6 +282,9 @@ int pod_upsert(struct pods *pods, const struct pod_fact *fact, struct pod **ret,
             return r;
     }
     r = replace_volumes(pod, fact);
+    if (r < 0)
+        return r;
+    r = owner_replace(&pod->owner, fact); /* another one may adopt it */
     if (r < 0)
         return r;
     r = names_replace(&pod->secrets, fact->pull_secrets, fact->n_pull_secrets);

@@ -10,6 +10,7 @@
 #include "agent/incidents/counters.h"
 #include "agent/incidents/event_objects.h"
 #include "agent/incidents/names.h"
+#include "agent/incidents/owner.h"
 #include "agent/incidents/places.h"
 #include "agent/incidents/tenants.h"
 #include "clock.h"
@@ -74,6 +75,7 @@ struct pod {
     char *uid;
     uint64_t hash; /* hash_str(uid) */
     char *mirror_uid;
+    const struct owner *owner; /* NULL: none */
     bool terminal; /* Succeeded, Failed or being deleted: the kubelet pulls nothing more for it */
     bool fresh;    /* it was created while this process watched */
     bool failed;   /* one of its incidents ended */

@@ -129,7 +129,8 @@ static bool show_incident(struct arena *arena, struct snapshot_incident *inciden
 {
     return show(arena, &incident->namespace) && show(arena, &incident->pod) &&
            show(arena, &incident->pod_uid) && show(arena, &incident->container) &&
-           show(arena, &incident->image) && show(arena, &incident->advice) &&
+           show(arena, &incident->image) && show(arena, &incident->owner_kind) &&
+           show(arena, &incident->owner_name) && show(arena, &incident->advice) &&
            show(arena, &incident->failed_host) && show(arena, &incident->config_file) &&
            show_list(arena, &incident->pull_secrets, incident->n_pull_secrets) &&
            show_list(arena, &incident->missing_pull_secrets, incident->n_missing_pull_secrets) &&

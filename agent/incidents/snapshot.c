@@ -19,8 +19,8 @@
 /* The kubelet looks at a pod every minute or so, and a pull takes time before it fails. */
 #define OVERDUE_AFTER_US (5 * MINUTE)
 
-/* Pull, message, evidence, two lists of Secrets, stall. */
-#define OWNED_BY_INCIDENT 6u
+/* Pull, owner, message, evidence, two lists of Secrets, stall. */
+#define OWNED_BY_INCIDENT 7u
 
 int snapshot_make_room(struct snapshot *ret, size_t n)
 {
@@ -97,6 +97,16 @@ static int64_t overdue_since(const struct correlate *c, const struct incident *i
     return due_us;
 }
 
+static void fill_owner(const struct owner *owner, struct snapshot *snapshot,
+                       struct snapshot_incident *to)
+{
+    if (!owner)
+        return;
+    snapshot_own(snapshot, owner);
+    to->owner_kind = owner->kind;
+    to->owner_name = owner->name;
+}
+
 /* An ended incident keeps those of its end. */
 static void fill_secrets(const struct incident *from, const struct pod *now,
                          struct snapshot *snapshot, struct snapshot_incident *to)
@@ -160,6 +170,7 @@ static int fill_detail(const struct correlate *c, const struct incident *from,
 
     snapshot_own(snapshot, from->message);
     to->message = from->message ? from->message : "";
+    fill_owner(incident_state_open(from->state) && pod ? pod->owner : from->owner, snapshot, to);
     to->next_retry_us = next_retry(from, snapshot->taken.wall_us);
     to->overdue_since_us = overdue_since(c, from, pod, snapshot->taken.wall_us);
     to->image_present_known = image != NULL;

@@ -72,6 +72,18 @@ static json_t *stall(const struct snapshot_stall *stall)
     return json_object_end(&object);
 }
 
+static json_t *owner(const struct snapshot_incident *incident)
+{
+    struct json_object object;
+
+    if (!incident->owner_kind)
+        return json_null();
+    object = json_object_begin();
+    json_put(&object, "kind", json_text(incident->owner_kind));
+    json_put(&object, "name", json_text(incident->owner_name));
+    return json_object_end(&object);
+}
+
 static json_t *failure(const struct snapshot_incident *incident)
 {
     struct json_object object = json_object_begin();
@@ -79,6 +91,7 @@ static json_t *failure(const struct snapshot_incident *incident)
     json_put(&object, "namespace", json_text(incident->namespace));
     json_put(&object, "pod", json_text(incident->pod));
     json_put(&object, "pod_uid", json_text(incident->pod_uid));
+    json_put(&object, "owner", owner(incident));
     json_put(&object, "container", json_text(incident->container));
     json_put(&object, "kind", json_string_nocheck(container_kind_name(incident->kind)));
     json_put(&object, "image", json_known_text(incident->image));

@@ -19,11 +19,12 @@ struct snapshot;
  * The incidents of a snapshot with SNAPSHOT_DETAIL. "left_out" has the limits that leave something
  * out now (limit_left_out()), and how much:
  *   {"node", "runtime": {"name", "version"}, "left_out": {LIMIT: n},
- *    "failures": [{"namespace", "pod", "pod_uid", "container", "kind", "image", "registry",
- * "state", "cause", "reason", "stage", "http_status", "ambiguous_with": [CAUSE], "message",
- * "attempts", "first_failure", "first_failure_exact", "last_failure", "next_retry", "pull_secrets":
- * [NAME], "missing_pull_secrets": [NAME], "image_present", "stall": null or {"layer", "bytes",
- * "total", "last_progress", "waiting_behind": [{"namespace", "pod", "container"}]}, "evidence":
+ *    "failures": [{"namespace", "pod", "pod_uid", "owner": null or {"kind", "name"}, "container",
+ * "kind", "image", "registry", "state", "cause", "reason", "stage", "http_status",
+ * "ambiguous_with": [CAUSE], "message", "attempts", "first_failure", "first_failure_exact",
+ * "last_failure", "next_retry", "pull_secrets": [NAME], "missing_pull_secrets": [NAME],
+ * "image_present", "stall": null or {"layer", "bytes", "total", "last_progress", "waiting_behind":
+ * [{"namespace", "pod", "container"}]}, "evidence":
  * [{"at", "source", "reason", "text"}], "advice", "ended"}]}
  */
 extern const struct debug_json_list debug_json_failures;

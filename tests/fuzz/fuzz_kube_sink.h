@@ -21,6 +21,9 @@ static inline void fuzz_kube_touch_pod(const struct pod_fact *pod)
     fuzz_kube_touch(pod->name);
     fuzz_kube_touch(pod->uid);
     fuzz_kube_touch(pod->mirror_uid);
+    fuzz_kube_touch(pod->owner_kind);
+    fuzz_kube_touch(pod->owner_name);
+    fuzz_kube_touch(pod->template_hash);
     fuzz_kube_touch(pod->phase);
     for (size_t i = 0; i < pod->n_pull_secrets; i++)
         fuzz_kube_touch(pod->pull_secrets[i]);

@@ -7,7 +7,8 @@
  * then on; page_server prints "shown". It ends with standard input.
  *
  * Snapshots: empty, golden, changed (golden, a minute later), moved (golden without its first
- * failure, and the second has another cause), hostile, many, thirty (failures of all causes, with
+ * failure, and the second has another cause), group (three pods of one Deployment), smaller (group
+ * without its first pod), hostile, many, thirty (failures of all causes, with
  * long and odd names), pulls, down, none (no pods are read).
  */
 
@@ -120,6 +121,29 @@ static void fill_moved(struct fixture *fixture)
     fixture->incidents[0].verdict = (struct snapshot_verdict){ .cause = CAUSE_NOT_FOUND,
                                                                .reason = REASON_REPOSITORY_UNKNOWN,
                                                                .stage = STAGE_RESOLVE };
+}
+
+static void fill_group(struct fixture *fixture)
+{
+    static const char *const pods[] = { "web-5d8f9-a", "web-5d8f9-b", "web-5d8f9-c" };
+
+    fixture_init(fixture);
+    for (unsigned i = 0; i < ARRAY_SIZE(pods); i++) {
+        struct snapshot_incident *incident =
+            fixture_incident(fixture, "shop", pods[i], "app", "r.example.com/shop/web:v2");
+
+        incident->owner_kind = "Deployment";
+        incident->owner_name = "web";
+        incident->advice = "Push the tag.";
+    }
+    fixture_incident(fixture, "shop", "alone", "app", "r.example.com/shop/web:v2");
+}
+
+static void fill_smaller(struct fixture *fixture)
+{
+    fill_group(fixture);
+    fixture->incidents[0].state = INCIDENT_RECOVERED;
+    fixture->incidents[0].ended_us = FIXTURE_NOW - SEC;
 }
 
 /* Any reason of `cause`. */
@@ -244,6 +268,7 @@ static struct page_snapshot snapshots[] = {
     { .name = "changed", .fill = fill_changed },   { .name = "hostile", .fill = fill_hostile },
     { .name = "many", .fill = fill_many },         { .name = "down", .fill = fill_down },
     { .name = "moved", .fill = fill_moved },       { .name = "thirty", .fill = fill_thirty },
+    { .name = "group", .fill = fill_group },       { .name = "smaller", .fill = fill_smaller },
     { .name = "pulls", .fill = fill_pulls },       { .name = "none", .fill = fill_none },
     { .name = "left-out", .fill = fill_left_out },
 };

@@ -176,6 +176,29 @@ class StatusPage(unittest.TestCase):
         self.assertTrue(browser.run("return document.activeElement === window.one.querySelector('summary')"))
         self.assertIn("pull access denied", browser.run("return getSelection().toString()"))
 
+    def test_pods_of_one_deployment_are_one_card(self):
+        """It opens to the cards of its pods. An open one stays open when another one ends."""
+        browser = self.browse("group")
+        self.assertIn("4 containers are blocked", browser.text())
+        self.assertEqual(browser.run("return byId('failures').querySelectorAll(':scope > details').length"), 2)
+        self.assertIn("Deployment, 3 pods, container app", browser.text())
+        self.assertEqual(browser.text().count("Push the tag."), 1)
+        self.assertNotIn("web-5d8f9-b", browser.text())
+        browser.run("window.group = document.querySelector('#failures details');"
+                    "window.group.querySelector('summary').click();"
+                    "window.one = window.group.querySelectorAll('details')[1];"
+                    "window.one.querySelector('summary').click()")
+        self.assertIn("shop/web-5d8f9-b", browser.run("return window.one.innerText"))
+        self.screenshot(browser, "group")
+        self.server.show("smaller")
+        browser.until("return document.body.innerText.includes('Deployment, 2 pods')")
+        self.assertTrue(browser.run("return window.group.isConnected && window.group.open"))
+        self.assertTrue(browser.run("return window.one.isConnected && window.one.open"))
+        self.assertIn("shop/web-5d8f9-b", browser.run("return window.one.innerText"))
+        self.assertEqual(browser.run("return window.group.querySelectorAll('details').length"), 2)
+        self.assert_fits(browser)
+        self.assert_no_errors(browser)
+
     def test_an_agent_that_ends(self):
         """The last state stays visible, and the page says that it is old."""
         browser = self.browse("golden")

@@ -40,6 +40,14 @@ struct str decode_annotation(const K8s__ObjectMeta *meta, struct str key, bool *
     return (struct str){ 0 };
 }
 
+struct str decode_label(const K8s__ObjectMeta *meta, struct str key)
+{
+    for (size_t i = 0; i < meta->n_labels; i++)
+        if (str_eq(DECODE_TEXT(meta->labels[i], key), key))
+            return DECODE_TEXT(meta->labels[i], value);
+    return STR("");
+}
+
 int kube_decode_meta(struct arena *arena, struct str raw, struct kube_meta *ret, struct err *err)
 {
     const K8s__Object *object;

@@ -9,7 +9,8 @@
 #include "proto/kube.pb-c.h"
 #include "str.h"
 
-/* What is read of annotations and managedFields; kept.c drops the rest. */
+/* What is read of labels, annotations and managedFields; kept.c drops the rest. */
+#define DECODE_TEMPLATE_KEY STR("pod-template-hash")
 #define DECODE_MIRROR_KEY STR("kubernetes.io/config.mirror")
 #define DECODE_HASH_KEY STR("kubernetes.io/config.hash")
 #define DECODE_LIST_END_KEY STR("k8s.io/initial-events-end")
@@ -29,5 +30,6 @@ static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData
 int64_t decode_time(const K8s__Time *time);
 int64_t decode_micro_time(const K8s__MicroTime *time);
 
-/* The value of an annotation; empty if there is none. */
+/* The value of an annotation, or of a label; empty if there is none. */
+struct str decode_label(const K8s__ObjectMeta *meta, struct str key);
 struct str decode_annotation(const K8s__ObjectMeta *meta, struct str key, bool *ret_present);

@@ -236,6 +236,33 @@ static void read_image_volumes(struct reader *reader, const json_t *spec)
     fact->image_volumes = volumes;
 }
 
+/*
+ * The owner of a static pod is its Node, as in its mirror pod. The kubelet lists the static pod
+ * itself, without an owner; it writes the annotation into each pod (pkg/kubelet/config/config.go).
+ */
+static void read_owner(struct reader *reader, const json_t *meta, const json_t *spec)
+{
+    const struct str source =
+        text(reader, object(reader, meta, "annotations"), "kubernetes.io/config.source");
+    const json_t *owners = list(reader, meta, "ownerReferences");
+    struct pod_fact *fact = &reader->pod.fact;
+
+    fact->template_hash = text(reader, object(reader, meta, "labels"), "pod-template-hash");
+    if (source.len && !str_eq(source, STR("api"))) {
+        fact->owner_kind = STR("Node");
+        fact->owner_name = text(reader, spec, "nodeName");
+    }
+    for (size_t i = 0; i < json_array_size(owners); i++) {
+        const json_t *owner = item(reader, owners, i);
+
+        if (!json_is_true(json_object_get(owner, "controller")))
+            continue;
+        fact->owner_kind = text(reader, owner, "kind");
+        fact->owner_name = text(reader, owner, "name");
+        return;
+    }
+}
+
 static void read_meta(struct reader *reader, const json_t *meta)
 {
     struct kube_pod *pod = &reader->pod;
@@ -270,6 +297,7 @@ int kube_decode_pod_json(struct arena *arena, const json_t *json, struct kube_po
     spec = object(&reader, json, "spec");
     status = object(&reader, json, "status");
     reader.pod.fact.phase = text(&reader, status, "phase");
+    read_owner(&reader, object(&reader, json, "metadata"), spec);
     read_containers(&reader, spec, status);
     read_pull_secrets(&reader, spec);
     read_image_volumes(&reader, spec);
@@ -290,16 +318,25 @@ static const struct json_rule nothing[] = { END }; /* only whether it is there *
 
 static const struct json_rule annotations[] = { { .key = "kubernetes.io/config.mirror" },
                                                 { .key = "kubernetes.io/config.hash" },
+                                                { .key = "kubernetes.io/config.source" },
                                                 END };
+static const struct json_rule labels[] = { { .key = "pod-template-hash" }, END };
+static const struct json_rule owner[] = {
+    { .key = "kind" }, { .key = "name" }, { .key = "controller" }, END
+};
 
-static const struct json_rule metadata[] = { { .key = "name" },
-                                             { .key = "namespace" },
-                                             { .key = "uid" },
-                                             { .key = "resourceVersion" },
-                                             { .key = "creationTimestamp" },
-                                             { .key = "deletionTimestamp" },
-                                             { .key = "annotations", .members = annotations },
-                                             END };
+static const struct json_rule metadata[] = {
+    { .key = "name" },
+    { .key = "namespace" },
+    { .key = "uid" },
+    { .key = "resourceVersion" },
+    { .key = "creationTimestamp" },
+    { .key = "deletionTimestamp" },
+    { .key = "labels", .members = labels },
+    { .key = "annotations", .members = annotations },
+    { .key = "ownerReferences", .members = owner, .is_list = true },
+    END
+};
 
 static const struct json_rule container[] = { { .key = "name" },
                                               { .key = "image" },
@@ -312,6 +349,7 @@ static const struct json_rule image[] = { { .key = "reference" }, END };
 static const struct json_rule volume[] = { { .key = "image", .members = image }, END };
 
 static const struct json_rule spec[] = {
+    { .key = "nodeName" },
     { .key = "initContainers", .members = container, .is_list = true },
     { .key = "containers", .members = container, .is_list = true },
     { .key = "ephemeralContainers", .members = container, .is_list = true },

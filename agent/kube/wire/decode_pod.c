@@ -186,6 +186,20 @@ static int64_t status_written_us(const K8s__ObjectMeta *meta)
     return written_us;
 }
 
+/* The API server refuses a second controller. */
+static void read_owner(const K8s__ObjectMeta *meta, struct pod_fact *fact)
+{
+    for (size_t i = 0; i < meta->n_ownerreferences; i++) {
+        const K8s__OwnerReference *owner = meta->ownerreferences[i];
+
+        if (!owner->controller)
+            continue;
+        fact->owner_kind = DECODE_TEXT(owner, kind);
+        fact->owner_name = DECODE_TEXT(owner, name);
+        return;
+    }
+}
+
 static void read_meta(const K8s__ObjectMeta *meta, struct kube_pod *pod)
 {
     struct str hash;
@@ -198,6 +212,8 @@ static void read_meta(const K8s__ObjectMeta *meta, struct kube_pod *pod)
     pod->fact.created_us = decode_time(meta->creationtimestamp);
     pod->fact.status_us = status_written_us(meta);
     pod->resource_version = DECODE_TEXT(meta, resourceversion);
+    pod->fact.template_hash = decode_label(meta, DECODE_TEMPLATE_KEY);
+    read_owner(meta, &pod->fact);
 
     /*
      * Events and the runtime use the hash as the uid of a static pod

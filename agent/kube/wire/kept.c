@@ -15,6 +15,7 @@ _Static_assert(LIMIT_IMAGE_VOLUMES_PER_POD < MOST_ITEMS && LIMIT_PULL_SECRETS_PE
 
 /* Field numbers of proto/kube.proto. */
 enum { PAIR_KEY = 1 };
+enum { OWNER_CONTROLLER = 6 };
 enum { MANAGED_MANAGER = 1, MANAGED_SUBRESOURCE = 8 };
 enum { UNKNOWN_TYPE_META = 1, TYPE_META_KIND = 2 };
 
@@ -31,12 +32,26 @@ static struct str text_of(struct str message, uint32_t number)
     return text;
 }
 
-static bool is_read(struct str annotation)
+static bool is_controller(struct str owner)
 {
-    static const struct str keys[] = { DECODE_MIRROR_KEY, DECODE_HASH_KEY, DECODE_LIST_END_KEY };
+    struct wire_field field;
+    bool is = false;
+
+    while (wire_next(&owner, &field) > 0) {
+        if (field.number == OWNER_CONTROLLER)
+            is = field.varint != 0;
+    }
+    return is;
+}
+
+/* A label or an annotation. */
+static bool is_read(struct str key)
+{
+    static const struct str keys[] = { DECODE_MIRROR_KEY, DECODE_HASH_KEY, DECODE_LIST_END_KEY,
+                                       DECODE_TEMPLATE_KEY };
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (str_eq(annotation, keys[i]))
+        if (str_eq(key, keys[i]))
             return true;
     }
     return false;
@@ -51,6 +66,8 @@ int kept_complete(void *self, const struct ProtobufCMessageDescriptor *type, str
     (void)err;
     if (type == &k8s__pair__descriptor)
         read = is_read(text_of(kept, PAIR_KEY));
+    else if (type == &k8s__owner_reference__descriptor)
+        read = is_controller(kept);
     else if (type == &k8s__managed_fields_entry__descriptor)
         read = str_eq(text_of(kept, MANAGED_MANAGER), DECODE_STATUS_MANAGER) &&
                str_eq(text_of(kept, MANAGED_SUBRESOURCE), DECODE_STATUS_SUBRESOURCE);

@@ -19,6 +19,7 @@ const struct ProtobufCMessageDescriptor *kept_list(void); /* without the "k8s\0"
 /* Pod or Event. */
 const struct ProtobufCMessageDescriptor *kept_object(enum kube_resource resource);
 
-/* Drops annotations, entries of managedFields and volumes that nobody reads. */
+/* Drops labels, annotations, owners that are no controller, entries of managedFields and volumes
+ * that nobody reads. */
 int kept_complete(void *self, const struct ProtobufCMessageDescriptor *type, struct str kept,
                   struct err *err);

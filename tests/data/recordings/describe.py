@@ -41,6 +41,11 @@ def pod(meta, obj):
     yield (f"{meta['namespace']}/{meta['name']} uid={meta['uid']} mirror={mirror} "
            f"phase={status.get('phase', '')} deleting={int('deletionTimestamp' in meta)} "
            f"created={seconds(meta['creationTimestamp'])}")
+    for owner in meta.get("ownerReferences", []):
+        if owner.get("controller"):
+            yield f"owner={owner['kind']}/{owner['name']}"
+    if "pod-template-hash" in meta.get("labels", {}):
+        yield f"template={meta['labels']['pod-template-hash']}"
     for secret in spec.get("imagePullSecrets", []):
         yield f"secret={secret['name']}"
     for volume in spec.get("volumes", []):

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -325,6 +326,67 @@ static void who_holds_the_download_slots_is_named(void **state)
     assert_non_null(strstr(table(), "  Download slots held by: shop/cart-0, shop/cart-1\n"));
 }
 
+/* Ten pods of one Deployment are one fact. */
+static void pods_of_one_owner_that_fail_alike_are_one_row(void **state)
+{
+    static char pods[10][32];
+
+    (void)state;
+    fixture_init(&node);
+    for (unsigned i = 0; i < ARRAY_SIZE(pods); i++) {
+        struct snapshot_incident *incident;
+
+        snprintf(pods[i], sizeof(pods[i]), "web-5d8f9-%u", i);
+        incident = fixture_incident(&node, "shop", pods[i], "app", "r.example.com/app:v1");
+        incident->owner_kind = "Deployment";
+        incident->owner_name = "web";
+        incident->attempts = i + 1;
+        incident->first_failure_us = FIXTURE_NOW - (int64_t)(i + 1) * MINUTE;
+        incident->first_failure_exact = i != 9;
+        incident->next_retry_us = FIXTURE_NOW + (i == 4 ? 7 : 100) * SEC;
+        incident->advice = "Push the tag.";
+    }
+    options.width = 170;
+    ask();
+    assert_int_equal(status_blocked(&answers, &options), 10);
+    assert_string_equal(
+        table(), "node-1 (containerd 2.1.9): 10 containers blocked\n\n"
+                 "POD                            CONTAINER  CAUSE      REASON            AGE   "
+                 "ATTEMPTS  NEXT  IMAGE\n"
+                 "shop/deployment/web (10 pods)  app        not_found  manifest_unknown  10m+  55 "
+                 "       7s    r.example.com/app:v1\n"
+                 "  Push the tag.\n\n"
+                 "Sources: pods up, events off, cri up\n");
+}
+
+static void row_stands_for_pods_that_have_all_in_common(void **state)
+{
+    struct snapshot_incident *incident;
+
+    (void)state;
+    fixture_init(&node);
+    for (unsigned i = 0; i < 8; i++) {
+        incident = fixture_incident(&node, "shop", "web-x", "app", "r.example.com/app:v1");
+        incident->owner_kind = "Deployment";
+        incident->owner_name = "web";
+        incident->state = i == 1 ? INCIDENT_FAILING : INCIDENT_BACKING_OFF;
+    }
+    node.incidents[2].namespace = "other";
+    node.incidents[3].owner_name = "api";
+    node.incidents[4].verdict.reason = REASON_REPOSITORY_UNKNOWN;
+    node.incidents[5].image = "r.example.com/app:v2";
+    node.incidents[6].container = "side";
+    node.incidents[7].state = INCIDENT_RECOVERED;
+    for (unsigned i = 0; i < 2; i++) /* without an owner */
+        fixture_incident(&node, "shop", "alone", "app", "r.example.com/app:v1");
+    ask();
+    table();
+    assert_non_null(strstr(text.at, "shop/deployment/web (2 pods)"));
+    assert_int_equal(count(" pods)"), 1);
+    assert_int_equal(count("/web-x "), 5);
+    assert_int_equal(count("shop/alone "), 2);
+}
+
 /* The last line of the window counts the lines that do not fit. */
 static void the_table_fits_into_the_window(void **state)
 {
@@ -419,6 +481,8 @@ int main(void)
         TEST(a_stalled_pull_is_marked),
         TEST(pulls_that_wait_for_their_turn_name_who_is_ahead),
         TEST(who_holds_the_download_slots_is_named),
+        TEST(pods_of_one_owner_that_fail_alike_are_one_row),
+        TEST(row_stands_for_pods_that_have_all_in_common),
         TEST(the_table_fits_into_the_window),
         TEST(json_has_only_selected_failures),
         TEST(json_is_ascii),

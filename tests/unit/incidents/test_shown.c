@@ -88,6 +88,8 @@ static void observe_hostile_pod(struct world *w)
     facts.containers[0].waiting_reason = STR("ErrImagePull");
     facts.containers[0].waiting_message = STR("Failed to pull image \"" LOGIN_IMAGE "\": EOF");
     facts.secrets[0] = STR("regcred\xe2\x80\xae");
+    facts.fact.owner_kind = STR("Job\x1b[2J");
+    facts.fact.owner_name = STR("owner\xc2\x9b");
     facts.fact.pull_secrets = facts.secrets;
     facts.fact.n_pull_secrets = 1;
     observe_pod(w, &facts);
@@ -108,6 +110,8 @@ static void a_snapshot_has_no_hostile_text(void **state)
     assert_string_equal(incident->container, "app" ODD);
     assert_string_equal(incident->image, SHOWN_IMAGE);
     assert_string_equal(incident->pull_secrets[0], "regcred" ODD);
+    assert_string_equal(incident->owner_kind, "Job" ODD "[2J");
+    assert_string_equal(incident->owner_name, "owner" ODD);
     assert_null(strstr(incident->message, "hunter2"));
     for (size_t i = 0; i < snapshot.n_images; i++)
         assert_null(strstr(snapshot.images[i].image, "hunter2"));

@@ -50,6 +50,10 @@ static void add_pod(struct buf *text, const struct pod_fact *pod)
                STR_ARG(pod->namespace), STR_ARG(pod->name), STR_ARG(pod->uid),
                STR_ARG(pod->mirror_uid), STR_ARG(pod->phase), pod->deleting,
                (long long)(pod->created_us / SEC));
+    if (pod->owner_kind.len)
+        buf_printf(text, " owner=%.*s/%.*s", STR_ARG(pod->owner_kind), STR_ARG(pod->owner_name));
+    if (pod->template_hash.len)
+        buf_printf(text, " template=%.*s", STR_ARG(pod->template_hash));
     for (size_t i = 0; i < pod->n_pull_secrets; i++)
         buf_printf(text, " secret=%.*s", STR_ARG(pod->pull_secrets[i]));
     for (size_t i = 0; i < pod->n_image_volumes; i++)

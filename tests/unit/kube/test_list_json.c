@@ -69,6 +69,19 @@ static void missing_fields_of_a_pod_are_empty(void **state)
                   "\"kubernetes.io/config.hash\":\"h\"}",
                   "")),
           "mirror=h " },
+        { ONE(POD(",\"labels\":{\"app\":\"web\",\"pod-template-hash\":\"5d8f9\"},"
+                  "\"ownerReferences\":[{\"kind\":\"ConfigMap\",\"name\":\"c\"},"
+                  "{\"kind\":\"Job\",\"name\":\"j\",\"controller\":false},"
+                  "{\"kind\":\"ReplicaSet\",\"name\":\"web-5d8f9\",\"controller\":true}]",
+                  "")),
+          " owner=ReplicaSet/web-5d8f9 template=5d8f9\n" },
+        { ONE(POD(",\"ownerReferences\":[{\"kind\":\"Job\",\"name\":\"j\"}]", "")), "created=0\n" },
+        { ONE(POD(",\"annotations\":{\"kubernetes.io/config.source\":\"file\"}",
+                  ",\"spec\":{\"nodeName\":\"node-1\"}")),
+          " owner=Node/node-1\n" },
+        { ONE(POD(",\"annotations\":{\"kubernetes.io/config.source\":\"api\"}",
+                  ",\"spec\":{\"nodeName\":\"node-1\"}")),
+          "created=0\n" },
         { ONE(POD("", ",\"status\":{\"phase\":\"a\\u0000b\"}")), "phase=" },
     };
     struct story story;

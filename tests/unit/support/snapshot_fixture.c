@@ -113,6 +113,8 @@ static void add_missing_secret(struct fixture *fixture)
         fixture_incident(fixture, "default", "web-0", "app", "registry.example.com/team/app:v1");
 
     incident->pod_uid = "6d1d9e2e-0001";
+    incident->owner_kind = "StatefulSet";
+    incident->owner_name = "web";
     incident->verdict = (struct snapshot_verdict){ .cause = CAUSE_UNAUTHORIZED,
                                                    .reason = REASON_PULL_SECRET_MISSING,
                                                    .stage = STAGE_AUTH,

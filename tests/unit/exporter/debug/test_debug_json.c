@@ -237,6 +237,7 @@ static void all_keys_are_always_present(void **state)
         "namespace",
         "pod",
         "pod_uid",
+        "owner",
         "container",
         "kind",
         "image",

@@ -245,6 +245,38 @@ static void add_series(struct buf *page)
     }
 }
 
+/* tests/deploy/test_owners.py evaluates the queries. */
+static const char about_owners[] =
+    "\n## The owner of a blocked pod\n\n"
+    "No metric names the Deployment or DaemonSet of a pod: `status` and the debug JSON do. "
+    "kube-state-metrics has the\nowner, and Prometheus joins the two. Blocked containers by "
+    "controller; a pod without one has an empty owner, or\n`<none>` from older versions:\n\n"
+    "```promql\n"
+    "sum by (namespace, owner_kind, owner_name, cause, reason) (\n"
+    "    imagepull_container_blocked_info\n"
+    "  * on (namespace, pod) group_left (owner_kind, owner_name)\n"
+    "    max by (namespace, pod, owner_kind, owner_name) "
+    "(kube_pod_owner{owner_is_controller!=\"false\"})\n"
+    ")\n"
+    "```\n\n"
+    "The controller of a Deployment's pods is a ReplicaSet. Blocked containers by "
+    "Deployment:\n\n"
+    "```promql\n"
+    "sum by (namespace, deployment, cause, reason) (\n"
+    "    imagepull_container_blocked_info\n"
+    "  * on (namespace, pod) group_left (replicaset)\n"
+    "    max by (namespace, pod, replicaset) (label_replace(\n"
+    "      kube_pod_owner{owner_kind=\"ReplicaSet\"}, \"replicaset\", \"$1\", \"owner_name\", "
+    "\"(.+)\"))\n"
+    "  * on (namespace, replicaset) group_left (deployment)\n"
+    "    max by (namespace, replicaset, deployment) (label_replace(\n"
+    "      kube_replicaset_owner{owner_kind=\"Deployment\"}, \"deployment\", \"$1\", "
+    "\"owner_name\", \"(.+)\"))\n"
+    ")\n"
+    "```\n\n"
+    "Both read the series of single containers, of which a node has a limited number: see\n"
+    "`imagepull_container_blocked_left_out`.\n";
+
 /* docs/metrics.md comes from the table; UPDATE_GOLDEN=1 writes it. */
 static void the_documentation_matches_the_table(void **state)
 {
@@ -267,6 +299,7 @@ static void the_documentation_matches_the_table(void **state)
     for (size_t i = 0; (family = metrics_family(i)); i++)
         add_family(&page, family);
     add_series(&page);
+    buf_add_text(&page, about_owners);
     assert_golden(&page, "docs/metrics.md");
     buf_done(&page);
 }

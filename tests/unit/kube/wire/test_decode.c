@@ -208,6 +208,41 @@ static void hash_is_used_for_mirror_pods_only(void **state)
     assert_str(kit_decode(kit).fact.mirror_uid, "cafe");
 }
 
+static void owner_is_the_controller(void **state)
+{
+    K8s__OwnerReference owners[] = { K8S__OWNER_REFERENCE__INIT, K8S__OWNER_REFERENCE__INIT,
+                                     K8S__OWNER_REFERENCE__INIT };
+    K8s__OwnerReference *list[] = { &owners[0], &owners[1], &owners[2] };
+    K8s__Pair labels[] = { K8S__PAIR__INIT, K8S__PAIR__INIT };
+    K8s__Pair *label_list[] = { &labels[0], &labels[1] };
+    struct pod_kit *kit = *state;
+    struct kube_pod pod = kit_decode(kit);
+
+    assert_str(pod.fact.owner_kind, "");
+    assert_str(pod.fact.owner_name, "");
+    assert_str(pod.fact.template_hash, "");
+
+    SET(&owners[0], kind, text("ConfigMap"));
+    SET(&owners[0], name, text("settings"));
+    SET(&owners[0], controller, false);
+    SET(&owners[1], kind, text("ReplicaSet"));
+    SET(&owners[1], name, text("web-5d8f9"));
+    SET(&owners[1], controller, true);
+    SET(&owners[2], kind, text("Job")); /* does not say whether it is one */
+    SET(&labels[0], key, text("app"));
+    SET(&labels[0], value, text("web"));
+    SET(&labels[1], key, text("pod-template-hash"));
+    SET(&labels[1], value, text("5d8f9"));
+    kit->meta.ownerreferences = list;
+    kit->meta.n_ownerreferences = ARRAY_SIZE(list);
+    kit->meta.labels = label_list;
+    kit->meta.n_labels = ARRAY_SIZE(label_list);
+    pod = kit_decode(kit);
+    assert_str(pod.fact.owner_kind, "ReplicaSet");
+    assert_str(pod.fact.owner_name, "web-5d8f9");
+    assert_str(pod.fact.template_hash, "5d8f9");
+}
+
 static void image_volumes_secrets_and_times_are_read(void **state)
 {
     K8s__Volume volumes[2] = { K8S__VOLUME__INIT, K8S__VOLUME__INIT };
@@ -451,6 +486,7 @@ int main(void)
         KIT_TEST(containers_are_in_the_order_in_which_they_start),
         KIT_TEST(status_belongs_to_the_group_of_its_container),
         KIT_TEST(hash_is_used_for_mirror_pods_only),
+        KIT_TEST(owner_is_the_controller),
         KIT_TEST(image_volumes_secrets_and_times_are_read),
         KIT_TEST(time_of_the_status_is_that_of_the_kubelets_last_write),
         KIT_TEST(times_out_of_range_are_unknown),

@@ -96,6 +96,55 @@ static void only_annotations_that_are_read_are_kept(void **state)
     assert_int_equal(kept->metadata->annotations[1]->value.len, 5);
 }
 
+static void only_the_template_hash_of_the_labels_is_kept(void **state)
+{
+    static const char *const keys[] = { "app", "pod-template-hash", "pod-template-hash2", "" };
+    K8s__Pod pod = K8S__POD__INIT;
+    K8s__ObjectMeta meta = K8S__OBJECT_META__INIT;
+    K8s__Pair pairs[ARRAY_SIZE(keys)], *all[ARRAY_SIZE(keys)];
+    const K8s__Pod *kept;
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        k8s__pair__init(&pairs[i]);
+        SET(&pairs[i], key, text(keys[i]));
+        SET(&pairs[i], value, text("value"));
+        all[i] = &pairs[i];
+    }
+    meta.labels = all;
+    meta.n_labels = ARRAY_SIZE(keys);
+    pod.metadata = &meta;
+    kept = keep(*state, &pod);
+    assert_int_equal(kept->metadata->n_labels, 1);
+    assert_memory_equal(kept->metadata->labels[0]->key.data, keys[1], strlen(keys[1]));
+}
+
+/* Anybody may add any number of owners that are no controller. */
+static void controller_is_kept_behind_many_other_owners(void **state)
+{
+    enum { MANY = 500 };
+    K8s__Pod pod = K8S__POD__INIT;
+    K8s__ObjectMeta meta = K8S__OBJECT_META__INIT;
+    K8s__OwnerReference owners[MANY], *all[MANY];
+    const K8s__Pod *kept;
+
+    for (size_t i = 0; i < MANY; i++) {
+        k8s__owner_reference__init(&owners[i]);
+        SET(&owners[i], kind, text("ConfigMap"));
+        SET(&owners[i], name, text("settings"));
+        if (i % 2)
+            SET(&owners[i], controller, false);
+        all[i] = &owners[i];
+    }
+    SET(&owners[MANY - 1], kind, text("Job"));
+    SET(&owners[MANY - 1], controller, true);
+    meta.ownerreferences = all;
+    meta.n_ownerreferences = MANY;
+    pod.metadata = &meta;
+    kept = keep(*state, &pod);
+    assert_int_equal(kept->metadata->n_ownerreferences, 1);
+    assert_memory_equal(kept->metadata->ownerreferences[0]->kind.data, "Job", 3);
+}
+
 static void only_the_kubelets_entry_of_managed_fields_is_kept(void **state)
 {
     static const char *const entries[][2] = { { "kubelet", "" },
@@ -179,6 +228,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KEPT_TEST(only_annotations_that_are_read_are_kept),
+        KEPT_TEST(only_the_template_hash_of_the_labels_is_kept),
+        KEPT_TEST(controller_is_kept_behind_many_other_owners),
         KEPT_TEST(only_the_kubelets_entry_of_managed_fields_is_kept),
         KEPT_TEST(only_volumes_with_an_image_are_kept),
         KEPT_TEST(more_items_than_are_read_are_noticed_but_not_kept),
