@@ -230,10 +230,12 @@ check-newest-runtime: $(BUILD)/has-demo $(binary) $(lab)
 # The status page in a browser. PAGE_PICTURES=FOLDER keeps screenshots.
 check-page: $(BUILD)/has-page $(BUILD)/tests/page/page_server
 	$(Q)PAGE_SERVER=$(abspath $(BUILD))/tests/page/page_server $(PYTHON) -m unittest discover -s tests/page
-# The rules of deploy/alerts and of two kustomize components, from deploy/mixin. check-deploy checks that they are equal.
+# The rules of deploy/alerts, of two kustomize components and of the Helm chart, from deploy/mixin; the README of the chart,
+# from its values. check-deploy checks that they are equal.
 rules: $(BUILD)/has-e2e
 	$(Q)deploy/alerts/generate
-# deploy/: alerts, runbooks, dashboard, manifests.
+	$(Q)scripts/chart-readme
+# deploy/: alerts, runbooks, dashboard, manifests, Helm chart. The first run builds helm and kubeconform with Go.
 check-deploy: $(BUILD)/has-demo $(BUILD)/has-e2e
 	$(Q)$(PYTHON) -m unittest discover -s tests/deploy
 # From a bad Secret to an alert, with a real Prometheus and Alertmanager.

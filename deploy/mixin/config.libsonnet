@@ -22,6 +22,8 @@
     // The nodes that must have an agent. `kube_node_info` comes from kube-state-metrics. Without it, use the kubelets:
     // 'up{job="kubelet",metrics_path="/metrics"}'.
     nodes: 'kube_node_info{os_image!~"Windows.*"}',
+    // The same for one cluster, for descriptions. It follows from `nodes`.
+    nodesOfCluster: std.strReplace(self.nodes, '}', ',%s=%%q}' % self.clusterLabel),
 
     runbookBase: std.stripChars(importstr '../alerts/runbook-base-url', ' \n/') + '/',
 

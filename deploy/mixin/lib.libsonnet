@@ -19,6 +19,12 @@ function(config) {
     };
     std.join(', ', [if std.objectHas(renamed, name) then renamed[name] else name for name in names]),
 
+  // A number in an expression. The Helm chart has marks instead of the settings, and puts its values there.
+  number(value)::
+    if std.isString(value) then value
+    else if value == std.floor(value) then '%d' % value
+    else '%g' % value,
+
   name(alert):: if std.objectHas(config.names, alert) then config.names[alert] else alert,
 
   alert(alert, rule):: {

@@ -100,6 +100,7 @@ def top(api_version, namespaced=True, **fields):
 
 SE_LINUX = Fields(type=TEXT, level=TEXT, role=TEXT, user=TEXT)
 SECCOMP = Fields(type_=OneOf("RuntimeDefault", "Localhost", "Unconfined"), localhostProfile=TEXT)
+SECRET = Fields(secretName_=TEXT, defaultMode=NUMBER)
 PROBE = Fields(httpGet_=Fields(path=PATH, port_=PORT, scheme=OneOf("HTTP", "HTTPS")), periodSeconds=NUMBER,
                timeoutSeconds=NUMBER, initialDelaySeconds=NUMBER, failureThreshold=NUMBER, successThreshold=NUMBER)
 RESOURCES = Fields(requests=Fields(cpu=QUANTITY, memory=QUANTITY), limits=Fields(cpu=QUANTITY, memory=QUANTITY))
@@ -118,18 +119,23 @@ POD = Fields(
     serviceAccountName=NAME, automountServiceAccountToken=FLAG, enableServiceLinks=FLAG, nodeSelector=LABELS,
     tolerations=List(Fields(key=TEXT, operator=OneOf("Exists", "Equal"), value=TEXT, effect=TEXT)),
     priorityClassName=TEXT, terminationGracePeriodSeconds=NUMBER, containers_=List(CONTAINER), hostNetwork=FLAG,
-    hostPID=FLAG,
+    hostPID=FLAG, dnsPolicy=OneOf("Default", "ClusterFirst"), restartPolicy=OneOf("Always", "Never"),
     imagePullSecrets=List(Fields(name_=NAME)),
     securityContext=Fields(runAsNonRoot=FLAG, runAsUser=NUMBER, runAsGroup=NUMBER, seccompProfile=SECCOMP,
                            seLinuxOptions=SE_LINUX),
-    volumes=List(Fields(name_=NAME, hostPath=HOST_PATH, emptyDir=Fields(sizeLimit=QUANTITY))))
+    volumes=List(Fields(name_=NAME, hostPath=HOST_PATH, emptyDir=Fields(sizeLimit=QUANTITY), secret=SECRET)))
 STRATEGY = Fields(type=OneOf("RollingUpdate", "OnDelete"), rollingUpdate=Fields(maxUnavailable=SHARE, maxSurge=SHARE))
 RULE = Fields(apiGroups_=List(TEXT), resources_=List(TEXT), verbs_=List(OneOf("get", "list", "watch")))
 POLICY_PORTS = List(Fields(port=PORT, protocol=PROTOCOL, endPort=NUMBER))
 POLICY = Fields(podSelector_=SELECTOR, policyTypes=List(OneOf("Ingress", "Egress")),
-                ingress=List(Fields(ports=POLICY_PORTS)), egress=List(Fields(ports=POLICY_PORTS)))
+                ingress=List(Fields(ports=POLICY_PORTS, **{"from": List(Fields(
+                    namespaceSelector=SELECTOR, podSelector=SELECTOR))})), egress=List(Fields(ports=POLICY_PORTS)))
 RELABELING = Fields(sourceLabels=List(TEXT), targetLabel=TEXT, regex=TEXT, action=TEXT, replacement=TEXT,
                     separator=TEXT)
+ENDPOINT = List(Fields(port=PORT, path=PATH, interval=DURATION, scrapeTimeout=DURATION, honorLabels=FLAG,
+                       scheme=OneOf("http", "https"), tlsConfig=Fields(insecureSkipVerify=FLAG, serverName=TEXT),
+                       relabelings=List(RELABELING), metricRelabelings=List(RELABELING)))
+NAMESPACES = Fields(matchNames=List(NAME))
 ALERT_RULE = Fields(alert=TEXT, record=TEXT, expr_=TEXT, labels=Map(TEXT), annotations=Map(TEXT), **{
     "for": DURATION, "keep_firing_for": DURATION})
 STRATEGY_OF_SCC = Fields(type_=OneOf("RunAsAny", "MustRunAs"), uid=NUMBER, seLinuxOptions=SE_LINUX)
@@ -148,13 +154,16 @@ KINDS = {
     "Service": top("v1", spec_=Fields(
         clusterIP=TEXT, selector=LABELS,
         ports=List(Fields(name=NAME, port_=NUMBER, targetPort=PORT, protocol=PROTOCOL)))),
+    "ConfigMap": top("v1", data=Map(TEXT)),
+    "ResourceQuota": top("v1", spec_=Fields(
+        hard_=Fields(pods=QUANTITY), scopeSelector=Fields(matchExpressions_=List(Fields(
+            scopeName_=OneOf("PriorityClass"), operator_=OneOf("In"), values=List(TEXT)))))),
+    "Pod": top("v1", spec_=POD),
     "NetworkPolicy": top("networking.k8s.io/v1", spec_=POLICY),
     "PodMonitor": top("monitoring.coreos.com/v1", spec_=Fields(
-        jobLabel=TEXT, selector_=SELECTOR, podMetricsEndpoints_=List(Fields(
-            port=PORT, path=PATH, interval=DURATION, honorLabels=FLAG, relabelings=List(RELABELING))))),
+        jobLabel=TEXT, selector_=SELECTOR, namespaceSelector=NAMESPACES, podMetricsEndpoints_=ENDPOINT)),
     "ServiceMonitor": top("monitoring.coreos.com/v1", spec_=Fields(
-        jobLabel=TEXT, selector_=SELECTOR, endpoints_=List(Fields(
-            port=PORT, path=PATH, interval=DURATION, honorLabels=FLAG, relabelings=List(RELABELING))))),
+        jobLabel=TEXT, selector_=SELECTOR, namespaceSelector=NAMESPACES, endpoints_=ENDPOINT)),
     "PrometheusRule": top("monitoring.coreos.com/v1", spec_=Fields(
         groups_=List(Fields(name_=TEXT, interval=DURATION, rules_=List(ALERT_RULE))))),
     "SecurityContextConstraints": top(

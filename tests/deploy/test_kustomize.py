@@ -3,6 +3,7 @@
 
 import copy
 import glob
+import itertools
 import os
 import subprocess
 import tempfile
@@ -16,10 +17,12 @@ import schema
 DEPLOY = os.path.join(kubectl.ROOT, "deploy")
 KUSTOMIZE = os.path.join(DEPLOY, "kustomize")
 OVERLAYS = ("containerd", "cri-o", "k3s", "kubelet-source", "no-events", "prometheus-operator", "service-monitor",
-            "openshift", "user-workload-monitoring", "run-as-root")
+            "openshift", "user-workload-monitoring", "run-as-root", "host-network", "selinux", "no-runtime")
 SOCKETS = {"cri-o": "/run/crio/crio.sock", "openshift": "/run/crio/crio.sock",
            "user-workload-monitoring": "/run/crio/crio.sock",
-           "k3s": "/run/k3s/containerd/containerd.sock"}
+           "k3s": "/run/k3s/containerd/containerd.sock", "selinux": "/run/k3s/containerd/containerd.sock"}
+WITH_RUNTIME = [name for name in OVERLAYS if name != "no-runtime"]
+SPC_T = {"openshift", "user-workload-monitoring", "selinux"}
 
 
 def load(*path):
@@ -68,6 +71,16 @@ class Rendered(unittest.TestCase):
         self.assertEqual(self.container("containerd")["image"], "imagepull-exporter:" + version)
         with open(os.path.join(kubectl.ROOT, "Dockerfile")) as source:
             self.assertIn(f'org.opencontainers.image.version="{version}"', source.read())
+        labels = self.one("containerd", "DaemonSet")["spec"]["template"]["metadata"]["labels"]
+        self.assertEqual(labels["app.kubernetes.io/version"], version)
+
+    def test_the_pod_has_the_recommended_labels_and_its_default_container(self):
+        for name in OVERLAYS:
+            metadata = self.one(name, "DaemonSet")["spec"]["template"]["metadata"]
+            self.assertEqual({key.partition("/")[2] for key in metadata["labels"]},
+                             {"name", "component", "part-of", "version"})
+            self.assertEqual(metadata["annotations"]["kubectl.kubernetes.io/default-container"],
+                             self.container(name)["name"])
 
     def test_object_names_are_unique_and_selectors_match(self):
         for name, objects in self.overlays.items():
@@ -76,6 +89,8 @@ class Rendered(unittest.TestCase):
             labels = self.one(name, "DaemonSet")["spec"]["template"]["metadata"]["labels"].items()
             for kind, path in (("DaemonSet", ("selector", "matchLabels")), ("Service", ("selector",)),
                                ("NetworkPolicy", ("podSelector", "matchLabels"))):
+                if (name, kind) == ("host-network", "NetworkPolicy"):
+                    continue  # a test below
                 selector = self.one(name, kind)["spec"]
                 for step in path:
                     selector = selector[step]
@@ -88,10 +103,12 @@ class Rendered(unittest.TestCase):
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
             self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
             user = {"runAsUser": 0, "runAsGroup": 0} if name == "run-as-root" else \
-                {"runAsUser": 65532, "runAsGroup": 0, "runAsNonRoot": True}
+                {"runAsUser": 65532, "runAsGroup": 0 if name in WITH_RUNTIME else 65532, "runAsNonRoot": True}
             self.assertEqual({key: value for key, value in pod["securityContext"].items() if key.startswith("runAs")},
                              user)
-            self.assertEqual({"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), set())
+            self.assertEqual({"hostNetwork", "hostPID", "hostIPC"} & pod.keys(),
+                             {"hostNetwork"} if name == "host-network" else set())
+            self.assertEqual(pod["securityContext"].get("seLinuxOptions"), {"type": "spc_t"} if name in SPC_T else None)
             self.assertEqual(len(pod["containers"]), 1)
             for each in self.overlays[name]:
                 if each["kind"] == "ClusterRole":
@@ -112,11 +129,29 @@ class Rendered(unittest.TestCase):
 
     def test_an_update_leaves_no_node_without_an_agent(self):
         for name in OVERLAYS:
-            self.assertEqual(self.one(name, "DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"],
-                             {"maxSurge": "10%", "maxUnavailable": 0})
+            if name != "host-network":
+                self.assertEqual(self.one(name, "DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"],
+                                 {"maxSurge": "10%", "maxUnavailable": 0})
+
+    def test_on_the_network_of_the_node(self):
+        pod, spec = self.pod("host-network"), self.one("host-network", "DaemonSet")["spec"]
+        self.assertEqual((pod["hostNetwork"], pod["dnsPolicy"]), (True, "Default"))
+        # Two agents of a node cannot have the same port.
+        self.assertEqual(spec["updateStrategy"]["rollingUpdate"], {"maxSurge": 0, "maxUnavailable": "10%"})
+        # It would have no effect.
+        self.assertNotIn("NetworkPolicy", {each["kind"] for each in self.overlays["host-network"]})
+
+    def test_without_the_runtime_it_needs_nothing_of_the_node(self):
+        self.assertEqual(self.container("no-runtime")["args"], ["--cri.endpoint=off"])
+        self.assertEqual([volume["name"] for volume in self.pod("no-runtime")["volumes"]], ["imagepull-debug"])
+        labels = self.one("no-runtime", "Namespace")["metadata"]["labels"]
+        self.assertEqual({level for name, level in labels.items() if "pod-security" in name}, {"restricted"})
+        for name in WITH_RUNTIME:
+            labels = self.one(name, "Namespace")["metadata"]["labels"]
+            self.assertEqual({level for key, level in labels.items() if "pod-security" in key}, {"privileged"})
 
     def test_the_directory_of_the_socket_is_mounted_read_only(self):
-        for name in OVERLAYS:
+        for name in WITH_RUNTIME:
             socket = SOCKETS.get(name, "/run/containerd/containerd.sock")
             container = self.container(name)
             self.assertIn("--cri.endpoint=unix://" + socket, container["args"])
@@ -146,9 +181,8 @@ class Rendered(unittest.TestCase):
     def test_the_kubelet_source_knows_the_address_of_its_node(self):
         self.assertEqual(self.host_ip("kubelet-source"), ["status.hostIP"])
 
-    @unittest.expectedFailure
     def test_the_agent_starts_on_a_node_that_has_no_address_yet(self):
-        """The base asks for the address of the node, so there the kubelet answers CreateContainerConfigError."""
+        """If the container asked for the address of the node, the kubelet would answer CreateContainerConfigError."""
         for name in OVERLAYS:
             if name != "kubelet-source":
                 self.assertEqual(self.host_ip(name), [])
@@ -206,33 +240,54 @@ class Rendered(unittest.TestCase):
 class Combinations(unittest.TestCase):
     """kustomize refuses components that cannot work together."""
 
-    def assert_refused(self, *components):
+    @staticmethod
+    def build(*components):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "kustomization.yaml"), "w") as out:
                 yaml.safe_dump({
                     "resources": [os.path.relpath(os.path.join(KUSTOMIZE, "base"), folder)],
                     "components": [os.path.relpath(os.path.join(KUSTOMIZE, "components", name), folder)
                                    for name in components]}, out)
-            done = subprocess.run([kubectl.path(), "kustomize", folder], capture_output=True, text=True)
-        self.assertNotEqual(done.returncode, 0, f"{' with '.join(components)} is accepted")
+            return subprocess.run([kubectl.path(), "kustomize", folder], capture_output=True, text=True)
+
+    def assert_refused(self, *components):
+        self.assertNotEqual(self.build(*components).returncode, 0, f"{' with '.join(components)} is accepted")
 
     def test_kubelet_source_with_no_events(self):
         self.assert_refused("kubelet-source", "no-events")
 
-    @unittest.expectedFailure
     def test_no_events_with_kubelet_source(self):
-        """Accepted in this order, although the other order is refused."""
         self.assert_refused("no-events", "kubelet-source")
 
-    @unittest.expectedFailure
     def test_two_runtimes(self):
-        """Accepted: the last one wins."""
-        self.assert_refused("cri-o", "k3s")
+        for first, second in itertools.permutations(("cri-o", "k3s", "no-runtime"), 2):
+            with self.subTest(first=first, second=second):
+                self.assert_refused(first, second)
 
-    @unittest.expectedFailure
     def test_openshift_without_its_runtime(self):
-        """Accepted: the agent looks for containerd, which OpenShift does not have."""
         self.assert_refused("openshift")
+        self.assert_refused("k3s", "openshift")
+        self.assert_refused("openshift", "cri-o")
+
+    def test_what_is_for_the_socket_without_a_socket(self):
+        for name in ("run-as-root", "selinux"):
+            self.assert_refused("no-runtime", name)
+            self.assert_refused(name, "no-runtime")
+
+    def test_selinux_twice(self):
+        self.assert_refused("cri-o", "openshift", "selinux")
+
+    def test_monitors_for_two_kinds_of_prometheus(self):
+        self.assert_refused("prometheus-operator", "cri-o", "openshift", "user-workload-monitoring")
+
+    def test_what_can_work_is_accepted(self):
+        """So the tests above mean something."""
+        for components in (("cri-o", "openshift", "kubelet-source"), ("host-network", "kubelet-source", "selinux"),
+                           ("kubelet-source", "host-network", "prometheus-operator"), ("no-runtime", "no-events"),
+                           ("k3s", "selinux", "run-as-root", "prometheus-operator", "service-monitor")):
+            with self.subTest(components=components):
+                done = self.build(*components)
+                self.assertEqual(done.returncode, 0, done.stderr)
 
 
 class Schema(unittest.TestCase):

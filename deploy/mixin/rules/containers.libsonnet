@@ -20,7 +20,7 @@ function(config)
   local namespace = '{{ $labels.%s }}' % config.namespaceLabel;
 
   // `more` is "containers", what they cannot do, and what to do about it.
-  local blocked(name, matchers, by, summary, what, item, fix, runbook, minAge=' > %d' % config.blockedSeconds) =
+  local blocked(name, matchers, by, summary, what, item, fix, runbook, minAge=' > ' + lib.number(config.blockedSeconds)) =
     local all = std.join(',', std.filter(function(each) each != '', [matchers, config.namespaceSelector]));
     local keys = [key for key in by if key != 'cause'];
     local selected = std.join(',', [all] + ['%s=%%q' % lib.labels([key]) for key in keys]);
@@ -211,15 +211,15 @@ function(config)
           max by (%(one)s, registry, cause) (
             max_over_time(%(since)s[15m]))
           unless on (%(one)s)
-            %(age)s > %(seconds)d
-        ) >= %(containers)d
+            %(age)s > %(seconds)s
+        ) >= %(containers)s
       ||| % {
         by: lib.labels(byRegistry),
         one: one,
         since: lib.series(since, config.namespaceSelector),
         age: age,
-        seconds: config.blockedSeconds,
-        containers: config.shortLivedContainers,
+        seconds: lib.number(config.blockedSeconds),
+        containers: lib.number(config.shortLivedContainers),
       },
       'for': '30m',
       keep_firing_for: '10m',
@@ -247,13 +247,13 @@ function(config)
         time() - min by (%(by)s) (
           %(oldest)s
             and on (%(node)s) %(runtime)s)
-          > %(seconds)d
+          > %(seconds)s
       ||| % {
         by: lib.labels(['cluster', 'registry']),
         node: lib.labels(['cluster', 'node']),
         oldest: lib.series('imagepull_in_progress_oldest_timestamp_seconds'),
         runtime: lib.series('imagepull_runtime_info', 'runtime!="containerd"'),
-        seconds: config.longPullSeconds,
+        seconds: lib.number(config.longPullSeconds),
       },
       'for': '1m',
       keep_firing_for: '10m',

@@ -63,7 +63,7 @@ function(config)
       summary: 'Nodes have no agent.',
       description: '{{ $value }} node(s) have no imagepull-exporter:%s. Image pull failures there are not reported. Either the DaemonSet has no pod there (taints, quota, nodeSelector), or the pod has no address yet.' % lib.list(
         'topk(3, count by (node) (%s offset 15m) unless on (node) max_over_time(%s[15m]))' %
-        [std.strReplace(config.nodes, '}', ',%s=%%q}' % cluster), upOf],
+        [config.nodesOfCluster, upOf],
         [cluster, cluster],
         'node',
         '{{ .Labels.node }}'

@@ -88,7 +88,7 @@ function(config)
             container:imagepull_cut_off:age_seconds{cause="unauthorized"}
               and on (%(registry)s)
             count by (%(registry)s) (count by (%(byNamespace)s) (
-              container:imagepull_cut_off:age_seconds{cause="unauthorized"})) >= %(namespaces)d
+              container:imagepull_cut_off:age_seconds{cause="unauthorized"})) >= %(namespaces)s
           )
           and
           sum by (%(node)s) (%(pulls)s > 0 or %(pulls)s offset 1d > 0)
@@ -97,7 +97,7 @@ function(config)
         registry: registry,
         node: node,
         byNamespace: lib.labels(['cluster', 'registry', 'namespace']),
-        namespaces: config.pageNamespaces,
+        namespaces: lib.number(config.pageNamespaces),
         pulls: pulls,
       },
     },
@@ -105,7 +105,7 @@ function(config)
     // The platform is struck: at least three nodes that have pulled from this registry before, and nobody has pulled
     // from it since the failures began.
     lib.alert('ImageRegistryUnreachable', {
-      expr: 'registry:imagepull_nodes_cut_off:count >= %d\n' % config.pageNodes,
+      expr: 'registry:imagepull_nodes_cut_off:count >= %s\n' % lib.number(config.pageNodes),
       'for': config.pageFor,
       // Longer than the back-off and the `keep_firing_for` of the alerts that it inhibits, so that it inhibits them to
       // the end.
@@ -126,10 +126,10 @@ function(config)
         (
           %(unknown)s
           / (%(all)s)
-          > %(share)g
+          > %(share)s
         )
         and %(unknown)s >= 5
-      ||| % { unknown: anHour('{cause="unknown"}'), all: anHour(''), share: config.unclassifiedShare },
+      ||| % { unknown: anHour('{cause="unknown"}'), all: anHour(''), share: lib.number(config.unclassifiedShare) },
       'for': '15m',
       keep_firing_for: '15m',
       labels: { cause: 'unknown' },
