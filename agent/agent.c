@@ -96,6 +96,7 @@ static struct exporter_config exporter_settings(const struct config *config)
         .telemetry_path = config->web_telemetry_path,
         .max_requests = config->web_max_requests,
         .without_self = !config->metrics_self,
+        .created = config->metrics_created,
         .web_file = config->web_config_file,
         .debug_listen = config->debug_listen,
         .explain = classify_json_explain,

@@ -181,6 +181,7 @@ static void read_choices(struct config *config)
     config->kubelet_insecure = strcmp(config->kubelet_insecure_text, "true") == 0;
     config->sandbox = strcmp(config->sandbox_text, "on") == 0;
     config->metrics_self = strcmp(config->metrics_self_text, "on") == 0;
+    config->metrics_created = strcmp(config->metrics_created_text, "on") == 0;
     log_level_parse(config->log_level_name, &config->log_level);
     log_format_parse(config->log_format_name, &config->log_format);
 }

@@ -32,6 +32,7 @@ struct config {
     const char *log_format_name;
     const char *max_registries_text;
     const char *metrics_self_text; /* "on" or "off" */
+    const char *metrics_created_text;
     const char *stall_after_text;
 
     bool help;
@@ -44,6 +45,7 @@ struct config {
     bool kubelet_insecure;
     bool sandbox;
     bool metrics_self;
+    bool metrics_created;
     enum log_level log_level;
     enum log_format log_format;
     uint32_t max_registries;

@@ -99,6 +99,15 @@ static const struct flag flags[] = {
       .help = "off: no metrics about this process (process_*) and its requests to the container "
               "runtime (imagepull_cri_request_*). imagepull_source_up and the limits stay.",
       SETTING(metrics_self_text) },
+    { .name = "--metrics.created",
+      .env = "IMAGEPULL_METRICS_CREATED",
+      .dflt = "off",
+      .choices = "on|off",
+      .group = METRICS,
+      .help = "on: in OpenMetrics, write when each counter began (_created). Prometheus needs "
+              "--enable-feature=created-timestamp-zero-ingestion for it, and then increase() sees "
+              "the first count of a new series. Other servers store the lines as series.",
+      SETTING(metrics_created_text) },
 
     { .name = DEBUG_LISTEN_FLAG,
       .value = "ADDRESS",

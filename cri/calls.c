@@ -70,7 +70,10 @@ static int64_t now(const struct calls *calls)
 
 static void count_error(struct calls *calls, enum runtime_method method, unsigned status)
 {
-    calls->counted.errors[method][status < RUNTIME_CODES ? status : STATUS_UNKNOWN]++;
+    unsigned code = status < RUNTIME_CODES ? status : STATUS_UNKNOWN;
+
+    if (!calls->counted.errors[method][code]++)
+        calls->counted.errors_since_us[method][code] = clock_now(calls->clock).wall_us;
 }
 
 static void count(struct calls *calls, enum runtime_method method, int64_t begun_us, int outcome)
@@ -79,7 +82,8 @@ static void count(struct calls *calls, enum runtime_method method, int64_t begun
 
     if (outcome == -ECANCELED)
         return; /* the agent cancelled it, because it stops */
-    durations->count++;
+    if (!durations->count++)
+        durations->since_us = clock_now(calls->clock).wall_us;
     durations->sum_us += (uint64_t)(now(calls) - begun_us); /* monotonic */
     if (outcome < 0)
         count_error(calls, method, channel_status(calls->channel));

@@ -318,7 +318,8 @@ static int poll_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *
             return r;
         connection_close(&cri->connection);
         if (r != -ENOENT)
-            health_reconnect(&cri->health.source, reconnect_reason(r, established));
+            health_reconnect(&cri->health.source, reconnect_reason(r, established),
+                             clock_now(cri->clock));
         if (r != -ECONNREFUSED || !established)
             return r;
     }

@@ -81,6 +81,7 @@ static int web_begin(struct exporter *exporter, const struct exporter_config *co
         .metrics_path = config->telemetry_path ? config->telemetry_path : "/metrics",
         .max_scrapes = config->max_requests,
         .without_self = config->without_self,
+        .created = config->created,
         .limit_hits = &exporter->limit_hits,
         .version = config->version,
         .revision = config->revision,

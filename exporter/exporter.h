@@ -29,6 +29,7 @@ struct exporter_config {
     unsigned web_connections;   /* of each address, at a time; 0: LIMIT_WEB_CONNECTIONS */
     unsigned max_requests;      /* --web.max-requests; 0: no limit */
     bool without_self;          /* --metrics.self=off */
+    bool created;               /* --metrics.created=on */
     const char *web_file;       /* --web.config.file; NULL: none. Kept, not copied */
     const char *debug_listen;   /* --debug.listen-address, or "off". Kept, not copied */
     /* POST /debug/classify: appends JSON that explains how `message` is classified. 0, -ENOMEM or

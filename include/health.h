@@ -39,7 +39,7 @@ void health_success(struct health *health, struct instant now);
 /* Sets the last error only. `up` stays as it is. */
 void health_remark(struct health *health, const char *text, struct instant now);
 
-void health_reconnect(struct health *health, enum reconnect reason);
+void health_reconnect(struct health *health, enum reconnect reason, struct instant now);
 void health_received(struct health *health, size_t bytes);
 void health_version(struct health *health, const char *resource_version);
 void health_watch_opened(struct health *health);

@@ -37,9 +37,11 @@ const char *runtime_code_name(unsigned code);
 struct call_durations {
     uint64_t count;
     uint64_t sum_us;
+    int64_t since_us; /* wall; the first call; 0: none */
 };
 
 struct runtime_calls {
-    struct call_durations durations[METHOD_MAX]; /* of all calls, including failed ones */
-    uint64_t errors[METHOD_MAX][RUNTIME_CODES];  /* [0] (OK) stays 0 */
+    struct call_durations durations[METHOD_MAX];        /* of all calls, including failed ones */
+    uint64_t errors[METHOD_MAX][RUNTIME_CODES];         /* [0] (OK) stays 0 */
+    int64_t errors_since_us[METHOD_MAX][RUNTIME_CODES]; /* wall; the first of them; 0: none */
 };

@@ -41,6 +41,7 @@ struct source_status {
     char last_error[256];    /* kept after recovery; "": none yet */
     int64_t last_error_us;
     uint64_t reconnects[RECONNECT_MAX];
+    int64_t reconnects_since_us[RECONNECT_MAX]; /* wall; the first of them; 0: none */
     uint64_t received_bytes;
     char resource_version[32];
     unsigned watches_open;

@@ -237,6 +237,8 @@ struct snapshot_registry {
     struct snapshot_exemplar newest[CAUSE_MAX];
     uint64_t bytes;         /* size of the images that were pulled */
     struct histogram pulls; /* successful pulls; histogram_pull_bounds */
+    int64_t since_us;       /* wall; when it began to count */
+    int64_t pulls_since_us; /* wall; the first of `pulls`; 0: none */
     size_t in_progress;     /* containers whose image is being pulled now */
     uint64_t in_progress_bytes;
     int64_t in_progress_since_us; /* wall; the oldest of them; 0: none */
@@ -246,6 +248,14 @@ struct snapshot_registry {
 struct snapshot_namespace {
     const char *namespace;
     uint64_t failures[CAUSE_MAX];
+    int64_t since_us[CAUSE_MAX]; /* wall; of the first one; 0: none */
+};
+
+/* When a counter that appears with its first count began: wall; 0: it has not counted. */
+struct counted_since {
+    int64_t reasons_us[REASON_MAX];
+    int64_t limit_hits_us[LIMIT_HIT_MAX];
+    int64_t recoveries_us[CAUSE_MAX];
 };
 
 enum snapshot_detail {
@@ -278,6 +288,7 @@ struct snapshot {
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];
+    struct counted_since since;
     size_t left_out[LIMIT_HIT_MAX]; /* how many the limit leaves out now: see limit_left_out() */
     struct source_status sources[SOURCE_MAX];
     struct runtime_calls calls;

@@ -68,9 +68,10 @@ void health_remark(struct health *health, const char *text, struct instant now)
     health->changed = true;
 }
 
-void health_reconnect(struct health *health, enum reconnect reason)
+void health_reconnect(struct health *health, enum reconnect reason, struct instant now)
 {
-    health->status.reconnects[reason]++;
+    if (!health->status.reconnects[reason]++)
+        health->status.reconnects_since_us[reason] = now.wall_us;
     health->changed = true;
 }
 

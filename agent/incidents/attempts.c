@@ -15,6 +15,8 @@ void attempts_book(struct attempts *attempts, const struct pull *pull,
     if (!attempts->books || n == 0)
         return;
     registry_count_failures(registries, pull, verdict->cause, n, now);
+    if (!registries->counters->reasons[verdict->reason])
+        registries->counters->since.reasons_us[verdict->reason] = now.wall_us;
     registries->counters->reasons[verdict->reason] += n;
     if (!namespaces_count(&registries->counters->namespaces, pull->namespace, verdict->cause, n,
                           now))

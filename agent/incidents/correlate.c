@@ -135,6 +135,7 @@ int correlate_observe(struct correlate *c, const struct observation *observation
     const struct changes before = c->counters.changes;
     int r;
 
+    c->counters.wall_us = now.wall_us;
     /* A node may boot with a wrong clock: compute the wall time of our start from the time that
      * has passed. */
     c->pods.started.wall_us = now.wall_us - (now.mono_us - c->pods.started.mono_us);
@@ -150,6 +151,7 @@ int correlate_observe(struct correlate *c, const struct observation *observation
 
 void correlate_tick(struct correlate *c, struct instant now)
 {
+    c->counters.wall_us = now.wall_us;
     incidents_tick(&c->incidents, now);
     if (now.mono_us >= c->next_sweep_us) {
         c->next_sweep_us = now.mono_us + SWEEP_US;

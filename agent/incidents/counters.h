@@ -9,6 +9,7 @@
 #include "causes.h"
 #include "histogram.h"
 #include "limit.h"
+#include "snapshot.h"
 
 /* How often incidents changed so far. */
 struct changes {
@@ -21,11 +22,14 @@ struct counters {
     uint64_t reasons[REASON_MAX]; /* failed attempts */
     uint64_t limit_hits[LIMIT_HIT_MAX];
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
+    struct counted_since since;
+    int64_t wall_us; /* of the present step */
     struct namespaces namespaces;
     struct changes changes;
 };
 
 static inline void counters_limit_hit(struct counters *counters, enum limit limit)
 {
-    counters->limit_hits[limit]++;
+    if (!counters->limit_hits[limit]++)
+        counters->since.limit_hits_us[limit] = counters->wall_us;
 }

@@ -96,8 +96,11 @@ static void pull_ended(struct images *images, struct image_state *image,
     registry->bytes += fact->size;
     /* Count only a duration whose start is known: not after several attempts, and not if the pull
      * began before this process. */
-    if (image->pull_us ? !image->pull_inexact : !image->failed)
+    if (image->pull_us ? !image->pull_inexact : !image->failed) {
+        if (!registry->pulls.count)
+            registry->pulls_since_us = now.wall_us;
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
+    }
 }
 
 void images_next_turn(struct images *images, int64_t since_us, struct instant now)

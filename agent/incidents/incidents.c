@@ -484,19 +484,28 @@ static struct incident *successor_of(const struct incidents *incidents, struct p
     return other_of_volume(incidents, &key, incident);
 }
 
+static void count_recovery(struct counters *counters, const struct incident *incident,
+                           struct instant now)
+{
+    enum cause cause = incident->verdict.cause;
+
+    if (!counters->recoveries[cause].count)
+        counters->since.recoveries_us[cause] = now.wall_us;
+    histogram_add(&counters->recoveries[cause], &histogram_recovery_bounds,
+                  duration(incident, now));
+}
+
 void incident_end(struct incidents *incidents, struct incident *incident, struct pod *pod,
                   enum incident_state how, struct instant now)
 {
     struct incident *successor = successor_of(incidents, pod, incident);
     struct container *container = pod_container(pod, str_from(incident->pull->container));
-    struct counters *counters = incidents->counters;
 
     if (container)
         container->replaced_us = 0;
     incident->verdict = incident_verdict(incident, pod);
     if (how == INCIDENT_RECOVERED && !(incident->stalled_only && incident->stall.doubtful))
-        histogram_add(&counters->recoveries[incident->verdict.cause], &histogram_recovery_bounds,
-                      duration(incident, now));
+        count_recovery(incidents->counters, incident, now);
     incident->owner = shared_ref(pod->owner);
     incident->secrets = shared_ref(pod->secrets);
     if (incident_missing_secrets(incident, pod))
@@ -510,7 +519,7 @@ void incident_end(struct incidents *incidents, struct incident *incident, struct
         attempts_end(&incident->attempts, incident->pull, &pod->events);
     pod->failed = true;
     incident_move(incidents, incident, how);
-    counters->changes.ended++;
+    incidents->counters->changes.ended++;
     incident->tenant->open_incidents--;
     incident->ended_us = now.wall_us;
     incident->forget_us = now.mono_us + KEEP_ENDED_US;

@@ -43,6 +43,8 @@ bool namespaces_count(struct namespaces *namespaces, const char *name, enum caus
 
     if (!row)
         row = &namespaces->rows[LIMIT_NAMESPACES];
+    if (!row->failures[cause])
+        row->since_us[cause] = now.wall_us;
     row->failures[cause] += n;
     row->used_us = now.mono_us;
     return found;

@@ -21,7 +21,8 @@
 struct namespace_row {
     const char *name; /* shared */
     uint64_t failures[CAUSE_MAX];
-    int64_t used_us; /* mono; of the last failure */
+    int64_t since_us[CAUSE_MAX]; /* wall; of the first one; 0: none */
+    int64_t used_us;             /* mono; of the last failure */
 };
 
 struct namespaces {

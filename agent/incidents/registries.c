@@ -55,6 +55,13 @@ static void registry_done(struct registry *row)
         shared_unref(row->newest[cause].pull);
 }
 
+static void use(struct registry *row, struct instant now)
+{
+    if (!row->since_us)
+        row->since_us = now.wall_us;
+    row->used_us = now.mono_us;
+}
+
 static size_t rows_of(const struct tenant *tenant)
 {
     return tenant ? tenant->registries : 0;
@@ -95,7 +102,7 @@ static void end_row(struct registries *registries, struct registry *row, struct 
     registry_done(row);
     memmove(row, row + 1, after * sizeof(*row));
     registries->n--;
-    registry_other(registries)->used_us = now.mono_us;
+    use(registry_other(registries), now);
 }
 
 /* Adds a row for `name`. NULL: there is no place for it, or no memory. */
@@ -131,7 +138,7 @@ static struct registry *row_of(struct registries *registries, const char *name,
     else if (tenant && rows_of(row->owner) >= rows_of(tenant) + 2)
         set_owner(row, tenant); /* so that it does not end with the surplus of its owner */
     row->busy |= busy;
-    row->used_us = now.mono_us;
+    use(row, now);
     return row;
 }
 

@@ -37,6 +37,8 @@ struct registry {
     struct newest newest[CAUSE_MAX];
     uint64_t bytes;         /* size of the images that were pulled */
     struct histogram pulls; /* successful ones */
+    int64_t since_us;       /* wall; when it began to count */
+    int64_t pulls_since_us; /* wall; the first of `pulls`; 0: none */
     int64_t used_us;        /* mono; when a pod last named it */
 };
 

@@ -249,6 +249,8 @@ static void fill_registry(const struct registry *from, const char *name, struct 
         .attempts = from->attempts,
         .bytes = from->bytes,
         .pulls = from->pulls,
+        .since_us = from->since_us,
+        .pulls_since_us = from->pulls_since_us,
     };
     memcpy(to->failures, from->failures, sizeof(from->failures));
     for (enum cause cause = 0; cause < CAUSE_MAX; cause++) {
@@ -293,9 +295,11 @@ static int take_namespaces(const struct namespaces *from, struct snapshot *ret)
     for (size_t i = 0; i < n; i++) {
         list[i].namespace = snapshot_own(ret, from->rows[i].name);
         memcpy(list[i].failures, from->rows[i].failures, sizeof(list[i].failures));
+        memcpy(list[i].since_us, from->rows[i].since_us, sizeof(list[i].since_us));
     }
     if (other->used_us) {
         list[n].namespace = NAMESPACE_OTHER;
+        memcpy(list[n].since_us, other->since_us, sizeof(other->since_us));
         memcpy(list[n++].failures, other->failures, sizeof(other->failures));
     }
     ret->namespaces = list;
@@ -353,6 +357,7 @@ int correlate_snapshot(struct correlate *c, enum snapshot_detail detail, struct 
     memcpy(ret->reasons, c->counters.reasons, sizeof(ret->reasons));
     memcpy(ret->recoveries, c->counters.recoveries, sizeof(ret->recoveries));
     memcpy(ret->limit_hits, c->counters.limit_hits, sizeof(ret->limit_hits));
+    ret->since = c->counters.since;
     count_left_out(c, ret->left_out);
     if (take_runtime(&c->runtime, ret) < 0 || snapshot_take_images(c, ret) < 0 ||
         take_registries(c, ret) < 0 || take_namespaces(&c->counters.namespaces, ret) < 0)

@@ -278,13 +278,13 @@ static void record_failure(struct reflector *reflector, struct instant now, int6
     reflector->failing_status = reflector->status;
     set_change(reflector, new_kind, retry_in_us);
     health_failed(reflector->config.health, &reflector->failing, reflector->err.text, now);
-    health_reconnect(reflector->config.health, reflector->why);
+    health_reconnect(reflector->config.health, reflector->why, now);
 }
 
-static void record_reconnect(struct reflector *reflector, int64_t retry_in_us)
+static void record_reconnect(struct reflector *reflector, struct instant now, int64_t retry_in_us)
 {
     set_change(reflector, false, retry_in_us);
-    health_reconnect(reflector->config.health, reflector->why);
+    health_reconnect(reflector->config.health, reflector->why, now);
 }
 
 static void plan_next(struct reflector *reflector, struct instant now, enum outcome outcome,
@@ -309,7 +309,7 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
         break;
     case OUTCOME_CLOSED:
         wait = wait_us(reflector, end);
-        record_reconnect(reflector, wait);
+        record_reconnect(reflector, now, wait);
         reflector->mode = REFLECTOR_WATCH;
         break;
     case OUTCOME_EXPIRED:
@@ -317,7 +317,7 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
         if (was_list)
             record_failure(reflector, now, wait);
         else
-            record_reconnect(reflector, wait);
+            record_reconnect(reflector, now, wait);
         next_after_expiry(reflector, now);
         break;
     case OUTCOME_FAILED:

@@ -307,14 +307,15 @@ static void add_bound(struct exposition *exposition, int64_t bound_us)
         buf_add(exposition->out, STR(".0"));
 }
 
-/* Writes a line of a histogram up to its value. `bound_us` is NULL for _sum and _count. */
+/* Writes a line of a family with several for each set of labels, up to its value. `bound_us` is
+ * only for buckets, else NULL. */
 static void add_part(struct exposition *exposition, const char *suffix, const char *const *values,
                      const int64_t *bound_us)
 {
     struct buf *out = exposition->out;
     const char *glue = "{";
 
-    buf_add_text(out, exposition->family->name);
+    buf_add(out, family_name(exposition));
     buf_add_text(out, suffix);
     for (size_t i = 0; i < exposition->n_labels; i++, glue = ",") {
         buf_add_text(out, glue);
@@ -371,4 +372,13 @@ void exposition_histogram(struct exposition *exposition, const char *const *valu
         buf_add_byte(out, '\n');
     }
     add_sum_and_count(exposition, values, histogram->sum_us, histogram->count);
+}
+
+void exposition_created(struct exposition *exposition, const char *const *values, int64_t at_us)
+{
+    if (at_us <= 0 || exposition->format != EXPOSITION_OPENMETRICS)
+        return;
+    add_part(exposition, "_created", values, NULL);
+    add_seconds(exposition->out, (uint64_t)at_us);
+    buf_add_byte(exposition->out, '\n');
 }

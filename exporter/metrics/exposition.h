@@ -100,5 +100,9 @@ void exposition_histogram(struct exposition *exposition, const char *const *valu
 void exposition_summary(struct exposition *exposition, const char *const *values, uint64_t sum_us,
                         uint64_t count);
 
+/* After a counter, histogram or summary: when it began to count (wall). Text 0.0.4 does not have
+ * it. 0: unknown; writes nothing. */
+void exposition_created(struct exposition *exposition, const char *const *values, int64_t at_us);
+
 /* For `values`, as in LABELS(registry, cause_name(cause)). */
 #define LABELS(...) ((const char *const[]){ __VA_ARGS__ })

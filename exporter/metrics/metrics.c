@@ -24,15 +24,35 @@ static bool sees_good_pulls(const struct scrape *scrape)
     return scrape->snapshot->sources[SOURCE_CRI].enabled;
 }
 
+/* After a sample: when its counter began, so that a server can count from 0. */
+static void write_created(struct scrape *scrape, const char *const *values, int64_t since_us)
+{
+    if (scrape->input->created)
+        exposition_created(&scrape->out, values, since_us);
+}
+
+/* A counter that has no series before its first count. */
+static void write_rare(struct scrape *scrape, const char *const *values, uint64_t n,
+                       int64_t since_us)
+{
+    if (!n)
+        return;
+    exposition_uint(&scrape->out, values, n);
+    write_created(scrape, values, since_us);
+}
+
 static void write_attempts(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
     if (!sees_good_pulls(scrape))
         return;
-    for (size_t i = 0; i < snapshot->n_registries; i++)
-        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
-                        snapshot->registries[i].attempts);
+    for (size_t i = 0; i < snapshot->n_registries; i++) {
+        const struct snapshot_registry *registry = &snapshot->registries[i];
+
+        exposition_uint(&scrape->out, LABELS(registry->registry), registry->attempts);
+        write_created(scrape, LABELS(registry->registry), registry->since_us);
+    }
 }
 
 static void write_failure(struct scrape *scrape, const struct snapshot_registry *registry,
@@ -48,6 +68,7 @@ static void write_failure(struct scrape *scrape, const struct snapshot_registry 
     exposition_count(&scrape->out, LABELS(registry->registry, cause_name(cause)),
                      registry->failures[cause],
                      newest->namespace && newest->pod ? &exemplar : NULL);
+    write_created(scrape, LABELS(registry->registry, cause_name(cause)), registry->since_us);
 }
 
 static void write_failures(struct scrape *scrape)
@@ -63,10 +84,8 @@ static void write_failures(struct scrape *scrape)
 static void write_failure_reasons(struct scrape *scrape)
 {
     for (enum reason reason = 0; reason < REASON_MAX; reason++)
-        if (scrape->snapshot->reasons[reason])
-            exposition_uint(&scrape->out,
-                            LABELS(cause_name(reason_cause(reason)), reason_name(reason)),
-                            scrape->snapshot->reasons[reason]);
+        write_rare(scrape, LABELS(cause_name(reason_cause(reason)), reason_name(reason)),
+                   scrape->snapshot->reasons[reason], scrape->snapshot->since.reasons_us[reason]);
 }
 
 static void write_namespaces(struct scrape *scrape)
@@ -75,20 +94,24 @@ static void write_namespaces(struct scrape *scrape)
 
     for (size_t i = 0; i < snapshot->n_namespaces; i++)
         for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-            if (snapshot->namespaces[i].failures[cause])
-                exposition_uint(&scrape->out,
-                                LABELS(snapshot->namespaces[i].namespace, cause_name(cause)),
-                                snapshot->namespaces[i].failures[cause]);
+            write_rare(scrape, LABELS(snapshot->namespaces[i].namespace, cause_name(cause)),
+                       snapshot->namespaces[i].failures[cause],
+                       snapshot->namespaces[i].since_us[cause]);
 }
 
 static void write_durations(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
-    for (size_t i = 0; i < snapshot->n_registries; i++)
-        if (snapshot->registries[i].pulls.count)
-            exposition_histogram(&scrape->out, LABELS(snapshot->registries[i].registry),
-                                 &snapshot->registries[i].pulls, &histogram_pull_bounds);
+    for (size_t i = 0; i < snapshot->n_registries; i++) {
+        const struct snapshot_registry *registry = &snapshot->registries[i];
+
+        if (!registry->pulls.count)
+            continue;
+        exposition_histogram(&scrape->out, LABELS(registry->registry), &registry->pulls,
+                             &histogram_pull_bounds);
+        write_created(scrape, LABELS(registry->registry), registry->pulls_since_us);
+    }
 }
 
 static void write_bytes(struct scrape *scrape)
@@ -97,23 +120,33 @@ static void write_bytes(struct scrape *scrape)
 
     if (!sees_good_pulls(scrape))
         return;
-    for (size_t i = 0; i < snapshot->n_registries; i++)
-        exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
-                        snapshot->registries[i].bytes);
+    for (size_t i = 0; i < snapshot->n_registries; i++) {
+        const struct snapshot_registry *registry = &snapshot->registries[i];
+
+        exposition_uint(&scrape->out, LABELS(registry->registry), registry->bytes);
+        write_created(scrape, LABELS(registry->registry), registry->since_us);
+    }
 }
 
 static void write_recoveries(struct scrape *scrape)
 {
-    for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-        if (scrape->snapshot->recoveries[cause].count)
-            exposition_histogram(&scrape->out, LABELS(cause_name(cause)),
-                                 &scrape->snapshot->recoveries[cause], &histogram_recovery_bounds);
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    for (enum cause cause = 0; cause < CAUSE_MAX; cause++) {
+        if (!snapshot->recoveries[cause].count)
+            continue;
+        exposition_histogram(&scrape->out, LABELS(cause_name(cause)), &snapshot->recoveries[cause],
+                             &histogram_recovery_bounds);
+        write_created(scrape, LABELS(cause_name(cause)), snapshot->since.recoveries_us[cause]);
+    }
 }
 
 static void write_in_progress(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
+    if (!sees_good_pulls(scrape))
+        return;
     for (size_t i = 0; i < snapshot->n_registries; i++)
         if (snapshot->registries[i].in_progress)
             exposition_uint(&scrape->out, LABELS(snapshot->registries[i].registry),
@@ -146,12 +179,15 @@ static void write_in_progress_oldest(struct scrape *scrape)
 
 static void write_call_durations(struct scrape *scrape)
 {
-    const struct runtime_calls *calls = &scrape->snapshot->calls;
+    for (enum runtime_method method = 0; method < METHOD_MAX; method++) {
+        const struct call_durations *calls = &scrape->snapshot->calls.durations[method];
+        const char *const *values = LABELS(runtime_method_name(method));
 
-    for (enum runtime_method method = 0; method < METHOD_MAX; method++)
-        if (calls->durations[method].count)
-            exposition_summary(&scrape->out, LABELS(runtime_method_name(method)),
-                               calls->durations[method].sum_us, calls->durations[method].count);
+        if (!calls->count)
+            continue;
+        exposition_summary(&scrape->out, values, calls->sum_us, calls->count);
+        write_created(scrape, values, calls->since_us);
+    }
 }
 
 static void write_call_errors(struct scrape *scrape)
@@ -160,10 +196,8 @@ static void write_call_errors(struct scrape *scrape)
 
     for (enum runtime_method method = 0; method < METHOD_MAX; method++)
         for (unsigned code = 1; code < RUNTIME_CODES; code++)
-            if (calls->errors[method][code])
-                exposition_uint(&scrape->out,
-                                LABELS(runtime_method_name(method), runtime_code_name(code)),
-                                calls->errors[method][code]);
+            write_rare(scrape, LABELS(runtime_method_name(method), runtime_code_name(code)),
+                       calls->errors[method][code], calls->errors_since_us[method][code]);
 }
 
 static void write_blocked(struct scrape *scrape)
@@ -235,9 +269,8 @@ static void write_source_reconnects(struct scrape *scrape)
 
     for (enum source_id id = 0; (source = next_source(scrape, &id)); id++)
         for (enum reconnect why = 0; why < RECONNECT_MAX; why++)
-            if (source->reconnects[why])
-                exposition_uint(&scrape->out, LABELS(source_name(id), reconnect_name(why)),
-                                source->reconnects[why]);
+            write_rare(scrape, LABELS(source_name(id), reconnect_name(why)),
+                       source->reconnects[why], source->reconnects_since_us[why]);
 }
 
 static void write_source_bytes(struct scrape *scrape)
@@ -264,8 +297,8 @@ static void write_limit_hits(struct scrape *scrape)
 
         if (limit == LIMIT_HIT_INFO_SERIES)
             hits += newly_left_out(scrape);
-        if (hits)
-            exposition_uint(&scrape->out, LABELS(limit_name(limit)), hits);
+        write_rare(scrape, LABELS(limit_name(limit)), hits,
+                   scrape->snapshot->since.limit_hits_us[limit]);
     }
 }
 

@@ -3,6 +3,7 @@
 
 /* The content of /metrics. The table in metrics.c has a row for each family. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct metrics_input {
     enum exposition_format format;
     const struct snapshot *snapshot;
     const struct process_stats *process; /* NULL: nothing about this process */
+    bool created;                        /* _created lines in OpenMetrics */
     const char *version;
     const char *revision;
     const char *compiler;

@@ -20,6 +20,7 @@ struct web {
     const char *metrics_path;
     unsigned max_scrapes; /* how many are answered at the same time; 0: no limit */
     bool without_self;    /* nothing about this process */
+    bool created;         /* _created lines in OpenMetrics */
     atomic_uint scrapes;
     struct limit_hits *limit_hits;
     int64_t start_us;       /* start time of the process */
@@ -30,6 +31,7 @@ struct web_settings {
     const char *metrics_path; /* --web.telemetry-path */
     unsigned max_scrapes;     /* --web.max-requests */
     bool without_self;        /* --metrics.self=off */
+    bool created;             /* --metrics.created=on */
     struct limit_hits *limit_hits;
     const char *version;
     const char *revision;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Prometheus as a child process, with the targets of a test, and its query API."""
+"""Prometheus (Debian's, if no other is given) as a child process, with the targets of a test, and its query API."""
 
 import json
 import os
@@ -14,16 +14,16 @@ _SCRAPE_INTERVAL = "1s"  # also the time for a scrape; a slow machine needs it
 class Prometheus:
     """`jobs`: {name: (address, lines of YAML for the job, each without indentation)}."""
 
-    def __init__(self, folder, jobs):
+    def __init__(self, folder, jobs, program=None, features="exemplar-storage"):
         self.url = f"http://127.0.0.1:{free_port()}"
         self._config = os.path.join(folder, "prometheus.yml")
         self._jobs = dict(jobs)
         self._write()
         self._process = Process("Prometheus", [
-            require("prometheus", "prometheus"), f"--config.file={self._config}",
+            program or require("prometheus", "prometheus"), f"--config.file={self._config}",
             f"--storage.tsdb.path={os.path.join(folder, 'tsdb')}",
             f"--web.listen-address={self.url.removeprefix('http://')}", "--log.level=warn",
-            "--enable-feature=exemplar-storage"], os.path.join(folder, "prometheus.log"), clean_environment())
+            f"--enable-feature={features}"], os.path.join(folder, "prometheus.log"), clean_environment())
 
     def _write(self):
         with open(self._config, "w") as config:

@@ -57,6 +57,7 @@ static void the_defaults_fit_a_daemonset(void **state)
     assert_true(config.reads_events);
     assert_int_equal(config.max_registries, 16);
     assert_true(config.metrics_self);
+    assert_false(config.metrics_created);
     assert_int_equal(config.log_level, LOG_INFO);
 }
 
@@ -126,7 +127,7 @@ static void the_kubeconfig_variable_is_ignored(void **state)
     assert_true(config.reads_events);
 }
 
-static void metrics_about_the_agent_itself_can_be_off(void **state)
+static void metrics_can_have_more_or_less(void **state)
 {
     struct config config;
     struct err err;
@@ -138,6 +139,9 @@ static void metrics_about_the_agent_itself_can_be_off(void **state)
     assert_int_equal(read_line(&config, &err, "--node-name=n", "--metrics.self=no", NULL),
                      CONFIG_BAD);
     assert_non_null(strstr(err.text, "--metrics.self"));
+    assert_int_equal(read_line(&config, &err, "--node-name=n", "--metrics.created=on", NULL),
+                     CONFIG_RUN);
+    assert_true(config.metrics_created);
 }
 
 static void the_kubelet_source_has_no_events(void **state)
@@ -424,7 +428,7 @@ int main(void)
         CONFIG_TEST(no_node_name_is_needed_without_kubernetes),
         CONFIG_TEST(the_runtime_can_be_off),
         CONFIG_TEST(the_kubeconfig_variable_is_ignored),
-        CONFIG_TEST(metrics_about_the_agent_itself_can_be_off),
+        CONFIG_TEST(metrics_can_have_more_or_less),
         CONFIG_TEST(the_kubelet_source_has_no_events),
         CONFIG_TEST(a_node_name_is_an_rfc_1123_subdomain),
         CONFIG_TEST(stall_after_is_a_duration_or_off),

@@ -98,8 +98,8 @@ static void counters_grow_and_are_published(void **state)
 
     (void)state;
     start(&published, &health);
-    health_reconnect(&health, RECONNECT_EXPIRED);
-    health_reconnect(&health, RECONNECT_EXPIRED);
+    health_reconnect(&health, RECONNECT_EXPIRED, at(110));
+    health_reconnect(&health, RECONNECT_EXPIRED, at(120));
     health_received(&health, 1000);
     health_received(&health, 24);
     health_watch_opened(&health);
@@ -109,6 +109,8 @@ static void counters_grow_and_are_published(void **state)
     health_publish(&health);
     assert_int_equal(published.times, 2);
     assert_int_equal(published.status.reconnects[RECONNECT_EXPIRED], 2);
+    assert_int_equal(published.status.reconnects_since_us[RECONNECT_EXPIRED], 110 * SEC);
+    assert_int_equal(published.status.reconnects_since_us[RECONNECT_CLOSED], 0);
     assert_int_equal(published.status.received_bytes, 1024);
     assert_int_equal(published.status.watches_open, 1);
     assert_string_equal(published.status.resource_version, "3997");

@@ -33,7 +33,9 @@ static struct instant world_now(void *self)
 {
     struct world *world = self;
 
-    return (struct instant){ .mono_us = atomic_load(&world->now_us) };
+    int64_t now_us = atomic_load(&world->now_us);
+
+    return (struct instant){ .mono_us = now_us, .wall_us = HOUR + now_us };
 }
 
 static int world_new(void **state)
@@ -238,6 +240,7 @@ static void each_call_is_timed_and_each_failure_counted_by_its_code(void **state
 
     assert_int_equal(counted->durations[METHOD_VERSION].count, 5);
     assert_int_equal(counted->durations[METHOD_VERSION].sum_us, 2500 * MSEC);
+    assert_true(counted->durations[METHOD_VERSION].since_us > 0);
     for (unsigned code = 0; code < RUNTIME_CODES; code++)
         assert_int_equal(counted->errors[METHOD_VERSION][code],
                          code == 7 || code == 2 ? 1 : (code == 13 ? 2 : 0));

@@ -270,7 +270,8 @@ static void add_calls(struct fixture *fixture)
 {
     struct runtime_calls *calls = &fixture->snapshot.calls;
 
-    calls->durations[METHOD_VERSION] = (struct call_durations){ 2, 3 * SEC + 700 };
+    calls->durations[METHOD_VERSION] =
+        (struct call_durations){ .count = 2, .sum_us = 3 * SEC + 700 };
     calls->errors[METHOD_VERSION][14] = 1;
 }
 

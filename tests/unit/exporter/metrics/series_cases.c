@@ -150,7 +150,7 @@ static void observe_sources(const struct sink *sink)
 
     for (enum runtime_method method = 0; method < METHOD_MAX; method++)
         if (method != METHOD_LIST_CONTENT) /* only for a blob that does not move */
-            calls.durations[method] = (struct call_durations){ 10, SEC };
+            calls.durations[method] = (struct call_durations){ .count = 10, .sum_us = SEC };
     for (enum source_id source = 0; source < SOURCE_MAX; source++)
         sink->status(sink->self, source, &status);
     sink->calls(sink->self, &calls);

@@ -216,6 +216,27 @@ static void a_summary_has_a_sum_and_a_count(void **state)
                                 "demo_wait_seconds_count{who=\"w\"} 4\n");
 }
 
+static void openmetrics_says_when_a_counter_began(void **state)
+{
+    (void)state;
+    exposition_begin(&exposition, &out, EXPOSITION_OPENMETRICS);
+    exposition_family(&exposition, &plain);
+    exposition_uint(&exposition, NULL, 7);
+    exposition_created(&exposition, NULL, 90 * SEC + MSEC);
+    exposition_created(&exposition, NULL, 0); /* unknown */
+    assert_string_equal(out.at, "# HELP demo A count.\n"
+                                "# TYPE demo counter\n"
+                                "demo_total 7\n"
+                                "demo_created 90.001\n");
+
+    buf_reset(&out);
+    exposition_begin(&exposition, &out, EXPOSITION_TEXT);
+    exposition_family(&exposition, &plain);
+    exposition_uint(&exposition, NULL, 7);
+    exposition_created(&exposition, NULL, 90 * SEC);
+    assert_null(strstr(out.at, "_created"));
+}
+
 static void bounds_are_floats_in_openmetrics(void **state)
 {
     static const struct histogram_bounds bounds = { 3, { SEC / 2, SEC, 60 * SEC } };
@@ -323,6 +344,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(openmetrics_heads_have_no_total_suffix, begin, end),
         cmocka_unit_test_setup_teardown(only_openmetrics_has_an_eof_line, begin, end),
         cmocka_unit_test_setup_teardown(a_summary_has_a_sum_and_a_count, begin, end),
+        cmocka_unit_test_setup_teardown(openmetrics_says_when_a_counter_began, begin, end),
         cmocka_unit_test_setup_teardown(bounds_are_floats_in_openmetrics, begin, end),
         cmocka_unit_test_setup_teardown(an_exemplar_names_one_event, begin, end),
         cmocka_unit_test_setup_teardown(long_exemplars_lose_labels, begin, end),

@@ -224,6 +224,33 @@ static void add_family(struct buf *page, const struct metric_family *family)
                family->stability == METRIC_STABLE ? "stable" : "experimental", family->help);
 }
 
+static void add_first_failure(struct buf *page)
+{
+    buf_add_text(
+        page,
+        "\n## The first failure, and increase()\n\n"
+        "Prometheus cannot know that a series which appears with the value 1 was 0 before. So "
+        "`increase()` and `rate()` do not\nsee the first count of a new series, unless it has a "
+        "created timestamp (`tests/cluster/test_first_failure.py` measures it):\n\n"
+        "| series | seen from its first count on |\n|---|---|\n"
+        "| `imagepull_failures_total`, of a registry that a pod has named for one scrape interval "
+        "or longer | always: all causes begin at 0 |\n"
+        "| the same, of a new registry (a typing error in its name), and every series that appears "
+        "with its first count | with created timestamps |\n\n"
+        "For created timestamps, start the agent with `--metrics.created=on`, and Prometheus (3.0 "
+        "or later) with\n`--enable-feature=created-timestamp-zero-ingestion`. OpenMetrics then "
+        "says when each counter began (`_created`), and\nPrometheus stores a 0 at that time "
+        "instead of the line. Without the feature it stores each of these lines as a series: so\n"
+        "the flag is off by default.\n\n"
+        "Without created timestamps, this counts the first one, too, for example in 15 minutes. It "
+        "is wrong only when a counter\nstarts again at 0:\n\n"
+        "    sum(imagepull_failure_reasons_total) - (sum(imagepull_failure_reasons_total offset "
+        "15m) or vector(0))\n\n"
+        "`imagepull_blocked_containers` and "
+        "`imagepull_container_blocked_since_timestamp_seconds` are gauges and show a failure\nat "
+        "once. The alerts use them.\n");
+}
+
 static void add_series(struct buf *page)
 {
     buf_add_text(page, "\n## Number of series\n\n"
@@ -298,6 +325,7 @@ static void the_documentation_matches_the_table(void **state)
         "| metric | type | unit | labels | stability | help |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; (family = metrics_family(i)); i++)
         add_family(&page, family);
+    add_first_failure(&page);
     add_series(&page);
     buf_add_text(&page, about_owners);
     assert_golden(&page, "docs/metrics.md");
@@ -392,6 +420,44 @@ static void an_unknown_runtime_has_no_info(void **state)
     node.snapshot.runtime_name = "cri-o";
     scrape();
     assert_line("imagepull_runtime_info{runtime=\"cri-o\",version=\"unknown\"} 1");
+}
+
+/* A server that knows when it began counts its first failure, too. */
+static void counters_say_when_they_began(void **state)
+{
+    struct snapshot_registry *registry;
+
+    (void)state;
+    fixture_golden(&node);
+    registry = &node.registries[1];
+    registry->since_us = FIXTURE_NOW - HOUR;
+    registry->pulls_since_us = FIXTURE_NOW - MINUTE;
+    node.snapshot.since.reasons_us[REASON_TOO_MANY_REQUESTS] = FIXTURE_NOW - SEC;
+    node.snapshot.since.limit_hits_us[LIMIT_HIT_REGISTRIES] = FIXTURE_NOW - SEC;
+    node.snapshot.since.recoveries_us[CAUSE_NOT_FOUND] = FIXTURE_NOW - SEC;
+    node.snapshot.sources[SOURCE_PODS].reconnects_since_us[RECONNECT_EXPIRED] = FIXTURE_NOW - SEC;
+    node.snapshot.calls.errors_since_us[METHOD_VERSION][14] = FIXTURE_NOW - SEC;
+    input.format = EXPOSITION_OPENMETRICS;
+    scrape();
+    assert_no("_created");
+    input.created = true;
+    scrape();
+    assert_line("imagepull_attempts_created{registry=\"docker.io\"} 1795297200");
+    assert_line("imagepull_failures_created{registry=\"docker.io\",cause=\"config\"} 1795297200");
+    assert_line("imagepull_bytes_created{registry=\"docker.io\"} 1795297200");
+    assert_line("imagepull_duration_seconds_created{registry=\"docker.io\"} 1795300740");
+    assert_line("imagepull_failure_reasons_created{cause=\"rate_limited\","
+                "reason=\"too_many_requests\"} 1795300799");
+    assert_line("imagepull_limit_hits_created{limit=\"registries\"} 1795300799");
+    assert_line("imagepull_recovery_seconds_created{cause=\"not_found\"} 1795300799");
+    assert_line(
+        "imagepull_source_reconnects_created{source=\"pods\",reason=\"expired\"} 1795300799");
+    assert_line("imagepull_cri_request_errors_created{method=\"Version\",code=\"Unavailable\"} "
+                "1795300799");
+    assert_no_series_twice();
+    input.format = EXPOSITION_TEXT;
+    scrape();
+    assert_no("_created");
 }
 
 /* What tells whether the agent misses something stays. */
@@ -596,6 +662,7 @@ int main(void)
         TEST(a_disabled_source_has_no_series),
         TEST(what_only_the_runtime_knows_is_absent_without_it),
         TEST(an_unknown_runtime_has_no_info),
+        TEST(counters_say_when_they_began),
         TEST(metrics_about_the_process_can_be_off),
         TEST(what_happens_rarely_has_no_series_before),
         TEST(unknown_process_values_are_left_out),
