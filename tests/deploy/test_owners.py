@@ -10,8 +10,8 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-BLOCKED = ('imagepull_container_blocked_info{{node="{node}",namespace="shop",pod="{pod}",container="app",'
-           'image="r.io/web:v1",registry="r.io",cause="not_found",reason="manifest_unknown"}}')
+BLOCKED = ('imagepull_container_blocked_since_timestamp_seconds{{node="{node}",namespace="shop",pod="{pod}",'
+           'container="app",image="r.io/web:v1",registry="r.io",cause="not_found",reason="manifest_unknown"}}')
 POD = ('kube_pod_owner{{instance="{instance}",namespace="{namespace}",pod="{pod}",owner_kind="{kind}",owner_name="{name}",'
        'owner_is_controller="{controller}"}}')
 
@@ -49,7 +49,8 @@ class Owners(unittest.TestCase):
         self.assertEqual(len(queries), len(EXPECTED))
         test = {"evaluation_interval": "1m", "tests": [{
             "interval": "1m",
-            "input_series": [{"series": each, "values": "1"} for each in series()],
+            "input_series": [{"series": each, "values": "1795300680" if each.startswith("imagepull") else "1"}
+                             for each in series()],
             "promql_expr_test": [{"expr": query, "eval_time": "0m", "exp_samples": [
                 {"labels": labels, "value": value} for labels, value in expected.items()]}
                 for query, expected in zip(queries, EXPECTED)]}]}
