@@ -11,6 +11,7 @@ import unittest
 
 import yaml
 
+import helm
 import kubectl
 import schema
 
@@ -44,7 +45,28 @@ class Readme(unittest.TestCase):
         image, = (each["spec"]["template"]["spec"]["containers"][0]["image"] for each in objects
                   if each["kind"] == "DaemonSet")
         self.assertEqual(image, "registry.example.com/platform/imagepull-exporter:0.1.0")
-        self.assertEqual(sum(each["kind"] == "PrometheusRule" for each in objects), 3)
+        # In a cluster without the Prometheus operator, its kinds would stop the apply.
+        self.assertEqual([each["kind"] for each in objects if each["apiVersion"].startswith("monitoring.coreos.com")], [])
+
+    def test_the_values_of_the_helm_example_are_accepted(self):
+        values, = (yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", self.text, re.M | re.S)
+                   if "podMonitor:" in block)
+        kinds = [each["kind"] for each in helm.render(values=values)]
+        self.assertEqual((kinds.count("PodMonitor"), kinds.count("PrometheusRule")), (1, 3))
+
+    def test_the_values_of_the_platforms_are_accepted(self):
+        seen = 0
+        for row in re.findall(r"^\| [^|]+ \| [^|]* \| ([^|]*`[a-zA-Z.]+=[^|]*) \|", self.text, re.M):
+            for words in row.split(";"):
+                settings = re.findall(r"`([a-zA-Z.]+=[^`]+)`", words)
+                if settings:
+                    seen += 1
+                    helm.render(*[word for setting in settings for word in ("--set", setting)])
+        self.assertGreater(seen, 8)
+
+    def test_the_table_of_components_is_complete(self):
+        named = re.findall(r"^\| `([a-z0-9-]+)` \| (?:`|\|)", self.text, re.M)
+        self.assertEqual(sorted(named), sorted(os.listdir(os.path.join(os.path.dirname(README), "kustomize", "components"))))
 
     def test_the_promtool_command_accepts_the_rules(self):
         done = subprocess.run(["sh", "-eu"], input=self.block("promtool check rules"), cwd=kubectl.ROOT, text=True,
