@@ -14,14 +14,17 @@
 
 #define WRITE_AT (64u << 10) /* write when about this much text is there */
 #define OUTPUT_MAX (1u << 20)
+#define HANG 4u
+#define ROW "%-14s %-26s %-8s %-4s "
 
 struct classify_output {
     struct classify_json *json; /* NULL: a table */
     bool explain;
     bool header_done;
     int error;
+    size_t width; /* of the table */
     struct buf text;
-    struct buf advice;
+    struct buf line; /* of the table, before it is wrapped */
     struct message message;
     struct explanation explanation;
 };
@@ -40,8 +43,11 @@ struct classify_output *classify_output_new(bool json, bool explain)
     out->explain = explain;
     out->header_done = false;
     out->error = 0;
+    out->width = terminal_size().columns;
+    if (out->width == 0)
+        out->width = SIZE_MAX;
     buf_init(&out->text, OUTPUT_MAX);
-    buf_init(&out->advice, ADVICE_MAX);
+    buf_init(&out->line, OUTPUT_MAX);
     return out;
 }
 
@@ -64,7 +70,7 @@ int classify_output_free(struct classify_output *out)
     flush(out);
     error = out->error;
     buf_done(&out->text);
-    buf_done(&out->advice);
+    buf_done(&out->line);
     classify_json_free(out->json);
     mem_free(out);
     return error;
@@ -72,75 +78,96 @@ int classify_output_free(struct classify_output *out)
 
 /* ---- the table --------------------------------------------------------------------- */
 
-static void table_text(struct buf *to, const char *key, struct str text)
+/* Writes the line, wrapped at the width, and empties it. Its blanks at the front are the indent;
+ * where it goes on, `hang` more. */
+static void end_line(struct classify_output *out, size_t hang)
 {
-    buf_add_text(to, key);
-    show_plain(to, text);
-    buf_add_byte(to, '\n');
+    const struct str line = buf_str(&out->line);
+    size_t indent = 0;
+
+    if (buf_error(&out->line) && !out->error)
+        out->error = buf_error(&out->line);
+    while (indent < line.len && line.at[indent] == ' ')
+        indent++;
+    show_hang(&out->text, str_skip(line, indent), indent, indent + hang, out->width);
+    buf_reset(&out->line);
+}
+
+static void table_text(struct classify_output *out, const char *key, struct str text)
+{
+    buf_add_text(&out->line, key);
+    show_plain(&out->line, text);
+    end_line(out, HANG);
 }
 
 /* The wrappers of one part, outermost first, then the error inside. */
-static void table_part(struct buf *to, const struct message *m, const struct explanation *why,
-                       size_t part)
+static void table_part(struct classify_output *out, size_t part)
 {
-    const struct message_part *p = &m->parts[part];
+    const struct message_part *p = &out->message.parts[part];
+    const struct explanation *why = &out->explanation;
 
-    buf_printf(to, "    part %zu%s\n", part + 1, why->part == (int)part ? ", which decided" : "");
+    buf_printf(&out->line, "    part %zu%s", part + 1,
+               why->part == (int)part ? ", which decided" : "");
+    end_line(out, HANG);
     for (size_t i = 0; i < why->n_steps; i++)
         if (why->steps[i].part == part)
-            table_text(to, "      wrapper: ", why->steps[i].text);
+            table_text(out, "      wrapper: ", why->steps[i].text);
     if (p->http_status > 0)
-        buf_printf(to, "      HTTP status: %d\n", p->http_status);
+        buf_printf(&out->line, "      HTTP status: %d", p->http_status);
     else
-        buf_add(to, STR("      HTTP status: none\n"));
-    table_text(to, "      error: ", p->terminal.len ? p->terminal : STR("none"));
+        buf_add(&out->line, STR("      HTTP status: none"));
+    end_line(out, HANG);
+    table_text(out, "      error: ", p->terminal.len ? p->terminal : STR("none"));
 }
 
-static void table_explanation(struct buf *to, const struct message *m, const struct verdict *v,
-                              const struct explanation *why)
+static void table_explanation(struct classify_output *out, const struct verdict *v)
 {
-    buf_printf(to, "    rule: %s\n", v->rule);
-    table_text(to, "    message: ", m->text.len ? m->text : STR("none"));
+    const struct message *m = &out->message;
+    const struct explanation *why = &out->explanation;
+
+    table_text(out, "    rule: ", str_from(v->rule));
+    table_text(out, "    message: ", m->text.len ? m->text : STR("none"));
     for (size_t i = 0; i < m->n_parts; i++)
-        table_part(to, m, why, i);
+        table_part(out, i);
     for (size_t i = 0; i < why->n_steps; i++)
         if (why->steps[i].part >= m->n_parts)
-            table_text(to, "    wrapper without an error: ", why->steps[i].text);
+            table_text(out, "    wrapper without an error: ", why->steps[i].text);
     for (size_t i = 0; i < why->n_runners_up; i++) {
         const struct explain_rule *rule = &why->runners_up[i];
 
-        buf_printf(to, "    also matches: %s: %s/%s (part %u)\n", rule->name,
+        buf_printf(&out->line, "    also matches: %s: %s/%s (part %u)", rule->name,
                    cause_name(reason_cause(rule->reason)), reason_name(rule->reason),
                    rule->part + 1);
+        end_line(out, HANG);
     }
 }
 
-static void write_table(struct classify_output *out, const struct message *m,
-                        const struct verdict *v)
+static void write_table(struct classify_output *out, const struct verdict *v)
 {
+    const struct message *m = &out->message;
     struct classify_facts known;
     struct advice_facts facts;
-    struct buf *to = &out->text;
     const char *stage = stage_name(v->stage);
     char status[16] = "-";
 
     classify_facts_find(m, v, &known);
     facts = classify_advice_facts(&known);
-    if (!out->header_done)
-        buf_printf(to, "%-14s %-26s %-8s %-4s %s\n", "CAUSE", "REASON", "STAGE", "HTTP", "IMAGE");
+    if (!out->header_done) {
+        buf_printf(&out->line, ROW "%s", "CAUSE", "REASON", "STAGE", "HTTP", "IMAGE");
+        end_line(out, HANG);
+    }
     out->header_done = true;
     if (v->http_status > 0)
         snprintf(status, sizeof(status), "%d", v->http_status);
-    buf_printf(to, "%-14s %-26s %-8s %-4s ", cause_name(v->cause), reason_name(v->reason),
-               stage ? stage : "-", status);
-    show_plain(to, known.named.image[0] ? str_from(known.named.image) : STR("-"));
-    buf_add(to, STR("\n    "));
-    buf_reset(&out->advice);
-    advice_write(&out->advice, v, &facts);
-    buf_add(to, buf_str(&out->advice));
-    buf_add_byte(to, '\n');
+    buf_printf(&out->line, ROW, cause_name(v->cause), reason_name(v->reason), stage ? stage : "-",
+               status);
+    show_plain(&out->line, known.named.image[0] ? str_from(known.named.image) : STR("-"));
+    end_line(out, HANG);
+    buf_add(&out->line, STR("    "));
+    advice_write(&out->line, v, &facts);
+    end_line(out, 0);
     if (out->explain)
-        table_explanation(to, m, v, &out->explanation);
+        table_explanation(out, v);
 }
 
 static int write_message(struct classify_output *out, struct str text)
@@ -158,8 +185,8 @@ static int write_message(struct classify_output *out, struct str text)
     }
     if (out->json)
         return classify_json_line(out->json, &out->text, message, &verdict);
-    write_table(out, message, &verdict);
-    return buf_error(&out->advice) ? buf_error(&out->advice) : buf_error(&out->text);
+    write_table(out, &verdict);
+    return buf_error(&out->text);
 }
 
 void classify_output_line(struct classify_output *out, struct str message)

@@ -13,6 +13,7 @@
 
 #define PROGRAM "imagepull-exporter"
 #define HELP_MAX (64u << 10)
+#define HELP_WIDTH 80u /* without a terminal */
 #define HELP_WIDTH_LEAST 40u
 #define INDENT 6u
 
@@ -107,11 +108,12 @@ void flags_write_help(struct buf *out, const struct command *command, size_t wid
 
 int flags_print_help(const struct command *command, struct err *err)
 {
+    const size_t columns = terminal_size().columns;
     struct buf out;
     int r;
 
     buf_init(&out, HELP_MAX);
-    flags_write_help(&out, command, terminal_size().columns);
+    flags_write_help(&out, command, columns ? columns : HELP_WIDTH);
     r = buf_error(&out);
     if (r < 0)
         err_set_errno(err, r, "write the help");

@@ -59,12 +59,16 @@ static size_t line_length(struct str text, size_t width)
 
 void show_wrap(struct buf *out, struct str text, size_t indent, size_t width)
 {
-    const size_t room = width > indent ? width - indent : 1;
+    show_hang(out, text, indent, indent, width);
+}
+
+void show_hang(struct buf *out, struct str text, size_t indent, size_t hang, size_t width)
+{
     const char *at = text.len ? text.at : "";
     const char *end = at + text.len;
 
     while (at < end) {
-        size_t length = line_length(str_span(at, end), room);
+        size_t length = line_length(str_span(at, end), width > indent ? width - indent : 1);
 
         for (size_t i = 0; i < indent; i++)
             buf_add_byte(out, ' ');
@@ -73,6 +77,7 @@ void show_wrap(struct buf *out, struct str text, size_t indent, size_t width)
         at += length;
         while (at < end && *at == ' ')
             at++;
+        indent = hang;
     }
 }
 

@@ -25,6 +25,9 @@ void show_cut(struct buf *out, struct str text, size_t width);
 /* A paragraph of lines with at most `width` columns, each indented; ends with a line break. */
 void show_wrap(struct buf *out, struct str text, size_t indent, size_t width);
 
+/* The same; the lines after the first one have another indent. */
+void show_hang(struct buf *out, struct str text, size_t indent, size_t hang, size_t width);
+
 /* "45s", "2m10s", "3h20m", "4d": one or two units, like kubectl. A negative age is "0s". */
 void show_age(struct buf *out, int64_t us);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/commands/status.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -94,7 +95,9 @@ static const struct flag flags[] = {
 const struct command status_flags = {
     .name = "status",
     .summary = "Shows which containers on this node cannot get their image, why, and what to do.",
-    .notes = "Asks the agent that runs on this node. A + behind AGE means \"at least\": the "
+    .notes = "Asks the agent that runs on this node. Without a terminal, as in a pipe, no line is "
+             "wrapped and nothing is shortened; COLUMNS sets a width. Pods of one owner that fail "
+             "in the same way are one row. A + behind AGE means \"at least\": the "
              "container was already failing when the agent started.\n"
              "Exit status: 0 if nothing (selected) is blocked, 1 if something is, 2 if it is not "
              "known completely: the agent cannot read the pods, or its limits leave something out.",
@@ -120,7 +123,7 @@ static void read_terminal(struct output *output)
     const struct terminal_size size = terminal_size();
 
     output->options.colour = terminal_has_colours();
-    output->options.width = (int)size.columns;
+    output->options.width = size.columns ? (int)size.columns : INT_MAX;
     output->options.height = output->watch && size.rows > 1 ? (int)size.rows - 1 : 0;
     output->clears = terminal_has_escapes() && output->watch && !output->json;
 }

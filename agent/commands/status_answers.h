@@ -41,7 +41,7 @@ void status_answers_done(struct status_answers *answers);
 struct status_options {
     const char *namespace; /* NULL: all */
     const char *cause;     /* NULL: all */
-    int width;             /* columns; at least STATUS_WIDTH_LEAST are used */
+    int width;             /* columns; at least STATUS_WIDTH_LEAST are used. INT_MAX: no limit */
     int height;            /* lines; the last one counts the lines that do not fit. 0: no limit */
     bool colour;
     int64_t now_us; /* wall */

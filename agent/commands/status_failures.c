@@ -2,7 +2,7 @@
 
 /*
  * The table of blocked containers. A value whose column does not fit into the width is
- * written below its row.
+ * written below its row, and a pod whose name does not fit, above it: people copy names.
  */
 
 #include <errno.h>
@@ -152,8 +152,8 @@ static void lay_out(struct layout *layout, const json_t *rows, const struct stat
     for (enum column c = COLUMN_MAX; c-- > 0 && total(layout) > width;)
         if (columns[c].optional)
             layout->widths[c] = 0;
-    shrink(layout, CONTAINER, width);
     shrink(layout, POD, width);
+    shrink(layout, CONTAINER, width);
     shrink(layout, ATTEMPTS, width);
 }
 
@@ -179,16 +179,23 @@ static void add_header(struct buf *out, const struct layout *layout,
 }
 
 static void add_row(struct buf *out, struct layout *layout, const json_t *failure,
-                    const struct status_options *options)
+                    const struct status_options *options, size_t width)
 {
     const bool stalled = strcmp(status_text(failure, "state"), "stalled") == 0;
     size_t left = total(layout);
+    bool above;
 
+    add_cell(&layout->cell, failure, POD, options);
+    above = layout->cell.len > layout->widths[POD];
+    if (above)
+        show_wrap(out, buf_str(&layout->cell), 0, width);
     for (enum column c = 0; c < COLUMN_MAX; c++) {
         if (!layout->widths[c])
             continue;
         left -= layout->widths[c];
         add_cell(&layout->cell, failure, c, options);
+        if (c == POD && above)
+            buf_reset(&layout->cell);
         if (c == CAUSE)
             status_style(out, options, stalled ? STYLE_STALLED : STYLE_BAD);
         if (left) /* no trailing blanks */
@@ -231,23 +238,16 @@ static void add_waiters(struct buf *out, struct buf *line, const json_t *failure
 static void add_below(struct buf *out, struct layout *layout, const json_t *failure,
                       const struct status_options *options, size_t width)
 {
-    size_t room = width - 2;
+    const char *image = status_text(failure, "image");
 
-    if (!layout->widths[REASON] || !layout->widths[IMAGE])
-        buf_add(out, STR("  "));
-    if (!layout->widths[REASON]) {
+    buf_reset(&layout->cell);
+    if (!layout->widths[REASON])
         add_cell(&layout->cell, failure, REASON, options);
-        show_cut(out, buf_str(&layout->cell), room);
-        room -= layout->cell.len < room ? layout->cell.len : room;
+    if (!layout->widths[IMAGE]) {
+        buf_add_text(&layout->cell, layout->widths[REASON] ? "" : "  ");
+        show_plain(&layout->cell, str_from(image[0] ? image : "-"));
     }
-    if (!layout->widths[IMAGE] && room > 10) {
-        add_cell(&layout->cell, failure, IMAGE, options);
-        if (!layout->widths[REASON])
-            buf_add(out, STR("  "));
-        show_cut(out, buf_str(&layout->cell), layout->widths[REASON] ? room : room - 2);
-    }
-    if (!layout->widths[REASON] || !layout->widths[IMAGE])
-        buf_add_byte(out, '\n');
+    show_wrap(out, buf_str(&layout->cell), 2, width);
     buf_reset(&layout->cell);
     show_plain(&layout->cell, str_from(status_text(failure, "advice")));
     show_wrap(out, buf_str(&layout->cell), 2, width);
@@ -275,7 +275,7 @@ static void write_rows(struct buf *out, const json_t *rows, const struct status_
         {
             if (strcmp(status_text(row, "cause"), cause_name(cause)) != 0)
                 continue;
-            add_row(out, &layout, row, options);
+            add_row(out, &layout, row, options, width);
             add_below(out, &layout, row, options, width);
         }
     }

@@ -69,25 +69,29 @@ static size_t width_of(const struct status_options *options)
     return options->width > STATUS_WIDTH_LEAST ? (size_t)options->width : STATUS_WIDTH_LEAST;
 }
 
-/* Writes `line` in a style, cut to the width, and empties it. */
-static void end_line(struct buf *out, struct buf *line, const struct status_options *options,
-                     enum status_style style)
+/* Writes `line` in a style, wrapped at the width, and empties it. */
+static void end_line(struct buf *out, struct buf *line, size_t indent,
+                     const struct status_options *options, enum status_style style)
 {
     if (style != STYLE_PLAIN)
         status_style(out, options, style);
-    show_cut(out, buf_str(line), width_of(options));
+    show_wrap(out, buf_str(line), indent, width_of(options));
     if (style != STYLE_PLAIN)
         status_style(out, options, STYLE_PLAIN);
-    buf_add_byte(out, '\n');
     buf_reset(line);
 }
 
 static void add_node(struct buf *line, const struct status_answers *answers)
 {
-    const json_t *runtime = json_object_get(answers->failures, "runtime");
     const char *node = status_text(answers->failures, "node");
 
     show_plain(line, str_from(node[0] ? node : "this node"));
+}
+
+static void add_runtime(struct buf *line, const struct status_answers *answers)
+{
+    const json_t *runtime = json_object_get(answers->failures, "runtime");
+
     if (status_text(runtime, "name")[0]) {
         buf_add(line, STR(" ("));
         show_plain(line, str_from(status_text(runtime, "name")));
@@ -97,8 +101,9 @@ static void add_node(struct buf *line, const struct status_answers *answers)
     }
 }
 
-static void write_summary(struct buf *out, struct buf *line, const struct status_answers *answers,
-                          const struct status_options *options)
+/* Returns its style. */
+static enum status_style add_state(struct buf *line, const struct status_answers *answers,
+                                   const struct status_options *options)
 {
     const struct status_options everything = { .namespace = NULL };
     const size_t all = status_blocked(answers, &everything);
@@ -108,9 +113,7 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
     const char *unknown = status_unknown(answers);
     const bool incomplete = status_incomplete(answers);
     const char *none = unknown ? unknown : "nothing is blocked";
-    enum status_style style = STYLE_BAD;
 
-    add_node(line, answers);
     if (blocked < all)
         buf_printf(line, ": %zu of %zu blocked containers match", blocked, all);
     else if (blocked)
@@ -122,9 +125,26 @@ static void write_summary(struct buf *out, struct buf *line, const struct status
         buf_printf(line, ", %zu image%s being pulled", pulls, pulls == 1 ? "" : "s");
     if (queued && !unknown)
         buf_printf(line, ", %zu waiting for their turn", queued);
-    if (!blocked)
-        style = unknown || incomplete ? STYLE_STALLED : STYLE_GOOD;
-    end_line(out, line, options, style);
+    if (blocked)
+        return STYLE_BAD;
+    return unknown || incomplete ? STYLE_STALLED : STYLE_GOOD;
+}
+
+/* Without the runtime if the line is too long with it. */
+static void write_summary(struct buf *out, struct buf *line, const struct status_answers *answers,
+                          const struct status_options *options)
+{
+    enum status_style style;
+
+    add_node(line, answers);
+    add_runtime(line, answers);
+    style = add_state(line, answers, options);
+    if (line->len > width_of(options)) {
+        buf_reset(line);
+        add_node(line, answers);
+        add_state(line, answers, options);
+    }
+    end_line(out, line, 0, options, style);
 }
 
 /* What the key of "left_out" means. A newer agent may have others. */
@@ -154,8 +174,7 @@ static void write_left_out(struct buf *out, struct buf *line, const struct statu
         buf_printf(line, " (%llu)", (unsigned long long)status_number(list, key));
         between = ", ";
     }
-    show_wrap(out, buf_str(line), 0, width_of(options));
-    buf_reset(line);
+    end_line(out, line, 0, options, STYLE_PLAIN);
 }
 
 static void add_bar(struct buf *line, uint64_t bytes, uint64_t total)
@@ -188,8 +207,7 @@ static void write_queue(struct buf *out, struct buf *line, const json_t *image,
         buf_add_text(line, i ? ", " : "");
         show_plain(line, str_from(json_string_value(name)));
     }
-    show_wrap(out, buf_str(line), 4, width_of(options));
-    buf_reset(line);
+    end_line(out, line, 4, options, STYLE_PLAIN);
 }
 
 /* Two lines, because image names are long: the name, then the progress. A third one says which
@@ -201,10 +219,8 @@ static void write_pull(struct buf *out, struct buf *line, const json_t *image,
     const uint64_t waiting = status_number(image, "containers_waiting");
     const int64_t since_us = status_time_us(image, "since");
 
-    buf_add(line, STR("  "));
     show_plain(line, str_from(status_text(image, "image")));
-    end_line(out, line, options, STYLE_PLAIN);
-    buf_add(line, STR("    "));
+    end_line(out, line, 2, options, STYLE_PLAIN);
     if (total) {
         add_bar(line, status_number(image, "bytes"), total);
         buf_add(line, STR(", "));
@@ -218,7 +234,7 @@ static void write_pull(struct buf *out, struct buf *line, const json_t *image,
                waiting == 1 ? "" : "s");
     if (json_is_true(json_object_get(image, "stalled")))
         buf_add(line, STR(", stalled"));
-    end_line(out, line, options, STYLE_PLAIN);
+    end_line(out, line, 4, options, STYLE_PLAIN);
     write_queue(out, line, image, options);
 }
 
@@ -233,7 +249,7 @@ static void write_pulls(struct buf *out, struct buf *line, const struct status_a
         return;
     buf_add(out, STR("\n"));
     buf_add(line, STR("PULLING"));
-    end_line(out, line, options, STYLE_HEAD);
+    end_line(out, line, 0, options, STYLE_HEAD);
     json_array_foreach(json_object_get(answers->images, "images"), i, image)
     {
         if (status_shows_pull(image, options))
@@ -254,7 +270,7 @@ static void write_ended(struct buf *out, struct buf *line, const struct status_a
         return;
     buf_printf(line, "Ended in the last 10 minutes: %zu recovered, %zu gone", recovered, gone);
     buf_add(out, STR("\n"));
-    end_line(out, line, options, STYLE_PLAIN);
+    end_line(out, line, 0, options, STYLE_PLAIN);
 }
 
 static void write_down(struct buf *out, struct buf *line, const json_t *source,
@@ -270,8 +286,7 @@ static void write_down(struct buf *out, struct buf *line, const json_t *source,
     }
     buf_add(line, STR(": "));
     show_plain(line, str_from(status_text(source, "last_error")));
-    show_wrap(out, buf_str(line), 2, width_of(options));
-    buf_reset(line);
+    end_line(out, line, 2, options, STYLE_PLAIN);
 }
 
 static void write_sources(struct buf *out, struct buf *line, const struct status_answers *answers,
@@ -290,7 +305,7 @@ static void write_sources(struct buf *out, struct buf *line, const struct status
         show_plain(line, str_from(status_text(source, "state")));
     }
     buf_add(out, STR("\n"));
-    end_line(out, line, options, STYLE_PLAIN);
+    end_line(out, line, 0, options, STYLE_PLAIN);
     json_array_foreach(sources, i, source)
     {
         if (strcmp(status_text(source, "state"), "down") == 0)
@@ -316,7 +331,8 @@ static void fit_height(struct buf *out, const struct status_options *options)
     if (lines <= (size_t)options->height)
         return;
     out->len = kept;
-    buf_printf(out, "... and %zu more lines\n", lines - (size_t)options->height + 1);
+    buf_printf(out, "... and %zu more lines; --namespace and --cause select\n",
+               lines - (size_t)options->height + 1);
 }
 
 void status_write_table(struct buf *out, const struct status_answers *answers,

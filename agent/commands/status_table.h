@@ -3,8 +3,8 @@
 
 /*
  * The table that `status` prints. Pure: answers and options in, text out. No line is
- * wider than asked for. All text is printable ASCII, whatever names the cluster has: a
- * terminal interprets other bytes.
+ * wider than asked for; what is too long goes on in the next line. All text is printable ASCII,
+ * whatever names the cluster has: a terminal interprets other bytes.
  */
 
 #include "agent/commands/status_answers.h"

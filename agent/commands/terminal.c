@@ -9,7 +9,6 @@
 
 #include "number.h"
 
-#define COLUMNS_DEFAULT 80
 #define COLUMNS_MAX 500
 
 static size_t columns_of_environment(void)
@@ -17,9 +16,7 @@ static size_t columns_of_environment(void)
     const char *columns = getenv("COLUMNS");
     uint64_t n = 0;
 
-    if (!columns || !number_parse(str_from(columns), COLUMNS_MAX, &n) || n == 0)
-        return COLUMNS_DEFAULT;
-    return (size_t)n;
+    return columns && number_parse(str_from(columns), COLUMNS_MAX, &n) ? (size_t)n : 0;
 }
 
 struct terminal_size terminal_size(void)

@@ -10,7 +10,7 @@
 #include "str.h"
 
 struct terminal_size {
-    size_t columns; /* without a terminal: $COLUMNS, or 80 */
+    size_t columns; /* without a terminal: $COLUMNS, or 0: any width */
     size_t rows;    /* 0: unknown */
 };
 

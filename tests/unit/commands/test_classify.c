@@ -287,6 +287,37 @@ static void help_is_not_an_error(void **state)
     assert_string_equal(result.err, "");
 }
 
+/* In a pipe nothing is wrapped: one line for each fact. */
+static void table_is_wrapped_at_the_width_of_a_terminal(void **state)
+{
+#define MESSAGE                                                                                    \
+    "Failed to pull image \"registry.example.com/payments/checkout/backend:2026\": unexpected "    \
+    "status from HEAD request to https://registry.example.com/v2/payments/checkout/backend/"       \
+    "manifests/2026: 403 Forbidden"
+    const struct run *r;
+    size_t lines = 0, lines_of_80 = 0;
+
+    (void)state;
+    unsetenv("COLUMNS");
+    r = RUN(MESSAGE, "--explain");
+    assert_int_equal(r->status, 0);
+    for (const char *at = r->out; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_non_null(strstr(r->out, " registry.example.com/payments/checkout/backend:2026\n"));
+    setenv("COLUMNS", "80", 1);
+    r = RUN(MESSAGE, "--explain");
+    unsetenv("COLUMNS");
+    for (const char *line = r->out; *line; line += strcspn(line, "\n") + 1) {
+        lines_of_80++;
+        if (strcspn(line, "\n") > 80)
+            fail_msg("too wide: %.*s", (int)strcspn(line, "\n"), line);
+    }
+    assert_true(lines_of_80 > lines);
+    assert_non_null(strstr(r->out, "\n    registry.example.com/payments/checkout/backend:2026\n"));
+    assert_non_null(strstr(r->out, "\n    rule: "));
+#undef MESSAGE
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +335,7 @@ int main(void)
         cmocka_unit_test(bad_flags_and_files_are_named),
         cmocka_unit_test(flags_work_as_in_the_other_commands),
         cmocka_unit_test(help_is_not_an_error),
+        cmocka_unit_test(table_is_wrapped_at_the_width_of_a_terminal),
     };
 
     return cmocka_run_group_tests_name("classify_command", tests, NULL, NULL);

@@ -83,6 +83,8 @@ static void text_is_wrapped_at_blanks(void **state)
     assert_text(" longert\n hanalin\n e x\n");
     show_wrap(&text, STR(""), 2, 9);
     assert_text("");
+    show_hang(&text, STR("one two three"), 1, 3, 8);
+    assert_text(" one two\n   three\n");
     show_wrap(&text, STR("abc"), 5, 3); /* the indent is wider than the line */
     assert_text("     a\n     b\n     c\n");
 }

@@ -170,17 +170,32 @@ static void no_pod_list_yet_is_status_2(void **state)
     assert_non_null(strstr(out, "not known yet"));
 }
 
-static void the_width_of_a_file_is_80_or_from_columns(void **state)
+/* For a pipe, and for kubectl exec without a terminal. */
+static void a_file_has_any_width_unless_columns_sets_one(void **state)
 {
+    static char pod[254], image[500], advice[500];
+
     (void)state;
-    RUN();
-    assert_null(strstr(out, "IMAGE"));
-    setenv("COLUMNS", "170", 1);
+    memset(pod, 'p', sizeof(pod) - 1);
+    memset(image, 'i', sizeof(image) - 1);
+    for (size_t i = 0; i + 1 < sizeof(advice); i++)
+        advice[i] = i % 7 ? 'a' : ' ';
+    advice[0] = 'A';
+    node.incidents[0].pod = pod;
+    node.incidents[0].image = image;
+    node.incidents[0].advice = advice;
     RUN();
     assert_non_null(strstr(out, "IMAGE"));
-    setenv("COLUMNS", "wide", 1);
+    assert_non_null(strstr(out, pod));
+    assert_non_null(strstr(out, image));
+    assert_non_null(strstr(out, advice));
+    setenv("COLUMNS", "80", 1);
     RUN();
     assert_null(strstr(out, "IMAGE"));
+    assert_null(strstr(out, advice));
+    setenv("COLUMNS", "wide", 1);
+    RUN();
+    assert_non_null(strstr(out, advice));
 }
 
 static void the_flag_wins_over_the_environment(void **state)
@@ -346,7 +361,7 @@ int main(void)
         TEST(what_limits_leave_out_is_status_2),
         TEST(only_selected_containers_count),
         TEST(no_pod_list_yet_is_status_2),
-        TEST(the_width_of_a_file_is_80_or_from_columns),
+        TEST(a_file_has_any_width_unless_columns_sets_one),
         TEST(the_flag_wins_over_the_environment),
         TEST(an_address_of_all_interfaces_is_asked_at_loopback),
         TEST(a_unix_socket_is_asked),

@@ -387,6 +387,36 @@ static void row_stands_for_pods_that_have_all_in_common(void **state)
     assert_int_equal(count("shop/alone "), 2);
 }
 
+/* A name that is cut cannot be copied. */
+static void names_are_whole_in_a_narrow_terminal(void **state)
+{
+    struct snapshot_incident *incident;
+
+    (void)state;
+    fixture_init(&node);
+    node.snapshot.node = "ip-10-22-133-7.eu-central-1.compute.internal";
+    node.snapshot.runtime_version = "2.1.9+unknown";
+    incident = fixture_incident(&node, "customer-payments", "checkout-backend-7d9f8b6c5d-x2k4q",
+                                "application-server",
+                                "123456789012.dkr.ecr.eu-central-1.amazonaws.com/payments/checkout/"
+                                "backend:2026.11.21-3f5e9a1");
+    incident->advice = "Push the tag.";
+    ask();
+    assert_string_equal(
+        table(),
+        "ip-10-22-133-7.eu-central-1.compute.internal: 1 container blocked\n\n"
+        "POD                           CONTAINER           CAUSE      AGE  ATTEMPTS  NEXT\n"
+        "customer-payments/checkout-backend-7d9f8b6c5d-x2k4q\n"
+        "                              application-server  not_found  2m   4         -\n"
+        "  manifest_unknown\n"
+        "  123456789012.dkr.ecr.eu-central-1.amazonaws.com/payments/checkout/backend:2026\n"
+        "  .11.21-3f5e9a1\n"
+        "  Push the tag.\n\n"
+        "Sources: pods up, events off, cri up\n");
+    options.width = 64;
+    assert_non_null(strstr(table(), "compute.internal: 1 container\nblocked\n"));
+}
+
 /* The last line of the window counts the lines that do not fit. */
 static void the_table_fits_into_the_window(void **state)
 {
@@ -483,6 +513,7 @@ int main(void)
         TEST(who_holds_the_download_slots_is_named),
         TEST(pods_of_one_owner_that_fail_alike_are_one_row),
         TEST(row_stands_for_pods_that_have_all_in_common),
+        TEST(names_are_whole_in_a_narrow_terminal),
         TEST(the_table_fits_into_the_window),
         TEST(json_has_only_selected_failures),
         TEST(json_is_ascii),

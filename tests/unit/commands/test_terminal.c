@@ -50,17 +50,17 @@ static size_t columns_with(const char *variable)
     return terminal_size().columns;
 }
 
-static void without_a_terminal_the_width_is_columns_or_80(void **state)
+static void without_a_terminal_the_width_is_columns_or_unknown(void **state)
 {
     static const char *const bad[] = { "", "0", "501", "-1", "+90", " 90", "90x", "wide" };
 
     (void)state;
     redirect("/dev/null");
-    assert_int_equal(columns_with(NULL), 80);
+    assert_int_equal(columns_with(NULL), 0);
     assert_int_equal(columns_with("1"), 1);
     assert_int_equal(columns_with("500"), 500);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        assert_int_equal(columns_with(bad[i]), 80);
+        assert_int_equal(columns_with(bad[i]), 0);
     assert_int_equal(terminal_size().rows, 0);
 }
 
@@ -89,7 +89,7 @@ static void a_failed_write_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(without_a_terminal_the_width_is_columns_or_80),
+        TEST(without_a_terminal_the_width_is_columns_or_unknown),
         TEST(a_file_has_no_escapes_and_no_colours),
         TEST(a_failed_write_is_an_error),
     };
