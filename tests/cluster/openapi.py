@@ -21,6 +21,14 @@ def write_schemas(openapi, folder):
     return os.path.join(folder, LOCATION)
 
 
+def write_schema_of_definition(definition, folder):
+    """The same for each version of a CustomResourceDefinition."""
+    spec = definition["spec"]
+    for version in spec["versions"]:
+        file = f"{spec['names']['singular']}-{spec['group'].partition('.')[0]}-{version['name']}.json"
+        write_json(os.path.join(folder, file), _strict(version["schema"]["openAPIV3Schema"]))
+
+
 def _strict(schema):
     """Without unknown fields. References lead to the file with all definitions."""
     if not isinstance(schema, dict):

@@ -18,6 +18,8 @@ import openapi  # noqa: E402
 import tools  # noqa: E402
 
 CHART = os.path.join(ROOT, "deploy", "charts", "imagepull-exporter")
+OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+OPERATOR_SUM = "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="
 NAME = "imagepull-exporter"  # of the release and its namespace
 
 
@@ -55,8 +57,25 @@ def refusal(values):
 
 
 def schemas(folder):
-    """The value of kubeconform's -schema-location: the schemas of the Kubernetes version that tools/go.mod names."""
+    """
+    The value of kubeconform's -schema-location: the schemas of the Kubernetes version that tools/go.mod names, and those of
+    the Prometheus operator.
+    """
     source = subprocess.run(["go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"], cwd=tools.MODULE, text=True,
                             capture_output=True, check=True).stdout.strip()
     with open(os.path.join(source, "api", "openapi-spec", "swagger.json")) as swagger:
-        return openapi.write_schemas(json.load(swagger), folder)
+        location = openapi.write_schemas(json.load(swagger), folder)
+    for kind in ("podmonitors", "servicemonitors", "prometheusrules"):
+        with open(os.path.join(_operator(), "example", "prometheus-operator-crd",
+                               f"monitoring.coreos.com_{kind}.yaml")) as source:
+            openapi.write_schema_of_definition(yaml.safe_load(source), folder)
+    return location
+
+
+def _operator():
+    """The folder of the Prometheus operator's Go module. It is downloaded once."""
+    done = subprocess.run(["go", "mod", "download", "-json", OPERATOR], text=True, capture_output=True)
+    answer = json.loads(done.stdout or "{}")
+    if answer.get("Sum") != OPERATOR_SUM:
+        raise AssertionError(f"{OPERATOR} cannot be downloaded, or is another one: {answer.get('Error', done.stderr)}")
+    return answer["Dir"]

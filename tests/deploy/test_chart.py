@@ -26,7 +26,6 @@ DEPLOY = os.path.join(kubectl.ROOT, "deploy")
 SAME = {"containerd": [], "crio": ["cri-o"], "k3s": ["k3s"], "kubelet": ["kubelet-source"], "no-events": ["no-events"],
         "autopilot": ["no-runtime"], "operator": ["prometheus-operator"], "rke2": ["k3s", "selinux"],
         "openshift": ["cri-o", "openshift", "user-workload-monitoring"], "host-network": ["host-network"]}
-OPERATOR = ("PodMonitor", "ServiceMonitor", "PrometheusRule", "SecurityContextConstraints")
 
 
 def read(*path):
@@ -45,6 +44,14 @@ def mixin(settings):
     done = subprocess.run(["jsonnet", "-e", '((import "mixin.libsonnet") + {_config+:: %s}).ruleGroups' % settings],
                           cwd=os.path.join(DEPLOY, "mixin"), check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
+
+
+def kustomize(folder):
+    """The objects that it makes."""
+    done = subprocess.run([kubectl.path(), "kustomize", folder], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return list(yaml.safe_load_all(done.stdout))
 
 
 class Examples(unittest.TestCase):
@@ -90,9 +97,9 @@ class Examples(unittest.TestCase):
                 with self.subTest(example=name, kind=each["kind"]):
                     schema.check(each)
 
-    def test_kubeconform_agrees_with_the_schemas_of_kubernetes(self):
+    def test_kubeconform_agrees_with_the_schemas_of_kubernetes_and_the_operator(self):
         def conform(objects):
-            done = subprocess.run([tools.path("kubeconform"), "-strict", "-skip", ",".join(OPERATOR),
+            done = subprocess.run([tools.path("kubeconform"), "-strict", "-skip", "SecurityContextConstraints",
                                    "-schema-location", location, "-"], input=yaml.safe_dump_all(objects), text=True,
                                   capture_output=True)
             return done.returncode, done.stdout + done.stderr
@@ -102,11 +109,19 @@ class Examples(unittest.TestCase):
             for name, objects in self.examples.items():
                 with self.subTest(name):
                     self.assertEqual(conform(objects), (0, ""))
+            for overlay in os.listdir(os.path.join(DEPLOY, "kustomize", "overlays")):
+                with self.subTest(overlay):
+                    self.assertEqual(conform(kustomize(os.path.join(DEPLOY, "kustomize", "overlays", overlay))), (0, ""))
             wrong = copy.deepcopy(self.one("containerd", "DaemonSet"))
             wrong["spec"]["template"]["spec"]["gracePeriod"] = 5
             status, output = conform([wrong])
             self.assertEqual(status, 1)
             self.assertIn("gracePeriod", output)
+            wrong = copy.deepcopy(self.one("operator", "PodMonitor"))
+            wrong["spec"]["podMetricsEndpoints"][0]["honourLabels"] = True
+            status, output = conform([wrong])
+            self.assertEqual(status, 1)
+            self.assertIn("honourLabels", output)
 
     def test_kustomize_makes_the_same(self):
         for example, components in SAME.items():
@@ -141,10 +156,7 @@ class Examples(unittest.TestCase):
                                    for name in components],
                     "images": [{"name": "imagepull-exporter",
                                 "newName": "registry.example.com/platform/imagepull-exporter"}]}, out)
-            done = subprocess.run([kubectl.path(), "kustomize", folder], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise AssertionError(done.stderr)
-        return list(yaml.safe_load_all(done.stdout))
+            return kustomize(folder)
 
     def comparable(self, objects, drop):
         """{kind: object}, {name: groups} for the rules. Without what only Helm has."""
