@@ -132,16 +132,16 @@ class Monitors(unittest.TestCase):
     def test_pods_join_with_kube_state_metrics_and_an_update_makes_no_new_series(self):
         with open(os.path.join(stack.DEPLOY, "alerts", "containers.rules.yaml")) as source:
             rules = yaml.safe_load(source)
-        with open(os.path.join(stack.DEPLOY, "README.md")) as source:
-            join, = re.findall(r"^    (container:.* kube_pod_owner)$", source.read(), re.M)
+        with open(os.path.join(ROOT, "docs", "metrics.md")) as source:
+            join = re.findall(r"^```promql\n(.*?)^```", source.read(), re.M | re.S)[0]
         for path in (("prometheus-operator", "podmonitor.yaml"), ("service-monitor", "servicemonitor.yaml")):
             with self.subTest(path[0]):
                 prometheus = self.start(load(*path), rules)
                 labels = self.update_the_agent(prometheus)
                 self.assertEqual((labels["namespace"], labels["pod"], labels["node"]), ("shop", "web-0", "n1"))
                 (owned, _), = wait_for(lambda: prometheus.query(join), join)
-                self.assertEqual((owned["pod"], owned["owner_kind"], owned["owner_name"]),
-                                 ("web-0", "ReplicaSet", "web-5d"))
+                self.assertEqual(owned, {"namespace": "shop", "owner_kind": "ReplicaSet", "owner_name": "web-5d",
+                                         "cause": "not_found", "reason": "manifest_unknown"})
                 (labels, _), = prometheus.query("imagepull_attempts_total")
                 self.assertEqual(labels, {
                     "__name__": "imagepull_attempts_total", "job": "imagepull-exporter", "instance": "n1", "node": "n1",
