@@ -218,7 +218,8 @@ static inline void add_places(struct places *places, const char *chunk, unsigned
     const bytes16 dash = bytes16_equal(all, '-');
     const bytes16 word = bytes16_between(folded, 'a', 'z') | bytes16_between(all, '0', '9') | dash |
                          bytes16_equal(all, '_');
-    const bytes16 stop = bytes16_between(all, ':', '@') | bytes16_equal(all, '~');
+    const bytes16 stop =
+        bytes16_between(all, ':', '@') | bytes16_equal(all, '~') | bytes16_equal(folded, 'w');
     const bytes16 start = dash | bytes16_equal(folded, 'b');
 
     places->stops |= (uint64_t)bytes16_mask(stop) << place;
@@ -250,6 +251,8 @@ static inline bool means_nothing(const struct pass *p, const char *at)
 {
     const char *end = at;
 
+    if ((*at | 0x20) == 'w')
+        return (at[-1] | 0x20) != 's' || (at[-4] | 0x20) != 'p';
     if ((*at | 0x20) == 'b')
         return p->text + p->len - at < 6 || ((at[2] | 0x20) != 'a' && (at[2] | 0x20) != 's');
     if (*at != ':' && *at != '=')
@@ -274,6 +277,8 @@ static void redact_at(struct pass *p)
         redact_azure_secret(p);
     else if (c == '-')
         redact_option(p);
+    else if (lower(c) == 'w')
+        redact_prose(p);
     else
         redact_scheme(p);
 }

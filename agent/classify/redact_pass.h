@@ -35,6 +35,9 @@ void redact_value(struct pass *p);
 /* At the "b" of "Bearer" or "Basic". */
 void redact_scheme(struct pass *p);
 
+/* At the "w" of "password", which is rarer than its "p": a password in prose. */
+void redact_prose(struct pass *p);
+
 /* At the start of a long word: a token of a known shape. */
 void redact_shape(struct pass *p);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Secrets without a key in front of them: tokens of known shapes, the word after Bearer or Basic,
- * options of commands, private keys. */
+ * options of commands, private keys, and passwords in prose. */
 #include "agent/classify/redact_pass.h"
 
 /* --- tokens of known shapes ------------------------------------------------ */
@@ -397,6 +397,24 @@ static bool is_login(struct str value)
     return colon && other;
 }
 
+/* Whether the option is one of "sshpass". Its other options are in front of the command that it
+ * runs. */
+static bool is_of_sshpass(const struct pass *p)
+{
+    size_t at = p->to;
+    size_t end;
+
+    for (;;) {
+        while (at > 0 && is_space(p->text[at - 1]))
+            at--;
+        for (end = at; at > 0 && is_key_byte(p->text[at - 1]);)
+            at--;
+        if (at == end || p->text[at] != '-')
+            break;
+    }
+    return end - at == 7 && same(p->text + at, STR("sshpass"));
+}
+
 static bool after_login(const struct pass *p)
 {
     size_t at = p->to > COMMAND_MAX ? p->to - COMMAND_MAX : 0;
@@ -413,7 +431,14 @@ static bool is_secret_value(const struct pass *p, enum option option, struct str
         return false;
     if (option == OPTION_LOGIN)
         return is_login(value);
-    return option == OPTION_SECRET || after_login(p);
+    return option == OPTION_SECRET || after_login(p) || is_of_sshpass(p);
+}
+
+static size_t word_end(const struct pass *p, size_t at)
+{
+    while (at < p->len && !is_space_or_quote(p->text[at]))
+        at++;
+    return at;
 }
 
 /* The value after the option's name, up to its end. Empty: none. */
@@ -461,11 +486,83 @@ void redact_option(struct pass *p)
     if (option == OPTION_PUBLIC)
         return;
     value = option == OPTION_SHORT && end > name + 1
-                ? str_span(p->text + name + 1, p->text + end) /* -pSECRET */
+                ? str_span(p->text + name + 1, p->text + word_end(p, end)) /* -pSECRET */
                 : option_value(p, end);
     if (!is_secret_value(p, option, value))
         return;
     end = (size_t)(value.at + value.len - p->text);
     keep_until(p, (size_t)(value.at - p->text));
+    mask_until(p, end);
+}
+
+/* --- prose ----------------------------------------------------------------- */
+
+/* Shorter words with a digit can be anything. */
+#define PROSE_PASSWORD_MIN 6u
+
+/* The length of "word ", "word is " and the like at the start of the text; 0 without it. */
+static size_t prose_length(struct str text)
+{
+    static const struct str verbs[] = { STR("is "), STR("was ") };
+    size_t n = starts_with(text, STR("word ")) ? 5 : starts_with(text, STR("wd ")) ? 3 : 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(verbs) && n > 0; i++)
+        if (starts_with(str_skip(text, n), verbs[i]))
+            return n + verbs[i].len;
+    return n;
+}
+
+/* Words with digits that follow "password" in error messages. */
+static bool is_method(struct str text)
+{
+    static const struct str words[] = { STR("oauth2"), STR("base64"), STR("sha256"),
+                                        STR("sha384"), STR("sha512"), STR("argon2") };
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (starts_with(text, words[i]))
+            return true;
+    return false;
+}
+
+/* "hunter2", but not "incorrect", "db-1", "r.example.com" or "user=bob". */
+static bool is_prose_password(struct str text)
+{
+    bool letter = false;
+    bool sign = false; /* that no word of prose has inside */
+    bool dash = false;
+    bool other = false; /* that no name has */
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool special = one_of(c, "!$%^*#~@&+");
+
+        if (!is_letter(c) && !is_digit(c) && !special && c != '-' && c != '_')
+            return false;
+        letter |= is_letter(c);
+        sign |= is_digit(c) || (special && c != '@' && c != '&');
+        dash |= c == '-' || c == '_';
+        other |= special || (c >= 'A' && c <= 'Z');
+    }
+    return text.len >= PROSE_PASSWORD_MIN && letter && sign && (!dash || other) &&
+           !one_of(text.at[0], "%$") && !is_method(text);
+}
+
+void redact_prose(struct pass *p)
+{
+    size_t from = p->from + prose_length(text_from(p, p->from));
+    size_t end;
+
+    if (from == p->from || p->to < 4 || !same(p->text + p->to - 4, STR("pass")))
+        return;
+    if (from < p->len && is_quote(p->text[from]))
+        from++;
+    for (end = from; end < p->len &&
+                     !has_class(p->text[end], BYTE_SPACE | BYTE_QUOTE | BYTE_MARKUP | BYTE_LIST);)
+        end++;
+    while (end > from && one_of(p->text[end - 1], ".:!?"))
+        end--;
+    if (!is_prose_password(str_span(p->text + from, p->text + end)))
+        return;
+    keep_until(p, from);
     mask_until(p, end);
 }
