@@ -43,8 +43,8 @@ static const char *const advice[REASON_MAX] = {
     [REASON_IMAGE_NOT_FOUND] =
         "%h has no such image: check the repository and tag for typos, or push the image there",
     [REASON_DIGEST_UNKNOWN] =
-        "%h has no image with this digest, because it was deleted or never pushed there: use a "
-        "digest that exists",
+        "%h has no image with this digest; as a rule it was deleted, or never pushed there: use a "
+        "digest that exists, or push the image again",
     [REASON_BLOB_UNKNOWN] =
         "%h does not have a layer or manifest that the image lists: push the image again, and "
         "check the registry's garbage collection and, if it is a mirror, its upstream",
@@ -62,29 +62,30 @@ static const char *const advice[REASON_MAX] = {
         "NAT, and whether the node needs a proxy",
     [REASON_UNREACHABLE] =
         "The node cannot reach %h: check its routes, network interfaces and firewalls",
-    [REASON_CONNECTION_RESET] =
-        "The connection to %h was reset: check proxies, firewalls and load balancers on the path, "
-        "and the MTU; a retry may succeed",
+    [REASON_CONNECTION_RESET] = "The connection to %h was reset; the kubelet tries again: if it "
+                                "fails again, check proxies, "
+                                "firewalls and load balancers on the path, and the MTU",
     [REASON_UNEXPECTED_EOF] =
-        "%h closed the connection before its answer was complete: check the proxies on the path, "
-        "and its log if it is yours; a retry may succeed",
+        "The connection to %h ended before the answer was complete; the kubelet tries again: if it "
+        "fails again, check the proxies and load balancers on the path, and the log of this host",
     [REASON_TLS_UNKNOWN_AUTHORITY] =
         "The node does not trust the certificate of %h: add the CA that signed it to the node's "
         "trust store, or to the runtime's certificates for this host; look also for a proxy that "
         "inspects TLS",
     [REASON_TLS_EXPIRED] =
-        "The certificate of %h has expired or is not valid yet: renew it, and check the node's "
-        "clock",
+        "The certificate of %h has expired or is not valid yet: check the node's clock first; if "
+        "it is right, the certificate must be renewed",
     [REASON_TLS_HOSTNAME] =
-        "The certificate of %h was issued for another name: issue one for the name or address in "
-        "use, or use the name in the certificate; if that name is of another service, look for a "
-        "wrong DNS answer, a login page or a proxy that inspects TLS",
+        "The certificate of %h was issued for another name: if it is that of another service, "
+        "look for a wrong DNS answer, a login page or a proxy that inspects TLS; else use the "
+        "name in the certificate, or issue one for the name or address in use",
     [REASON_TLS_HANDSHAKE_TIMEOUT] =
         "%h accepts connections but does not complete the TLS handshake: check its load, and "
         "check the MTU and firewalls that inspect TLS",
     [REASON_TLS_HANDSHAKE_FAILED] =
-        "The node and %h cannot agree on TLS: check the TLS versions, client certificates and "
-        "certificate of this host",
+        "TLS with %h failed: read the TLS error in the message; check TLS versions, the client "
+        "certificate and the certificate of this host, and look for a proxy or firewall that "
+        "changes the traffic",
     [REASON_HTTP_TO_HTTPS] =
         "One side uses HTTP and the other HTTPS: enable TLS on %h, or configure it as an insecure "
         "registry in the runtime; if it has TLS, check for http:// in the runtime's configuration, "
@@ -93,35 +94,41 @@ static const char *const advice[REASON_MAX] = {
         "%h failed or refused the request: check HTTPS_PROXY and NO_PROXY of the runtime's "
         "service, and check that the proxy allows %r",
     [REASON_RESPONSE_TIMEOUT] =
-        "%h accepted the request but did not answer in time: check its load and health",
+        "%h did not answer in time: check its load and health, and whether the node reaches it "
+        "and needs a proxy",
     [REASON_DEADLINE] =
-        "The pull took longer than its time limit: check the bandwidth to %h and the size of the "
-        "image, or raise the runtime's pull timeouts",
+        "The pull took longer than its time limit: check whether the node reaches %h, its "
+        "bandwidth and the size of the image, or raise the runtime's pull timeouts",
     [REASON_PULL_STALLED] =
-        "The download from %h stopped making progress: check this host and its blob store, and "
-        "the network on the path",
+        "The pull from %h stopped making progress: check this host, its blob store and the "
+        "network on the path; if everything was downloaded, check the disk of the node",
     [REASON_PULL_CANCELLED] =
-        "The pull was cancelled on the node before it ended: the kubelet or the runtime restarted, "
-        "the pod was deleted, or a time limit of the runtime was reached; the kubelet tries again, "
-        "and if that fails too, read the runtime's log",
+        "The pull was cancelled on the node; the kubelet tries again: if that fails too, read the "
+        "runtime's log; as a rule the kubelet or the runtime restarted, the pod was deleted, or "
+        "the runtime's time limit for progress was reached",
     [REASON_TOO_MANY_REQUESTS] =
         "%h limits the requests of this account or address: wait, log in with an account that has "
         "a higher limit, or pull through a mirror",
-    [REASON_SERVER_ERROR] = "%h has an internal error: read its log or its status page",
+    [REASON_SERVER_ERROR] =
+        "%h answered with an internal error: read its status page, or its log if it is yours; the "
+        "kubelet tries again",
     [REASON_BAD_GATEWAY] =
-        "The gateway in front of %h cannot reach the service behind it: check that service",
+        "The gateway in front of %h got no valid answer from the service behind it: check that "
+        "service; the kubelet tries again",
     [REASON_SERVICE_UNAVAILABLE] =
-        "%h is overloaded or down, or the service behind it is: check the health of both; the "
-        "kubelet retries",
+        "%h answered that it is not available now: check its health and load, and the service "
+        "behind it; the kubelet tries again",
     [REASON_GATEWAY_TIMEOUT] =
-        "The gateway in front of %h got no answer in time: check the service behind it",
+        "The gateway in front of %h got no answer in time: check the service behind it; the "
+        "kubelet tries again",
     [REASON_MALFORMED_RESPONSE] =
         "%h did not answer like a registry: check its port and path in the image name or the "
         "mirror's URL, and look for a login page, captive portal or proxy on the path",
     [REASON_STORAGE_QUOTA] = "A quota at %h is used up: free space there, or raise the quota",
     [REASON_UNEXPECTED_STATUS] =
-        "%h answered with an unexpected HTTP status: read its log, and check gateways and mirrors "
-        "in front of it",
+        "%h answered with an HTTP status that the message does not explain: look for the request "
+        "in its log; check the mirror's URL and path, gateways in front of it, and its rules for "
+        "this image (412 can be a signature or a vulnerability)",
     [REASON_PLATFORM_MISMATCH] =
         "The image is not built for this node's architecture or operating system: build it for "
         "this platform too, or use a nodeSelector to run the pod on other nodes",
@@ -136,22 +143,22 @@ static const char *const advice[REASON_MAX] = {
         "A layer of the image is damaged or was cut: look for proxies and mirrors that cut "
         "downloads; if it fails on every node, push the image again",
     [REASON_DISK_FULL] =
-        "A file system of the node is full: remove unused images or enlarge it, and check the "
-        "kubelet's image garbage collection",
+        "A file system of the node is full, or its quota is used up: find it with df -h and df -i, "
+        "remove unused images (crictl rmi --prune) or enlarge it, and check the kubelet's image "
+        "garbage collection",
     [REASON_UNPACK_FAILED] =
         "The node could not unpack the image: read the runtime's log, and check the snapshotter, "
         "user namespaces, and the disk and its file system (dmesg)",
     [REASON_IMAGE_LOST] =
-        "The runtime reported a complete pull, but the image is not on the node: run crictl rmi "
-        "with the image name on the node, so that it is pulled again, and check the runtime's "
-        "storage",
+        "The container runtime does not find the image that it is to start: run crictl rmi with "
+        "the image name on the node, so that it is pulled again, and check the runtime's storage",
     [REASON_DECRYPTION_KEY_MISSING] =
         "The image is encrypted, and the node has no key that decrypts it: configure the key in "
         "the runtime of the node, or use an image that is not encrypted",
     [REASON_RUNTIME_UNAVAILABLE] =
         "The container runtime on the node cannot be reached, or does not offer its image service: "
-        "check that it runs, the path and the permissions of its socket, and that its CRI plugin "
-        "is enabled",
+        "check that it runs (systemctl status), that its CRI plugin is enabled, and the path and "
+        "permissions of its socket",
     [REASON_RUNTIME_ERROR] =
         "The container runtime on the node failed: read its log, and check the disk that it stores "
         "images on; if the message says that content is missing, remove the image with crictl rmi, "
@@ -184,8 +191,8 @@ static const char *const advice[REASON_MAX] = {
         "No rule matches this message: read the message itself, and please report it so that a "
         "rule can be added",
     [REASON_BACK_OFF_ONLY] =
-        "The kubelet waits before its next attempt, and the message does not name the cause: read "
-        "the pod's events",
+        "Read the pod's events (kubectl describe pod): the kubelet waits before its next attempt, "
+        "and this message does not name the cause",
     [REASON_NOT_A_PULL] =
         "This message is not about an image pull: look for the component that wrote it",
 };

@@ -9,6 +9,7 @@
 
 #include "agent/classify/message.h"
 #include "buf.h"
+#include "util.h"
 
 static void write_advice(struct buf *out, enum reason reason, const struct advice_facts *facts)
 {
@@ -145,6 +146,33 @@ static void one_slow_answer_is_not_a_long_pull(void **state)
     assert_verdict_advice_has(&verdict, &registry, "the size of the image");
 }
 
+/* What a message does not say is not said as a fact. */
+static void advice_claims_no_more_than_the_message(void **state)
+{
+    static const struct {
+        enum reason reason;
+        const char *says, *claims_not;
+    } texts[] = {
+        { REASON_RESPONSE_TIMEOUT, "whether the node reaches it", "accepted" },
+        { REASON_UNEXPECTED_EOF, "The connection to r.example.com ended", "closed the connection" },
+        { REASON_TLS_HANDSHAKE_FAILED, "TLS with r.example.com failed", "cannot agree" },
+        { REASON_UNEXPECTED_STATUS, "the message does not explain", "unexpected" },
+        { REASON_SERVICE_UNAVAILABLE, "answered that it is not available", "overloaded" },
+        { REASON_DIGEST_UNKNOWN, "as a rule it was deleted", "because" },
+    };
+    const struct advice_facts facts = { .registry = STR("r.example.com") };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        struct buf out;
+
+        assert_advice_has(texts[i].reason, &facts, texts[i].says);
+        write_advice(&out, texts[i].reason, &facts);
+        assert_null(strstr(out.at, texts[i].claims_not));
+        buf_done(&out);
+    }
+}
+
 static void a_layer_may_come_from_another_host(void **state)
 {
     const struct advice_facts nobody = { .registry = STR("docker.io") };
@@ -169,6 +197,7 @@ int main(void)
         cmocka_unit_test(advice_says_when_the_image_may_be_missing),
         cmocka_unit_test(a_refusal_is_blamed_on_who_refused),
         cmocka_unit_test(one_slow_answer_is_not_a_long_pull),
+        cmocka_unit_test(advice_claims_no_more_than_the_message),
         cmocka_unit_test(a_layer_may_come_from_another_host),
     };
 
