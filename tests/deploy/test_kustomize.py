@@ -274,6 +274,21 @@ class Combinations(unittest.TestCase):
             self.assert_refused("no-runtime", name)
             self.assert_refused(name, "no-runtime")
 
+    def test_the_network_of_the_node_at_the_level_restricted(self):
+        self.assert_refused("no-runtime", "host-network")
+        self.assert_refused("host-network", "no-runtime")
+
+    def test_on_openshift_other_components_change_its_constraints(self):
+        for name, field, value in (("host-network", "allowHostNetwork", True), ("host-network", "allowHostPorts", True),
+                                   ("run-as-root", "runAsUser", {"type": "MustRunAs", "uid": 0})):
+            self.assert_refused("cri-o", name, "openshift")
+            constraints, = (each for each in yaml.safe_load_all(self.build("cri-o", "openshift", name).stdout)
+                            if each["kind"] == "SecurityContextConstraints")
+            self.assertEqual(constraints[field], value)
+
+    def test_service_monitor_alone(self):
+        self.assert_refused("service-monitor")
+
     def test_selinux_twice(self):
         self.assert_refused("cri-o", "openshift", "selinux")
 
