@@ -106,8 +106,9 @@
 #define LIMIT_EVIDENCE_BYTES (2u << 20)
 
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
-#define LIMIT_NAMESPACES 16u        /* with failures of their own; others are counted as "_other" */
-#define LIMIT_INFO_SERIES 100u      /* blocked containers that have one; others do not */
+#define LIMIT_NAMESPACES 16u /* with failures of their own; others are counted as "_other" */
+#define LIMIT_NAMESPACE_REGISTRIES 3u /* of each of them; others are counted as "other" */
+#define LIMIT_INFO_SERIES 100u        /* blocked containers that have one; others do not */
 #define LIMIT_EVENT_NAMESPACES 8u   /* whose events are read at the same time; others take turns */
 #define LIMIT_WANTED_IMAGES 64u     /* asked for in one poll; others wait */
 #define LIMIT_WANTED_BLOBS 8u       /* whose owners are asked for in one poll; others wait */

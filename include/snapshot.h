@@ -244,11 +244,15 @@ struct snapshot_registry {
     int64_t in_progress_since_us; /* wall; the oldest of them; 0: none */
 };
 
-/* Failed attempts of the pods of one namespace; "_other" stands for those over the limit. */
+/* Attempts of the pods of one namespace to pull from one registry; "_other" stands for the
+ * namespaces over the limit, "other" for the registries of one over its limit. */
 struct snapshot_namespace {
     const char *namespace;
+    const char *registry;
+    uint64_t attempts; /* since the first failure; 0: unknown */
     uint64_t failures[CAUSE_MAX];
     int64_t since_us[CAUSE_MAX]; /* wall; of the first one; 0: none */
+    int64_t began_us;            /* wall; of the first of them */
 };
 
 /* When a counter that appears with its first count began: wall; 0: it has not counted. */

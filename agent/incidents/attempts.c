@@ -18,8 +18,8 @@ void attempts_book(struct attempts *attempts, const struct pull *pull,
     if (!registries->counters->reasons[verdict->reason])
         registries->counters->since.reasons_us[verdict->reason] = now.wall_us;
     registries->counters->reasons[verdict->reason] += n;
-    if (!namespaces_count(&registries->counters->namespaces, pull->namespace, verdict->cause, n,
-                          now))
+    if (!namespaces_failed(&registries->counters->namespaces, pull->namespace, pull->registry,
+                           verdict->cause, n, now))
         counters_limit_hit(registries->counters, LIMIT_HIT_NAMESPACES);
 }
 

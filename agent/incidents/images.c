@@ -36,8 +36,15 @@ struct image_state *image_of(const struct images *images, const struct container
     return image_find(images, str_from(container->image), container->image_hash);
 }
 
+static void set_puller(struct image_state *image, struct tenant *tenant)
+{
+    tenant_unref(image->puller);
+    image->puller = tenant ? tenant_ref(tenant) : NULL;
+}
+
 static void image_free(struct image_state *image)
 {
+    set_puller(image, NULL);
     shared_unref(image->name);
     shared_unref(image->digest);
     mem_free(image);
@@ -93,6 +100,9 @@ static void pull_ended(struct images *images, struct image_state *image,
     int64_t ended_us = image->used_us ? image->used_us : now.mono_us;
 
     registry->attempts++;
+    if (image->pull_us && image->puller)
+        namespaces_pulled(&images->registries->counters->namespaces, image->puller->name,
+                          image->name->registry);
     registry->bytes += fact->size;
     /* Count only a duration whose start is known: not after several attempts, and not if the pull
      * began before this process. */
@@ -144,8 +154,10 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
         images_next_turn(images, pull_began(image), now);
         pull_ended(images, image, fact, now);
     }
-    if (fact->present || !image->waiting)
+    if (fact->present || !image->waiting) {
         image->pull_us = 0; /* the pull succeeded, or no container waits for it now */
+        set_puller(image, NULL);
+    }
     image->used_us = 0;
     shared_unref(image->digest);
     image->digest = digest;
@@ -176,6 +188,7 @@ void image_pull_failed(struct images *images, struct str image, uint64_t hash, s
         return;
     images_next_turn(images, pull_began(known), now);
     known->failed = true;
+    set_puller(known, NULL);
     known->pull_us = 0; /* if another container still waits, the next poll starts it again */
 }
 
@@ -279,6 +292,7 @@ static void count_pod(const struct images *images, struct pod *pod, bool polled,
         }
         if (polled && !image->pull_us && !image->present) {
             image->pull_us = container->begun_us;
+            set_puller(image, pod->tenant);
             image->pull_inexact = container->preexisting;
         }
     }

@@ -36,12 +36,13 @@ struct image_state {
     uint64_t size;
     const char *digest; /* shared */
     bool present;
-    bool failed;       /* an attempt to pull it has failed since it was found absent */
-    bool pull_inexact; /* the current pull began before this process did */
-    int64_t seen_us;   /* mono; when the runtime last answered about it */
-    int64_t absent_us; /* mono; when it was found absent */
-    int64_t pull_us;   /* mono; start of the current pull, which has not failed; 0: none */
-    int64_t used_us;   /* mono; when a container first used it after that; 0: not used */
+    bool failed;           /* an attempt to pull it has failed since it was found absent */
+    bool pull_inexact;     /* the current pull began before this process did */
+    int64_t seen_us;       /* mono; when the runtime last answered about it */
+    int64_t absent_us;     /* mono; when it was found absent */
+    int64_t pull_us;       /* mono; start of the current pull, which has not failed; 0: none */
+    struct tenant *puller; /* whose container the pull was first seen of; NULL: unknown */
+    int64_t used_us;       /* mono; when a container first used it after that; 0: not used */
 
     /* See images_count(). */
     size_t waiting;   /* containers that start now and may lack it */

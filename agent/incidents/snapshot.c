@@ -284,26 +284,39 @@ static int take_registries(const struct correlate *c, struct snapshot *ret)
     return 0;
 }
 
+static void take_namespace(const struct namespace *from, const char *name, struct snapshot *ret,
+                           struct snapshot_namespace *list)
+{
+    for (size_t i = 0; i <= LIMIT_NAMESPACE_REGISTRIES; i++) {
+        const struct namespace_row *row = &from->rows[i];
+        bool other = i == LIMIT_NAMESPACE_REGISTRIES;
+        struct snapshot_namespace *to = &list[ret->n_namespaces];
+
+        if (other ? !row->began_us : i >= from->n)
+            continue;
+        *to = (struct snapshot_namespace){
+            .namespace = name,
+            .registry = other ? NAMESPACE_REGISTRY_OTHER : snapshot_own(ret, row->registry),
+            .attempts = other ? 0 : row->attempts,
+            .began_us = row->began_us,
+        };
+        memcpy(to->failures, row->failures, sizeof(to->failures));
+        memcpy(to->since_us, row->since_us, sizeof(to->since_us));
+        ret->n_namespaces++;
+    }
+}
+
 static int take_namespaces(const struct namespaces *from, struct snapshot *ret)
 {
-    const struct namespace_row *other = &from->rows[LIMIT_NAMESPACES];
-    struct snapshot_namespace *list = arena_alloc(&ret->arena, (from->n + 1) * sizeof(*list));
-    size_t n = from->n;
+    const size_t most = (from->n + 1) * (LIMIT_NAMESPACE_REGISTRIES + 1);
+    struct snapshot_namespace *list = arena_alloc(&ret->arena, most * sizeof(*list));
 
-    if (!list || snapshot_make_room(ret, n) < 0)
+    if (!list || snapshot_make_room(ret, from->n + most) < 0)
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        list[i].namespace = snapshot_own(ret, from->rows[i].name);
-        memcpy(list[i].failures, from->rows[i].failures, sizeof(list[i].failures));
-        memcpy(list[i].since_us, from->rows[i].since_us, sizeof(list[i].since_us));
-    }
-    if (other->used_us) {
-        list[n].namespace = NAMESPACE_OTHER;
-        memcpy(list[n].since_us, other->since_us, sizeof(other->since_us));
-        memcpy(list[n++].failures, other->failures, sizeof(other->failures));
-    }
     ret->namespaces = list;
-    ret->n_namespaces = n;
+    for (size_t i = 0; i < from->n; i++)
+        take_namespace(&from->list[i], snapshot_own(ret, from->list[i].name), ret, list);
+    take_namespace(&from->list[LIMIT_NAMESPACES], NAMESPACE_OTHER, ret, list);
     return 0;
 }
 

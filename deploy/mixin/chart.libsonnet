@@ -18,7 +18,7 @@
       'nodes',
       'nodesOfCluster',
       'blockedSeconds',
-      'shortLivedContainers',
+      'shortLivedFailures',
       'longPullSeconds',
       'pageNodes',
       'pageFor',

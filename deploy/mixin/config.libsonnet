@@ -41,8 +41,8 @@
     // A container has an alert if it is blocked for longer than this. In 3 minutes the kubelet makes four or five
     // attempts; most failures of a rollout end before that.
     blockedSeconds: 180,
-    // ImagePullKeepsFailing: so many containers in 15 minutes, each blocked for a shorter time.
-    shortLivedContainers: 3,
+    // ImagePullKeepsFailing: so many failed pulls in 15 minutes, and no container is blocked for longer than that.
+    shortLivedFailures: 3,
     // ImagePullInProgressForLong.
     longPullSeconds: 3600,
     // ImageRegistryUnreachable: so many nodes, ...

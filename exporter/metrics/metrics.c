@@ -88,15 +88,26 @@ static void write_failure_reasons(struct scrape *scrape)
                    scrape->snapshot->reasons[reason], scrape->snapshot->since.reasons_us[reason]);
 }
 
-static void write_namespaces(struct scrape *scrape)
+static void write_namespace_attempts(struct scrape *scrape)
 {
-    const struct snapshot *snapshot = scrape->snapshot;
+    if (!sees_good_pulls(scrape))
+        return;
+    for (size_t i = 0; i < scrape->snapshot->n_namespaces; i++) {
+        const struct snapshot_namespace *row = &scrape->snapshot->namespaces[i];
 
-    for (size_t i = 0; i < snapshot->n_namespaces; i++)
+        write_rare(scrape, LABELS(row->namespace, row->registry), row->attempts, row->began_us);
+    }
+}
+
+static void write_namespace_failures(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->snapshot->n_namespaces; i++) {
+        const struct snapshot_namespace *row = &scrape->snapshot->namespaces[i];
+
         for (enum cause cause = 0; cause < CAUSE_MAX; cause++)
-            write_rare(scrape, LABELS(snapshot->namespaces[i].namespace, cause_name(cause)),
-                       snapshot->namespaces[i].failures[cause],
-                       snapshot->namespaces[i].since_us[cause]);
+            write_rare(scrape, LABELS(row->namespace, row->registry, cause_name(cause)),
+                       row->failures[cause], row->since_us[cause]);
+    }
 }
 
 static void write_durations(struct scrape *scrape)
@@ -372,9 +383,12 @@ static const struct row {
     { { "imagepull_failure_reasons_total", METRIC_COUNTER, NULL, METRIC_STABLE,
         "Failed image pulls, by cause and detailed reason. A reason appears after its first failure.",
         { "cause", "reason" } }, write_failure_reasons },
+    { { "imagepull_namespace_attempts_total", METRIC_COUNTER, NULL, METRIC_EXPERIMENTAL,
+        "Image pulls tried for the pods of a namespace, successful and failed, since its first failure at the registry: only for namespaces and registries that have a series of their own in imagepull_namespace_failures_total.",
+        { "namespace", "registry" } }, write_namespace_attempts },
     { { "imagepull_namespace_failures_total", METRIC_COUNTER, NULL, METRIC_EXPERIMENTAL,
-        "Failed image pulls, by the pod's namespace and cause. Counts also what no gauge shows long enough: pods that are replaced every few minutes. Appears with the first failure; namespaces over the limit are counted as _other.",
-        { "namespace", "cause" } }, write_namespaces },
+        "Failed image pulls, by the pod's namespace, the registry (its true name) and the cause. Counts also what no gauge shows long enough: pods that are replaced every few minutes. Appears with the first failure, and ends an hour after the last one. The fourth and further registries of a namespace are counted as other; the 17th and further namespaces as _other, with registry other.",
+        { "namespace", "registry", "cause" } }, write_namespace_failures },
     { { "imagepull_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Duration of successful pulls: from the time a container waits for its absent image until the image is present. Includes queueing; exact to the poll interval of 1 to 5 s.",
         { "registry" } }, write_durations },

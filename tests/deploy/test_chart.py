@@ -235,14 +235,14 @@ class Rules(unittest.TestCase):
             "severities": {"ImageRegistryError": "info"}, "disabled": ["ImagePullUnclassifiedShare", "ImageUnusable"],
             "runbookUrl": "https://wiki.example.com/imagepull/", "clusterLabel": "site",
             "nodes": 'up{job="kubelet",metrics_path="/metrics"}',
-            "thresholds": {"blockedSeconds": 1000000, "shortLivedContainers": 4, "longPullSeconds": 7200, "pageNodes": 5,
+            "thresholds": {"blockedSeconds": 1000000, "shortLivedFailures": 4, "longPullSeconds": 7200, "pageNodes": 5,
                            "pageFor": "10m", "pageNamespaces": 7, "unclassifiedShare": 0.25}})
         self.assertEqual(chart, mixin("""{
             namespaceSelector: 'namespace!~"sandbox-.*"', selector: 'env="prod",dc="a"',
             severity+: {ImageRegistryError: 'info'}, without: ['ImagePullUnclassifiedShare', 'ImageUnusable'],
             runbookBase: 'https://wiki.example.com/imagepull/', clusterLabel: 'site',
             nodes: 'up{job="kubelet",metrics_path="/metrics"}', job: 'pulls', daemonset: 'agents-pulls',
-            blockedSeconds: 1000000, shortLivedContainers: 4, longPullSeconds: 7200, pageNodes: 5, pageFor: '10m',
+            blockedSeconds: 1000000, shortLivedFailures: 4, longPullSeconds: 7200, pageNodes: 5, pageFor: '10m',
             pageNamespaces: 7, unclassifiedShare: 0.25}"""))
 
     def test_only_one_of_two_matchers(self):

@@ -18,6 +18,7 @@ from kubectl import ROOT
 DEPLOY = os.path.join(ROOT, "deploy")
 RULES = [os.path.join(DEPLOY, "alerts", name + ".rules.yaml") for name in ("containers", "exporter", "registries")]
 STEP = 30  # seconds
+BACK_OFF = (0, 10, 30, 70, 150, 310)  # seconds after the first attempt of the kubelet; then each 300
 PAGE = "ImageRegistryUnreachable"
 THE_PAGE = f'alertname="{PAGE}"'
 OF_AGENTS = "ImagePullExporter.*|ContainerRuntimeUnreachable"
@@ -33,6 +34,7 @@ class Story:
     def __init__(self, hours=1):
         self.steps = int(hours * 3600 / STEP)
         self.series, self.checks = [], []
+        self.failed = {}  # labels of the counter: seconds of the failures
 
     def add(self, name, value, begin=0, end=None, **labels):
         """
@@ -52,6 +54,17 @@ class Story:
                      "image": f"{registry}/{namespace}/app:{tag}", **labels}
         self.add("imagepull_container_blocked_since_timestamp_seconds", begin, begin, end, **container,
                  registry=registry, cause=cause, reason=reason)
+        counter = {"node": node, "namespace": namespace, "registry": registry, "cause": cause, **labels}
+        end = self.steps * STEP if end is None else end
+        self.failed.setdefault(tuple(counter.items()), []).extend(
+            each for each in (*(begin + after for after in BACK_OFF), *range(begin + 610, end, 300)) if each < end)
+
+    def add_failures(self):
+        """As the agent counts them: from the first failure to an hour after the last."""
+        for labels, failed in self.failed.items():
+            self.add("imagepull_namespace_failures_total",
+                     lambda now, failed=failed: sum(each <= now for each in failed), min(failed), max(failed) + 3600,
+                     **dict(labels))
 
     def good_pulls(self, node, *seconds, registry="reg.example", begin=0):
         self.add("imagepull_duration_seconds_count", lambda now: sum(each <= now for each in seconds), begin,
@@ -78,6 +91,7 @@ class Story:
             self.expect(minute, f'count(ALERTS{{alertstate="firing",{matcher}}})')
 
     def run(self, rules=None):
+        self.add_failures()
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as out:
             yaml.safe_dump({"rule_files": rules or RULES, "evaluation_interval": f"{STEP}s", "tests": [
                 {"interval": f"{STEP}s", "input_series": self.series, "promql_expr_test": self.checks}]}, out)
@@ -127,6 +141,22 @@ class Owners(unittest.TestCase):
         story.silent((10, 20))
         story.expect_firing(45, names("ImagePullKeepsFailing", namespace="batch", registry="reg.example"),
                             by="alertname,namespace,registry")
+        story.run()
+
+    def test_pods_that_are_gone_before_they_are_scraped_have_the_same_alert(self):
+        story = Story()
+        story.add("imagepull_namespace_failures_total", lambda now: 1 + now // 240, 60, node="n1", namespace="batch",
+                  registry="reg.example", cause="not_found")
+        story.silent((10, 20))
+        story.expect_firing(50, names("ImagePullKeepsFailing", namespace="batch", registry="reg.example"),
+                            by="alertname,namespace,registry")
+        story.run()
+
+    def test_namespaces_without_a_row_of_their_own_have_no_alert_together(self):
+        story = Story()
+        story.add("imagepull_namespace_failures_total", lambda now: now, node="n1", namespace="_other",
+                  registry="other", cause="not_found")
+        story.silent(range(5, 59, 5))
         story.run()
 
     def test_a_rollout_with_short_failures_is_no_alert(self):

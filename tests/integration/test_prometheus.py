@@ -125,7 +125,7 @@ class Scraped(unittest.TestCase):
         def same():
             stored = self.prometheus.query(f'{{job="{job}",__name__=~"imagepull_.+"}}')
             held = self.held(accept)
-            self.assertGreater(len(held), 30)
+            self.assertGreater(len(held), 20)
             self.assertEqual({labels: stored.get(labels) for labels in held}, held)
             names = {dict(labels)["__name__"] for labels in stored}
             self.assertEqual([name for name in names if name.endswith("_created")], [])

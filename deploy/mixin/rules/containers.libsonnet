@@ -204,27 +204,30 @@ function(config)
     ),
 
     // Pods of a CronJob or a crash loop of a controller: each is replaced before it is blocked long enough for the
-    // alerts above. One failure, or one rollout, is over after 15 minutes, and `for` is longer.
+    // alerts above, or even before it is scraped. So this counts failures, and not containers. One failure, or one
+    // rollout, is over after 15 minutes, and `for` is longer.
     lib.alert('ImagePullKeepsFailing', {
       expr: |||
-        count by (%(by)s) (
-          max by (%(one)s, registry, cause) (
-            max_over_time(%(since)s[15m]))
-          unless on (%(one)s)
-            %(age)s > %(seconds)s
-        ) >= %(containers)s
+        sum by (%(by)s) (
+          max by (%(byNode)s) (
+            increase(%(failures)s[15m]))
+        ) >= %(least)s
+          unless on (%(by)s)
+        %(age)s > %(seconds)s
       ||| % {
         by: lib.labels(byRegistry),
-        one: one,
-        since: lib.series(since, config.namespaceSelector),
+        byNode: lib.labels(byRegistry + ['node']),
+        failures: lib.series('imagepull_namespace_failures_total', std.join(',', std.filter(
+          function(each) each != '', ['%s!="_other"' % config.namespaceLabel, config.namespaceSelector]
+        ))),
         age: age,
         seconds: lib.number(config.blockedSeconds),
-        containers: lib.number(config.shortLivedContainers),
+        least: lib.number(config.shortLivedFailures),
       },
       'for': '30m',
       keep_firing_for: '10m',
       summary: 'One short-lived pod after the other cannot pull its image.',
-      description: '{{ $value }} container(s) of namespace %s could not pull from {{ $labels.registry }} in the last 15 minutes (cause {{ $labels.cause }}), and each was gone or replaced within minutes. The newest:%s. Usually a CronJob whose pods are replaced before they start. Look at the image of its template, and at the runbook of the cause.' % [
+      description: 'Containers of namespace %s failed to pull from {{ $labels.registry }} {{ $value | printf "%%.0f" }} times in the last 15 minutes (cause {{ $labels.cause }}), and each was gone or replaced within minutes. Usually a CronJob whose pods are replaced before they start. Look at the image of its template, and at the runbook of the cause. The newest pods that Prometheus has seen:%s.' % [
         namespace,
         lib.list(
           'topk(3, max by (%s) (max_over_time(%s{%s}[15m])))' % [

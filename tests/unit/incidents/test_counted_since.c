@@ -40,6 +40,7 @@ static void a_counter_begins_with_its_first_failure(void **state)
     assert_int_equal(snapshot.since.reasons_us[REASON_IMAGE_NOT_FOUND], first_us);
     assert_int_equal(snapshot.namespaces[0].since_us[CAUSE_NOT_FOUND], first_us);
     assert_int_equal(snapshot.namespaces[0].since_us[CAUSE_NETWORK], 0);
+    assert_int_equal(snapshot.namespaces[0].began_us, first_us);
     assert_int_equal(snapshot.since.recoveries_us[CAUSE_NOT_FOUND], 0);
     snapshot_done(&snapshot);
 }

@@ -279,8 +279,10 @@ static void add_namespaces(struct fixture *fixture)
 {
     static const struct snapshot_namespace namespaces[] = {
         { .namespace = "default",
+          .registry = "registry.example.com",
+          .attempts = 9,
           .failures = { [CAUSE_UNAUTHORIZED] = 4, [CAUSE_RATE_LIMITED] = 2 } },
-        { .namespace = "_other", .failures = { [CAUSE_UNAUTHORIZED] = 1 } },
+        { .namespace = "_other", .registry = "other", .failures = { [CAUSE_UNAUTHORIZED] = 1 } },
     };
 
     fixture->snapshot.namespaces = namespaces;

@@ -24,7 +24,7 @@
   "podLabel" (print $prefix "pod")
   "runbookBase" (trimSuffix "/" $rules.runbookUrl)
   "selector" $rules.selector
-  "shortLivedContainers" ($rules.thresholds.shortLivedContainers | int64 | toString)
+  "shortLivedFailures" ($rules.thresholds.shortLivedFailures | int64 | toString)
   "unclassifiedShare" ($rules.thresholds.unclassifiedShare | toString)
   | toJson -}}
 {{- end -}}
