@@ -306,13 +306,20 @@ static bool is_guess(const struct message_part *part, const struct finding *foun
 {
     enum cause cause = reason_cause(found->reason);
 
-    if (cause == CAUSE_NETWORK)
-        return part->hosts.url.len > 0 || found->rank == RANK_VAGUE ||
+    if (cause == CAUSE_NETWORK) /* a sandbox also needs a network, a shim and a guest */
+        return part->wrappers & W_SANDBOX || part->hosts.url.len > 0 || found->rank == RANK_VAGUE ||
                (found->rank == RANK_ABORTED && part->grpc_code < 0) ||
                (found->reason == REASON_CONNECT_REFUSED && !(part->wrappers & W_DIAL));
     if (cause == CAUSE_UNAUTHORIZED)
         return found->rank == RANK_HINT;
     return found->rank <= RANK_GENERIC && (cause == CAUSE_NOT_FOUND || cause == CAUSE_NODE);
+}
+
+/* The kubelet asked the runtime on its node for an image, and nobody asked a registry. */
+static bool is_of_the_runtime(const struct message_part *part, enum reason reason)
+{
+    return part->wrappers & W_INSPECT && !(part->wrappers & (W_PULL | W_BACK_OFF)) &&
+           reason_cause(reason) == CAUSE_NETWORK;
 }
 
 struct verdict classify(const struct message *message)
@@ -330,6 +337,8 @@ struct verdict classify(const struct message *message)
 
         if (!find_best(message, part, &found))
             continue;
+        if (is_of_the_runtime(part, found.reason))
+            found.reason = REASON_RUNTIME_ERROR;
         elsewhere = found.reason == REASON_NOT_A_PULL && !is_about_an_image(message);
         its_stage = stage_of(part, found.reason);
         if (chosen && !elsewhere && weight(part, &found, its_stage) <= best_weight)

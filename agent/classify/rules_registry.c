@@ -81,6 +81,7 @@ static const struct rule rows[] = {
     CODE("tag-not-in-use", "does not use the * tag", MANIFEST_UNKNOWN),
     CODE("no-such-manifest", "no such manifest", MANIFEST_UNKNOWN),
     CODE("no-such-image", "no such image", IMAGE_NOT_FOUND),
+    CODE("image-not-found", "image not found", IMAGE_NOT_FOUND),
     CODE("not-found-go", "http.statusnotfound", IMAGE_NOT_FOUND),
     CODE("image-id-not-found", "image does not exist", IMAGE_NOT_FOUND),
     CODE("artifact-not-found", "artifact * not found", MANIFEST_UNKNOWN),

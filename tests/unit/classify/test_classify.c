@@ -473,6 +473,10 @@ static void inspecting_an_image_is_local(void **state)
     says("Failed to inspect image \"" IMAGE "\": rpc error: code = Unknown desc = readlink "
          "/var/lib/docker/overlay2: invalid argument",
          REASON_RUNTIME_ERROR, STAGE_LOCAL);
+    says("Failed to inspect image \"" IMAGE
+         "\": rpc error: code = Unknown desc = unable to inspect "
+         "image: reading manifest: unexpected EOF",
+         REASON_RUNTIME_ERROR, STAGE_LOCAL);
 }
 
 static void a_refusal_may_hide_a_missing_image(void **state)

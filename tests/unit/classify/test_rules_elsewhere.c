@@ -31,6 +31,14 @@ static void other_failures_of_a_pod_are_not_a_pull(void **state)
         { "Failed to create pod sandbox: failed to get sandbox image \"a\": failed to pull image "
           "\"a\": context deadline exceeded",
           REASON_DEADLINE },
+        { "Failed to create pod sandbox: rpc error: code = DeadlineExceeded desc = timed out "
+          "connecting to hybrid vsocket hvsock:/run/vc/root/kata.hvsock",
+          REASON_UNCLASSIFIED },
+        { "Failed to create pod sandbox: rpc error: code = Unknown desc = dial tcp 10.96.0.1:443: "
+          "connect: connection refused",
+          REASON_UNCLASSIFIED },
+        { "Failed to create pod sandbox: rpc error: code = DeadlineExceeded desc = something",
+          REASON_UNCLASSIFIED },
         { "FailedCreatePodSandBox plugin type=\"aws-cni\" name=\"aws-cni\" failed (add): failed to "
           "assign an IP address to container",
           REASON_NOT_A_PULL },

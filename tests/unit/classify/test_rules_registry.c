@@ -67,6 +67,7 @@ static void missing_images_are_recognised(void **state)
           "registry with id '1'",
           REASON_REPOSITORY_UNKNOWN },
         { "Download failed, retrying: unknown blob", REASON_BLOB_UNKNOWN },
+        { "rpc error: image not found", REASON_IMAGE_NOT_FOUND },
         { "Failed to pull image \"r.example.com/k8s/a:1\": rpc error: code = Unknown desc = Error "
           "response from daemon: unauthorized: project not found, name: k8s: project not found",
           REASON_REPOSITORY_UNKNOWN },
