@@ -64,6 +64,8 @@ class Manifests(Deployed):
 
     def test_the_api_server_accepts_every_overlay_without_a_warning(self):
         for overlay in OVERLAYS:
+            if overlay == "no-runtime":
+                continue  # It changes the level of the namespace, so another test applies it where no agent runs.
             with self.subTest(overlay):
                 self.apply("--dry-run=server", "-k", os.path.join(KUSTOMIZE, "overlays", overlay))
 
@@ -164,6 +166,18 @@ class Manifests(Deployed):
         self.assertIn("Sources: pods up, events off, cri up", self.command("status")[1])
         self.assertEqual(self.requests(self.agent.pod()), [])
 
+    def test_runs_without_the_runtime_at_the_level_restricted(self):
+        self.kubectl("--namespace", NAME, "delete", "daemonset", NAME)
+        wait_for(lambda: self.agent.pods() == [], "its pods are gone")
+        self.addCleanup(self.deploy)
+        self.deploy("no-runtime")
+        labels = self.api.get("namespaces", NAME, namespace=None)["metadata"]["labels"]
+        self.assertEqual(labels["pod-security.kubernetes.io/enforce"], "restricted")
+        namespace = self.namespace()
+        self.create_pod(namespace, "typo", self.bad())
+        self.eventually_shown(namespace, "typo", cause="not_found")
+        self.assertIn("Sources: pods up, events up, cri off", self.command("status")[1])
+
     def test_runs_with_the_socket_where_k3s_has_it(self):
         folder = "/run/k3s/containerd"
         os.makedirs(folder)
@@ -171,27 +185,22 @@ class Manifests(Deployed):
         self.deploy("k3s")
         self.assertIn("Sources: pods up, events up, cri up", self.command("status")[1])
 
-    @unittest.expectedFailure
     def test_runs_on_a_node_that_has_no_pod_network_yet(self):
-        """
-        The agent waits for the pod network, as no component gives it the network of the node. So it says nothing about
-        the images of the pod network itself.
-        """
+        """With the component host-network. It then tells which images of the pod network itself cannot be pulled."""
         self.kubectl("--namespace", NAME, "delete", "daemonset", NAME)
         wait_for(lambda: self.agent.pods() == [], "its pods are gone")
         configuration = os.path.join(self.cluster.containerd.root, "cni", "10-pods.conflist")
-        self.addCleanup(self.rollout)
+        self.addCleanup(self.deploy)
         self.addCleanup(os.rename, configuration + ".away", configuration)
         os.rename(configuration, configuration + ".away")
         wait_for(lambda: not self.cluster.node_is_ready(), "the node is not ready")
-        self.apply("-k", self.overlay(patch=self.patch))
-        wait_for(lambda: len(self.agent.pods()) == 1, "its pod")
-
-        def waits():
-            return bool(self.events("NetworkNotReady", self.agent.pod()))
-
-        wait_for(lambda: waits() or self.agent.pod()["status"]["phase"] == "Running", "it runs or waits")
-        self.assertFalse(waits())
+        self.deploy("host-network")
+        self.assertEqual(self.agent.pod()["status"]["podIP"], self.agent.pod()["status"]["hostIP"])
+        self.assertEqual(self.events("NetworkNotReady", self.agent.pod()), [])
+        namespace = self.namespace()
+        self.create_pod(namespace, "network", self.bad(), nodeName=self.cluster.node, hostNetwork=True)
+        self.eventually_shown(namespace, "network", cause="not_found")
+        self.assertGreater(self.agent.metrics().value("imagepull_failures_total"), 0)
 
     def test_an_overlay_for_another_runtime_says_so_and_the_old_agent_stays(self):
         self.deploy()

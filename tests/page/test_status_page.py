@@ -102,6 +102,8 @@ class StatusPage(unittest.TestCase):
         self.assertEqual(browser.run("return byId('verdict').className"), "good")
         self.assertEqual(browser.run(CARDS), 0)
         self.assertEqual(browser.run("return document.title"), "image pulls on node-1")
+        # The source of events is off.
+        self.assertIn("not known: missing pull Secrets", browser.text())
         self.assert_no_errors(browser)
         self.screenshot(browser, "empty")
 
