@@ -185,8 +185,8 @@ check-tsan:     ; $(again) SAN=thread run-tsan
 check-valgrind: ; $(again) SAN=valgrind run-valgrind
 
 # The tests of code that runs on more than one thread.
-threaded := $(addprefix tests/unit/,agent/test_hub.c exporter/test_exporter.c exporter/http/test_auth.c \
-            exporter/http/test_guard.c cri/test_source.c cri/test_source_errors.c cri/test_runtimes.c)
+threaded := $(addprefix tests/unit/,agent/test_hub.c exporter/test_exporter.c exporter/metrics/test_page_cache.c \
+            exporter/http/test_auth.c exporter/http/test_guard.c cri/test_source.c cri/test_source_errors.c cri/test_runtimes.c)
 .PHONY: run-tsan run-valgrind run-fuzz
 run-tsan: $(BUILD)/has-check $(call program,$(threaded))
 	$(Q)TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" scripts/run-tests $(call program,$(threaded))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "agent/classify/redact.h"
@@ -21,6 +22,9 @@ struct hub {
     struct sink sink;
     struct snapshot_source snapshots;
 
+    /* How often something was handed in. It grows under the mutex, and is read without it. */
+    atomic_uint_fast64_t changes;
+
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t wake;   /* for wait() */
     struct correlate *correlate;
@@ -32,6 +36,12 @@ struct hub {
     bool changed; /* more containers wait than when wait() last returned */
     bool stopping;
 };
+
+/* Also if it turns out that nothing is different: then the next scrape is formatted in vain. */
+static void note_change(struct hub *hub)
+{
+    atomic_fetch_add(&hub->changes, 1);
+}
 
 static void note_waiting(struct hub *hub)
 {
@@ -52,6 +62,7 @@ static void observe(void *self, const struct observation *observation)
     pthread_mutex_lock(&hub->mutex);
     r = correlate_observe(hub->correlate, observation, clock_now(hub->clock));
     note_waiting(hub);
+    note_change(hub);
     pthread_mutex_unlock(&hub->mutex);
 
     if (r < 0)
@@ -66,6 +77,7 @@ static void limit_hit(void *self, enum limit limit)
 
     pthread_mutex_lock(&hub->mutex);
     correlate_limit_hit(hub->correlate, limit);
+    note_change(hub);
     pthread_mutex_unlock(&hub->mutex);
 }
 
@@ -77,6 +89,7 @@ static void status(void *self, enum source_id source, const struct source_status
     shown.last_error[redact(shown.last_error, strlen(shown.last_error))] = '\0';
     pthread_mutex_lock(&hub->mutex);
     hub->sources[source] = shown;
+    note_change(hub);
     pthread_mutex_unlock(&hub->mutex);
 }
 
@@ -86,6 +99,7 @@ static void calls(void *self, const struct runtime_calls *now)
 
     pthread_mutex_lock(&hub->mutex);
     hub->calls = *now;
+    note_change(hub);
     pthread_mutex_unlock(&hub->mutex);
 }
 
@@ -170,6 +184,7 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     for (size_t i = 0; i < SOURCE_MAX; i++)
         snapshot.sources[i] = hub->sources[i];
     snapshot.calls = hub->calls;
+    snapshot.changes = atomic_load(&hub->changes);
     snapshot.healthy = loops_tick(hub, now);
     snapshot.ready = !hub->reads_pods || correlate_listed(hub->correlate);
     hub->snapshot_bytes[detail] = snapshot.arena.used;
@@ -183,6 +198,14 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     }
     *ret = snapshot;
     return 0;
+}
+
+static uint64_t changes(void *self, struct instant *ret_now)
+{
+    struct hub *hub = self;
+
+    *ret_now = clock_now(hub->clock);
+    return atomic_load(&hub->changes);
 }
 
 struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
@@ -223,7 +246,7 @@ struct hub *hub_new(const struct hub_config *config, const struct clock *clock)
         .wanted = wanted,
         .wait = wait_for_change,
     };
-    hub->snapshots = (struct snapshot_source){ .self = hub, .take = take };
+    hub->snapshots = (struct snapshot_source){ .self = hub, .take = take, .changes = changes };
 
     pthread_mutex_init(&hub->mutex, NULL);
     pthread_condattr_init(&attr);

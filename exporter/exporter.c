@@ -83,6 +83,7 @@ static int web_begin(struct exporter *exporter, const struct exporter_config *co
         .without_self = config->without_self,
         .created = config->created,
         .limit_hits = &exporter->limit_hits,
+        .budget = &exporter->web_budget,
         .version = config->version,
         .revision = config->revision,
     };
@@ -274,6 +275,7 @@ void exporter_free(struct exporter *exporter)
         endpoint_close(&exporter->web_endpoints[i]);
     guard_free(exporter->guard);
     endpoint_close(&exporter->debug_endpoint);
+    web_done(&exporter->web);
     mem_free(exporter);
 }
 

@@ -31,6 +31,9 @@ int buf_reserve(struct buf *buf, size_t size);
 /* Empties the buffer and clears the error; keeps the memory. */
 void buf_reset(struct buf *buf);
 
+/* Gives back the memory that is not used. */
+void buf_shrink(struct buf *buf);
+
 void buf_add(struct buf *buf, struct str text);
 void buf_add_text(struct buf *buf, const char *text);
 void buf_add_byte(struct buf *buf, char byte);

@@ -138,6 +138,9 @@
  * list. Answers and request bodies of the web listeners, and of the debug listener: over it, 503.
  */
 #define LIMIT_METRICS_BODY (8u << 20) /* 0.3 MiB at worst with the default of 16 registries */
+/* A larger page is formatted for each scrape. There are up to four: two formats, with and without
+ * gzip. They are part of LIMIT_HTTP_MEMORY. */
+#define LIMIT_CACHED_PAGE (512u << 10)
 #define LIMIT_DEBUG_BODY (256u << 10)
 #define LIMIT_DEBUG_MEMBER (768u << 10)
 #define LIMIT_HTTP_MEMORY (3u << 20)
@@ -171,6 +174,7 @@
 #define MEMORY_ANSWERS                                                                             \
     (2 * LIMIT_SNAPSHOT + 2 * LIMIT_HTTP_MEMORY + 2 * (1u << 20) + 2 * LIMIT_DEBUG_MEMBER)
 
+_Static_assert(4 * LIMIT_CACHED_PAGE < LIMIT_HTTP_MEMORY, "the pages leave no memory to clients");
 _Static_assert(MEMORY_PROGRAM + MEMORY_TABLES + MEMORY_KUBE + MEMORY_CRI + MEMORY_ANSWERS <=
                    MEMORY_LIMIT,
                "the limits do not fit into the memory limit of the DaemonSet");

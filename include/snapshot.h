@@ -296,8 +296,9 @@ struct snapshot {
     size_t left_out[LIMIT_HIT_MAX]; /* how many the limit leaves out now: see limit_left_out() */
     struct source_status sources[SOURCE_MAX];
     struct runtime_calls calls;
-    bool healthy; /* every loop ticked within the last minute */
-    bool ready;   /* the first pod list is done, or nothing is read from Kubernetes */
+    uint64_t changes; /* what changes() below returned at this moment */
+    bool healthy;     /* every loop ticked within the last minute */
+    bool ready;       /* the first pod list is done, or nothing is read from Kubernetes */
 };
 
 void snapshot_done(struct snapshot *snapshot);
@@ -307,4 +308,7 @@ struct snapshot_source {
     void *self;
     /* Any thread. 0, or -ENOMEM with nothing to free. */
     int (*take)(void *self, enum snapshot_detail detail, struct snapshot *ret, struct err *err);
+    /* How often the state has changed. While it has not, snapshots differ only in what changes with
+     * time alone. Any thread; waits for nothing. */
+    uint64_t (*changes)(void *self, struct instant *ret_now);
 };

@@ -29,6 +29,16 @@ void buf_reset(struct buf *buf)
         buf->at[0] = '\0';
 }
 
+void buf_shrink(struct buf *buf)
+{
+    char *shrunk = buf->at ? mem_realloc(buf->at, buf->len + 1) : NULL;
+
+    if (!shrunk)
+        return;
+    buf->at = shrunk;
+    buf->size = buf->len + 1;
+}
+
 /* Makes room for `more` bytes and a NUL. */
 static bool reserve(struct buf *buf, size_t more)
 {

@@ -42,6 +42,8 @@ struct http_stream {
     int (*next)(void *self, struct buf *out);
 };
 
+struct shared_body;
+
 struct http_response {
     enum http_status status;
     const char *content_type;  /* static */
@@ -54,6 +56,7 @@ struct http_response {
     char content_policy[256];  /* Content-Security-Policy; "": none */
     struct buf body;           /* the server takes it over */
     struct http_stream stream; /* instead of `body`, if `next` is not NULL */
+    struct shared_body *share; /* instead of `body`, if not NULL: one owner, for the server */
     /* Called on the server's thread when the body was sent or the client disconnected; may be NULL.
      * A response that has it must be given to the server. */
     void (*sent)(void *sent_self);

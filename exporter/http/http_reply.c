@@ -8,6 +8,7 @@
 #include "exporter/http/guard.h"
 #include "exporter/http/http.h"
 #include "exporter/http/http_budget.h"
+#include "exporter/http/shared_body.h"
 #include "limit.h"
 #include "mem.h"
 
@@ -20,9 +21,10 @@ static bool header(struct MHD_Response *reply, const char *name, const char *val
 
 /* libmicrohttpd hands it back when the answer was sent or the client disconnected. */
 struct sending {
-    char *body; /* NULL for a stream */
+    char *body; /* NULL for a stream or a share */
     size_t size;
     struct http_budget *budget;
+    struct shared_body *share;
     struct http_stream stream;
     struct buf part;  /* of the stream ... */
     size_t sent_part; /* ... and how much of it is sent */
@@ -38,6 +40,7 @@ static void sending_end(void *cls)
         sending->sent(sending->self);
     http_budget_give(sending->budget, sending->size);
     mem_free(sending->body);
+    shared_body_unref(sending->share);
     buf_done(&sending->part);
     mem_free(sending);
 }
@@ -64,6 +67,20 @@ static ssize_t next_bytes(void *cls, uint64_t at, char *ret, size_t size)
     return (ssize_t)left.len;
 }
 
+/* libmicrohttpd does not write into the body. */
+static struct MHD_Response *reply_with(const struct http_response *response,
+                                       struct sending *sending)
+{
+    struct str text =
+        response->share ? shared_body_text(response->share) : buf_str(&response->body);
+
+    if (response->stream.next)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, next_bytes,
+                                                 sending, sending_end);
+    return MHD_create_response_from_buffer_with_free_callback_cls(text.len, (char *)text.at,
+                                                                  sending_end, sending);
+}
+
 /* libmicrohttpd takes over the memory of the body; nothing is copied. */
 static struct MHD_Response *reply_from(struct http_response *response, struct http_budget *budget)
 {
@@ -79,18 +96,14 @@ static struct MHD_Response *reply_from(struct http_response *response, struct ht
         .self = response->sent_self,
     };
     buf_init(&sending->part, LIMIT_DEBUG_MEMBER);
-    if (response->stream.next)
-        reply = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, next_bytes,
-                                                  sending, sending_end);
-    else
-        reply = MHD_create_response_from_buffer_with_free_callback_cls(body->len, body->at,
-                                                                       sending_end, sending);
+    reply = reply_with(response, sending);
     if (!reply) {
         mem_free(sending);
         return NULL;
     }
     response->sent = NULL;
-    if (response->stream.next)
+    sending->share = TAKE_PTR(response->share);
+    if (response->stream.next || sending->share)
         return reply;
     sending->body = body->at;
     sending->size = body->size;
@@ -148,6 +161,7 @@ bool http_reply_send(struct MHD_Connection *connection, struct http_response *re
         http_budget_give(budget, response->body.size); /* it was not handed over */
     if (response->sent)
         response->sent(response->sent_self);
+    shared_body_unref(response->share);
     buf_done(&response->body);
     return queued;
 }

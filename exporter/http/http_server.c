@@ -200,17 +200,6 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
-/* A client may keep it for long. */
-static void shrink(struct buf *body)
-{
-    char *shrunk = body->at ? mem_realloc(body->at, body->len + 1) : NULL;
-
-    if (!shrunk)
-        return;
-    body->at = shrunk;
-    body->size = body->len + 1;
-}
-
 /* Slow clients hold the memory of all answers. The oldest of them is cut, so that there is room
  * when this client asks again. */
 static void refuse_over_budget(struct http_server *server, struct http_response *response)
@@ -234,8 +223,10 @@ static enum MHD_Result send_reply(struct http_server *server, struct MHD_Connect
                   "the answer is too large, or there is no memory for it");
         response->encoding = NULL;
     }
-    shrink(&response->body);
-    if (!http_budget_take(budget, response->body.size)) {
+    buf_shrink(&response->body); /* a client may keep it for long */
+    if (response->share) {
+        budget = NULL; /* it has its part of the budget already */
+    } else if (!http_budget_take(budget, response->body.size)) {
         refuse_over_budget(server, response);
         budget = NULL;
     }

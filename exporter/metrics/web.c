@@ -6,6 +6,7 @@
 
 #include "exporter/http/gzip.h"
 #include "exporter/http/limit_hits.h"
+#include "exporter/http/shared_body.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/negotiate.h"
@@ -26,7 +27,7 @@
 
 struct visit {
     const struct http_request *request;
-    const struct snapshot *snapshot;
+    struct page_basis now;
 };
 
 static int write_metrics(struct web *web, const struct snapshot *snapshot,
@@ -63,23 +64,68 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
     return 0;
 }
 
-static void format_metrics(struct web *web, const struct visit *visit,
+static bool take_snapshot(struct web *web, struct snapshot *ret, struct http_response *response)
+{
+    struct err err = ERR_INIT;
+
+    if (web->source.take(web->source.self, SNAPSHOT_METRICS, ret, &err) == 0)
+        return true;
+    http_text(response, HTTP_UNAVAILABLE, "cannot take a snapshot: %s", err.text);
+    return false;
+}
+
+/* Fills `basis` with what the page shows. */
+static bool format_metrics(struct web *web, enum exposition_format format, struct page_basis *basis,
+                           struct http_response *response)
+{
+    struct snapshot snapshot;
+    struct err err = ERR_INIT;
+    int r;
+
+    if (!take_snapshot(web, &snapshot, response))
+        return false;
+    basis->changes = snapshot.changes;
+    basis->at_us = snapshot.taken.mono_us;
+    r = write_metrics(web, &snapshot, format, &response->body, &err);
+    snapshot_done(&snapshot);
+    if (r < 0)
+        http_text(response, HTTP_SERVER_ERROR, "cannot write the metrics: %s", err.text);
+    return r == 0;
+}
+
+/* A large page is not kept: it would take the memory of the other answers. */
+static void keep_page(struct web *web, enum exposition_format format,
+                      const struct page_basis *basis, struct http_response *response)
+{
+    response->share = shared_body_new(&response->body, web->budget);
+    if (response->share)
+        page_cache_put(&web->pages, format, response->encoding != NULL, basis, response->share);
+}
+
+static void answer_metrics(struct web *web, const struct visit *visit,
                            struct http_response *response)
 {
     enum exposition_format format = negotiate_format(visit->request->accept);
-    struct err err = ERR_INIT;
+    bool gzip = negotiate_gzip(visit->request->accept_encoding);
+    struct page_basis basis = visit->now;
+    size_t len;
 
-    response->content_type = exposition_content_type(format);
     response->vary = "Accept, Accept-Encoding";
-    response->body.max = LIMIT_METRICS_BODY;
-    if (write_metrics(web, visit->snapshot, format, &response->body, &err) < 0) {
-        http_text(response, HTTP_SERVER_ERROR, "cannot write the metrics: %s", err.text);
+    response->content_type = exposition_content_type(format);
+    response->share = page_cache_get(&web->pages, format, gzip, &basis);
+    if (response->share) {
+        response->encoding = gzip ? "gzip" : NULL;
         return;
     }
+    response->body.max = LIMIT_METRICS_BODY;
+    if (!format_metrics(web, format, &basis, response))
+        return;
+    len = response->body.len;
     /* Without memory for gzip the answer is sent uncompressed. */
-    if (response->body.len >= GZIP_BYTES_MIN && negotiate_gzip(visit->request->accept_encoding) &&
-        gzip_replace(&response->body, NULL) == 0)
+    if (gzip && len >= GZIP_BYTES_MIN && gzip_replace(&response->body, NULL) == 0)
         response->encoding = "gzip";
+    if (len <= LIMIT_CACHED_PAGE)
+        keep_page(web, format, &basis, response);
 }
 
 static void end_scrape(void *self)
@@ -99,7 +145,7 @@ static void serve_metrics(struct web *web, const struct visit *visit,
     response->sent = end_scrape;
     response->sent_self = web;
     if (!web->max_scrapes || others < web->max_scrapes) {
-        format_metrics(web, visit, response);
+        answer_metrics(web, visit, response);
         return;
     }
     limit_hits_add(web->limit_hits, LIMIT_HIT_SCRAPES, 1);
@@ -110,22 +156,32 @@ static void serve_metrics(struct web *web, const struct visit *visit,
 static void serve_healthy(struct web *web, const struct visit *visit,
                           struct http_response *response)
 {
-    (void)web;
-    if (visit->snapshot->healthy)
+    struct snapshot snapshot;
+
+    (void)visit;
+    if (!take_snapshot(web, &snapshot, response))
+        return;
+    if (snapshot.healthy)
         http_text(response, HTTP_OK, "healthy");
     else
         http_text(response, HTTP_UNAVAILABLE,
                   "not healthy: a thread of the agent has made no progress for a minute");
+    snapshot_done(&snapshot);
 }
 
 static void serve_ready(struct web *web, const struct visit *visit, struct http_response *response)
 {
-    (void)web;
-    if (visit->snapshot->ready)
+    struct snapshot snapshot;
+
+    (void)visit;
+    if (!take_snapshot(web, &snapshot, response))
+        return;
+    if (snapshot.ready)
         http_text(response, HTTP_OK, "ready");
     else
         http_text(response, HTTP_UNAVAILABLE,
                   "not ready: waiting for the first list of this node's pods");
+    snapshot_done(&snapshot);
 }
 
 static void serve_landing(struct web *web, const struct visit *visit,
@@ -190,13 +246,24 @@ int web_check_path(const char *path, struct err *err)
     return 0;
 }
 
+static struct page_basis basis_of_now(struct web *web)
+{
+    struct page_basis now = { .limit_hits = 0 };
+    struct instant instant;
+
+    now.changes = web->source.changes(web->source.self, &instant);
+    now.at_us = instant.mono_us;
+    for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++)
+        now.limit_hits += atomic_load(&web->limit_hits->counts[limit]);
+    return now;
+}
+
 void web_handle(void *self, const struct http_request *request, struct http_response *response)
 {
     struct web *web = self;
     serve_fn *serve =
         strcmp(request->path, web->metrics_path) == 0 ? serve_metrics : find_route(request->path);
-    struct snapshot snapshot;
-    struct err err = ERR_INIT;
+    struct visit visit = { .request = request };
 
     if (!serve) {
         http_text(response, HTTP_NOT_FOUND, "no such page; see / for a list");
@@ -207,12 +274,9 @@ void web_handle(void *self, const struct http_request *request, struct http_resp
         response->allow = HTTP_READ_METHODS;
         return;
     }
-    if (web->source.take(web->source.self, SNAPSHOT_METRICS, &snapshot, &err) < 0) {
-        http_text(response, HTTP_UNAVAILABLE, "cannot take a snapshot: %s", err.text);
-        return;
-    }
-    serve(web, &(struct visit){ .request = request, .snapshot = &snapshot }, response);
-    snapshot_done(&snapshot);
+    visit.now = basis_of_now(web);
+    page_cache_drop_stale(&web->pages, &visit.now); /* also when only probes come */
+    serve(web, &visit, response);
 }
 
 void web_init(struct web *ret, const struct snapshot_source *source,
@@ -227,6 +291,13 @@ void web_init(struct web *ret, const struct snapshot_source *source,
         .without_self = settings->without_self,
         .created = settings->created,
         .limit_hits = settings->limit_hits,
+        .budget = settings->budget,
         .start_us = process_start_us(PROC),
     };
+    page_cache_init(&ret->pages);
+}
+
+void web_done(struct web *web)
+{
+    page_cache_done(&web->pages);
 }

@@ -9,8 +9,10 @@
 #include <stdint.h>
 
 #include "exporter/http/http.h"
+#include "exporter/metrics/page_cache.h"
 #include "snapshot.h"
 
+struct http_budget;
 struct limit_hits;
 
 struct web {
@@ -23,6 +25,8 @@ struct web {
     bool created;         /* _created lines in OpenMetrics */
     atomic_uint scrapes;
     struct limit_hits *limit_hits;
+    struct http_budget *budget; /* of the pages that are kept; NULL: no limit */
+    struct page_cache pages;
     int64_t start_us;       /* start time of the process */
     atomic_size_t left_out; /* info series that the last scrape left out */
 };
@@ -33,13 +37,15 @@ struct web_settings {
     bool without_self;        /* --metrics.self=off */
     bool created;             /* --metrics.created=on */
     struct limit_hits *limit_hits;
+    struct http_budget *budget; /* memory of all answers */
     const char *version;
     const char *revision;
 };
 
-/* The texts and limit_hits must live as long as `ret`. */
+/* The texts, limit_hits and budget must live as long as `ret`. web_done(). */
 void web_init(struct web *ret, const struct snapshot_source *source,
               const struct web_settings *settings);
+void web_done(struct web *web);
 
 /* True for the probes: the kubelet has no password, and they reveal only that the agent works. For
  * struct http_handler. */

@@ -95,6 +95,44 @@ static void agent_is_ready_when_the_first_list_is_complete(void **state)
     snapshot_done(&snapshot);
 }
 
+static uint64_t changes(struct node *node)
+{
+    const struct snapshot_source *source = hub_snapshots(node->hub);
+    struct instant now;
+    uint64_t n = source->changes(source->self, &now);
+
+    assert_int_equal(now.mono_us, node->now.mono_us);
+    return n;
+}
+
+/* A reader that sees the same number may show what it has shown before. */
+static void all_that_is_handed_in_is_a_change(void **state)
+{
+    struct node *node = *state;
+    const struct source_status status = { .enabled = true, .up = true };
+    const struct runtime_calls calls = { .durations[METHOD_VERSION].count = 1 };
+    struct snapshot snapshot;
+    uint64_t before = changes(node);
+
+    observe_waiting_pod(node, "web-0", "ErrImagePull");
+    assert_true(changes(node) > before);
+    before = changes(node);
+    node->sink->limit_hit(node->sink->self, LIMIT_HIT_WATCH_FRAME);
+    assert_true(changes(node) > before);
+    before = changes(node);
+    node->sink->status(node->sink->self, SOURCE_PODS, &status);
+    assert_true(changes(node) > before);
+    before = changes(node);
+    node->sink->calls(node->sink->self, &calls);
+    assert_true(changes(node) > before);
+
+    before = changes(node);
+    take(node, &snapshot);
+    assert_int_equal(snapshot.changes, before);
+    assert_int_equal(changes(node), before);
+    snapshot_done(&snapshot);
+}
+
 static void agent_is_healthy_while_every_loop_ticks(void **state)
 {
     struct node *node = *state;
@@ -337,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HUB_TEST(agent_is_ready_when_the_first_list_is_complete),
+        HUB_TEST(all_that_is_handed_in_is_a_change),
         HUB_TEST(agent_is_healthy_while_every_loop_ticks),
         HUB_TEST(loop_that_hangs_before_its_first_tick_is_not_healthy),
         HUB_TEST(new_waiting_container_ends_the_wait),

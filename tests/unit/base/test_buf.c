@@ -54,6 +54,23 @@ static void a_buffer_grows_up_to_its_maximum(void **state)
     buf_done(&buf);
 }
 
+static void shrinking_keeps_the_text(void **state)
+{
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 100000);
+    buf_shrink(&buf);
+    assert_null(buf.at);
+    buf_reserve(&buf, 5000);
+    buf_add_text(&buf, "kept");
+    buf_shrink(&buf);
+    assert_int_equal(buf.size, strlen("kept") + 1);
+    buf_add_text(&buf, ", and grows again");
+    assert_string_equal(buf.at, "kept, and grows again");
+    buf_done(&buf);
+}
+
 static void a_failed_allocation_keeps_the_text_and_the_error(void **state)
 {
     struct buf buf;
@@ -75,6 +92,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_appended_and_terminated),
         cmocka_unit_test(a_buffer_grows_up_to_its_maximum),
+        cmocka_unit_test(shrinking_keeps_the_text),
         cmocka_unit_test(a_failed_allocation_keeps_the_text_and_the_error),
     };
 

@@ -88,9 +88,18 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     return 0;
 }
 
+static uint64_t changes(void *self, struct instant *ret_now)
+{
+    struct fixture *fixture = self;
+
+    *ret_now = fixture->snapshot.taken;
+    return fixture->counts_changes ? fixture->snapshot.changes
+                                   : 1 + atomic_fetch_add(&fixture->asked, 1);
+}
+
 struct snapshot_source fixture_source(struct fixture *fixture)
 {
-    return (struct snapshot_source){ .self = fixture, .take = take };
+    return (struct snapshot_source){ .self = fixture, .take = take, .changes = changes };
 }
 
 /* --- the golden node ------------------------------------------------------- */

@@ -21,6 +21,10 @@ struct fixture {
     atomic_uint taken; /* how many snapshots were taken ... */
     atomic_int detail; /* ... and the detail of the last one */
     int error;         /* what take() returns, if not 0 */
+    /* The test says with `snapshot.changes` when something has changed. Else something has always
+     * changed. */
+    bool counts_changes;
+    atomic_uint asked;
 };
 
 /* A healthy, ready node "node-1" with containerd 2.1.9, the sources pods and cri, and no failures.

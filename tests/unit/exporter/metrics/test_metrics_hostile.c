@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "exporter/http/limit_hits.h"
 #include "exporter/metrics/web.h"
+#include "tests/unit/support/own_body.h"
 #include "utf8.h"
 #include "util.h"
 
@@ -113,6 +114,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
+    web_done(&web);
     hub_stop(hub);
     hub_free(hub);
     return 0;
@@ -125,6 +127,7 @@ static void scrape(const char *accept, struct http_response *ret)
     *ret = (struct http_response){ .status = HTTP_OK };
     buf_init(&ret->body, LIMIT_DEBUG_BODY);
     web_handle(&web, &request, ret);
+    own_body(ret);
     assert_int_equal(ret->status, HTTP_OK);
     assert_int_equal(buf_error(&ret->body), 0);
     ret->sent(ret->sent_self);
@@ -245,6 +248,7 @@ static void names_that_look_equal_are_one_series(void **state)
         dice = round;
         hub = hub_new(&hub_config, clock_system());
         assert_non_null(hub);
+        web_done(&web);
         web_init(&web, hub_snapshots(hub), &config);
         for (unsigned pod = 0; pod < 25; pod++)
             observe_lookalike(hub_sink(hub), pod);

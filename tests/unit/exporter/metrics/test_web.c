@@ -14,6 +14,7 @@
 #include "exporter/http/limit_hits.h"
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/web.h"
+#include "tests/unit/support/own_body.h"
 #include "tests/unit/support/snapshot_fixture.h"
 
 static struct limit_hits limit_hits;
@@ -37,6 +38,8 @@ static void send_away(struct http_response *answer)
     if (answer->sent)
         answer->sent(answer->sent_self);
     answer->sent = NULL;
+    shared_body_unref(answer->share);
+    answer->share = NULL;
     buf_done(&answer->body);
 }
 
@@ -57,6 +60,7 @@ static int end(void **state)
 {
     (void)state;
     send_away(&response);
+    web_done(&web);
     return 0;
 }
 
@@ -73,6 +77,7 @@ static const char *ask(const char *method, const char *path)
     response = (struct http_response){ .status = HTTP_OK };
     buf_init(&response.body, LIMIT_DEBUG_BODY);
     web_handle(&web, &request, &response);
+    own_body(&response);
     assert_int_equal(buf_error(&response.body), 0);
     assert_non_null(response.content_type);
     return response.body.at;
