@@ -7,9 +7,10 @@
  * says little; the CPU time, which includes the client's, says more. If Debian's node_exporter is
  * installed, it is measured in the same run.
  *
- * With 250 incidents and without gzip, a quarter of the instructions is the copy under the mutex
- * and a third is the search for equal labels (half of that two sorts); the rest is writing. gzip
- * costs a little more than all of it.
+ * A page is formatted once for each change of the table, so with 250 incidents the scrapes are
+ * measured also with a change before each of them. Then, without gzip, a quarter of the
+ * instructions is the copy under the mutex and a third is the search for equal labels (half of that
+ * two sorts); the rest is writing. gzip costs a little more than all of it.
  */
 
 #include <arpa/inet.h>
@@ -35,7 +36,9 @@
 
 #define CLIENTS 8
 #define REGISTRIES 12
-#define BUDGET_P99_US 2000
+#define BUDGET_P99_US 500
+#define BUDGET_CHANGED_P99_US 2000 /* with a change before each scrape */
+#define BUDGET_RATE 5000
 #define BUDGET_INCIDENTS 250
 #define ANSWER_MAX (1u << 20)
 #define NODE_EXPORTER "/usr/bin/prometheus-node-exporter"
@@ -127,8 +130,21 @@ struct load {
     uint16_t port;
     const char *request;
     int scrapes;
-    bool ours; /* served by this process */
+    const struct sink *ours;   /* the agent, if this process serves it */
+    const struct sink *change; /* reports something before each scrape; NULL: nothing changes */
 };
+
+struct figures {
+    int64_t median_us, p99_us;
+    double rate; /* scrapes per second of one client */
+};
+
+static void scrape_once(int fd, const struct load *load)
+{
+    if (load->change)
+        load->change->limit_hit(load->change->self, LIMIT_HIT_WATCH_FRAME);
+    scrape(fd, load->request);
+}
 
 static int by_size(const void *a, const void *b)
 {
@@ -145,7 +161,7 @@ static void *run_client(void *arg)
     if (fd < 0)
         die("connect");
     for (int i = 0; i < load->scrapes; i++)
-        scrape(fd, load->request);
+        scrape_once(fd, load);
     close(fd);
     return NULL;
 }
@@ -163,40 +179,44 @@ static double rate_of_clients(const struct load *load, int clients)
     return (double)load->scrapes * clients * 1e6 / (double)(now_us() - start_us);
 }
 
-/* Prints a row; returns the p99. */
-static int64_t measure(const char *name, const char *form, const struct load *load)
+/* Prints a row. */
+static struct figures measure(const char *name, const char *form, const struct load *load)
 {
-    int64_t *took_us = calloc((size_t)load->scrapes, sizeof(*took_us)), p99_us, cpu_us;
+    int64_t *took_us = calloc((size_t)load->scrapes, sizeof(*took_us)), cpu_us;
     struct load share = *load;
-    size_t bytes = 0;
-    double one, eight;
+    struct figures found;
+    size_t bytes;
+    double eight;
     int fd = dial(load->port);
 
     if (!took_us || fd < 0)
         die("connect");
     for (int i = 0; i < load->scrapes / 10 + 1; i++)
-        scrape(fd, load->request);
+        scrape_once(fd, load);
+    bytes = scrape(fd, load->request);
     cpu_us = process_cpu_us();
     for (int i = 0; i < load->scrapes; i++) {
         int64_t start_us = now_us();
 
-        bytes = scrape(fd, load->request);
+        scrape_once(fd, load);
         took_us[i] = now_us() - start_us;
     }
     cpu_us = process_cpu_us() - cpu_us;
     close(fd);
     qsort(took_us, (size_t)load->scrapes, sizeof(*took_us), by_size);
-    p99_us = took_us[load->scrapes * 99 / 100];
-    one = rate_of_clients(load, 1);
+    found.median_us = took_us[load->scrapes / 2];
+    found.p99_us = took_us[load->scrapes * 99 / 100];
+    found.rate = rate_of_clients(load, 1);
     share.scrapes = load->scrapes / CLIENTS + 1;
     eight = rate_of_clients(&share, CLIENTS);
     printf("%-18s %-18s %6zu B  median %7.3f ms  p99 %7.3f ms  %6.0f/s  8 clients %6.0f/s", name,
-           form, bytes, (double)took_us[load->scrapes / 2] / 1e3, (double)p99_us / 1e3, one, eight);
+           form, bytes, (double)found.median_us / 1e3, (double)found.p99_us / 1e3, found.rate,
+           eight);
     if (load->ours)
         printf("  cpu %.3f ms", (double)cpu_us / load->scrapes / 1e3);
     puts("");
     free(took_us);
-    return p99_us;
+    return found;
 }
 
 /* --- the agent ----------------------------------------------------------------------------------
@@ -235,7 +255,11 @@ static void add_pod(const struct sink *sink, unsigned i)
     sink->observe(sink->self, &observation);
 }
 
-static int64_t measure_agent(unsigned incidents)
+struct result {
+    struct figures text, prometheus, changed;
+};
+
+static struct result measure_agent(unsigned incidents)
 {
     const struct hub_config hub_config = { .node = "node-1",
                                            .max_registries = 16,
@@ -247,11 +271,11 @@ static int64_t measure_agent(unsigned incidents)
         .revision = "none",
     };
     struct hub *hub = hub_new(&hub_config, clock_system());
-    struct load load = { .request = PLAIN, .scrapes = 4000, .ours = true };
+    struct load load = { .request = PLAIN, .scrapes = 4000 };
     struct exporter *exporter = NULL;
     struct err err = ERR_INIT;
+    struct result result;
     char name[64];
-    int64_t p99_us;
 
     if (!hub || exporter_new(&config, hub_snapshots(hub), &exporter, &err) < 0) {
         fprintf(stderr, "bench_scrape: %s\n", err.text);
@@ -261,13 +285,19 @@ static int64_t measure_agent(unsigned incidents)
         add_pod(hub_sink(hub), i);
     snprintf(name, sizeof(name), "%u open incidents", incidents);
     load.port = exporter_web_port(exporter);
-    p99_us = measure(name, "text", &load);
+    load.ours = hub_sink(hub);
+    result.text = measure(name, "text", &load);
     load.request = PROMETHEUS;
-    measure(name, "as Prometheus asks", &load);
+    result.prometheus = measure(name, "as Prometheus asks", &load);
+    load.request = PLAIN;
+    load.change = load.ours;
+    result.changed = measure(name, "text, all changed", &load);
+    load.request = PROMETHEUS;
+    measure(name, "gzip, all changed", &load);
     exporter_free(exporter);
     hub_stop(hub);
     hub_free(hub);
-    return p99_us;
+    return result;
 }
 
 /* --- node_exporter -----------------------------------------------------------------------------
@@ -287,9 +317,16 @@ static uint16_t free_port(void)
     return ntohs(address.sin_port);
 }
 
-static void measure_peer(void)
+static void compare(const char *form, const struct figures *ours, const struct figures *peer)
+{
+    printf("node_exporter takes %.1f times as long, %s (medians)\n",
+           (double)peer->median_us / (double)ours->median_us, form);
+}
+
+static void measure_peer(const struct result *ours)
 {
     struct load load = { .port = free_port(), .request = PLAIN, .scrapes = 200 };
+    struct figures peer;
     const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
     char listen[64];
     pid_t pid;
@@ -316,24 +353,44 @@ static void measure_peer(void)
         nanosleep(&pause, NULL);
     if (fd >= 0) {
         close(fd);
-        measure("node_exporter", "text", &load);
+        peer = measure("node_exporter", "text", &load);
+        compare("text", &ours->text, &peer);
         load.request = PROMETHEUS;
-        measure("node_exporter", "as Prometheus asks", &load);
+        peer = measure("node_exporter", "as Prometheus asks", &load);
+        compare("as Prometheus asks", &ours->prometheus, &peer);
     }
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
 }
 
+static bool within(const char *what, double value, double budget, bool is_within)
+{
+    printf("%u open incidents, %s: %.3f, budget %.3f: %s\n", BUDGET_INCIDENTS, what, value, budget,
+           is_within ? "met" : "MISSED");
+    return is_within;
+}
+
+static bool within_budgets(const struct result *result)
+{
+    const struct figures *text = &result->text, *changed = &result->changed;
+    bool met = within("p99 of a scrape (ms)", (double)text->p99_us / 1e3, BUDGET_P99_US / 1e3,
+                      text->p99_us <= BUDGET_P99_US);
+
+    met &= within("p99 of a scrape after a change (ms)", (double)changed->p99_us / 1e3,
+                  BUDGET_CHANGED_P99_US / 1e3, changed->p99_us <= BUDGET_CHANGED_P99_US);
+    return within("scrapes per second of one client", text->rate, BUDGET_RATE,
+                  text->rate >= BUDGET_RATE) &&
+           met;
+}
+
 int main(void)
 {
     static const unsigned incidents[] = { 0, 30, BUDGET_INCIDENTS };
-    int64_t p99_us = 0;
+    struct result result = { .text = { .rate = 0 } };
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < ARRAY_SIZE(incidents); i++)
-        p99_us = measure_agent(incidents[i]);
-    measure_peer();
-    printf("scrape with %u open incidents: p99 %.3f ms, budget %.3f ms: %s\n", BUDGET_INCIDENTS,
-           (double)p99_us / 1e3, BUDGET_P99_US / 1e3, p99_us <= BUDGET_P99_US ? "met" : "MISSED");
-    return p99_us <= BUDGET_P99_US ? 0 : 1;
+        result = measure_agent(incidents[i]);
+    measure_peer(&result);
+    return within_budgets(&result) ? 0 : 1;
 }
