@@ -66,9 +66,9 @@ class Relay:
 
 def golden(path):
     """The pages of tests/data/exporter, which contain a sample of every metric."""
-    name = "metrics-openmetrics.txt" if path == "/openmetrics" else "metrics.txt"
+    name = {"/openmetrics": "metrics-openmetrics.txt", "/created": "metrics-created.txt", "/text": "metrics.txt"}[path]
     with open(os.path.join(support.ROOT, "tests", "data", "exporter", name), "rb") as source:
-        return (OPENMETRICS if path == "/openmetrics" else TEXT), source.read()
+        return (TEXT if path == "/text" else OPENMETRICS), source.read()
 
 
 def series(metrics):
@@ -102,6 +102,7 @@ class Scraped(unittest.TestCase):
             "openmetrics": (at(cls.agent.web), []),
             "text": (at(text.address), []),
             "golden-openmetrics": (at(recorded.address), ["metrics_path: /openmetrics"]),
+            "golden-created": (at(recorded.address), ["metrics_path: /created"]),
             "golden-text": (at(recorded.address), ["metrics_path: /text"]),
         })
         cls.addClassCleanup(cls.prometheus.stop)
@@ -110,7 +111,7 @@ class Scraped(unittest.TestCase):
     def assert_up(self):
         def up():
             self.assertEqual(self.prometheus.targets(), {job: ("up", "") for job in (
-                "openmetrics", "text", "golden-openmetrics", "golden-text")})
+                "openmetrics", "text", "golden-openmetrics", "golden-created", "golden-text")})
 
         support.wait_for(up, "all targets are up")
 
@@ -150,12 +151,23 @@ class Scraped(unittest.TestCase):
 
     def test_a_sample_of_everything_is_accepted(self):
         self.assert_up()
-        for form in ("text", "openmetrics"):
+        for form in ("text", "openmetrics", "created"):
             _, body = golden("/" + form)
             lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
             query = f'{{job="golden-{form}",__name__=~"(imagepull|process)_.+"}}'
             support.wait_for(lambda: self.assertEqual(len(self.prometheus.query(query)), len(lines)),
                              f"every sample in the format {form}")
+
+    def test_a_strict_reader_of_openmetrics_finds_the_same(self):
+        for form in ("openmetrics", "created"):
+            with self.subTest(form):
+                text = golden("/" + form)[1].decode()
+                read = {frozenset({**sample.labels, "__name__": sample.name}.items()): sample.value
+                        for family in text_string_to_metric_families(text) for sample in family.samples}
+                self.assertEqual(len(read), len([line for line in text.splitlines() if not line.startswith("#")]))
+                query = f'{{job="golden-{form}",__name__=~"(imagepull|process)_.+"}}'
+                support.wait_for(lambda q=query, r=read: self.assertEqual(self.prometheus.query(q), r),
+                                 f"Prometheus stores what the reader finds, in the format {form}")
 
     def test_exemplars_are_stored(self):
         def stored():

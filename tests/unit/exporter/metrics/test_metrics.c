@@ -17,7 +17,6 @@
 #include "exporter/metrics/exposition.h"
 #include "exporter/metrics/metrics.h"
 #include "exporter/metrics/process_metrics.h"
-#include "tests/unit/exporter/metrics/series_cases.h"
 #include "tests/unit/support/golden.h"
 #include "tests/unit/support/snapshot_fixture.h"
 #include "utf8.h"
@@ -211,127 +210,6 @@ static void names_end_in_their_unit(void **state)
     }
 }
 
-/* --- the documentation -------------------------------------------------------------------------
- */
-
-static void add_family(struct buf *page, const struct metric_family *family)
-{
-    buf_printf(page, "| `%s` | %s | %s | ", family->name, metric_type_name(family->type),
-               family->unit ? family->unit : "");
-    for (size_t i = 0; family->labels[i]; i++)
-        buf_printf(page, "%s`%s`", i ? ", " : "", family->labels[i]);
-    buf_printf(page, " | %s | %s |\n",
-               family->stability == METRIC_STABLE ? "stable" : "experimental", family->help);
-}
-
-static void add_first_failure(struct buf *page)
-{
-    buf_add_text(
-        page,
-        "\n## The first failure, and increase()\n\n"
-        "Prometheus cannot know that a series which appears with the value 1 was 0 before. So "
-        "`increase()` and `rate()` do not\nsee the first count of a new series, unless it has a "
-        "created timestamp (`tests/cluster/test_first_failure.py` measures it):\n\n"
-        "| series | seen from its first count on |\n|---|---|\n"
-        "| `imagepull_failures_total`, of a registry that a pod has named for one scrape interval "
-        "or longer | always: all causes begin at 0 |\n"
-        "| the same, of a new registry (a typing error in its name), and every series that appears "
-        "with its first count | with created timestamps |\n\n"
-        "For created timestamps, start the agent with `--metrics.created=on`, and Prometheus (3.0 "
-        "or later) with\n`--enable-feature=created-timestamp-zero-ingestion`. OpenMetrics then "
-        "says when each counter began (`_created`), and\nPrometheus stores a 0 at that time "
-        "instead of the line. Without the feature it stores each of these lines as a series: so\n"
-        "the flag is off by default.\n\n"
-        "Without created timestamps, this counts the first one, too, for example in 15 minutes. It "
-        "is wrong only when a counter\nstarts again at 0:\n\n"
-        "    sum(imagepull_failure_reasons_total) - (sum(imagepull_failure_reasons_total offset "
-        "15m) or vector(0))\n\n"
-        "`imagepull_blocked_containers` and "
-        "`imagepull_container_blocked_since_timestamp_seconds` are gauges and show a failure\nat "
-        "once. The alerts use them.\n");
-}
-
-static void add_series(struct buf *page)
-{
-    buf_add_text(page, "\n## Number of series\n\n"
-                       "Counted by `tests/unit/exporter/metrics/test_series.c`, for a node with "
-                       "containerd that reads events. An image of\neach registry was pulled. The "
-                       "blocked containers are those of 10 namespaces, with all causes.\n\n"
-                       "| node | series | budget |\n|---|---|---|\n");
-    for (size_t i = 0; i < n_series_cases; i++) {
-        struct buf metrics;
-
-        buf_init(&metrics, LIMIT_METRICS_BODY);
-        series_write(&series_cases[i], &metrics);
-        buf_printf(page, "| %s | %zu | ", series_cases[i].node, series_count(&metrics));
-        if (series_cases[i].most)
-            buf_printf(page, "%zu |\n", series_cases[i].most);
-        else
-            buf_add_text(page, "|\n");
-        buf_done(&metrics);
-    }
-}
-
-/* tests/deploy/test_owners.py evaluates the queries. */
-static const char about_owners[] =
-    "\n## The owner of a blocked pod\n\n"
-    "No metric names the Deployment or DaemonSet of a pod: `status` and the debug JSON do. "
-    "kube-state-metrics has the\nowner, and Prometheus joins the two. Blocked containers by "
-    "controller; a pod without one has an empty owner, or\n`<none>` from older versions:\n\n"
-    "```promql\n"
-    "count by (namespace, owner_kind, owner_name, cause, reason) (\n"
-    "    imagepull_container_blocked_since_timestamp_seconds\n"
-    "  * on (namespace, pod) group_left (owner_kind, owner_name)\n"
-    "    max by (namespace, pod, owner_kind, owner_name) "
-    "(kube_pod_owner{owner_is_controller!=\"false\"})\n"
-    ")\n"
-    "```\n\n"
-    "The controller of a Deployment's pods is a ReplicaSet. Blocked containers by "
-    "Deployment:\n\n"
-    "```promql\n"
-    "count by (namespace, deployment, cause, reason) (\n"
-    "    imagepull_container_blocked_since_timestamp_seconds\n"
-    "  * on (namespace, pod) group_left (replicaset)\n"
-    "    max by (namespace, pod, replicaset) (label_replace(\n"
-    "      kube_pod_owner{owner_kind=\"ReplicaSet\"}, \"replicaset\", \"$1\", \"owner_name\", "
-    "\"(.+)\"))\n"
-    "  * on (namespace, replicaset) group_left (deployment)\n"
-    "    max by (namespace, replicaset, deployment) (label_replace(\n"
-    "      kube_replicaset_owner{owner_kind=\"Deployment\"}, \"deployment\", \"$1\", "
-    "\"owner_name\", \"(.+)\"))\n"
-    ")\n"
-    "```\n\n"
-    "Both read the series of single containers, of which a node has a limited number: see\n"
-    "`imagepull_container_blocked_left_out`.\n";
-
-/* docs/metrics.md comes from the table; UPDATE_GOLDEN=1 writes it. */
-static void the_documentation_matches_the_table(void **state)
-{
-    const struct metric_family *family;
-    struct buf page;
-
-    (void)state;
-    buf_init(&page, 1 << 20);
-    buf_add_text(
-        &page,
-        "# Metrics\n\n"
-        "`UPDATE_GOLDEN=1 build/tests/unit/exporter/metrics/test_metrics` writes this page from "
-        "the "
-        "table in\n`exporter/metrics/metrics.c`.\n\n"
-        "The formats are text 0.0.4 and, if Prometheus asks for it, OpenMetrics 1.0. In "
-        "OpenMetrics,\n`imagepull_failures_total` has exemplars: pod and namespace of the newest "
-        "failure of each series. A stable\nmetric keeps its name, labels and meaning. An "
-        "experimental metric may change or be removed.\n\n"
-        "| metric | type | unit | labels | stability | help |\n|---|---|---|---|---|---|\n");
-    for (size_t i = 0; (family = metrics_family(i)); i++)
-        add_family(&page, family);
-    add_first_failure(&page);
-    add_series(&page);
-    buf_add_text(&page, about_owners);
-    assert_golden(&page, "docs/metrics.md");
-    buf_done(&page);
-}
-
 static void helps_are_sentences(void **state)
 {
     const struct metric_family *family;
@@ -422,26 +300,30 @@ static void an_unknown_runtime_has_no_info(void **state)
     assert_line("imagepull_runtime_info{runtime=\"cri-o\",version=\"unknown\"} 1");
 }
 
-/* A server that knows when it began counts its first failure, too. */
-static void counters_say_when_they_began(void **state)
+static void note_when_counters_began(void)
 {
-    struct snapshot_registry *registry;
-
-    (void)state;
-    fixture_golden(&node);
-    registry = &node.registries[1];
-    registry->since_us = FIXTURE_NOW - HOUR;
-    registry->pulls_since_us = FIXTURE_NOW - MINUTE;
+    node.registries[1].since_us = FIXTURE_NOW - HOUR;
+    node.registries[1].pulls_since_us = FIXTURE_NOW - MINUTE;
     node.snapshot.since.reasons_us[REASON_TOO_MANY_REQUESTS] = FIXTURE_NOW - SEC;
     node.snapshot.since.limit_hits_us[LIMIT_HIT_REGISTRIES] = FIXTURE_NOW - SEC;
     node.snapshot.since.recoveries_us[CAUSE_NOT_FOUND] = FIXTURE_NOW - SEC;
     node.snapshot.sources[SOURCE_PODS].reconnects_since_us[RECONNECT_EXPIRED] = FIXTURE_NOW - SEC;
+    node.snapshot.calls.durations[METHOD_VERSION].since_us = FIXTURE_NOW - HOUR;
     node.snapshot.calls.errors_since_us[METHOD_VERSION][14] = FIXTURE_NOW - SEC;
+}
+
+/* A server that knows when it began counts its first failure, too. */
+static void counters_say_when_they_began(void **state)
+{
+    (void)state;
+    fixture_golden(&node);
+    note_when_counters_began();
     input.format = EXPOSITION_OPENMETRICS;
     scrape();
     assert_no("_created");
     input.created = true;
     scrape();
+    assert_golden(&text, "tests/data/exporter/metrics-created.txt");
     assert_line("imagepull_attempts_created{registry=\"docker.io\"} 1795297200");
     assert_line("imagepull_failures_created{registry=\"docker.io\",cause=\"config\"} 1795297200");
     assert_line("imagepull_bytes_created{registry=\"docker.io\"} 1795297200");
@@ -654,7 +536,6 @@ int main(void)
         TEST(golden_healthy_node),
         TEST(names_follow_the_rules),
         TEST(names_end_in_their_unit),
-        TEST(the_documentation_matches_the_table),
         TEST(helps_are_sentences),
         TEST(families_are_unique),
         TEST(a_registry_has_a_series_for_each_cause),

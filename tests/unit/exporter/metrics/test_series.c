@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* How many series a node has: a cost that each node of a cluster pays. docs/metrics.md has the
- * numbers (test_metrics.c). */
+ * numbers (test_metrics_docs.c). */
 
 #include <setjmp.h>
 #include <stdarg.h>
