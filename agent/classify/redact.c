@@ -201,7 +201,7 @@ static void redact_login(struct pass *p)
 
 #define CHUNK 64u
 #define LONG_WORD 16u /* can be a token */
-#define LOOK_BACK 4u
+#define LOOK_BACK 5u /* of means_nothing(): a space, a quote, three letters of a key */
 
 /* One bit for each byte of a chunk. */
 struct places {
@@ -354,8 +354,7 @@ static bool run(char *text, size_t *len, uint64_t *words)
     return p.masked;
 }
 
-/* A mask can make a new key or word of what is around it. More passes are never needed, and would
- * not end in time that is linear. */
+/* A mask can make a new key or word of what is around it. Real messages need one pass more at most. */
 #define PASSES_MAX 4
 
 /* As redact_and_map(), of a text that does not change. */
@@ -371,14 +370,28 @@ static void map(const char *text, size_t len, uint64_t *words)
     *words = 0;
 }
 
+/* After a pass that masked something: more of them, until one finds nothing. A text that goes on for
+ * ever was made to do so; nothing of it is shown. Returns the new length. */
+static size_t settle(char *text, size_t len)
+{
+    struct str mask = REDACT_MASK;
+
+    for (int i = 1; i < PASSES_MAX; i++)
+        if (!run(text, &len, NULL))
+            return len;
+    if (len < mask.len)
+        mask = str_head(STR("*******"), len);
+    memcpy(text, mask.at, mask.len);
+    return mask.len;
+}
+
 size_t redact_and_map(char *text, size_t len, uint64_t *words)
 {
     size_t before = len;
 
     if (!run(text, &len, words))
         return len;
-    for (int i = 1; i < PASSES_MAX && run(text, &len, NULL); i++)
-        continue;
+    len = settle(text, len);
     memset(text + len, ' ', before - len);
     map(text, len, words);
     return len;
@@ -386,7 +399,5 @@ size_t redact_and_map(char *text, size_t len, uint64_t *words)
 
 size_t redact(char *text, size_t len)
 {
-    for (int i = 0; i < PASSES_MAX && run(text, &len, NULL); i++)
-        continue;
-    return len;
+    return run(text, &len, NULL) ? settle(text, len) : len;
 }

@@ -242,7 +242,7 @@ static inline void mask_from_until(struct pass *p, size_t start, size_t end)
     size_t n = p->to - start + end - p->from;
     struct str mask = n < REDACT_MASK.len ? str_head(STR("*******"), n) : REDACT_MASK;
 
-    p->masked |= p->to > start || !str_eq(mask, str_span(p->text + p->from, p->text + end));
+    p->masked |= p->to < p->from || !str_eq(mask, str_span(p->text + start, p->text + end));
     memcpy(p->text + start, mask.at, mask.len);
     p->to = start + mask.len;
     p->from = end;

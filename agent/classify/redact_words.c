@@ -188,7 +188,12 @@ static size_t json_length(struct str text)
 
 static bool is_azure_registry(struct str text)
 {
-    return text.len >= AZURE_LENGTH && memcmp(text.at + AZURE_MARK_AT, "+ACR", 4) == 0;
+    if (text.len < AZURE_LENGTH || memcmp(text.at + AZURE_MARK_AT, "+ACR", 4) != 0)
+        return false;
+    for (size_t i = 0; i < AZURE_LENGTH; i++)
+        if (!is_token_byte(text.at[i]))
+            return false;
+    return true;
 }
 
 /* The length of the prefix in front of the word, in the text that is already written. */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/classify/redact.h"
@@ -33,6 +34,16 @@ static void user_and_password_of_a_url_are_redacted(void **state)
                     "https://REDACTED@r.example.com/v2/");
     assert_redacted("login admin:hunter2hunter2@r.example.com/a failed",
                     "login REDACTED@r.example.com/a failed");
+}
+
+/* A password of an Azure registry has "+ACR" at this place. */
+static void a_sentence_is_no_password_of_a_registry(void **state)
+{
+    const char *text = "TransferOfTheImages of all of the registry+ACR is not possible";
+
+    (void)state;
+    assert_redacted(text, text);
+    assert_redacted("Ab3dEfGh1jKlMn0pQrStUvWxYz0123456789abcdEF+ACRDe4dbe", "REDACTED");
 }
 
 static void a_digest_is_not_redacted(void **state)
@@ -147,6 +158,31 @@ static void text_never_grows(void **state)
     }
 }
 
+/* Each mask makes a new value of what follows it. */
+static void nothing_is_shown_of_a_text_that_masks_change_again_and_again(void **state)
+{
+    (void)state;
+    assert_redacted("--creds=\":x\"x \"x\"x \"x\"x \"x\"x \"x", "REDACTED");
+    assert_redacted("--creds=\":x\"x \"x", "--creds=\"*******");
+}
+
+/* In a buffer of its own: ASan and valgrind find a byte that is read before or after it. */
+static void bytes_around_the_text_are_not_read(void **state)
+{
+    static const char *const texts[] = { "9 \" :", "a\" :", "\" :", " \"=", "y' =x", "  ' :" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        size_t len = strlen(texts[i]);
+        char *text = malloc(len);
+
+        assert_non_null(text);
+        memcpy(text, texts[i], len);
+        assert_int_equal(redact(text, len), len);
+        free(text);
+    }
+}
+
 static void tokens_in_headers_are_redacted_but_prose_is_kept(void **state)
 {
     (void)state;
@@ -194,12 +230,15 @@ int main(void)
         cmocka_unit_test(possible_secrets_are_found),
         cmocka_unit_test(the_words_are_those_of_the_redacted_text),
         cmocka_unit_test(user_and_password_of_a_url_are_redacted),
+        cmocka_unit_test(a_sentence_is_no_password_of_a_registry),
         cmocka_unit_test(a_digest_is_not_redacted),
         cmocka_unit_test(the_query_of_a_presigned_url_is_redacted),
         cmocka_unit_test(public_parameters_of_a_token_request_are_kept),
         cmocka_unit_test(values_of_secret_keys_are_redacted),
         cmocka_unit_test(bearer_and_basic_tokens_are_redacted),
         cmocka_unit_test(text_never_grows),
+        cmocka_unit_test(nothing_is_shown_of_a_text_that_masks_change_again_and_again),
+        cmocka_unit_test(bytes_around_the_text_are_not_read),
     };
 
     return cmocka_run_group_tests_name("redact", tests, NULL, NULL);
