@@ -4,9 +4,9 @@
  *
  *   1. Find the socket, connect, call Version, Status and ImageFsInfo (connection.c).
  *   2. While no container waits for an image: sleep, and repeat these three calls every 30 s.
- *   3. While one waits: ImageStatus of its image, then the two lists, then the blobs in flight
- *      (content.c), after 1 s, 2 s, 4 s and then every 5 s. When another container starts to wait,
- *      the delay is 1 s again. If its image is new, ImageStatus is called once before that.
+ *   3. While one waits: ImageStatus of its image, then the blobs in flight (content.c), then the two
+ *      lists, after 1 s, 2 s, 4 s and then every 5 s. When another container starts to wait, the
+ *      delay is 1 s again. If its image is new, ImageStatus is called once before that.
  *
  * A call that fails ends the poll. The connection is closed, and the loop starts at 1 after a
  * back-off. Exception: a connection that worked and was closed, as by each restart of the runtime.
@@ -51,6 +51,7 @@ struct cri {
     struct runtime_health health;
     unsigned runtimes;                     /* connection.runtimes at the last check */
     bool no_image_fs;                      /* this runtime refused ImageFsInfo */
+    int64_t lists_us;                      /* mono: no lists before, because they are too large */
     struct arena arena;                    /* decoded answers of one poll */
     int64_t checked_us;                    /* mono: the last answer to Version */
     int64_t poll_us;                       /* the present delay between two polls */
@@ -108,11 +109,16 @@ static void tick(struct cri *cri)
     cri->sink->tick(cri->sink->self, SOURCE_CRI);
 }
 
+static bool is_over_limit(const struct cri *cri, int code)
+{
+    return code == -EMSGSIZE || (code == -ENOMEM && cri->arena.limit_reached);
+}
+
 /* Counts the limit that caused the error `code`, if any. Call it for each error that ends a poll
  * or becomes a remark. content.c counts its own remarks. */
 static void count_limit(struct cri *cri, int code)
 {
-    if (code == -EMSGSIZE || (code == -ENOMEM && cri->arena.limit_reached))
+    if (is_over_limit(cri, code))
         cri->sink->limit_hit(cri->sink->self, LIMIT_HIT_CRI_MESSAGE);
 }
 
@@ -198,6 +204,29 @@ static int poll_pods(struct cri *cri, struct err *err)
     return r;
 }
 
+/*
+ * Tenants choose what is in the lists (annotations), so a list that is too large must not end the
+ * poll. Most is known without them, from the pods' status and ImageStatus. They are read again
+ * after LIVENESS_INTERVAL, because they cost the runtime more than anything else.
+ */
+static int poll_pods_if_small(struct cri *cri, struct instant now, struct err *err)
+{
+    struct err here = ERR_INIT;
+    int r;
+
+    if (now.mono_us < cri->lists_us)
+        return 0;
+    r = poll_pods(cri, &here);
+    if (r == 0)
+        return 0;
+    if (!is_over_limit(cri, r))
+        return err_set(err, r, "%s", here.text);
+    cri->lists_us = now.mono_us + LIVENESS_INTERVAL;
+    count_limit(cri, r);
+    health_remark(&cri->health.source, here.text, now);
+    return 0;
+}
+
 /* The image file system is only shown to people, so a runtime without it does not fail. */
 static int poll_image_fs(struct cri *cri, struct instant now, struct err *err)
 {
@@ -276,10 +305,11 @@ static int poll(struct cri *cri, bool *ret_waiting, struct err *err)
     r = check_runtime(cri, now, err);
     if (r == 0)
         r = poll_images(cri, &wanted, err);
-    if (r == 0 && full && wanted.pods_wait)
-        r = poll_pods(cri, err);
     if (r == 0 && full && cri->connection.quirks.content_service)
         r = content_poll(&cri->content, &wanted, &cri->arena, now, err);
+    /* Last, because gRPC may close the connection of an answer that is too large. */
+    if (r == 0 && full && wanted.pods_wait)
+        r = poll_pods_if_small(cri, now, err);
     if (r == 0 && full && *ret_waiting)
         cri->polled_us = clock_now(cri->clock).mono_us;
     count_limit(cri, r);
@@ -305,7 +335,8 @@ static enum reconnect reconnect_reason(int code, bool established)
     }
 }
 
-/* One poll, and another one if the first found its connection closed. */
+/* One poll, and another one if the first found its connection closed, by the runtime or by gRPC
+ * because of an answer that is too large. */
 static int poll_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *err)
 {
     for (;;) {
@@ -320,7 +351,7 @@ static int poll_again_if_closed(struct cri *cri, bool *ret_waiting, struct err *
         if (r != -ENOENT)
             health_reconnect(&cri->health.source, reconnect_reason(r, established),
                              clock_now(cri->clock));
-        if (r != -ECONNREFUSED || !established)
+        if ((r != -ECONNREFUSED && r != -EMSGSIZE) || !established)
             return r;
     }
 }

@@ -164,40 +164,88 @@ class FromTheKubelet(MemoryStory):
         self.assert_survives(agent, peak)
 
 
-class FromTheRuntime(MemoryStory):
-    PODS, ANNOTATIONS = 10, 60_000
-
-    def test_annotations_of_running_pods(self):
-        double = support.start_api(self)
-        pods = Pods(double.client())
+class WithRuntime(MemoryStory):
+    def setUp(self):
+        self.double = support.start_api(self)
+        self.pods = Pods(self.double.client())
         folder = support.Folder()
         self.addCleanup(folder.remove)
-        runtime = CriDouble(cri_server(), os.path.join(folder.path, "cri.sock"))
-        self.addCleanup(runtime.stop)
-        agent = support.start_agent(self, ["--node-name=lab-node", f"--cri.endpoint={runtime.endpoint}",
-                                           *double.agent_flags()])
-        agent.wait_ready()
-        path = os.path.join(folder.path, "sandboxes")
-        with open(path, "wb") as file:
-            file.write(self.sandboxes())
-        runtime.tell("file", "ListPodSandbox", path)
-        with Peak(agent) as peak:
-            pods.create(pod("starting"), waiting("ContainerCreating"))
-            pods.create_failing("victim")
-            self.sees(agent, "victim")
-            before = runtime.calls("ListPodSandbox")
-            support.wait_for(lambda: runtime.calls("ListPodSandbox") > before + 2, "more polls")
-        self.assert_survives(agent, peak)
-        self.assertEqual(agent.metrics().value("imagepull_source_up", source="cri"), 1)
+        self.folder = folder.path
+        self.runtime = CriDouble(cri_server(), os.path.join(self.folder, "cri.sock"))
+        self.addCleanup(self.runtime.stop)
+        self.agent = support.start_agent(self, ["--node-name=lab-node", f"--cri.endpoint={self.runtime.endpoint}",
+                                                *self.double.agent_flags()])
+        self.agent.wait_ready()
 
-    def sandboxes(self):
+    def more_polls(self, method):
+        before = self.runtime.calls(method)
+        support.wait_for(lambda: self.runtime.calls(method) > before + 2, "more polls")
+
+
+class FromTheRuntime(WithRuntime):
+    FIT, TOO_MANY = 10, 14  # pods whose list is a little under and over LIMIT_CRI_MESSAGE
+    ANNOTATIONS = 60_000
+
+    def attack(self, n, asked):
+        path = os.path.join(self.folder, "sandboxes")
+        with open(path, "wb") as file:
+            file.write(self.sandboxes(n))
+        self.runtime.tell("file", "ListPodSandbox", path)
+        with Peak(self.agent) as peak:
+            self.pods.create(pod("starting"), waiting("ContainerCreating"))
+            self.pods.create_failing("victim")
+            self.sees(self.agent, "victim")
+            self.more_polls(asked)
+        self.assert_survives(self.agent, peak)
+        self.assertEqual(self.agent.metrics().value("imagepull_source_up", source="cri"), 1)
+
+    def test_annotations_of_running_pods(self):
+        self.attack(self.FIT, "ListPodSandbox")
+        self.assertIn(self.agent.metrics().value("imagepull_limit_hits_total", limit="cri_message"), (None, 0))
+
+    def test_annotations_of_more_pods_than_an_answer_takes(self):
+        """The agent goes on without the list, and says so."""
+        self.attack(self.TOO_MANY, "ImageStatus")
+        self.assertGreater(self.agent.metrics().value("imagepull_limit_hits_total", limit="cri_message"), 0)
+
+    def sandboxes(self, n):
         answer = protos.cri().ListPodSandboxResponse()
-        for number in range(self.PODS):
+        for number in range(n):
             sandbox = answer.items.add(id=f"{number:064}")
             sandbox.metadata.uid = f"uid-{number}"
             for annotation in range(self.ANNOTATIONS):
                 sandbox.annotations[f"{annotation:x}"] = ""
         return answer.SerializeToString()
+
+
+class AnOrdinaryNode(WithRuntime):
+    """
+    As many pods as a kubelet takes, with as much in them as pods have. File pages are not counted: how many are resident
+    depends on what the machine has read before.
+    """
+
+    PODS, FAILING = 110, 30
+    PRIVATE, MORE = 4 * MIB, MIB  # all, and what the pods add
+
+    def test_the_memory(self):
+        before = self.agent.anonymous_bytes()
+        for number in range(self.PODS):
+            name = f"pod-{number}"
+            self.pods.create({**pod(name, imagePullSecrets=[{"name": "registry"}]), "metadata": {
+                "name": name, "annotations": {"text": "x" * 6000}, "labels": {"app": name}}})
+            if number < self.FAILING:
+                self.pods.report(name, back_off(NOT_FOUND))
+            else:
+                self.pods.report(name, running(), phase="Running")
+        support.wait_for(lambda: len(self.agent.failures()) == self.FAILING, "all failures are shown")
+        self.agent.metrics()
+        self.more_polls("ImageStatus")
+        private = self.agent.anonymous_bytes()
+        if os.environ.get("SHOW_PEAKS"):
+            print(f"{self.PODS} pods: private memory: {before / MIB:.2f} MiB before, {private / MIB:.2f} MiB; "
+                  f"resident: {self.agent.memory('VmRSS') / MIB:.1f} MiB", file=sys.stderr)
+        self.assertLess(private, self.PRIVATE)
+        self.assertLess(private - before, self.MORE)
 
 
 if __name__ == "__main__":

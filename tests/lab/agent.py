@@ -103,7 +103,7 @@ class Agent:
         return [f for f in json.loads(self.get(path)[1]).get("failures", ()) if f["namespace"] == namespace]
 
     def memory(self, field):
-        """Bytes of a field of /proc/PID/status, such as VmHWM, the peak of its resident memory."""
+        """Bytes of a field of /proc/PID/status, such as VmRSS."""
         with open(f"/proc/{self._process.pid}/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field + ":"))
 
@@ -113,8 +113,7 @@ class Agent:
 
     def peak_bytes(self):
         """The most resident memory that it has ever had, file pages included."""
-        with open(f"/proc/{self._process.pid}/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+        return self.memory("VmHWM")
 
     def cpu_seconds(self):
         """Its processor time so far, in user and kernel mode."""
