@@ -5,6 +5,7 @@ import copy
 import glob
 import itertools
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -126,6 +127,12 @@ class Rendered(unittest.TestCase):
             self.assertEqual(pod["tolerations"], [{"operator": "Exists"}])
             self.assertEqual(pod["nodeSelector"], {"kubernetes.io/os": "linux"})
             self.assertEqual(pod["priorityClassName"], "system-node-critical")
+
+    def test_the_limit_of_memory_is_the_one_that_the_program_is_built_for(self):
+        with open(os.path.join(kubectl.ROOT, "include", "limit.h")) as source:
+            limit = re.search(r"#define MEMORY_LIMIT \((\d+)u << 20\)", source.read())[1]
+        for name in OVERLAYS:
+            self.assertEqual(self.container(name)["resources"]["limits"], {"memory": limit + "Mi"})
 
     def test_an_update_leaves_no_node_without_an_agent(self):
         for name in OVERLAYS:
