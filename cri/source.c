@@ -4,9 +4,9 @@
  *
  *   1. Find the socket, connect, call Version, Status and ImageFsInfo (connection.c).
  *   2. While no container waits for an image: sleep, and repeat these three calls every 30 s.
- *   3. While one waits: ImageStatus of its image, then the blobs in flight (content.c), then the two
- *      lists, after 1 s, 2 s, 4 s and then every 5 s. When another container starts to wait, the
- *      delay is 1 s again. If its image is new, ImageStatus is called once before that.
+ *   3. While one waits: ImageStatus of its image, then the blobs in flight (content.c), then the
+ *      two lists, after 1 s, 2 s, 4 s and then every 5 s. When another container starts to wait,
+ *      the delay is 1 s again. If its image is new, ImageStatus is called once before that.
  *
  * A call that fails ends the poll. The connection is closed, and the loop starts at 1 after a
  * back-off. Exception: a connection that worked and was closed, as by each restart of the runtime.

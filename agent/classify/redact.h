@@ -24,8 +24,8 @@
  *   and a private key in PEM;
  * - a password on a command line: --password X, --creds user:X, login -p X.
  *
- * A value that is shorter than the word REDACTED becomes as many stars. Of a text in which each mask
- * makes a new secret, again and again, only REDACTED remains.
+ * A value that is shorter than the word REDACTED becomes as many stars. Of a text in which each
+ * mask makes a new secret, again and again, only REDACTED remains.
  */
 size_t redact(char *text, size_t len);
 

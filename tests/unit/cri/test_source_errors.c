@@ -90,7 +90,7 @@ static void an_answer_of_any_method_over_the_limit_is_counted(void **state)
         const char *method;
         bool ends_poll;
     } rows[] = {
-        { "Version", true },       { "Status", true },         { "ImageFsInfo", false },
+        { "Version", true },       { "Status", true },          { "ImageFsInfo", false },
         { "ImageStatus", false },  { "ListContainers", false }, { "ListPodSandbox", false },
         { "ListStatuses", false },
     };
