@@ -50,5 +50,6 @@ int calls_list_ingests(struct calls *calls, struct arena *arena, struct ingests_
  */
 int calls_list_owners(struct calls *calls, struct owners *owners, struct err *err);
 
-/* containerd only: adds what it has of holdings->repository, which must be repository_valid(). */
+/* containerd only: adds what it has of holdings->repository, which must be repository_valid(). The
+ * caller sets holdings->repository and holdings->blobs. */
 int calls_list_holdings(struct calls *calls, struct holdings *holdings, struct err *err);

@@ -44,10 +44,12 @@ static bool is_text(const char *cut, size_t size, struct str whole)
 static void take_runtime(struct connection *connection, const struct runtime_fact *runtime,
                          bool new_connection)
 {
-    const struct observation observation = { .kind = OBSERVE_RUNTIME, .runtime = *runtime };
+    struct observation observation = { .kind = OBSERVE_RUNTIME, .runtime = *runtime };
     bool known = is_text(connection->name, sizeof(connection->name), runtime->name) &&
                  is_text(connection->version, sizeof(connection->version), runtime->version);
 
+    connection->quirks = quirks_of(runtime);
+    observation.runtime.lists_blobs = connection->quirks.content_service;
     if (!known || new_connection) {
         connection->runtimes++;
         connection->sink->observe(connection->sink->self, &observation);
@@ -55,7 +57,6 @@ static void take_runtime(struct connection *connection, const struct runtime_fac
     if (!known)
         log_info("cri", "connected to container runtime %.*s %.*s at '%s'", STR_ARG(runtime->name),
                  STR_ARG(runtime->version), connection->path);
-    connection->quirks = quirks_of(runtime);
     snprintf(connection->name, sizeof(connection->name), "%.*s", STR_ARG(runtime->name));
     snprintf(connection->version, sizeof(connection->version), "%.*s", STR_ARG(runtime->version));
 }

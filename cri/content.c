@@ -23,6 +23,11 @@ void content_forget(struct content *content)
     content_init(content, content->sink, content->calls, content->quirks, content->health);
 }
 
+static bool is_paused(const struct content *content, struct instant now)
+{
+    return content->refused || now.mono_us < content->not_until_us;
+}
+
 /* --- failures --------------------------------------------------------------------------------- */
 
 /*
@@ -36,8 +41,12 @@ static int take_error(struct content *content, int code, struct instant now, str
         return err_set(err, code, "%s", here->text);
     if (code == -ENOSYS || code == -EACCES) {
         content->refused = true;
-        log_info("cri", "%s; not calling it again on this connection, so stalls are not detected",
+        log_info("cri",
+                 "%s; not calling it again on this connection, so stalls are not detected and "
+                 "bytes are not counted",
                  here->text);
+        content->sink->observe(content->sink->self,
+                               &(struct observation){ .kind = OBSERVE_NO_BLOBS });
         return 0;
     }
     if (code == -EMSGSIZE)
@@ -143,27 +152,62 @@ static int poll_blob(struct content *content, struct content_asked *asked, struc
 
 /* --- what came of a repository --------------------------------------------------------------- */
 
-static int poll_repository(struct content *content, struct str repository, struct instant now,
-                           struct err *err)
+static int poll_repository(struct content *content, struct str repository, struct arena *arena,
+                           struct instant now, struct err *err)
 {
     const struct sink *sink = content->sink;
-    struct holdings holdings = { .repository = repository };
+    struct holdings holdings = {
+        .repository = repository,
+        .blobs = arena_alloc(arena, LIMIT_REPOSITORY_BLOBS * sizeof(struct stored_blob)),
+    };
     struct observation observation = { .kind = OBSERVE_REPOSITORY };
     struct err here = ERR_INIT;
-    int r = calls_list_holdings(content->calls, &holdings, &here);
+    int r = -ENOMEM;
 
+    if (holdings.blobs)
+        r = calls_list_holdings(content->calls, &holdings, &here);
+    else
+        err_set_errno(&here, r, "list the blobs of a repository");
     sink->tick(sink->self, SOURCE_CRI);
     if (r < 0)
         return take_error(content, r, now, &here, err);
-    observation.repository =
-        (struct repository_fact){ .repository = repository, .updated_us = holdings.updated_us };
+    observation.repository = (struct repository_fact){
+        .repository = repository,
+        .updated_us = holdings.updated_us,
+        .blobs = holdings.blobs,
+        .n_blobs = holdings.n,
+    };
     sink->observe(sink->self, &observation);
     return 0;
 }
 
-static bool is_paused(const struct content *content, struct instant now)
+static int poll_silent(struct content *content, const struct wanted *wanted, struct arena *arena,
+                       struct instant now, struct err *err)
 {
-    return content->refused || now.mono_us < content->not_until_us;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < wanted->n_repositories && !is_paused(content, now); i++)
+        if (repository_valid(wanted->repositories[i]))
+            r = poll_repository(content, wanted->repositories[i], arena, now, err);
+    return r;
+}
+
+/* Of a repository that no runtime can have, nothing was fetched: so it does not keep the place of
+ * another one. */
+static int poll_fetched(struct content *content, const struct wanted *wanted, struct arena *arena,
+                        struct instant now, struct err *err)
+{
+    struct observation nothing = { .kind = OBSERVE_REPOSITORY };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < wanted->n_fetched && !is_paused(content, now); i++) {
+        nothing.repository.repository = wanted->fetched[i];
+        if (repository_valid(wanted->fetched[i]))
+            r = poll_repository(content, wanted->fetched[i], arena, now, err);
+        else
+            content->sink->observe(content->sink->self, &nothing);
+    }
+    return r;
 }
 
 int content_poll(struct content *content, const struct wanted *wanted, struct arena *arena,
@@ -185,8 +229,9 @@ int content_poll(struct content *content, const struct wanted *wanted, struct ar
         if (asked)
             r = poll_blob(content, asked, arena, now, err);
     }
-    for (size_t i = 0; r == 0 && i < wanted->n_repositories && !is_paused(content, now); i++)
-        if (repository_valid(wanted->repositories[i]))
-            r = poll_repository(content, wanted->repositories[i], now, err);
+    if (r == 0)
+        r = poll_silent(content, wanted, arena, now, err);
+    if (r == 0)
+        r = poll_fetched(content, wanted, arena, now, err);
     return r;
 }

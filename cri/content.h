@@ -60,7 +60,7 @@ void content_forget(struct content *content);
 /*
  * Asks for what is wanted and due: the blobs in flight and the repositories at each call, the
  * owners of a blob at most every 30 s. Passes OBSERVE_INGESTS, OBSERVE_BLOB and OBSERVE_REPOSITORY
- * to the sink.
+ * to the sink; OBSERVE_NO_BLOBS if the service is refused.
  *
  * Errors end the poll: -ECONNREFUSED (the connection is lost), -ECANCELED (the agent stops),
  * -ENOMEM. Other errors only become the last error of the source.

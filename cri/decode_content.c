@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cri/unpack_text.h"
+#include "hash.h"
 #include "proto/content.pb-c.h"
 #include "unpack.h"
 
@@ -302,6 +303,39 @@ static bool is_in_repository(const Containerd__Content__V1__Info *info, struct s
     return false;
 }
 
+/* Over the limit, the blob that came first gives up its place. */
+static void add_blob(struct holdings *holdings, const struct stored_blob *blob)
+{
+    struct stored_blob *oldest = holdings->blobs;
+
+    if (holdings->n < LIMIT_REPOSITORY_BLOBS) {
+        holdings->blobs[holdings->n++] = *blob;
+        return;
+    }
+    for (size_t i = 1; i < holdings->n; i++)
+        if (holdings->blobs[i].created_us < oldest->created_us)
+            oldest = &holdings->blobs[i];
+    if (oldest->created_us < blob->created_us)
+        *oldest = *blob;
+}
+
+static void add_entry(struct holdings *holdings, const Containerd__Content__V1__Info *info)
+{
+    const struct stored_blob blob = {
+        .hash = hash_str(unpack_text(info->digest)),
+        .size = not_negative(info->size),
+        .created_us = wall_us(info->created_at),
+    };
+    int64_t updated_us = wall_us(info->updated_at);
+
+    if (updated_us < blob.created_us)
+        updated_us = blob.created_us;
+    if (updated_us > holdings->updated_us)
+        holdings->updated_us = updated_us;
+    if (blob.created_us)
+        add_blob(holdings, &blob);
+}
+
 int decode_holdings(struct str bytes, struct holdings *holdings, struct err *err)
 {
     Containerd__Content__V1__ListContentResponse *answer;
@@ -313,15 +347,8 @@ int decode_holdings(struct str bytes, struct holdings *holdings, struct err *err
                             &scratch, &r, err);
     if (!answer)
         return r;
-    for (size_t i = 0; i < answer->n_info; i++) {
-        int64_t created_us = wall_us(answer->info[i]->created_at);
-        int64_t updated_us = wall_us(answer->info[i]->updated_at);
-
-        if (updated_us < created_us)
-            updated_us = created_us;
-        if (updated_us > holdings->updated_us &&
-            is_in_repository(answer->info[i], holdings->repository))
-            holdings->updated_us = updated_us;
-    }
+    for (size_t i = 0; i < answer->n_info; i++)
+        if (is_in_repository(answer->info[i], holdings->repository))
+            add_entry(holdings, answer->info[i]);
     return 0;
 }

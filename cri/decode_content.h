@@ -46,8 +46,10 @@ int decode_owners(struct str bytes, struct owners *owners, struct err *err);
 
 /* What the content store has of one repository, collected from a stream. */
 struct holdings {
-    struct str repository; /* repository_valid() */
-    int64_t updated_us;    /* wall; when the newest entry was noted; 0: none has a time */
+    struct str repository;     /* repository_valid() */
+    int64_t updated_us;        /* wall; when the newest entry was noted; 0: none has a time */
+    struct stored_blob *blobs; /* room for LIMIT_REPOSITORY_BLOBS: those that came last */
+    size_t n;
 };
 
 /* Adds the entries in one message of the stream. Those of other repositories are ignored. */

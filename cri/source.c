@@ -285,7 +285,8 @@ static int check_runtime(struct cri *cri, struct instant now, struct err *err)
 
 static bool something_waits(const struct wanted *wanted)
 {
-    return wanted->n_images > 0 || wanted->pods_wait || wanted->ingests || wanted->n_blobs > 0;
+    return wanted->n_images > 0 || wanted->pods_wait || wanted->ingests || wanted->n_blobs > 0 ||
+           wanted->n_fetched > 0;
 }
 
 /* One poll. Sets `ret_waiting` also on failure. */

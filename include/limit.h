@@ -119,6 +119,12 @@
 /* Asked for in one poll: whether something of them has come; others wait. */
 #define LIMIT_WANTED_REPOSITORIES 8u
 
+/* The newest blobs of one repository are read: more than two pulls can bring. */
+#define LIMIT_REPOSITORY_BLOBS 256u
+
+/* Blobs that are known to be counted; what came before them is not counted again. */
+#define LIMIT_COUNTED_BLOBS 1024u
+
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
 #define LIMIT_LISTEN_ADDRESSES 8u      /* addresses of --web.listen-address */
 #define LIMIT_WEB_CONNECTIONS 64u      /* at a time; the client with the oldest request is cut */

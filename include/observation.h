@@ -129,11 +129,20 @@ struct blob_fact {
     size_t n;
 };
 
+/* A blob that the runtime has. */
+struct stored_blob {
+    uint64_t hash; /* of its digest */
+    uint64_t size;
+    int64_t created_us; /* wall; when it was complete */
+};
+
 /* What the runtime has of a repository. It notes each blob that a pull gets; a newer containerd
  * also each one that a pull finds there. */
 struct repository_fact {
     struct str repository; /* as in the request: "docker.io/library/busybox", without a port */
     int64_t updated_us;    /* wall; when it last noted one; 0: it has none */
+    const struct stored_blob *blobs; /* the newest ones, in any order */
+    size_t n_blobs;
 };
 
 /* The file system where the runtime stores images. */
@@ -158,6 +167,7 @@ struct created_fact {
 struct runtime_fact {
     struct str name;    /* "containerd", "cri-o" */
     struct str version; /* "1.6.20~ds1" */
+    bool lists_blobs;   /* it tells which blobs it has, as far as known */
 };
 
 enum observation_kind {
@@ -174,6 +184,7 @@ enum observation_kind {
     OBSERVE_INGESTS, /* only from runtimes that report them */
     OBSERVE_BLOB,
     OBSERVE_REPOSITORY,
+    OBSERVE_NO_BLOBS, /* the runtime refuses to list blobs */
     OBSERVE_IMAGE_FS,
 };
 

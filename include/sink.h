@@ -59,6 +59,9 @@ struct wanted {
     /* Repositories of pulls without a blob: find out whether something of them has come. */
     struct str repositories[LIMIT_WANTED_REPOSITORIES];
     size_t n_repositories;
+    /* Repositories of pulls that go on or have ended: what was fetched of them. */
+    struct str fetched[LIMIT_WANTED_REPOSITORIES];
+    size_t n_fetched;
     struct str namespaces[LIMIT_EVENT_NAMESPACES]; /* whose events can explain a failure */
     size_t n_namespaces;
 };

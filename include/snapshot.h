@@ -235,7 +235,7 @@ struct snapshot_registry {
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
     struct snapshot_exemplar newest[CAUSE_MAX];
-    uint64_t bytes;         /* size of the images that were pulled */
+    uint64_t bytes;         /* fetched */
     struct histogram pulls; /* successful pulls; histogram_pull_bounds */
     int64_t since_us;       /* wall; when it began to count */
     int64_t pulls_since_us; /* wall; the first of `pulls`; 0: none */
@@ -289,6 +289,7 @@ struct snapshot {
         *recent; /* oldest first, at most LIMIT_RECENT; only with SNAPSHOT_DETAIL */
     size_t n_recent;
     bool bytes_known;                       /* the runtime lists blobs in flight */
+    bool fetched_known;                     /* the runtime lists the blobs that it has */
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];

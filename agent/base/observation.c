@@ -55,6 +55,8 @@ const char *observation_kind_name(enum observation_kind kind)
         return "blob";
     case OBSERVE_REPOSITORY:
         return "repository";
+    case OBSERVE_NO_BLOBS:
+        return "no_blobs";
     case OBSERVE_IMAGE_FS:
         return "image_fs";
     }

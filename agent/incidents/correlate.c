@@ -25,6 +25,7 @@ struct correlate *correlate_new(const struct correlate_config *config, struct in
     incidents_init(&c->incidents, &c->counters, &c->registries, &c->pods);
     ingests_init(&c->ingests, &c->counters, config->stall_after_us);
     images_init(&c->images, &c->registries, &c->incidents, &c->ingests, &c->pods);
+    c->fetched.images = &c->images;
     c->stalls = (struct stalls){
         .pods = &c->pods, .incidents = &c->incidents, .ingests = &c->ingests, .images = &c->images
     };
@@ -56,6 +57,7 @@ static int take_runtime(struct correlate *c, const struct runtime_fact *fact, st
     bool changed;
     int r = runtime_take(&c->runtime, fact, &changed);
 
+    c->fetched.known = fact->lists_blobs;
     ingests_connected(&c->ingests, now);
     if (r == 0 && changed)
         stalls_clear(&c->stalls, now);
@@ -95,7 +97,11 @@ static int take(struct correlate *c, const struct observation *observation, stru
         return stalls_take_ingests(&c->stalls, &observation->ingests, now);
     case OBSERVE_BLOB:
         return stalls_take_owner(&c->stalls, &observation->blob, now);
+    case OBSERVE_NO_BLOBS:
+        c->fetched.known = false;
+        return 0;
     case OBSERVE_REPOSITORY:
+        fetched_take(&c->fetched, &observation->repository, now);
         return stalls_take_repository(&c->stalls, &observation->repository, now);
     case OBSERVE_IMAGE_FS:
         return runtime_take_image_fs(&c->runtime, &observation->image_fs);

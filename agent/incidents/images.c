@@ -70,7 +70,8 @@ static const struct image_name *name_of(struct str image)
     return name;
 }
 
-static struct image_state *image_new(struct images *images, struct str image, uint64_t hash)
+static struct image_state *image_new(struct images *images, struct str image, uint64_t hash,
+                                     struct instant now)
 {
     struct image_state *made = mem_zalloc(sizeof(*made));
     struct image_state **bucket = &images->buckets[hash % IMAGE_BUCKETS];
@@ -83,6 +84,7 @@ static struct image_state *image_new(struct images *images, struct str image, ui
         return NULL;
     }
     made->hash = hash;
+    made->made_us = made->count_at_us = now.mono_us;
     made->present = true; /* until the runtime reports it absent */
     made->next = images->first;
     images->first = made;
@@ -90,6 +92,13 @@ static struct image_state *image_new(struct images *images, struct str image, ui
     *bucket = made;
     images->n++;
     return made;
+}
+
+/* An attempt has ended: blobs of it that came count now. */
+static void count_blobs_now(struct image_state *image, struct instant now)
+{
+    image->uncounted = true;
+    image->count_at_us = now.mono_us;
 }
 
 static void pull_ended(struct images *images, struct image_state *image,
@@ -103,7 +112,7 @@ static void pull_ended(struct images *images, struct image_state *image,
     if (image->pull_us && image->puller)
         namespaces_pulled(&images->registries->counters->namespaces, image->puller->name,
                           image->name->registry);
-    registry->bytes += fact->size;
+    count_blobs_now(image, now);
     /* Count only a duration whose start is known: not after several attempts, and not if the pull
      * began before this process. */
     if (image->pull_us ? !image->pull_inexact : !image->failed) {
@@ -142,7 +151,7 @@ int images_take(struct images *images, const struct image_fact *fact, struct ins
         return -ENOMEM;
     images->changed |= !image || image->present != fact->present;
     if (!image)
-        image = image_new(images, fact->image, hash);
+        image = image_new(images, fact->image, hash, now);
     if (!image) {
         shared_unref(digest);
         return -ENOMEM;
@@ -187,6 +196,7 @@ void image_pull_failed(struct images *images, struct str image, uint64_t hash, s
     if (!known)
         return;
     images_next_turn(images, pull_began(known), now);
+    count_blobs_now(known, now);
     known->failed = true;
     set_puller(known, NULL);
     known->pull_us = 0; /* if another container still waits, the next poll starts it again */
@@ -337,6 +347,8 @@ static void count(struct images *images, bool polled, struct instant now)
         }
         if (polled && !i->present && i->waiting && !i->pulling && !i->retried)
             i->absent_us = now.mono_us; /* no container pulls it yet */
+        i->uncounted |= i->pulling > 0;
+        i->tried |= image_may_be_fetched(i);
         if (!i->pulling) {
             i->phase = PULL_PHASE_UNKNOWN;
             i->unanswered = false;

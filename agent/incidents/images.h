@@ -44,6 +44,12 @@ struct image_state {
     struct tenant *puller; /* whose container the pull was first seen of; NULL: unknown */
     int64_t used_us;       /* mono; when a container first used it after that; 0: not used */
 
+    /* See fetched.c. */
+    int64_t made_us;     /* mono; when it was first asked for */
+    int64_t count_at_us; /* mono; when its blobs are counted next, while a container waits */
+    bool uncounted;      /* it was pulled since they were counted */
+    bool tried;          /* a container has waited that can have pulled it since then */
+
     /* See images_count(). */
     size_t waiting;   /* containers that start now and may lack it */
     size_t pulling;   /* of these: in a sandbox, without an error, and the image is fetched */

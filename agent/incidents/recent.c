@@ -12,7 +12,7 @@ static bool is_polled(enum observation_kind kind)
 {
     return kind == OBSERVE_IMAGE || kind == OBSERVE_SANDBOX || kind == OBSERVE_SANDBOXES_END ||
            kind == OBSERVE_CREATED || kind == OBSERVE_INGESTS || kind == OBSERVE_BLOB ||
-           kind == OBSERVE_REPOSITORY || kind == OBSERVE_IMAGE_FS;
+           kind == OBSERVE_REPOSITORY || kind == OBSERVE_NO_BLOBS || kind == OBSERVE_IMAGE_FS;
 }
 
 static enum source_id source_of(enum observation_kind kind)
@@ -93,6 +93,7 @@ static void name_parts(const struct pods *pods, const struct observation *o, str
     case OBSERVE_PODS_END:
     case OBSERVE_SANDBOXES_END:
     case OBSERVE_INGESTS:
+    case OBSERVE_NO_BLOBS:
     case OBSERVE_IMAGE_FS:
         return;
     }

@@ -35,7 +35,7 @@ struct registry {
     uint64_t attempts;
     uint64_t failures[CAUSE_MAX];
     struct newest newest[CAUSE_MAX];
-    uint64_t bytes;         /* size of the images that were pulled */
+    uint64_t bytes;         /* fetched: see fetched.h */
     struct histogram pulls; /* successful ones */
     int64_t since_us;       /* wall; when it began to count */
     int64_t pulls_since_us; /* wall; the first of `pulls`; 0: none */

@@ -127,5 +127,6 @@ int snapshot_take_images(const struct correlate *c, struct snapshot *ret)
     ret->n_images = n;
     ret->images = list;
     ret->bytes_known = c->ingests.known;
+    ret->fetched_known = c->fetched.known;
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "agent/incidents/correlate.h"
 #include "agent/incidents/counters.h"
+#include "agent/incidents/fetched.h"
 #include "agent/incidents/images.h"
 #include "agent/incidents/incidents.h"
 #include "agent/incidents/ingests.h"
@@ -28,6 +29,7 @@ struct correlate {
     struct incidents incidents;
     struct ingests ingests;
     struct images images;
+    struct fetched fetched;
     struct stalls stalls;
     struct recent recent;
     struct runtime runtime;

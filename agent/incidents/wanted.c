@@ -262,6 +262,18 @@ static void want_repositories(struct question *q)
                  repository);
 }
 
+/* Over the limit, others have their turn when these are answered. */
+static void want_fetched(struct question *q)
+{
+    char repository[LIMIT_IMAGE_TEXT];
+    struct wanted *ret = q->ret;
+
+    for (const struct image_state *i = q->c->images.first; i; i = i->next)
+        if (fetched_is_due(&q->c->fetched, i, q->now) &&
+            image_repository(i->name->canonical, repository))
+            want(&ret->arena, ret->fetched, &ret->n_fetched, LIMIT_WANTED_REPOSITORIES, repository);
+}
+
 void correlate_wanted(struct correlate *c, struct instant now, struct wanted *ret)
 {
     struct question q = { .c = c, .now = now, .ret = ret };
@@ -277,4 +289,5 @@ void correlate_wanted(struct correlate *c, struct instant now, struct wanted *re
     want_images(&q);
     want_blobs(&q);
     want_repositories(&q);
+    want_fetched(&q);
 }

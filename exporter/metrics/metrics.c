@@ -129,7 +129,7 @@ static void write_bytes(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
 
-    if (!sees_good_pulls(scrape))
+    if (!sees_good_pulls(scrape) || !snapshot->fetched_known)
         return;
     for (size_t i = 0; i < snapshot->n_registries; i++) {
         const struct snapshot_registry *registry = &snapshot->registries[i];
@@ -393,7 +393,7 @@ static const struct row {
         "Duration of successful pulls: from the time a container waits for its absent image until the image is present. Includes queueing; exact to the poll interval of 1 to 5 s.",
         { "registry" } }, write_durations },
     { { "imagepull_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
-        "Size of the pulled images, as the runtime reports it.",
+        "Bytes fetched by pulls: the sizes of layers, configurations and manifests, each when it is complete. Exact, but what is given up halfway does not count. Absent with CRI-O, which does not tell it.",
         { "registry" } }, write_bytes },
     { { "imagepull_recovery_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Time from the first failed pull of a container until it gets its image, by its last cause.",

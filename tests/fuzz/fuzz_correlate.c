@@ -136,6 +136,7 @@ static void observe_runtime(struct story *t)
 {
     struct str repository = ONE_OF(t, "docker.io/library/busybox", "quay.io/a/b");
     struct ingest ingests[2];
+    struct stored_blob blobs[2];
     struct observation o = { .kind = OBSERVE_IMAGE };
 
     switch (pick(t, 6)) {
@@ -157,7 +158,11 @@ static void observe_runtime(struct story *t)
         break;
     case 4:
         o.kind = OBSERVE_REPOSITORY;
-        o.repository = (struct repository_fact){ repository, t->now.wall_us - SEC };
+        for (unsigned i = 0; i < ARRAY_SIZE(blobs); i++)
+            blobs[i] = (struct stored_blob){ pick(t, 4), pick(t, 256),
+                                             t->now.wall_us - (int64_t)pick(t, 4) * SEC };
+        o.repository = (struct repository_fact){ repository, t->now.wall_us - SEC, blobs,
+                                                 pick(t, ARRAY_SIZE(blobs) + 1) };
         correlate_observe(t->correlate, &o, t->now);
         o.kind = OBSERVE_BLOB;
         o.blob = (struct blob_fact){ digest(t), &repository, pick(t, 2) };

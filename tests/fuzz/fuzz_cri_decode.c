@@ -68,7 +68,8 @@ static void gather_owners(struct str bytes, struct arena *arena)
         .arena = arena,
         .digest = STR("sha256:96fa39606a1d9abfbcff378405b59d4a90fb2418381e27ce0720b22e3ee04398"),
     };
-    struct holdings holdings = { .repository = STR("127.0.0.1/team/big") };
+    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+    struct holdings holdings = { .repository = STR("127.0.0.1/team/big"), .blobs = blobs };
 
     if (decode_owners(bytes, &owners, NULL) < 0)
         return;

@@ -243,6 +243,7 @@ static void observe_runtime(struct node *node)
 {
     const struct pod_text text = some_pod(node);
     char image[96], digest[80];
+    struct stored_blob blob;
     struct observation o = { .kind = OBSERVE_IMAGE };
 
     switch (pick(node, 6)) {
@@ -267,8 +268,9 @@ static void observe_runtime(struct node *node)
         return;
     default:
         o.kind = OBSERVE_REPOSITORY;
+        blob = (struct stored_blob){ (uint64_t)node->now.mono_us, 1, node->now.wall_us };
         o.repository = (struct repository_fact){ STR("registry-1.example.com/team-1/service"),
-                                                 node->now.wall_us - SEC };
+                                                 node->now.wall_us - SEC, &blob, 1 };
         break;
     }
     observe(node, &o);

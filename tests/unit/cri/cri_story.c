@@ -44,7 +44,12 @@ static void world_observe(void *self, const struct observation *o)
         world->image_fs_bytes = o->image_fs.used_bytes;
         return;
     }
+    if (o->kind == OBSERVE_NO_BLOBS) {
+        world->no_blobs = true;
+        return;
+    }
     buf_printf(&world->observed, "%g ", (double)(world->now_us - START) / SEC);
+    world->n_blobs = o->kind == OBSERVE_REPOSITORY ? o->repository.n_blobs : world->n_blobs;
     if (o->kind == OBSERVE_RUNTIME)
         buf_printf(&world->observed, "runtime %.*s\n", STR_ARG(o->runtime.version));
     else if (o->kind == OBSERVE_IMAGE)
@@ -108,7 +113,7 @@ static void world_wanted(void *self, struct wanted *ret)
 {
     struct world *world = self;
 
-    ret->n_images = ret->n_namespaces = ret->n_blobs = ret->n_repositories = 0;
+    ret->n_images = ret->n_namespaces = ret->n_blobs = ret->n_repositories = ret->n_fetched = 0;
     ret->pods_wait = world->waiting;
     ret->ingests = world->pulling;
     arena_init(&ret->arena, 100);
@@ -116,6 +121,8 @@ static void world_wanted(void *self, struct wanted *ret)
         ret->blobs[ret->n_blobs++] = LAYER;
     if (world->silent)
         ret->repositories[ret->n_repositories++] = str_from(world->silent);
+    if (world->fetched)
+        ret->fetched[ret->n_fetched++] = str_from(world->fetched);
     if (world->waiting)
         ret->images[ret->n_images++] = STR("busybox");
     if (world->other_image)

@@ -76,6 +76,9 @@ struct world {
     bool pulling;            /* the core wants to know which blobs are in flight */
     bool stalled;            /* the core wants to know the repositories of LAYER */
     const char *silent;      /* the core wants to know what came of this repository; NULL: none */
+    const char *fetched;     /* ... and what was fetched of this one */
+    size_t n_blobs;          /* in the last answer about a repository */
+    bool no_blobs;           /* the runtime was reported to refuse to list blobs */
     bool woken;              /* set by a moment that wakes the agent up */
 
     struct buf observed; /* every observation, with its second */

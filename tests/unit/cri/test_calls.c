@@ -128,7 +128,8 @@ static void a_repository_is_asked_for_by_the_label_of_its_host(void **state)
 {
     struct world *world = *state;
     Containerd__Content__V1__ListContentRequest *request;
-    struct holdings holdings = { .repository = STR("docker.io/library/busybox") };
+    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+    struct holdings holdings = { .repository = STR("docker.io/library/busybox"), .blobs = blobs };
     struct str bytes;
 
     double_set(world->runtime, "List", &(struct double_answer){ .no_message = true });

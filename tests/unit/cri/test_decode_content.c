@@ -97,11 +97,91 @@ static void newest_time_of_a_repository_is_decoded(void **state)
     struct world *world = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct holdings holdings = { .repository = str_from(rows[i].repository) };
+        struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+        struct holdings holdings = { .repository = str_from(rows[i].repository), .blobs = blobs };
 
         assert_int_equal(decode_holdings(recorded(world, rows[i].path), &holdings, &world->err), 0);
         assert_int_equal(holdings.updated_us, rows[i].updated_us);
     }
+}
+
+/* Size (2) and creation (3) of "sha256:..." (1), of repository "h"/"r". */
+static void put_blob(struct world *world, Containerd__Content__V1__ListContentResponse *list,
+                     size_t i, int64_t size, int64_t created)
+{
+    Containerd__Content__V1__Info *info = arena_alloc(&world->arena, sizeof(*info));
+    Containerd__Content__V1__Timestamp *at = arena_alloc(&world->arena, sizeof(*at));
+    static Containerd__Content__V1__Label label = CONTAINERD__CONTENT__V1__LABEL__INIT;
+    static Containerd__Content__V1__Label *labels[] = { &label };
+    char digest[32];
+
+    label.key = binary("containerd.io/distribution.source.h");
+    label.value = binary("r");
+    containerd__content__v1__timestamp__init(at);
+    at->seconds = created;
+    containerd__content__v1__info__init(info);
+    snprintf(digest, sizeof(digest), "sha256:%zu", i);
+    info->digest = binary(arena_str(&world->arena, str_from(digest)));
+    info->size = size;
+    info->created_at = created ? at : NULL;
+    info->labels = labels;
+    info->n_labels = 1;
+    list->info[i] = info;
+}
+
+static void decode_list(struct world *world,
+                        const Containerd__Content__V1__ListContentResponse *list,
+                        struct holdings *holdings)
+{
+    size_t len = containerd__content__v1__list_content_response__get_packed_size(list);
+    uint8_t *bytes = arena_alloc(&world->arena, len);
+
+    assert_non_null(bytes);
+    containerd__content__v1__list_content_response__pack(list, bytes);
+    assert_int_equal(decode_holdings((struct str){ (char *)bytes, len }, holdings, &world->err), 0);
+}
+
+static void blobs_of_a_repository_are_decoded(void **state)
+{
+    struct world *world = *state;
+    Containerd__Content__V1__ListContentResponse list =
+        CONTAINERD__CONTENT__V1__LIST_CONTENT_RESPONSE__INIT;
+    Containerd__Content__V1__Info *infos[3];
+    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+    struct holdings holdings = { .repository = STR("h/r"), .blobs = blobs };
+
+    list.info = infos;
+    list.n_info = 3;
+    put_blob(world, &list, 0, 77, 5);
+    put_blob(world, &list, 1, -77, 6);
+    put_blob(world, &list, 2, 77, 0); /* nobody can say whether it is new */
+    decode_list(world, &list, &holdings);
+    assert_int_equal(holdings.n, 2);
+    assert_int_equal(blobs[0].size, 77);
+    assert_int_equal(blobs[0].created_us, 5 * SEC);
+    assert_int_equal(blobs[1].size, 0);
+    assert_true(blobs[0].hash != blobs[1].hash);
+}
+
+static void the_newest_blobs_of_a_repository_are_kept(void **state)
+{
+    struct world *world = *state;
+    Containerd__Content__V1__ListContentResponse list =
+        CONTAINERD__CONTENT__V1__LIST_CONTENT_RESPONSE__INIT;
+    static Containerd__Content__V1__Info *infos[2 * LIMIT_REPOSITORY_BLOBS];
+    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+    struct holdings holdings = { .repository = STR("h/r"), .blobs = blobs };
+    int64_t sum = 0;
+
+    list.info = infos;
+    list.n_info = ARRAY_SIZE(infos);
+    for (size_t i = 0; i < ARRAY_SIZE(infos); i++) /* the even ones are new */
+        put_blob(world, &list, i, 1, (int64_t)(i % 2 ? i + 1 : 10000 + i));
+    decode_list(world, &list, &holdings);
+    assert_int_equal(holdings.n, LIMIT_REPOSITORY_BLOBS);
+    for (size_t i = 0; i < holdings.n; i++)
+        sum += blobs[i].created_us >= 10000 * SEC;
+    assert_int_equal(sum, LIMIT_REPOSITORY_BLOBS);
 }
 
 /* --- repositories ----------------------------------------------------------------------------- */
@@ -517,6 +597,8 @@ int main(void)
         DECODE_TEST(owners_of_a_layer_of_containerd_are_decoded),
         DECODE_TEST(a_blob_without_a_manifest_has_no_owner),
         DECODE_TEST(newest_time_of_a_repository_is_decoded),
+        DECODE_TEST(blobs_of_a_repository_are_decoded),
+        DECODE_TEST(the_newest_blobs_of_a_repository_are_kept),
         DECODE_TEST(repositories_are_checked),
         DECODE_TEST(digests_are_checked),
         DECODE_TEST(the_digest_is_in_the_name_or_in_its_own_field),

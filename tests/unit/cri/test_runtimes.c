@@ -134,6 +134,41 @@ static void what_came_of_a_repository_is_observed(void **state)
     story_assert_observed(world, "0 runtime 1.6\n0 0 in flight\n0 h/r last came at 77\n");
 }
 
+static void it_is_counted(struct world *world)
+{
+    world->fetched = NULL;
+}
+
+/* No container waits any more: the loop does not sleep before it has asked. */
+static void what_was_fetched_is_asked_for_after_the_pull(void **state)
+{
+    static const struct moment story[] = {
+        { START + 2 * SEC, it_is_counted },
+        { START + 60 * SEC, NULL },
+    };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    double_answers(world->runtime, "List", CAME);
+    world->fetched = "h/r";
+    story_play(world, story);
+    story_assert_observed(world, "0 runtime 1.6\n0 h/r last came at 77\n1 h/r last came at 77\n");
+    assert_int_equal(world->n_blobs, 1);
+}
+
+/* ... so the core asks for others. */
+static void of_a_name_that_no_runtime_has_nothing_was_fetched(void **state)
+{
+    static const struct moment story[] = { { START + 500 * MSEC, NULL } };
+    struct world *world = *state;
+
+    story_start_runtime(world);
+    world->fetched = "h/r\",id==x";
+    story_play(world, story);
+    story_assert_observed(world, "0 runtime 1.6\n0 h/r\",id==x last came at 0\n");
+    assert_int_equal(story_calls(world, "List"), 0);
+}
+
 /* A tenant chooses the image's name. */
 static void a_repository_that_cannot_be_in_a_filter_is_not_asked_for(void **state)
 {
@@ -244,6 +279,7 @@ static void a_refused_content_service_is_not_called_again(void **state)
         assert_true(world->status.up);
         assert_string_equal(world->status.last_error, "");
         assert_int_equal(story_logged(world, "not calling it again"), 1);
+        assert_true(world->no_blobs);
         assert_int_equal(story_logged(world, "level=warn"), 0);
         story_free(state);
         assert_int_equal(story_new(state), 0);
@@ -402,6 +438,8 @@ int main(void)
         TEST(an_empty_list_of_blobs_is_observed),
         TEST(owners_of_a_blob_are_polled_at_most_every_30_seconds),
         TEST(what_came_of_a_repository_is_observed),
+        TEST(what_was_fetched_is_asked_for_after_the_pull),
+        TEST(of_a_name_that_no_runtime_has_nothing_was_fetched),
         TEST(a_repository_that_cannot_be_in_a_filter_is_not_asked_for),
         TEST(a_failed_answer_about_a_repository_is_not_observed),
         TEST(a_blob_without_owners_is_observed),

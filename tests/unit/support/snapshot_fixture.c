@@ -235,7 +235,7 @@ static void add_images(struct fixture *fixture)
     fixture->snapshot.image_fs = (struct snapshot_image_fs){ .mountpoint = "/var/lib/containerd",
                                                              .used_bytes = 123456789,
                                                              .used_inodes = 4711 };
-    fixture->snapshot.bytes_known = true;
+    fixture->snapshot.bytes_known = fixture->snapshot.fetched_known = true;
     fixture->snapshot.unowned_bytes = 512;
 }
 

@@ -149,15 +149,14 @@ static void observe_sources(const struct sink *sink)
     struct runtime_calls calls = { .durations[0].count = 0 };
 
     for (enum runtime_method method = 0; method < METHOD_MAX; method++)
-        if (method != METHOD_LIST_CONTENT) /* only for a blob that does not move */
-            calls.durations[method] = (struct call_durations){ .count = 10, .sum_us = SEC };
+        calls.durations[method] = (struct call_durations){ .count = 10, .sum_us = SEC };
     for (enum source_id source = 0; source < SOURCE_MAX; source++)
         sink->status(sink->self, source, &status);
     sink->calls(sink->self, &calls);
     sink->observe(sink->self, &(struct observation){ .kind = OBSERVE_INGESTS });
     sink->observe(sink->self,
                   &(struct observation){ .kind = OBSERVE_RUNTIME,
-                                         .runtime = { STR("containerd"), STR("2.1.9") } });
+                                         .runtime = { STR("containerd"), STR("2.1.9"), true } });
 }
 
 static void live(const struct sink *sink, const struct series_case *node)

@@ -278,6 +278,7 @@ static void what_only_the_runtime_knows_is_absent_without_it(void **state)
 
     (void)state;
     fixture_registry(&node, "registry.example.com");
+    node.snapshot.fetched_known = true;
     for (int on = 1; on >= 0; on--) {
         node.snapshot.sources[SOURCE_CRI].enabled = on;
         scrape();
@@ -357,6 +358,17 @@ static void metrics_about_the_process_can_be_off(void **state)
     assert_line("imagepull_limit_hits_total{limit=\"registries\"} 3");
     assert_line("imagepull_left_out{limit=\"incidents\"} 3");
     assert_line("imagepull_container_blocked_left_out 0");
+}
+
+static void bytes_are_absent_where_the_runtime_does_not_list_blobs(void **state)
+{
+    (void)state;
+    fixture_registry(&node, "registry.example.com")->bytes = 7;
+    scrape();
+    assert_no("imagepull_bytes_total{");
+    node.snapshot.fetched_known = true;
+    scrape();
+    assert_line("imagepull_bytes_total{registry=\"registry.example.com\"} 7");
 }
 
 static void what_happens_rarely_has_no_series_before(void **state)
@@ -545,6 +557,7 @@ int main(void)
         TEST(an_unknown_runtime_has_no_info),
         TEST(counters_say_when_they_began),
         TEST(metrics_about_the_process_can_be_off),
+        TEST(bytes_are_absent_where_the_runtime_does_not_list_blobs),
         TEST(what_happens_rarely_has_no_series_before),
         TEST(unknown_process_values_are_left_out),
         TEST(series_are_unique),
