@@ -152,7 +152,8 @@ struct snapshot_incident {
     X(UNKNOWN, "")                                                                                 \
     X(KUBELET_QUEUE, "kubelet_queue") /* the kubelet does not ask the runtime for it yet */        \
     X(SLOT_QUEUE, "slot_queue")       /* it waits for a download slot of the runtime */            \
-    X(DOWNLOADING, "downloading")     /* blobs of it are in flight */
+    X(DOWNLOADING, "downloading")     /* blobs of it are in flight */                              \
+    X(UNPACKING, "unpacking")         /* all of them have come, and the image is not there yet */
 
 enum pull_phase {
 #define X(name, text) PULL_PHASE_##name,
@@ -163,6 +164,29 @@ enum pull_phase {
 
 /* "": unknown. */
 const char *pull_phase_name(enum pull_phase phase);
+
+/* Classes of images by size, in bytes as the runtime reports it. */
+#define SIZE_CLASS_TABLE(X)                                                                        \
+    X(SMALL, "up_to_100MB")                                                                        \
+    X(MEDIUM, "up_to_1GB")                                                                         \
+    X(LARGE, "over_1GB")
+
+enum size_class {
+#define X(name, text) SIZE_CLASS_##name,
+    SIZE_CLASS_TABLE(X)
+#undef X
+        SIZE_CLASS_MAX,
+};
+
+const char *size_class_name(enum size_class size);
+enum size_class size_class_of(uint64_t bytes);
+
+/* Good pulls of images of one class. */
+struct pulls_of_size {
+    uint64_t count;
+    uint64_t sum_us;
+    int64_t since_us; /* wall; the first of them; 0: none */
+};
 
 /* An image that a container of this node waits for, or waited for a minute ago. */
 struct snapshot_image {
@@ -288,8 +312,12 @@ struct snapshot {
     const struct snapshot_observation
         *recent; /* oldest first, at most LIMIT_RECENT; only with SNAPSHOT_DETAIL */
     size_t n_recent;
-    bool bytes_known;                       /* the runtime lists blobs in flight */
-    bool fetched_known;                     /* the runtime lists the blobs that it has */
+    bool bytes_known;                   /* the runtime lists blobs in flight */
+    bool fetched_known;                 /* the runtime lists the blobs that it has */
+    bool phases_known;                  /* ... and shows the phases of pulls */
+    uint64_t phases_us[PULL_PHASE_MAX]; /* how long pulls were in each phase */
+    int64_t phases_since_us;            /* wall; when these began to count */
+    struct pulls_of_size pulls_of_size[SIZE_CLASS_MAX];
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
     uint64_t reasons[REASON_MAX];
     uint64_t limit_hits[LIMIT_HIT_MAX];

@@ -49,6 +49,24 @@ const char *stall_kind_name(enum stall_kind kind)
     return names[kind];
 }
 
+const char *size_class_name(enum size_class size)
+{
+    static const char *const names[SIZE_CLASS_MAX] = {
+#define X(name, text) [SIZE_CLASS_##name] = (text),
+        SIZE_CLASS_TABLE(X)
+#undef X
+    };
+
+    return names[size];
+}
+
+enum size_class size_class_of(uint64_t bytes)
+{
+    if (bytes > 1000000000)
+        return SIZE_CLASS_LARGE;
+    return bytes > 100000000 ? SIZE_CLASS_MEDIUM : SIZE_CLASS_SMALL;
+}
+
 const char *pull_phase_name(enum pull_phase phase)
 {
     static const char *const names[] = {

@@ -22,6 +22,8 @@ struct counters {
     uint64_t reasons[REASON_MAX]; /* failed attempts */
     uint64_t limit_hits[LIMIT_HIT_MAX];
     struct histogram recoveries[CAUSE_MAX]; /* histogram_recovery_bounds */
+    uint64_t phases_us[PULL_PHASE_MAX];     /* see phases.h */
+    struct pulls_of_size pulls_of_size[SIZE_CLASS_MAX];
     struct counted_since since;
     int64_t wall_us; /* of the present step */
     struct namespaces namespaces;

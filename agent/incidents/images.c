@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/classify/image_ref.h"
+#include "agent/incidents/phases.h"
 #include "mem.h"
 #include "shared.h"
 #include "util.h"
@@ -108,6 +109,7 @@ static void pull_ended(struct images *images, struct image_state *image,
     int64_t begun_us = image->pull_us ? image->pull_us : image->absent_us;
     int64_t ended_us = image->used_us ? image->used_us : now.mono_us;
 
+    phases_ended(images, image, ended_us);
     registry->attempts++;
     if (image->pull_us && image->puller)
         namespaces_pulled(&images->registries->counters->namespaces, image->puller->name,
@@ -119,6 +121,8 @@ static void pull_ended(struct images *images, struct image_state *image,
         if (!registry->pulls.count)
             registry->pulls_since_us = now.wall_us;
         histogram_add(&registry->pulls, &histogram_pull_bounds, ended_us - begun_us);
+        if (fact->size)
+            phases_count_size(images, fact->size, ended_us - begun_us, now);
     }
 }
 
@@ -180,8 +184,10 @@ void image_used(struct images *images, const struct container *container, struct
 {
     struct image_state *known = image_of(images, container);
 
-    if (known && !known->present && !known->used_us)
+    if (known && !known->present && !known->used_us) {
+        phases_ended(images, known, now.mono_us);
         known->used_us = now.mono_us;
+    }
 }
 
 bool image_is_awaited(const struct image_state *image)
@@ -196,6 +202,7 @@ void image_pull_failed(struct images *images, struct str image, uint64_t hash, s
     if (!known)
         return;
     images_next_turn(images, pull_began(known), now);
+    phases_ended(images, known, now.mono_us);
     count_blobs_now(known, now);
     known->failed = true;
     set_puller(known, NULL);

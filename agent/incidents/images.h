@@ -61,6 +61,7 @@ struct image_state {
 
     /* See queues_update(). */
     enum pull_phase phase;
+    int64_t phased_us;  /* mono; until then the phases of its pulls are counted */
     int64_t fetched_us; /* mono; when a blob of it was last in flight */
     int64_t heard_us;   /* mono; when a blob ended that may have been its; else 0 */
     int64_t turn_us;    /* mono; until then another pull was ahead of it in the kubelet's queue */

@@ -163,7 +163,7 @@ static enum pull_phase phase_of(const struct images *images, const struct image_
         return image->has_bytes || !slots_are_full(images->ingests) ? PULL_PHASE_DOWNLOADING
                                                                     : PULL_PHASE_SLOT_QUEUE;
     if (image_is_fetched(image))
-        return PULL_PHASE_UNKNOWN; /* it is unpacked */
+        return PULL_PHASE_UNPACKING;
     unowned = image_blob_without_owner(images, image);
     if (unowned && unowned->queued && slots_are_full(images->ingests))
         return PULL_PHASE_SLOT_QUEUE;

@@ -128,5 +128,9 @@ int snapshot_take_images(const struct correlate *c, struct snapshot *ret)
     ret->images = list;
     ret->bytes_known = c->ingests.known;
     ret->fetched_known = c->fetched.known;
+    ret->phases_known = c->fetched.known && c->ingests.stall_after_us;
+    ret->phases_since_us = c->pods.started.wall_us;
+    memcpy(ret->phases_us, c->counters.phases_us, sizeof(ret->phases_us));
+    memcpy(ret->pulls_of_size, c->counters.pulls_of_size, sizeof(ret->pulls_of_size));
     return 0;
 }

@@ -17,6 +17,7 @@
 
 #include "agent/incidents/stalls.h"
 
+#include "agent/incidents/phases.h"
 #include "agent/incidents/queues.h"
 #include "agent/incidents/silence.h"
 #include "agent/incidents/stall_changes.h"
@@ -399,8 +400,10 @@ static int judge(struct stalls *stalls, struct instant now)
 
 int stalls_take_ingests(struct stalls *stalls, const struct ingests_fact *fact, struct instant now)
 {
-    int r = ingests_take(stalls->ingests, fact, now);
+    int r;
 
+    phases_next_list(stalls->images, now);
+    r = ingests_take(stalls->ingests, fact, now);
     return r < 0 ? r : judge(stalls, now);
 }
 

@@ -139,6 +139,33 @@ static void write_bytes(struct scrape *scrape)
     }
 }
 
+static void write_phases(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+
+    if (!sees_good_pulls(scrape) || !snapshot->phases_known)
+        return;
+    for (enum pull_phase phase = PULL_PHASE_UNKNOWN + 1; phase < PULL_PHASE_MAX; phase++) {
+        const char *const *values = LABELS(pull_phase_name(phase));
+
+        exposition_seconds(&scrape->out, values, (int64_t)snapshot->phases_us[phase]);
+        write_created(scrape, values, snapshot->phases_since_us);
+    }
+}
+
+static void write_sizes(struct scrape *scrape)
+{
+    for (enum size_class size = 0; size < SIZE_CLASS_MAX; size++) {
+        const struct pulls_of_size *pulls = &scrape->snapshot->pulls_of_size[size];
+        const char *const *values = LABELS(size_class_name(size));
+
+        if (!pulls->count)
+            continue;
+        exposition_summary(&scrape->out, values, pulls->sum_us, pulls->count);
+        write_created(scrape, values, pulls->since_us);
+    }
+}
+
 static void write_recoveries(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
@@ -392,8 +419,14 @@ static const struct row {
     { { "imagepull_duration_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Duration of successful pulls: from the time a container waits for its absent image until the image is present. Includes queueing; exact to the poll interval of 1 to 5 s.",
         { "registry" } }, write_durations },
+    { { "imagepull_size_duration_seconds", METRIC_SUMMARY, "seconds", METRIC_EXPERIMENTAL,
+        "As imagepull_duration_seconds, by the size of the image: compressed in containerd, unpacked in CRI-O. A class appears after its first pull.",
+        { "size" } }, write_sizes },
+    { { "imagepull_phase_seconds_total", METRIC_COUNTER, "seconds", METRIC_EXPERIMENTAL,
+        "Time that first attempts to pull spent in a phase, exact to the poll interval: in the two queues, downloading (with the wait for the registry), or unpacking after the last layer has come. Absent with CRI-O, which does not tell it.",
+        { "phase" } }, write_phases },
     { { "imagepull_bytes_total", METRIC_COUNTER, "bytes", METRIC_STABLE,
-        "Bytes fetched by pulls: the sizes of layers, configurations and manifests, each when it is complete. Exact, but what is given up halfway does not count. Absent with CRI-O, which does not tell it.",
+        "Bytes fetched by pulls: layers, configurations and manifests, each when it is complete. What is given up halfway does not count. Absent with CRI-O, which does not tell it.",
         { "registry" } }, write_bytes },
     { { "imagepull_recovery_seconds", METRIC_HISTOGRAM, "seconds", METRIC_STABLE,
         "Time from the first failed pull of a container until it gets its image, by its last cause.",

@@ -61,7 +61,7 @@ ANSWERS = {
         "mountpoint": str, "used_bytes": MAYBE_COUNT, "used_inodes": MAYBE_COUNT}), "images": [{
             "image": str, "registry": str, "present": bool, "size": MAYBE_COUNT, "digest": MAYBE_TEXT,
             "containers_waiting": int, "containers_pulling": int,
-            "phase": Either(None, "kubelet_queue", "slot_queue", "downloading"), "waiting_behind": [str],
+            "phase": Either(None, "kubelet_queue", "slot_queue", "downloading", "unpacking"), "waiting_behind": [str],
             "stalled": bool, "since": MAYBE_TIME, "bytes": MAYBE_COUNT, "total": MAYBE_COUNT}]},
     "/debug/events": {"node": str, "events": [{
         "number": int, "at": TIME, "source": words("pods events cri"), "kind": str, "namespace": MAYBE_TEXT,

@@ -180,8 +180,13 @@ class FetchedBytes(runtimes.OnARuntime):
             runtime.close()
         support.wait_for(lambda: self.agent.metrics().value("imagepull_bytes_total", registry=slow) == size, "all of it")
         # All but the manifest and the configuration, which had come.
-        layers = support.wait_for(lambda: other.metrics().value("imagepull_bytes_total", registry=slow), "the layers")
-        self.assertTrue(size - 10000 < layers < size, (size, layers))
+
+        def counted():
+            layers = other.metrics().value("imagepull_bytes_total", registry=slow)
+            self.assertTrue(size - 10000 < layers < size, (size, layers))
+
+        support.wait_for(counted, "the layers")
+        self.holds_for(POLL + 2, counted)
 
 
 class LateTag(runtimes.OnARuntime):

@@ -11,6 +11,7 @@ from pods import running
 
 # What nobody but the runtime tells. A 0 would say that nothing is pulled.
 FROM_RUNTIME = ("imagepull_attempts_total", "imagepull_duration_seconds_count", "imagepull_bytes_total",
+                "imagepull_size_duration_seconds_count", "imagepull_phase_seconds_total",
                 "imagepull_in_progress", "imagepull_in_progress_bytes", "imagepull_in_progress_oldest_timestamp_seconds",
                 "imagepull_cri_request_duration_seconds_count", "imagepull_cri_request_errors_total",
                 "imagepull_runtime_info")

@@ -105,7 +105,7 @@ static void image_behind_one_that_is_unpacked_waits_in_the_kubelet(void **state)
         observe_ingests(w, NULL, 0);
     }
     assert_int_equal(phase_of(w, OTHER_CANONICAL), PULL_PHASE_KUBELET_QUEUE);
-    assert_int_equal(phase_of(w, IMAGE), PULL_PHASE_UNKNOWN);
+    assert_int_equal(phase_of(w, IMAGE), PULL_PHASE_UNPACKING);
     assert_int_equal(count_incidents(w, "web-0"), 0);
     assert_int_equal(count_incidents(w, "web-1"), 0);
 }

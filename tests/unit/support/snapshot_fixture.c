@@ -236,6 +236,13 @@ static void add_images(struct fixture *fixture)
                                                              .used_bytes = 123456789,
                                                              .used_inodes = 4711 };
     fixture->snapshot.bytes_known = fixture->snapshot.fetched_known = true;
+    fixture->snapshot.phases_known = true;
+    fixture->snapshot.phases_us[PULL_PHASE_KUBELET_QUEUE] = 90 * SEC;
+    fixture->snapshot.phases_us[PULL_PHASE_DOWNLOADING] = 12345 * MSEC;
+    fixture->snapshot.phases_since_us = FIXTURE_NOW - HOUR;
+    fixture->snapshot.pulls_of_size[SIZE_CLASS_LARGE] = (struct pulls_of_size){
+        .count = 2, .sum_us = 3600 * SEC + 750 * MSEC, .since_us = FIXTURE_NOW - 30 * MINUTE
+    };
     fixture->snapshot.unowned_bytes = 512;
 }
 

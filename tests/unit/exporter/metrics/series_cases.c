@@ -88,13 +88,15 @@ static void observe_pod(const struct sink *sink, const struct series_case *node,
 static void observe_image(const struct sink *sink, const struct series_case *node, unsigned n,
                           bool present)
 {
+    static const uint64_t sizes[] = { 1000, 500000000, 5000000000 };
     char image[64];
 
     snprintf(image, sizeof(image), "reg-%u.example/team/app:v%u", n % node->registries, n);
-    sink->observe(sink->self, &(struct observation){ .kind = OBSERVE_IMAGE,
-                                                     .image = { .image = str_from(image),
-                                                                .present = present,
-                                                                .size = present ? 1000 : 0 } });
+    sink->observe(sink->self,
+                  &(struct observation){ .kind = OBSERVE_IMAGE,
+                                         .image = { .image = str_from(image),
+                                                    .present = present,
+                                                    .size = present ? sizes[n % 3] : 0 } });
 }
 
 static void observe_sandbox(const struct sink *sink, unsigned n)
@@ -178,7 +180,9 @@ static void live(const struct sink *sink, const struct series_case *node)
 
 void series_write(const struct series_case *node, struct buf *out)
 {
-    static const struct hub_config config = { .node = "n", .max_registries = 16 };
+    static const struct hub_config config = { .node = "n",
+                                              .max_registries = 16,
+                                              .stall_after_us = 2 * MINUTE };
     static const struct process_stats process = { 1, 1, 1, 1, 1, 1 };
     const struct clock clock = { .now = tell };
     struct limit_hits limit_hits = { .counts = { 0 } };

@@ -371,6 +371,32 @@ static void bytes_are_absent_where_the_runtime_does_not_list_blobs(void **state)
     assert_line("imagepull_bytes_total{registry=\"registry.example.com\"} 7");
 }
 
+static void phases_are_absent_where_the_runtime_does_not_show_them(void **state)
+{
+    (void)state;
+    node.snapshot.phases_us[PULL_PHASE_UNPACKING] = 1500 * MSEC;
+    scrape();
+    assert_no("imagepull_phase_seconds_total{");
+    node.snapshot.phases_known = true;
+    scrape();
+    assert_line("imagepull_phase_seconds_total{phase=\"kubelet_queue\"} 0");
+    assert_line("imagepull_phase_seconds_total{phase=\"slot_queue\"} 0");
+    assert_line("imagepull_phase_seconds_total{phase=\"downloading\"} 0");
+    assert_line("imagepull_phase_seconds_total{phase=\"unpacking\"} 1.5");
+    assert_int_equal(count("imagepull_phase_seconds_total{"), 4);
+}
+
+static void sizes_appear_with_their_first_pull(void **state)
+{
+    (void)state;
+    node.snapshot.pulls_of_size[SIZE_CLASS_MEDIUM] =
+        (struct pulls_of_size){ .count = 2, .sum_us = 3 * SEC };
+    scrape();
+    assert_line("imagepull_size_duration_seconds_sum{size=\"up_to_1GB\"} 3");
+    assert_line("imagepull_size_duration_seconds_count{size=\"up_to_1GB\"} 2");
+    assert_int_equal(count("imagepull_size_duration_seconds_count{"), 1);
+}
+
 static void what_happens_rarely_has_no_series_before(void **state)
 {
     static const char *const rare[] = { "imagepull_source_reconnects_total",
@@ -557,6 +583,8 @@ int main(void)
         TEST(an_unknown_runtime_has_no_info),
         TEST(counters_say_when_they_began),
         TEST(metrics_about_the_process_can_be_off),
+        TEST(phases_are_absent_where_the_runtime_does_not_show_them),
+        TEST(sizes_appear_with_their_first_pull),
         TEST(bytes_are_absent_where_the_runtime_does_not_list_blobs),
         TEST(what_happens_rarely_has_no_series_before),
         TEST(unknown_process_values_are_left_out),

@@ -235,6 +235,9 @@ static void gzip_is_the_same_document(void **state)
 
     (void)state;
     fixture_golden(&node);
+    fixture_registry(&node, "gcr.io"); /* as on a node: more samples than help texts */
+    fixture_registry(&node, "public.ecr.aws");
+    fixture_registry(&node, "registry.k8s.io");
     whole = strdup(ask("GET", "/metrics"));
     assert_non_null(whole);
     assert_null(response.encoding);
