@@ -27,6 +27,8 @@ const struct series_case series_cases[] = {
     { "5 registries, 10 blocked containers", 5, 10, false, false, 0 },
     { "5 registries, 100 blocked containers, and each cause has recovered once", 5, 100, true,
       false, 600 },
+    { "16 registries, 100 blocked containers, and each cause has recovered once", 16, 100, true,
+      false, 0 },
 };
 
 const size_t n_series_cases = ARRAY_SIZE(series_cases);
