@@ -93,16 +93,23 @@ void attempts_old_try(struct attempts *attempts, int64_t failed_us)
 /* The kubelet's spam filter holds events back only when the back-off is longer than this. */
 #define NEWER_US (40 * SEC)
 
-/* How many attempts that the status reported are newer than all events. */
-static uint64_t newer_than_events(const struct attempts *attempts, const struct pull *pull,
-                                  const struct event_objects *events)
+static int64_t newest_event_us(const struct event_objects *events, const struct pull *pull)
 {
     int64_t newest_us = 0;
-    uint64_t n = 0;
 
     for (size_t i = 0; i < events->n; i++)
         if (counts_for(&events->list[i], pull) && events->list[i].last_us > newest_us)
             newest_us = events->list[i].last_us;
+    return newest_us;
+}
+
+/* How many attempts that the status reported are newer than all events. */
+static uint64_t newer_than_events(const struct attempts *attempts, const struct pull *pull,
+                                  const struct event_objects *events)
+{
+    const int64_t newest_us = newest_event_us(events, pull);
+    uint64_t n = 0;
+
     for (size_t i = 0; newest_us && i < ATTEMPTS_TRIES; i++)
         n += attempts->tries_us[i] > newest_us + NEWER_US;
     return n;
@@ -185,7 +192,67 @@ static uint64_t count_before(const struct event_object *object, int64_t since_us
     return object->count;
 }
 
-void attempts_divide(struct attempts *attempts, struct event_object *object)
+/* The time of a status tells that of the attempt roughly, and clocks differ. */
+#define SURELY_OLDER_US (15 * SEC)
+
+/* How many attempts since the start of the incident the events must have counted: the newest one,
+ * and those that the status told before it. */
+static uint64_t counted_at_least(const struct attempts *attempts, int64_t newest_us)
+{
+    uint64_t n = 1;
+
+    for (size_t i = 0; i < ATTEMPTS_TRIES; i++)
+        n += attempts->tries_us[i] && attempts->tries_us[i] + SURELY_OLDER_US < newest_us;
+    return n < attempts->status ? n : attempts->status;
+}
+
+static void move_before(struct attempts *attempts, struct event_object *object, uint64_t n)
+{
+    object->before += n;
+    object->assumed -= n;
+    if (!attempts->fresh)
+        attempts->old += n;
+}
+
+/* `n` attempts are counted by another object: so they are not in those for which it was assumed. */
+static void take_back(struct attempts *attempts, const struct pull *pull,
+                      struct event_objects *events, uint64_t n)
+{
+    for (size_t i = 0; i < events->n && n > 0; i++) {
+        struct event_object *object = &events->list[i];
+        const uint64_t moved = object->assumed < n ? object->assumed : n;
+
+        if (!counts_for(object, pull))
+            continue;
+        move_before(attempts, object, moved);
+        n -= moved;
+    }
+}
+
+/*
+ * After a gap in the events, an object that began before the incident can have more of its attempts
+ * than the newest one. The status told them meanwhile: without this they would count twice, here as
+ * attempts from before.
+ */
+static void assume(struct attempts *attempts, const struct pull *pull,
+                   const struct event_objects *events, struct event_object *object)
+{
+    const uint64_t least = counted_at_least(attempts, newest_event_us(events, pull));
+    const uint64_t growth = event_growth(events, pull);
+    uint64_t n = least > growth ? least - growth : 0;
+
+    if (n > object->before)
+        n = object->before;
+    if (!attempts->fresh && n > attempts->old)
+        n = attempts->old;
+    object->before -= n;
+    object->assumed += n;
+    if (!attempts->fresh)
+        attempts->old -= n;
+}
+
+void attempts_divide(struct attempts *attempts, const struct pull *pull,
+                     struct event_objects *events, struct event_object *object)
 {
     uint64_t before = count_before(object, attempts->since_us);
 
@@ -193,6 +260,11 @@ void attempts_divide(struct attempts *attempts, struct event_object *object)
         object->before = before;
     if (!attempts->fresh)
         attempts->old += object->before;
+    if (object->before == object->count || !counts_for(object, pull))
+        return;
+    take_back(attempts, pull, events, object->count - object->before);
+    if (object->before > 0)
+        assume(attempts, pull, events, object);
 }
 
 void attempts_start(struct attempts *attempts, const struct pull *pull,
@@ -202,7 +274,13 @@ void attempts_start(struct attempts *attempts, const struct pull *pull,
         return; /* only the incident that books counts the volume's events */
     for (size_t i = 0; i < events->n; i++)
         if (counts_for(&events->list[i], pull))
-            attempts_divide(attempts, &events->list[i]);
+            attempts_divide(attempts, pull, events, &events->list[i]);
+}
+
+static void end_object(struct event_object *object)
+{
+    object->before = object->count;
+    object->assumed = 0;
 }
 
 void attempts_end(const struct attempts *attempts, const struct pull *pull,
@@ -212,5 +290,5 @@ void attempts_end(const struct attempts *attempts, const struct pull *pull,
         return;
     for (size_t i = 0; i < events->n; i++)
         if (counts_for(&events->list[i], pull))
-            events->list[i].before = events->list[i].count;
+            end_object(&events->list[i]);
 }

@@ -76,8 +76,9 @@ void attempts_old_try(struct attempts *attempts, int64_t failed_us);
 void attempts_end(const struct attempts *attempts, const struct pull *pull,
                   struct event_objects *events);
 
-/* Divides the count of one new Event object in the same way. */
-void attempts_divide(struct attempts *attempts, struct event_object *object);
+/* Divides the count of one new Event object, which is in `events`, in the same way. */
+void attempts_divide(struct attempts *attempts, const struct pull *pull,
+                     struct event_objects *events, struct event_object *object);
 
 /* Counts again after a witness reported. Returns whether there is growth. */
 bool attempts_count(struct attempts *attempts, const struct pull *pull,

@@ -20,7 +20,8 @@ struct event_object {
     char *container;  /* from its fieldPath; "" for an image volume */
     char *image;      /* as the message names it */
     uint64_t count;
-    uint64_t before; /* part of `count` that happened before the open incident */
+    uint64_t before;  /* part of `count` that happened before the open incident */
+    uint64_t assumed; /* part of the rest that is only assumed: see attempts.c, assume() */
     int64_t first_us;
     int64_t last_us;
     bool counts_anew; /* an older object counts the same message: see event_objects.c */

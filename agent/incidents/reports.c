@@ -157,6 +157,6 @@ int incident_take_event(struct incidents *incidents, struct incident *incident, 
     int r = event_objects_take(&pod->events, incidents->counters, fact, container, image, &object);
 
     if (object && incident)
-        attempts_divide(&incident->attempts, object);
+        attempts_divide(&incident->attempts, incident->pull, &pod->events, object);
     return r;
 }

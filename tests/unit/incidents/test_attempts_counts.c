@@ -189,6 +189,108 @@ static void attempts_of_the_status_that_are_newer_than_all_events_are_added(void
     expect_attempts(w, 5, 5);
 }
 
+/* One more attempt, and the back-off after it. No event of it is read. */
+static void fail_once_more(struct world *w)
+{
+    world_advance(w, 2 * MINUTE);
+    observe_status(w, "ErrImagePull");
+    world_advance(w, 12 * SEC);
+    observe_status(w, "ImagePullBackOff");
+}
+
+/* The namespace waits for its turn, or has too many events to read: its events have a gap. Then
+ * the object has the attempts that the status told meanwhile, too. */
+static void first_event_after_a_gap_counts_no_attempt_again(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us - HOUR;
+
+    observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    for (unsigned i = 0; i < 3; i++)
+        fail_once_more(w);
+    expect_attempts(w, 4, 3); /* and at least one before the start */
+    world_advance(w, 3 * MINUTE);
+    observe_failed_at(w, "e1", 9, first_us, w->now.wall_us - 3 * MINUTE - 12 * SEC);
+    expect_attempts(w, 9, 3);
+    observe_failed_at(w, "e1", 10, first_us, w->now.wall_us);
+    expect_attempts(w, 10, 4); /* the status tells it later */
+    observe_status(w, "ErrImagePull");
+    observe_status(w, "ImagePullBackOff");
+    expect_attempts(w, 10, 4);
+    fail_once_more(w);
+    expect_attempts(w, 11, 5);
+    observe_failed_at(w, "e1", 11, first_us, w->now.wall_us);
+    expect_attempts(w, 11, 5);
+}
+
+/* The events were read before the gap, and go on after it. */
+static void gap_between_two_events_counts_each_attempt_once(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us - HOUR;
+
+    observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+    observe_failed_at(w, "e1", 6, first_us, w->now.wall_us - MINUTE);
+    expect_attempts(w, 6, 0);
+    for (unsigned i = 0; i < 3; i++)
+        fail_once_more(w);
+    expect_attempts(w, 9, 3);
+    observe_failed_at(w, "e1", 9, first_us, w->now.wall_us - 12 * SEC);
+    expect_attempts(w, 9, 3);
+    world_advance(w, 5 * MINUTE);
+    observe_failed_at(w, "e1", 11, first_us, w->now.wall_us); /* the status missed one */
+    expect_attempts(w, 11, 5);
+}
+
+/* In the gap the pull got another error, which has another object. The second one is new, or has
+ * attempts from before the start, too. They come in any order. */
+static void gap_with_two_errors_counts_no_attempt_twice(void **state)
+{
+    struct world *w = *state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        const bool other_first = i & 1, other_is_old = i & 2;
+        int64_t old_us, changed_us, first_us;
+
+        world_end(w);
+        world_begin(w);
+        old_us = w->now.wall_us - HOUR;
+        observe_failing_at_start(w, "ImagePullBackOff", BACK_OFF_TEXT);
+        fail_once_more(w);
+        changed_us = w->now.wall_us - 12 * SEC;
+        fail_once_more(w);
+        fail_once_more(w);
+        first_us = other_is_old ? old_us : changed_us + 2 * MINUTE;
+        if (!other_first)
+            observe_failed_at(w, "e1", 5, old_us, changed_us);
+        observe_event_at(w, APP_PATH, "e2", "Failed", PULL_FAILED("other: not found"),
+                         other_is_old ? 4 : 2, first_us, w->now.wall_us - 12 * SEC);
+        if (other_first)
+            observe_failed_at(w, "e1", 5, old_us, changed_us);
+        expect_attempts(w, other_is_old ? 9 : 7, 3);
+    }
+}
+
+/* The object has attempts of this incident and of the one before it. */
+static void gap_over_a_recovery_counts_for_no_other_incident(void **state)
+{
+    struct world *w = *state;
+    int64_t first_us = w->now.wall_us;
+
+    fail_once_more(w);
+    fail_once_more(w);
+    observe_running(w, "web-0");
+    world_advance(w, MINUTE);
+    fail_once_more(w);
+    fail_once_more(w);
+    expect_attempts(w, 2, 4);
+    observe_failed_at(w, "e1", 4, first_us, w->now.wall_us - 12 * SEC);
+    expect_attempts(w, 2, 4);
+    world_advance(w, 5 * MINUTE);
+    observe_failed_at(w, "e1", 5, first_us, w->now.wall_us);
+    expect_attempts(w, 3, 5);
+}
+
 /* The pod was there before the agent, and fails for the first time. */
 static void event_of_the_first_attempt_is_older_than_the_status(void **state)
 {
@@ -409,6 +511,10 @@ int main(void)
         WORLD_TEST(attempt_just_before_the_start_is_in_the_events_and_in_the_status),
         WORLD_TEST(attempt_just_after_the_start_counts),
         WORLD_TEST(event_of_the_first_attempt_is_older_than_the_status),
+        WORLD_TEST(first_event_after_a_gap_counts_no_attempt_again),
+        WORLD_TEST(gap_between_two_events_counts_each_attempt_once),
+        WORLD_TEST(gap_with_two_errors_counts_no_attempt_twice),
+        WORLD_TEST(gap_over_a_recovery_counts_for_no_other_incident),
         WORLD_TEST(attempts_of_the_status_that_are_newer_than_all_events_are_added),
         WORLD_TEST(another_pull_error_is_another_attempt),
         WORLD_TEST(image_that_cannot_be_inspected_is_no_attempt),
