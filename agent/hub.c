@@ -183,6 +183,7 @@ static int take(void *self, enum snapshot_detail detail, struct snapshot *ret, s
     r = correlate_snapshot(hub->correlate, detail, &snapshot);
     for (size_t i = 0; i < SOURCE_MAX; i++)
         snapshot.sources[i] = hub->sources[i];
+    snapshot.left_out[LIMIT_HIT_EVENT_BUDGET] = hub->sources[SOURCE_EVENTS].resting;
     snapshot.calls = hub->calls;
     snapshot.changes = atomic_load(&hub->changes);
     snapshot.healthy = loops_tick(hub, now);

@@ -42,6 +42,9 @@ void health_remark(struct health *health, const char *text, struct instant now);
 void health_reconnect(struct health *health, enum reconnect reason, struct instant now);
 void health_received(struct health *health, size_t bytes);
 void health_version(struct health *health, const char *resource_version);
+
+/* How many streams do not read now, because there is too much to read. */
+void health_resting(struct health *health, size_t streams);
 void health_watch_opened(struct health *health);
 void health_watch_closed(struct health *health);
 

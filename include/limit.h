@@ -109,7 +109,16 @@
 #define LIMIT_NAMESPACES 16u /* with failures of their own; others are counted as "_other" */
 #define LIMIT_NAMESPACE_REGISTRIES 3u /* of each of them; others are counted as "other" */
 #define LIMIT_INFO_SERIES 100u        /* blocked containers that have one; others do not */
-#define LIMIT_EVENT_NAMESPACES 8u   /* whose events are read at the same time; others take turns */
+#define LIMIT_EVENT_NAMESPACES 8u /* whose events are read at the same time; others take turns */
+/* Bytes of the events of one namespace that are read at once, and what comes back in a minute. Over
+ * it the namespace rests until LIMIT_EVENT_BUDGET_RESUME has come back, for 8 to 10 minutes. Each
+ * agent reads the events of all pods of a namespace, on all nodes. The kubelet writes about 25
+ * events for a pod that fails, 0.8 KiB each, and then one in 5 minutes: 100 failing pods need
+ * 2 MiB, then 16 KiB a minute. 5,000 agents that all read as much as they may get 5 MiB/s. */
+#define LIMIT_EVENT_BUDGET (2u << 20)
+#define LIMIT_EVENT_BUDGET_PER_MINUTE (64u << 10)
+#define LIMIT_EVENT_BUDGET_RESUME (512u << 10)
+#define LIMIT_EVENT_BUDGETS 128u    /* namespaces; over it, the one with most left starts anew */
 #define LIMIT_WANTED_IMAGES 64u     /* asked for in one poll; others wait */
 #define LIMIT_WANTED_BLOBS 8u       /* whose owners are asked for in one poll; others wait */
 #define LIMIT_INGESTS 256u          /* blobs in flight; those without a byte are left out first */
@@ -204,6 +213,7 @@ _Static_assert(MEMORY_PROGRAM + MEMORY_TABLES + MEMORY_KUBE + MEMORY_CRI + MEMOR
     X(NAMESPACES, "namespaces")                                                                    \
     X(INFO_SERIES, "info_series")                                                                  \
     X(EVENT_NAMESPACES, "event_namespaces")                                                        \
+    X(EVENT_BUDGET, "event_budget")                                                                \
     X(WANTED_IMAGES, "wanted_images")                                                              \
     X(INGESTS, "ingests")                                                                          \
     X(BLOB_REPOSITORIES, "blob_repositories")                                                      \
@@ -239,6 +249,7 @@ const char *limit_name(enum limit limit);
     X(IMAGE_VOLUMES, "pods with too many image volumes")                                           \
     X(INCIDENTS, "failing containers")                                                             \
     X(EVENT_NAMESPACES, "namespaces whose events are read later")                                  \
+    X(EVENT_BUDGET, "namespaces with too many events to read now")                                 \
     X(INGESTS, "lists of downloads that are too long")
 
 /* What the limit leaves out; NULL: see above. */

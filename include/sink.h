@@ -45,6 +45,7 @@ struct source_status {
     uint64_t received_bytes;
     char resource_version[32];
     unsigned watches_open;
+    size_t resting; /* namespaces with too many events to read now */
 };
 
 /* What the core wants to know now. wanted_done(). */

@@ -88,6 +88,14 @@ void health_version(struct health *health, const char *resource_version)
     health->changed = true;
 }
 
+void health_resting(struct health *health, size_t streams)
+{
+    if (health->status.resting == streams)
+        return;
+    health->status.resting = streams;
+    health->changed = true;
+}
+
 void health_watch_opened(struct health *health)
 {
     health->status.watches_open++;

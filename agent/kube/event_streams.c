@@ -17,10 +17,13 @@ void event_streams_init(struct event_streams *events, const struct event_streams
 static void open_stream(struct event_streams *events, size_t i)
 {
     const struct event_streams_config *config = &events->config;
+    const char *namespace = events->slots.at[i].namespace;
     const struct reflector_config settings = {
         .resource = KUBE_EVENTS,
         .node_name = config->node_name,
-        .namespace = events->slots.at[i].namespace,
+        .namespace = namespace,
+        .budget = event_budget_take(&events->budgets, str_from(namespace),
+                                    clock_now(config->clock).mono_us),
         .sink = config->sink,
         .health = config->health,
         .seed = (uint64_t)jitter_below(&events->jitter, INT64_MAX),
@@ -39,6 +42,7 @@ static void close_stream(struct event_streams *events, size_t i)
     if (!events->open[i])
         return;
     log_debug("events", "close %s", events->streams[i].subject);
+    event_budget_release(events->streams[i].reflector.config.budget);
     stream_done(&events->streams[i]);
     events->open[i] = false;
 }
@@ -81,6 +85,16 @@ static void open_and_close(struct event_streams *events, int64_t now_us)
     }
 }
 
+static size_t count_resting(const struct event_streams *events, int64_t now_us)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
+        n += events->open[i] &&
+             event_budget_rests_us(events->streams[i].reflector.config.budget, now_us) > 0;
+    return n;
+}
+
 int64_t event_streams_step(struct event_streams *events, uint64_t pods_read)
 {
     const int64_t now_us = clock_now(events->config.clock).mono_us;
@@ -91,6 +105,7 @@ int64_t event_streams_step(struct event_streams *events, uint64_t pods_read)
     for (size_t i = 0; i < LIMIT_EVENT_NAMESPACES; i++)
         if (events->open[i])
             soonest = sooner_us(soonest, stream_step(&events->streams[i]));
+    health_resting(events->config.health, count_resting(events, now_us));
     return soonest;
 }
 

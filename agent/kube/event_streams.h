@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The event watches: a stream for each slot that is open (event_slots.h). One thread at a time. */
+/*
+ * The event watches: a stream for each slot that is open (event_slots.h), which rests while its
+ * namespace has too many events (event_budget.h). One thread at a time.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/kube/event_budget.h"
 #include "agent/kube/event_slots.h"
 #include "agent/kube/stream.h"
 #include "clock.h"
@@ -25,6 +29,7 @@ struct event_streams {
     struct jitter jitter;
     struct stream streams[LIMIT_EVENT_NAMESPACES]; /* in this struct, so opening cannot fail */
     bool open[LIMIT_EVENT_NAMESPACES];
+    struct event_budgets budgets;
     int64_t wanted_us;    /* mono: when the core may be asked again */
     uint64_t wanted_read; /* `pods_read` when the core was last asked */
 };

@@ -71,6 +71,8 @@ void reflector_init(struct reflector *reflector, const struct reflector_config *
     /* Events are not in the watch cache: each of their watches is a watch on etcd. */
     reflector->streaming = config->resource == KUBE_PODS;
     reflector_list_anew(reflector, TARGET_LIST_CACHED, now);
+    if (config->budget)
+        reflector->next_us += event_budget_rests_us(config->budget, now.mono_us);
 }
 
 void reflector_done(struct reflector *reflector, struct instant now)
@@ -107,6 +109,8 @@ void reflector_list_anew(struct reflector *reflector, enum target_list list, str
     if ((reflector->config.resource == KUBE_EVENTS && list == TARGET_LIST_CACHED) ||
         reflector->lists_are_too_large)
         reflector->list = TARGET_LIST_PAGED;
+    if (reflector->config.budget && event_budget_is_spent(reflector->config.budget, now.mono_us))
+        reflector->list = TARGET_LIST_NONE;
     buf_reset(&reflector->continue_token);
     reflector->pages = 0;
     if (reflector->intake.resource_version[0])
@@ -149,6 +153,10 @@ static void add_target(const struct reflector *reflector, int64_t timeout_s, str
 
     if (reflector->mode == REFLECTOR_POLL) {
         buf_add_text(target, KUBELET_TARGET);
+        return;
+    }
+    if (reflector->mode == REFLECTOR_LIST && reflector->list == TARGET_LIST_NONE) {
+        target_add_no_events(target, reflector->config.namespace);
         return;
     }
     if (reflector->config.resource == KUBE_PODS)
@@ -263,12 +271,10 @@ static int receive_list(struct reflector *reflector, struct str bytes)
     return r < 0 ? reflector_fail(reflector, RECONNECT_MALFORMED) : 0;
 }
 
-int reflector_received(struct reflector *reflector, struct instant now, struct str bytes)
+static int receive(struct reflector *reflector, struct instant now, struct str bytes)
 {
     struct buf *body = &reflector->body;
 
-    reflector->received_us = now.mono_us;
-    health_received(reflector->config.health, bytes.len);
     if (reflector->err.code)
         return reflector->err.code;
     if (reflector->state == REFLECTOR_REFUSED) {
@@ -279,6 +285,20 @@ int reflector_received(struct reflector *reflector, struct instant now, struct s
     if (reflector_asks_watch(reflector))
         return receive_watch(reflector, now, bytes);
     return receive_list(reflector, bytes);
+}
+
+int reflector_received(struct reflector *reflector, struct instant now, struct str bytes)
+{
+    struct event_budget *budget = reflector->config.budget;
+    const bool used_up = budget && !event_budget_use(budget, bytes.len, now.mono_us);
+    int r;
+
+    reflector->received_us = now.mono_us;
+    health_received(reflector->config.health, bytes.len);
+    r = receive(reflector, now, bytes);
+    if (r < 0 || !used_up || reflector->state == REFLECTOR_REFUSED)
+        return r;
+    return err_set(&reflector->err, REFLECTOR_USED_UP, "too many events");
 }
 
 /* --- time ------------------------------------------------------------------------------------- */

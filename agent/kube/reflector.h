@@ -29,11 +29,13 @@
  * ones any failure of a list                             waits at least 1 s for each MiB of it
  *   silence: no answer, no bookmarks, no end          the same request after the back-off
  *   another HTTP status                               likewise, or after Retry-After
+ *   too many events (event_budget.h)                  a rest, then WATCH from the version of then
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/kube/event_budget.h"
 #include "agent/kube/http/target.h"
 #include "agent/kube/intake.h"
 #include "agent/kube/list.h"
@@ -49,7 +51,8 @@ struct reflector_config {
     enum kube_resource resource;
     bool from_kubelet; /* pods: poll the kubelet instead of a list and a watch of the API server */
     const char *node_name;
-    const char *namespace; /* events: of this namespace; pods: NULL */
+    const char *namespace;       /* events: of this namespace; pods: NULL */
+    struct event_budget *budget; /* events: of this namespace; NULL: no limit */
     const struct sink *sink;
     struct health *health; /* shared by the streams of one source */
     uint64_t seed;         /* for the jitter */
@@ -81,9 +84,10 @@ struct reflector_change {
         CHANGE_RETRY,     /* another failure of the same kind, or not a failure: for debugging */
         CHANGE_FAILED,    /* the first failure, or one of another kind */
         CHANGE_RECOVERED, /* it works again */
+        CHANGE_RESTS,     /* too many events */
     } kind;
     const char *doing;     /* "list" or "watch" */
-    char text[512];        /* the error; of CHANGE_FAILED and CHANGE_RETRY */
+    char text[512];        /* what happened; not of CHANGE_RECOVERED */
     int64_t retry_in_us;   /* of CHANGE_FAILED and CHANGE_RETRY */
     unsigned failures;     /* of CHANGE_RECOVERED */
     int64_t failed_for_us; /* of CHANGE_RECOVERED */

@@ -23,6 +23,7 @@ enum outcome {
     OUTCOME_CLOSED,       /* a working watch ended sooner */
     OUTCOME_EXPIRED,      /* 410 */
     OUTCOME_NO_STREAMING, /* the server cannot begin a watch with a list */
+    OUTCOME_USED_UP,      /* the budget of its events */
     OUTCOME_FAILED,       /* see `err` and `why` */
 };
 
@@ -112,6 +113,8 @@ static enum outcome judge(struct reflector *reflector, struct instant now,
         reflector_fail(reflector, RECONNECT_EXPIRED);
         return OUTCOME_EXPIRED;
     }
+    if (reflector->err.code == REFLECTOR_USED_UP)
+        return OUTCOME_USED_UP;
     if (reflector->err.code)
         return OUTCOME_FAILED;
     if (reflector->state == REFLECTOR_REFUSED)
@@ -287,6 +290,27 @@ static void record_reconnect(struct reflector *reflector, struct instant now, in
     health_reconnect(reflector->config.health, reflector->why, now);
 }
 
+/* The source works, so this is no failure of it. Only the first of several rests is logged. */
+static int64_t rest(struct reflector *reflector, struct instant now)
+{
+    const struct reflector_config *config = &reflector->config;
+    const bool first = !event_budget_is_spent(config->budget, now.mono_us);
+    const int64_t rest_us = event_budget_rest(config->budget, &reflector->jitter, now.mono_us);
+    char text[REFUSAL_TEXT_SIZE];
+
+    reflector_settle(reflector, now);
+    snprintf(text, sizeof(text), "namespace %.63s has too many events; reading again in %lld min",
+             config->namespace, (long long)((rest_us + MINUTE - 1) / MINUTE));
+    health_remark(config->health, text, now);
+    config->sink->limit_hit(config->sink->self, LIMIT_HIT_EVENT_BUDGET);
+    if (first) {
+        reflector->change.kind = CHANGE_RESTS;
+        snprintf(reflector->change.text, sizeof(reflector->change.text), "%s", text);
+    }
+    reflector_list_anew(reflector, TARGET_LIST_NONE, now);
+    return rest_us;
+}
+
 static void plan_next(struct reflector *reflector, struct instant now, enum outcome outcome,
                       const struct transfer_end *end)
 {
@@ -319,6 +343,9 @@ static void plan_next(struct reflector *reflector, struct instant now, enum outc
         else
             record_reconnect(reflector, now, wait);
         next_after_expiry(reflector, now);
+        break;
+    case OUTCOME_USED_UP:
+        wait = rest(reflector, now);
         break;
     case OUTCOME_FAILED:
         if (list_is_too_large(reflector) && turn_pages(reflector, now))

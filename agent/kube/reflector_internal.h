@@ -3,7 +3,12 @@
 
 /* Shared by reflector.c (requests and answers) and reflector_end.c (what follows an end). */
 
+#include <errno.h>
+
 #include "agent/kube/reflector.h"
+
+/* The error of a request that has used up the budget of its events. It is not a failure. */
+#define REFLECTOR_USED_UP (-EDQUOT)
 
 void reflector_move(struct reflector *reflector, enum reflector_state next);
 

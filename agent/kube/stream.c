@@ -101,6 +101,8 @@ static void log_change(const struct stream *stream, const struct reflector_chang
         log_info(component(stream), "%s %s works again after %u failure%s in %.1fs", change->doing,
                  stream->subject, change->failures, change->failures == 1 ? "" : "s",
                  (double)change->failed_for_us / SEC);
+    else if (change->kind == CHANGE_RESTS)
+        log_info(component(stream), "%s", change->text);
     else
         log_line(change->kind == CHANGE_FAILED ? LOG_WARN : LOG_DEBUG, component(stream),
                  "%s %s: %s; retrying in %.1fs", change->doing, stream->subject, change->text,

@@ -216,5 +216,73 @@ class FailingNamespaces(Attack):
         support.wait_for(told, "the events of each namespace are read", seconds=600)
 
 
+class ManyEvents(Attack):
+    """A namespace with more events than an agent may read: they are those of all nodes."""
+
+    events = True
+    budget = 2 << 20
+
+    @classmethod
+    def attack(cls):
+        cls.write("junk", pod("fails"), waiting("ErrImagePull", NOT_FOUND))
+        cls.write_events(100)
+
+    @classmethod
+    def write_events(cls, count):
+        """Events of another node, 30 KiB each."""
+        for number in range(count):
+            cls.write_event("junk", pulled_event(f"other-{number}", f"uid-{number}", "x" * (30 << 10),
+                                                 node="other-node"))
+
+    @classmethod
+    def write_event(cls, namespace, event):
+        event["metadata"]["namespace"] = event["involvedObject"]["namespace"] = namespace
+        cls.admin.create("events", event, namespace)
+
+    def source(self):
+        sources = json.loads(self.agent.get("/debug/sources")[1])["sources"]
+        return next(source for source in sources if source["source"] == "events")
+
+    def asked(self, namespace):
+        return [request["query"] for request in self.admin.requests()
+                if request["path"] == f"/api/v1/namespaces/{namespace}/events"]
+
+    def assert_bounded(self):
+        received = self.agent.metrics().value("imagepull_source_received_bytes_total", source="events")
+        self.assertLess(received, self.budget + (256 << 10))
+        return received
+
+    def test_it_rests_and_the_failures_are_explained(self):
+        support.wait_for(lambda: self.assertEqual(self.answer()["left_out"], {"event_budget": 1}), "it rests")
+        self.assert_left_out("event_budget", 1)
+        self.assertGreater(self.assert_bounded(), self.budget)
+        self.assertIn("namespace junk has too many events; reading again in ", self.source()["last_error"])
+        self.assertEqual(self.source()["state"], "up")
+        self.assertEqual(self.agent.metrics().value("imagepull_source_up", source="events"), 1)
+        self.assertEqual(self.agent.metrics().value("imagepull_limit_hits_total", limit="event_budget"), 1)
+        asked = self.asked("junk")
+        self.assertEqual([query.get("watch") for query in asked], [None] * len(asked))
+
+        # Everybody else's events are read, and the failures of this namespace are known from the status.
+        uid = self.create_failing()
+        self.write_event("company", pulled_event(
+            "broken", uid, "Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not "
+            "succeed.", reason="FailedToRetrieveImagePullSecret"))
+        self.write("junk", pod("later"), waiting("ErrImagePull", NOT_FOUND))
+        self.write_events(40)
+        for name in ("broken", "later", "fails"):
+            self.sees(name)
+
+        def told():
+            failures = {failure["pod"]: failure for failure in self.answer()["failures"]}
+            self.assertEqual(failures["broken"]["missing_pull_secrets"], ["regcred"])
+            self.assertEqual({failure["cause"] for failure in failures.values()}, {"not_found"})
+
+        support.wait_for(told, "the failure of the other namespace is explained")
+        self.assert_bounded()
+        self.assertEqual(self.asked("junk"), asked)
+        self.assertEqual(len([line for line in self.agent.log().splitlines() if "too many events" in line]), 1)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -25,11 +25,27 @@ void target_add_pods(struct buf *target, const char *node_name)
     buf_add_text(target, "%2Cstatus.phase%21%3DFailed%2Cstatus.phase%21%3DSucceeded");
 }
 
-void target_add_events(struct buf *target, const char *namespace)
+static void add_events_path(struct buf *target, const char *namespace)
 {
     buf_add_text(target, "/api/v1/namespaces/");
     target_add_escaped(target, str_from(namespace));
-    buf_add_text(target, "/events?fieldSelector=involvedObject.kind%3DPod%2Csource%3Dkubelet");
+    buf_add_text(target, "/events?fieldSelector=");
+}
+
+void target_add_events(struct buf *target, const char *namespace)
+{
+    add_events_path(target, namespace);
+    buf_add_text(target, "involvedObject.kind%3DPod%2Csource%3Dkubelet");
+}
+
+/*
+ * The server reads one key of etcd, and answers with the version of the whole store
+ * (k8s.io/apiserver: registry/generic/registry/store.go, ListPredicate()). A name has no "_".
+ */
+void target_add_no_events(struct buf *target, const char *namespace)
+{
+    add_events_path(target, namespace);
+    buf_add_text(target, "metadata.name%3Dnone_");
 }
 
 void target_add_watch(struct buf *target, const char *version, int64_t timeout_s)

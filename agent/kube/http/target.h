@@ -19,6 +19,10 @@ void target_add_pods(struct buf *target, const char *node_name);
 /* Events of kubelets about pods of one namespace. The query can be extended, too. */
 void target_add_events(struct buf *target, const char *namespace);
 
+/* The events of the namespace with a name that no event can have: an empty list, for which the
+ * server reads nothing, with the current resourceVersion. */
+void target_add_no_events(struct buf *target, const char *namespace);
+
 /* "&watch=true...": from `version` on; NULL: the watch begins with the list. */
 void target_add_watch(struct buf *target, const char *version, int64_t timeout_s);
 
@@ -26,6 +30,7 @@ enum target_list {
     TARGET_LIST_CACHED, /* from the watch cache; in one page */
     TARGET_LIST_PAGED,  /* from etcd, in pages */
     TARGET_LIST_WHOLE,  /* from etcd, in one page: after the token of a page expired */
+    TARGET_LIST_NONE,   /* only the current resourceVersion: target_add_no_events() */
 };
 
 /* `seen`: a list from the cache must not be older than this version; "": any version.

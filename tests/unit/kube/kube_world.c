@@ -13,16 +13,18 @@
 
 static void begin(struct kube_world *w, enum kube_resource resource, bool from_kubelet)
 {
-    const struct reflector_config config = { .resource = resource,
-                                             .from_kubelet = from_kubelet,
-                                             .node_name = "lab-node",
-                                             .namespace =
-                                                 resource == KUBE_EVENTS ? "default" : NULL,
-                                             .sink = &w->story.sink,
-                                             .health = &w->health,
-                                             .seed = 42 };
+    const bool events = resource == KUBE_EVENTS;
+    struct reflector_config config = { .resource = resource,
+                                       .from_kubelet = from_kubelet,
+                                       .node_name = "lab-node",
+                                       .namespace = events ? "default" : NULL,
+                                       .sink = &w->story.sink,
+                                       .health = &w->health,
+                                       .seed = 42 };
 
     w->now = (struct instant){ .mono_us = START, .wall_us = 1795297282 * SEC };
+    w->budget = events ? event_budget_take(&w->budgets, STR("default"), START) : NULL;
+    config.budget = w->budget;
     health_init(&w->health, resource == KUBE_PODS ? SOURCE_PODS : SOURCE_EVENTS, &w->story.sink,
                 true, w->now);
     reflector_init(&w->reflector, &config, w->now);

@@ -18,6 +18,8 @@ struct kube_world {
     struct story story;
     struct health health;
     struct reflector reflector;
+    struct event_budgets budgets;
+    struct event_budget *budget; /* of the reflector's events; pods: NULL */
     struct instant now;
     struct buf target;                                                    /* of the last request */
     struct buf list, page, watch, watchlist, expired, forbidden, kubelet; /* recordings */

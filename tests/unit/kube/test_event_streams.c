@@ -142,6 +142,82 @@ static void open_stream_can_begin_with_its_list_again(void **state)
     assert_false(w->events.open[1]);
 }
 
+static struct reflector *reflector(struct world *w, size_t i)
+{
+    return &w->events.streams[i].reflector;
+}
+
+/* The first answer to stream `i` has more bytes than its namespace may have. */
+static void use_up(struct world *w, size_t i)
+{
+    reflector(w, i)->config.budget->bytes = 1;
+    reflector(w, i)->config.budget->at_us = w->now.mono_us;
+    reflector_answered(reflector(w, i), w->now, 200, "application/vnd.kubernetes.protobuf");
+    assert_true(reflector_received(reflector(w, i), w->now, STR("k8s")) < 0);
+    pass(w, 1);
+}
+
+static size_t resting(const struct world *w)
+{
+    return w->health.status.resting;
+}
+
+/* Returns how long it takes. */
+static int64_t pass_rest(struct world *w)
+{
+    const int64_t start_us = w->now.mono_us;
+
+    while (resting(w) && w->now.mono_us < start_us + HOUR)
+        pass(w, SEC);
+    return w->now.mono_us - start_us;
+}
+
+static void namespace_with_too_many_events_rests_and_no_other_one(void **state)
+{
+    struct world *w = *state;
+
+    w->story.wanted[0] = "shop";
+    w->story.wanted[1] = "bank";
+    w->story.n_wanted = 2;
+    pass(w, 11 * SEC);
+    assert_int_equal(requests(w), 2);
+    assert_int_equal(resting(w), 0);
+    use_up(w, 0);
+    assert_int_equal(requests(w), 1);
+    assert_non_null(w->events.streams[1].request);
+    assert_int_equal(resting(w), 1);
+    assert_true(w->health.status.up);
+    pass(w, MINUTE);
+    assert_null(w->events.streams[0].request);
+    assert_in_range(pass_rest(w), 6 * MINUTE, 10 * MINUTE);
+    assert_non_null(w->events.streams[0].request);
+}
+
+/* It waits for its next turn meanwhile, or no container of it fails. */
+static void rest_goes_on_while_the_stream_is_closed(void **state)
+{
+    struct world *w = *state;
+
+    want(w, "shop");
+    pass(w, 11 * SEC);
+    use_up(w, 0);
+    want(w, NULL);
+    pass(w, 2 * MINUTE);
+    assert_false(w->events.open[0]);
+    assert_int_equal(resting(w), 0); /* nobody wants its events */
+    want(w, "shop");
+    pass(w, 11 * SEC);
+    assert_true(w->events.open[0]);
+    assert_int_equal(requests(w), 0);
+    assert_int_equal(resting(w), 1);
+    event_streams_list_anew(&w->events);
+    pass(w, SEC);
+    assert_int_equal(requests(w), 0);
+    assert_in_range(pass_rest(w), 4 * MINUTE, 8 * MINUTE);
+    assert_int_equal(requests(w), 1);
+    assert_int_equal(reflector(w, 0)->list, TARGET_LIST_NONE);
+}
+
 /* Each allocation on the way from "wanted" to the request fails once: the namespace gets its
  * request a little later. */
 static void failed_allocation_does_not_leave_a_slot_without_a_stream(void **state)
@@ -171,6 +247,8 @@ int main(void)
         EVENT_STREAMS_TEST(wanted_namespace_gets_a_stream),
         EVENT_STREAMS_TEST(stream_is_closed_a_minute_after_it_was_wanted),
         EVENT_STREAMS_TEST(open_stream_can_begin_with_its_list_again),
+        EVENT_STREAMS_TEST(namespace_with_too_many_events_rests_and_no_other_one),
+        EVENT_STREAMS_TEST(rest_goes_on_while_the_stream_is_closed),
         EVENT_STREAMS_TEST(failed_allocation_does_not_leave_a_slot_without_a_stream),
     };
 

@@ -213,7 +213,7 @@ static void what_limits_leave_out_is_named(void **state)
     assert_int_equal(json_integer_value(json_object_get(left_out, "incidents")),
                      LIMIT_HIT_INCIDENTS + 1);
     assert_null(json_object_get(left_out, "registries"));
-    assert_int_equal(json_object_size(left_out), 6);
+    assert_int_equal(json_object_size(left_out), 7);
     json_decref(json);
 }
 
