@@ -10,7 +10,8 @@ from fault_story import FaultStory
 from pods import running
 
 # What nobody but the runtime tells. A 0 would say that nothing is pulled.
-FROM_RUNTIME = ("imagepull_attempts_total", "imagepull_duration_seconds_count", "imagepull_bytes_total",
+FROM_RUNTIME = ("imagepull_attempts_total", "imagepull_namespace_attempts_total", "imagepull_duration_seconds_count",
+                "imagepull_size_duration_seconds_count", "imagepull_phase_seconds_total", "imagepull_bytes_total",
                 "imagepull_size_duration_seconds_count", "imagepull_phase_seconds_total",
                 "imagepull_in_progress", "imagepull_in_progress_bytes", "imagepull_in_progress_oldest_timestamp_seconds",
                 "imagepull_cri_request_duration_seconds_count", "imagepull_cri_request_errors_total",
