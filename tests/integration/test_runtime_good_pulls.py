@@ -47,6 +47,18 @@ class GoodPulls(runtimes.OnARuntime):
         images = json.loads(self.agent.get("/debug/images")[1])["images"]
         return {image["image"] for image in images if image["phase"] == "kubelet_queue"}
 
+    def assert_phases(self, stood_still, *registries):
+        """One image was downloaded while two waited for the kubelet. A change shows in the next poll."""
+        phases = {labels["phase"]: value for labels, value in self.agent.metrics().find("imagepull_phase_seconds_total")}
+        took = sum(self.value("duration_seconds_sum", registry) for registry in registries)
+        self.assertEqual(set(phases), {"kubelet_queue", "slot_queue", "downloading", "unpacking"})
+        self.assertGreater(phases["downloading"], stood_still - POLL)
+        self.assertGreater(phases["kubelet_queue"], 2 * (stood_still - POLL))
+        self.assertEqual(phases["slot_queue"], 0)
+        self.assertLess(sum(phases.values()), took + 0.1)
+        by_size = self.agent.metrics().value("imagepull_size_duration_seconds_sum", size="up_to_100MB")
+        self.assertAlmostEqual(by_size, took, places=3)
+
     def test_durations_and_sizes_match_kubelet_runtime_and_registry(self):
         slow, works = self.lab.endpoints["slow"], self.lab.open
         self.lab.registries.set_pace("slow", 0)
@@ -75,6 +87,7 @@ class GoodPulls(runtimes.OnARuntime):
                 self.assertLess(seconds, len(pods) * longest, source)
             self.assertEqual(self.value("in_progress", registry), 0)
 
+        self.assert_phases(stood_still, slow, works.host)
         self.eventually_value("bytes_total", slow, self.runtime_bytes(slow + "/team/app:v1"))
         # The registry sent manifests, configs and layers. Both images share a layer: it is sent once, or not at all if
         # the sandbox image contains it.
