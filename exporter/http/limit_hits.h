@@ -6,13 +6,16 @@
 
 #include <stdatomic.h>
 
+#include "clock.h"
 #include "limit.h"
 
 struct limit_hits {
     atomic_uint_fast64_t counts[LIMIT_HIT_MAX];
+    atomic_int_fast64_t since_us[LIMIT_HIT_MAX]; /* wall; of the first one; 0: none */
 };
 
 static inline void limit_hits_add(struct limit_hits *hits, enum limit limit, uint64_t n)
 {
-    atomic_fetch_add(&hits->counts[limit], n);
+    if (atomic_fetch_add(&hits->counts[limit], n) == 0)
+        atomic_store(&hits->since_us[limit], clock_now(clock_system()).wall_us);
 }

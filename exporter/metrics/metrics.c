@@ -327,6 +327,17 @@ static uint64_t newly_left_out(const struct scrape *scrape)
     return now > before ? now - before : 0;
 }
 
+/* When the limit was first reached, in the core or in exporter/. 0: not known. */
+static int64_t limit_since_us(const struct scrape *scrape, enum limit limit)
+{
+    int64_t core_us = scrape->snapshot->since.limit_hits_us[limit];
+    int64_t own_us = atomic_load(&scrape->input->limit_hits->since_us[limit]);
+
+    if (!core_us || !own_us)
+        return core_us ? core_us : own_us;
+    return core_us < own_us ? core_us : own_us;
+}
+
 static void write_limit_hits(struct scrape *scrape)
 {
     for (enum limit limit = 0; limit < LIMIT_HIT_MAX; limit++) {
@@ -335,8 +346,7 @@ static void write_limit_hits(struct scrape *scrape)
 
         if (limit == LIMIT_HIT_INFO_SERIES)
             hits += newly_left_out(scrape);
-        write_rare(scrape, LABELS(limit_name(limit)), hits,
-                   scrape->snapshot->since.limit_hits_us[limit]);
+        write_rare(scrape, LABELS(limit_name(limit)), hits, limit_since_us(scrape, limit));
     }
 }
 

@@ -343,6 +343,43 @@ static void counters_say_when_they_began(void **state)
     assert_no("_created");
 }
 
+/* Some limits are reached in exporter/, some in the core, and info_series in both. */
+static void limits_began_where_they_were_first_reached(void **state)
+{
+    const int64_t core_us = FIXTURE_NOW - HOUR;
+
+    (void)state;
+    input.format = EXPOSITION_OPENMETRICS;
+    input.created = true;
+    atomic_store(&limit_hits.counts[LIMIT_HIT_SCRAPES], 1);
+    atomic_store(&limit_hits.since_us[LIMIT_HIT_SCRAPES], FIXTURE_NOW);
+    node.snapshot.limit_hits[LIMIT_HIT_INFO_SERIES] = 1;
+    node.snapshot.since.limit_hits_us[LIMIT_HIT_INFO_SERIES] = core_us;
+    scrape();
+    assert_line("imagepull_limit_hits_created{limit=\"scrapes\"} 1795300800");
+    assert_line("imagepull_limit_hits_created{limit=\"info_series\"} 1795297200");
+    atomic_store(&limit_hits.counts[LIMIT_HIT_INFO_SERIES], 1);
+    atomic_store(&limit_hits.since_us[LIMIT_HIT_INFO_SERIES], FIXTURE_NOW);
+    scrape();
+    assert_line("imagepull_limit_hits_created{limit=\"info_series\"} 1795297200");
+    atomic_store(&limit_hits.since_us[LIMIT_HIT_INFO_SERIES], core_us - SEC);
+    scrape();
+    assert_line("imagepull_limit_hits_created{limit=\"info_series\"} 1795297199");
+}
+
+static void a_limit_knows_when_it_was_first_reached(void **state)
+{
+    int64_t first_us;
+
+    (void)state;
+    assert_int_equal(atomic_load(&limit_hits.since_us[LIMIT_HIT_SCRAPES]), 0);
+    limit_hits_add(&limit_hits, LIMIT_HIT_SCRAPES, 2);
+    first_us = atomic_load(&limit_hits.since_us[LIMIT_HIT_SCRAPES]);
+    assert_true(first_us > 0);
+    limit_hits_add(&limit_hits, LIMIT_HIT_SCRAPES, 1);
+    assert_int_equal(atomic_load(&limit_hits.since_us[LIMIT_HIT_SCRAPES]), first_us);
+}
+
 /* What tells whether the agent misses something stays. */
 static void metrics_about_the_process_can_be_off(void **state)
 {
@@ -582,6 +619,8 @@ int main(void)
         TEST(what_only_the_runtime_knows_is_absent_without_it),
         TEST(an_unknown_runtime_has_no_info),
         TEST(counters_say_when_they_began),
+        TEST(limits_began_where_they_were_first_reached),
+        TEST(a_limit_knows_when_it_was_first_reached),
         TEST(metrics_about_the_process_can_be_off),
         TEST(phases_are_absent_where_the_runtime_does_not_show_them),
         TEST(sizes_appear_with_their_first_pull),
