@@ -98,7 +98,7 @@ static struct exporter_config exporter_settings(const struct config *config)
         .without_self = !config->metrics_self,
         .created = config->metrics_created,
         .web_file = config->web_config_file,
-        .debug_listen = config->debug_listen,
+        .debug_listen = config->debug_listen.text,
         .explain = classify_json_explain,
         .version = IMAGEPULL_VERSION,
         .revision = IMAGEPULL_REVISION,
@@ -186,7 +186,9 @@ int agent_new(const struct config *config, struct agent **ret, struct err *err)
     agent->config = config;
     return_freed_memory();
     block_signals(agent);
-    r = descriptors_prepare(count_listeners(config->web_listen.text), &agent->web_connections, err);
+    r = descriptors_prepare(count_listeners(config->web_listen.text),
+                            count_listeners(config->debug_listen.text), &agent->web_connections,
+                            err);
     if (r == 0)
         r = build(agent, err);
     if (r < 0) {

@@ -16,7 +16,7 @@ struct config {
     const char *web_telemetry_path;
     const char *web_max_requests_text;
     const char *web_config_file; /* NULL: none */
-    const char *debug_listen;
+    struct flag_list debug_listen;
     const char *cri_endpoint; /* NULL: try the well-known sockets; "off" */
     const char *kube_source;  /* "api", "kubelet" or "none" */
     const char *kube_server;  /* NULL: in-cluster */

@@ -114,8 +114,11 @@ static const struct flag flags[] = {
       .env = DEBUG_LISTEN_ENV,
       .dflt = DEBUG_LISTEN_DEFAULT,
       .group = DEBUG,
-      .help = "Address for /debug/* and the status page: HOST:PORT, unix:/PATH or off. The "
-              "answers contain error messages and names of Secrets.",
+      .help = "Address for /debug/* and the status page: HOST:PORT, unix:/PATH or off. Repeat the "
+              "flag for a second address; separate them with a comma in the environment "
+              "variable. The answers contain error messages and names of Secrets. A unix socket "
+              "that cannot be made is tried again.",
+      .kind = FLAG_LIST,
       SETTING(debug_listen) },
 
     { .name = "--cri.endpoint",

@@ -13,9 +13,9 @@
 #define SPARE 8u     /* of each listener: connections that are being cut */
 #define WEB_LEAST 4u /* Prometheus, the kubelet's two probes, and somebody else */
 
-static rlim_t needed(size_t listeners, unsigned connections)
+static rlim_t needed(size_t listeners, size_t debug, unsigned connections)
 {
-    return OWN + LIMIT_DEBUG_CONNECTIONS + SPARE + listeners * (connections + SPARE);
+    return OWN + debug * (LIMIT_DEBUG_CONNECTIONS + SPARE) + listeners * (connections + SPARE);
 }
 
 /* The limit, after it was raised if that is needed and allowed. */
@@ -32,10 +32,10 @@ static rlim_t raised(rlim_t wanted)
     return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
 }
 
-int descriptors_prepare(size_t listeners, unsigned *ret_connections, struct err *err)
+int descriptors_prepare(size_t listeners, size_t debug, unsigned *ret_connections, struct err *err)
 {
-    const rlim_t wanted = needed(listeners, LIMIT_WEB_CONNECTIONS);
-    const rlim_t least = needed(listeners, WEB_LEAST);
+    const rlim_t wanted = needed(listeners, debug, LIMIT_WEB_CONNECTIONS);
+    const rlim_t least = needed(listeners, debug, WEB_LEAST);
     const rlim_t limit = raised(wanted);
 
     *ret_connections = LIMIT_WEB_CONNECTIONS;

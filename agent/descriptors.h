@@ -13,7 +13,8 @@
 
 /*
  * Raises the limit if it is too low and may be raised. `ret_connections`: how many connections each
- * of the `listeners` for metrics may have, at most LIMIT_WEB_CONNECTIONS. -EMFILE if they are too
- * few; `err` names the limit, and what is needed.
+ * of the `listeners` for metrics may have, at most LIMIT_WEB_CONNECTIONS; each of the `debug` ones
+ * has LIMIT_DEBUG_CONNECTIONS. -EMFILE if they are too few; `err` names the limit, and what is
+ * needed.
  */
-int descriptors_prepare(size_t listeners, unsigned *ret_connections, struct err *err);
+int descriptors_prepare(size_t listeners, size_t debug, unsigned *ret_connections, struct err *err);

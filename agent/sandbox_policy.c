@@ -149,5 +149,5 @@ void sandbox_policy_fill(struct sandbox_policy *policy, const struct config *con
     if (config->web_config_file)
         add_web_file(&filling, config->web_config_file);
     add_sockets(&filling, config->web_listen.text);
-    add_sockets(&filling, config->debug_listen);
+    add_sockets(&filling, config->debug_listen.text);
 }

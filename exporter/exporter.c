@@ -2,8 +2,11 @@
 #include "exporter/exporter.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "backoff.h"
+#include "clock.h"
 #include "exporter/debug/debug.h"
 #include "exporter/http/guard.h"
 #include "exporter/http/http_budget.h"
@@ -37,6 +40,19 @@ struct endpoint {
     struct http_server *server; /* NULL: not served */
 };
 
+/* Retries of a debug socket. SELinux or a folder is repaired by people. */
+#define RETRY_FIRST_US SEC
+#define RETRY_LONGEST_US (5 * MINUTE)
+
+struct debug_endpoint {
+    struct endpoint endpoint;
+    char *address;
+    bool in_use;     /* another process listens on it */
+    struct err err;  /* of the last try */
+    unsigned wait_s; /* until the next one */
+    struct backoff backoff;
+};
+
 struct exporter {
     struct limit_hits limit_hits;
     struct http_budget web_budget, debug_budget; /* apart: the web listener is for everybody */
@@ -45,8 +61,9 @@ struct exporter {
     struct guard *guard; /* guard of the web endpoints; NULL: everybody may use them */
     struct debug debug;
     struct endpoint web_endpoints[LIMIT_LISTEN_ADDRESSES];
-    struct endpoint debug_endpoint;
-    const char *debug_waits_for; /* unix socket that another process listens on; NULL: none */
+    struct debug_endpoint debug_endpoints[LIMIT_DEBUG_ADDRESSES];
+    size_t n_debug;
+    atomic_uint debug_down; /* how many of them are not served */
 };
 
 static int endpoint_open(struct endpoint *endpoint, const char *address,
@@ -84,6 +101,7 @@ static int web_begin(struct exporter *exporter, const struct exporter_config *co
         .created = config->created,
         .limit_hits = &exporter->limit_hits,
         .budget = &exporter->web_budget,
+        .debug_down = &exporter->debug_down,
         .version = config->version,
         .revision = config->revision,
     };
@@ -138,11 +156,12 @@ static int open_web(struct exporter *exporter, const char *addresses, struct err
     }
 }
 
-static int check_web(const char *addresses, struct err *err)
+/* `addresses` of a listener that may have up to `most` of them. */
+static int check_addresses(const char *addresses, size_t most, struct err *err)
 {
     const char *at = addresses;
 
-    for (size_t i = 0; i < LIMIT_LISTEN_ADDRESSES; i++, at++) {
+    for (size_t i = 0; i < most; i++, at++) {
         size_t len = strcspn(at, ",");
         CLEANUP(mem_freep) char *address = mem_str((struct str){ .at = at, .len = len });
         int r = address ? listener_check(address, err) : err_set(err, -ENOMEM, "no memory");
@@ -153,7 +172,15 @@ static int check_web(const char *addresses, struct err *err)
         if (!*at)
             return 0;
     }
-    return err_set(err, -EINVAL, "more than %u addresses", LIMIT_LISTEN_ADDRESSES);
+    return err_set(err, -EINVAL, "more than %zu addresses", most);
+}
+
+static int check_debug(const char *addresses, struct err *err)
+{
+    int r =
+        strcmp(addresses, "off") == 0 ? 0 : check_addresses(addresses, LIMIT_DEBUG_ADDRESSES, err);
+
+    return r < 0 ? err_wrap(err, "--debug.listen-address=%s", addresses) : 0;
 }
 
 int exporter_check(const struct exporter_config *config, struct err *err)
@@ -167,12 +194,22 @@ int exporter_check(const struct exporter_config *config, struct err *err)
     r = web_begin(exporter, config, &nothing, err);
     if (r < 0)
         return r;
-    r = check_web(config->web_listen, err);
+    r = check_addresses(config->web_listen, LIMIT_LISTEN_ADDRESSES, err);
     if (r < 0)
         return err_wrap(err, "--web.listen-address=%s", config->web_listen);
-    if (strcmp(config->debug_listen, "off") != 0)
-        r = listener_check(config->debug_listen, err);
-    return r < 0 ? err_wrap(err, "--debug.listen-address=%s", config->debug_listen) : 0;
+    return check_debug(config->debug_listen, err);
+}
+
+static void log_debug_state(const struct debug_endpoint *debug)
+{
+    if (debug->endpoint.server)
+        log_info(debug_listener.name, "listening on %s", debug->endpoint.listener.name);
+    else if (debug->in_use)
+        log_warn(debug_listener.name, "another process listens on '%s'; waiting until it ends",
+                 debug->address);
+    else
+        log_warn(debug_listener.name, "no debug answers on '%s': %s; retrying in %us",
+                 debug->address, debug->err.text, debug->wait_s);
 }
 
 /* Called when all addresses are bound: an earlier failure is one sentence, without a log. */
@@ -182,39 +219,69 @@ static void log_addresses(const struct exporter *exporter)
         if (exporter->web_endpoints[i].server)
             log_info(web_listener.name, "listening on %s",
                      exporter->web_endpoints[i].listener.name);
-    if (exporter->debug_endpoint.server)
-        log_info(debug_listener.name, "listening on %s", exporter->debug_endpoint.listener.name);
-    if (exporter->debug_waits_for)
-        log_warn(debug_listener.name, "another process listens on '%s'; waiting until it ends",
-                 exporter->debug_waits_for);
+    for (size_t i = 0; i < exporter->n_debug; i++)
+        log_debug_state(&exporter->debug_endpoints[i]);
 }
 
-static int open_debug(struct exporter *exporter, const char *address, struct err *err)
+/* Opens the address, or notes why not and when to try again. */
+static int open_debug(struct exporter *exporter, struct debug_endpoint *debug)
 {
     struct http_server_config listener = debug_listener;
-    const struct http_handler debug = {
+    const struct http_handler handler = {
         .self = &exporter->debug,
         .handle = debug_handle,
         .max_body = LIMIT_CLASSIFY_BODY,
     };
+    int r;
 
     listener.limit_hits = &exporter->limit_hits;
     listener.budget = &exporter->debug_budget;
-    return endpoint_open(&exporter->debug_endpoint, address, &listener, &debug, err);
+    err_clear(&debug->err);
+    r = endpoint_open(&debug->endpoint, debug->address, &listener, &handler, &debug->err);
+    debug->in_use = r == -EADDRINUSE;
+    if (debug->in_use)
+        debug->wait_s = 1; /* the other agent can end at any time */
+    else if (r < 0)
+        debug->wait_s = (unsigned)(backoff_next_us(&debug->backoff, NULL) / SEC);
+    else
+        atomic_fetch_sub(&exporter->debug_down, 1);
+    return r;
 }
 
-/* During a rollout that starts the new agent of a node before it ends the old one, the old one
- * still listens on the socket. Metrics must not wait for its end. */
-static int open_debug_or_wait(struct exporter *exporter, const char *address, struct err *err)
+/*
+ * During a rollout that starts the new agent of a node before it ends the old one, the old one
+ * still listens on the socket. Metrics must not wait for its end, nor until somebody has repaired a
+ * folder. A TCP port in use belongs to another program, as a rule: an error of the settings.
+ */
+static int begin_debug(struct exporter *exporter, struct str address, struct err *err)
 {
-    int r = open_debug(exporter, address, err);
+    struct debug_endpoint *debug = &exporter->debug_endpoints[exporter->n_debug];
+    int r;
 
-    if (r == -EADDRINUSE && listener_is_unix(address)) {
-        err_clear(err);
-        exporter->debug_waits_for = address;
-        return 0;
+    debug->backoff = (struct backoff){ .first_us = RETRY_FIRST_US, .longest_us = RETRY_LONGEST_US };
+    debug->address = mem_str(address);
+    if (!debug->address)
+        return err_set(err, -ENOMEM, "no memory");
+    exporter->n_debug++;
+    atomic_fetch_add(&exporter->debug_down, 1);
+    r = open_debug(exporter, debug);
+    return r < 0 && !listener_is_unix(debug->address) ? err_set(err, r, "%s", debug->err.text) : 0;
+}
+
+static int begin_all_debug(struct exporter *exporter, const char *addresses, struct err *err)
+{
+    const char *at = addresses;
+    int r = check_debug(addresses, err);
+
+    if (r < 0 || strcmp(addresses, "off") == 0)
+        return r;
+    while (r == 0 && *at) {
+        size_t len = strcspn(at, ",");
+
+        r = begin_debug(exporter, (struct str){ .at = at, .len = len }, err);
+        at += len + (at[len] == ',');
     }
-    return r < 0 ? err_wrap(err, "--debug.listen-address=%s", address) : 0;
+    return r < 0 ? err_wrap(err, "--debug.listen-address=%s", addresses) : 0;
 }
 
 int exporter_new(const struct exporter_config *config, const struct snapshot_source *source,
@@ -235,34 +302,31 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
     r = open_web(exporter, config->web_listen, err);
     if (r < 0)
         return err_wrap(err, "--web.listen-address=%s", config->web_listen);
-    if (strcmp(config->debug_listen, "off") != 0) {
-        r = open_debug_or_wait(exporter, config->debug_listen, err);
-        if (r < 0)
-            return r;
-    }
+    r = begin_all_debug(exporter, config->debug_listen, err);
+    if (r < 0)
+        return r;
     log_addresses(exporter);
     *ret = TAKE_PTR(exporter);
     return 0;
 }
 
+/* A second has passed. */
+static void retry_debug(struct exporter *exporter, struct debug_endpoint *debug)
+{
+    const bool was_in_use = debug->in_use;
+
+    if (debug->endpoint.server || --debug->wait_s > 0)
+        return;
+    open_debug(exporter, debug);
+    if (!debug->in_use || !was_in_use)
+        log_debug_state(debug);
+}
+
 bool exporter_debug_waits(struct exporter *exporter)
 {
-    const char *address = exporter->debug_waits_for;
-    struct err err = ERR_INIT;
-    int r;
-
-    if (!address)
-        return false;
-    r = open_debug(exporter, address, &err);
-    if (r == -EADDRINUSE)
-        return true;
-    exporter->debug_waits_for = NULL;
-    if (r < 0)
-        log_error(debug_listener.name, "--debug.listen-address=%s: %s; there are no debug answers",
-                  address, err.text);
-    else
-        log_info(debug_listener.name, "listening on %s", exporter->debug_endpoint.listener.name);
-    return false;
+    for (size_t i = 0; i < exporter->n_debug; i++)
+        retry_debug(exporter, &exporter->debug_endpoints[i]);
+    return atomic_load(&exporter->debug_down) > 0;
 }
 
 void exporter_free(struct exporter *exporter)
@@ -274,8 +338,11 @@ void exporter_free(struct exporter *exporter)
     for (size_t i = 0; i < LIMIT_LISTEN_ADDRESSES; i++)
         endpoint_close(&exporter->web_endpoints[i]);
     guard_free(exporter->guard);
-    endpoint_close(&exporter->debug_endpoint);
     web_done(&exporter->web);
+    for (size_t i = 0; i < exporter->n_debug; i++) {
+        endpoint_close(&exporter->debug_endpoints[i].endpoint);
+        mem_free(exporter->debug_endpoints[i].address);
+    }
     mem_free(exporter);
 }
 
@@ -291,5 +358,5 @@ uint16_t exporter_web_port(const struct exporter *exporter)
 
 uint16_t exporter_debug_port(const struct exporter *exporter)
 {
-    return exporter->debug_endpoint.listener.port;
+    return exporter->debug_endpoints[0].endpoint.listener.port;
 }

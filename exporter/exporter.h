@@ -9,8 +9,11 @@
  * An address is "[host]:port" or "unix:/path". The host is an IP address (IPv6 in brackets) or
  * "localhost"; without a host it means all addresses of the machine. With port 0 the kernel chooses
  * one; the log names it. A unix socket gets mode 0600. If its folder is missing, it is created with
- * mode 0700 (one level). A socket file that no process listens on is replaced. If a process listens
- * on it, the debug listener waits until that process ends; everything else is refused.
+ * mode 0700 (one level). A socket file that no process listens on is replaced.
+ *
+ * A unix socket of the debug listener that cannot be made does not end the agent: another process
+ * listens on it, or SELinux or a read-only folder forbids it. It is tried again. Everything else
+ * that cannot be bound is refused.
  */
 
 #include <stdbool.h>
@@ -31,7 +34,7 @@ struct exporter_config {
     bool without_self;          /* --metrics.self=off */
     bool created;               /* --metrics.created=on */
     const char *web_file;       /* --web.config.file; NULL: none. Kept, not copied */
-    const char *debug_listen;   /* --debug.listen-address, or "off". Kept, not copied */
+    const char *debug_listen;   /* --debug.listen-address; one or two, or "off" */
     /* POST /debug/classify: appends JSON that explains how `message` is classified. 0, -ENOMEM or
      * -E2BIG. Any thread. */
     int (*explain)(struct buf *out, struct str message, struct err *err);
@@ -49,8 +52,8 @@ int exporter_new(const struct exporter_config *config, const struct snapshot_sou
                  struct exporter **ret, struct err *err);
 
 /*
- * Whether the debug listener waits for another process to end. Tries to bind it again, so call this
- * every second while it returns true, from the thread that calls exporter_free().
+ * Whether a debug socket could not be made yet. Tries those again that are due, so call this every
+ * second while it returns true, from the thread that calls exporter_free().
  */
 bool exporter_debug_waits(struct exporter *exporter);
 
@@ -64,7 +67,7 @@ void exporter_free(struct exporter *exporter);
 /* For CLEANUP(exporter_freep). */
 void exporter_freep(struct exporter **exporter);
 
-/* The TCP port that is bound, of the first web address and of the debug address. 0 for a unix
+/* The TCP port that is bound, of the first web address and of the first debug address. 0 for a unix
  * socket or "off". Any thread. */
 uint16_t exporter_web_port(const struct exporter *exporter);
 uint16_t exporter_debug_port(const struct exporter *exporter);

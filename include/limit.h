@@ -136,8 +136,9 @@
 
 /* The HTTP listeners. A file or flag over a limit is refused as a whole, with an error. */
 #define LIMIT_LISTEN_ADDRESSES 8u      /* addresses of --web.listen-address */
+#define LIMIT_DEBUG_ADDRESSES 2u       /* of --debug.listen-address */
 #define LIMIT_WEB_CONNECTIONS 64u      /* at a time; the client with the oldest request is cut */
-#define LIMIT_DEBUG_CONNECTIONS 16u    /* as above */
+#define LIMIT_DEBUG_CONNECTIONS 16u    /* as above; of each debug address */
 #define LIMIT_REQUEST_HEAD (16u << 10) /* libmicrohttpd answers 431 or 414 */
 #define LIMIT_WEB_FILE (64u << 10)     /* --web.config.file */
 #define LIMIT_WEB_USERS 64u            /* basic_auth_users */
@@ -185,7 +186,7 @@
     (LIMIT_CRI_MEMORY + 2 * LIMIT_CRI_KEPT + LIMIT_CRI_ARENA + 2 * LIMIT_DECODE_ARENA)
 /* The snapshot of a large answer and that of another one, what clients of both kinds of listeners
  * hold, and what is being made: metrics of at most 1 MiB, as with the default number of registries,
- * and a part of a large answer. */
+ * and a part of a large answer. Two debug listeners answer one request at a time. */
 #define MEMORY_ANSWERS                                                                             \
     (2 * LIMIT_SNAPSHOT + 2 * LIMIT_HTTP_MEMORY + 2 * (1u << 20) + 2 * LIMIT_DEBUG_MEMBER)
 

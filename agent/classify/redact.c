@@ -201,7 +201,7 @@ static void redact_login(struct pass *p)
 
 #define CHUNK 64u
 #define LONG_WORD 16u /* can be a token */
-#define LOOK_BACK 5u /* of means_nothing(): a space, a quote, three letters of a key */
+#define LOOK_BACK 5u  /* of means_nothing(): a space, a quote, three letters of a key */
 
 /* One bit for each byte of a chunk. */
 struct places {
@@ -354,7 +354,8 @@ static bool run(char *text, size_t *len, uint64_t *words)
     return p.masked;
 }
 
-/* A mask can make a new key or word of what is around it. Real messages need one pass more at most. */
+/* A mask can make a new key or word of what is around it. Real messages need one pass more at most.
+ */
 #define PASSES_MAX 4
 
 /* As redact_and_map(), of a text that does not change. */
@@ -370,8 +371,8 @@ static void map(const char *text, size_t len, uint64_t *words)
     *words = 0;
 }
 
-/* After a pass that masked something: more of them, until one finds nothing. A text that goes on for
- * ever was made to do so; nothing of it is shown. Returns the new length. */
+/* After a pass that masked something: more of them, until one finds nothing. A text that goes on
+ * for ever was made to do so; nothing of it is shown. Returns the new length. */
 static size_t settle(char *text, size_t len)
 {
     struct str mask = REDACT_MASK;

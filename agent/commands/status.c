@@ -31,7 +31,7 @@
 #define CLEAR_SCREEN "\033[H\033[2J"
 
 struct settings {
-    const char *address;
+    struct flag_list addresses;
     const char *output;
     const char *namespace;
     const char *cause;
@@ -88,8 +88,9 @@ static const struct flag flags[] = {
       .dflt = DEBUG_LISTEN_DEFAULT,
       .group = "Connection",
       .help = "Debug address of the agent: HOST:PORT or unix:/PATH. Use the same value as for the "
-              "agent.",
-      SETTING(address) },
+              "agent. Of two addresses, the second one is asked if nobody listens at the first.",
+      .kind = FLAG_LIST,
+      SETTING(addresses) },
 };
 
 const struct command status_flags = {
@@ -290,7 +291,7 @@ int status_command(int argc, char **argv)
         .watch = settings.watch,
         .options = { .namespace = settings.namespace, .cause = settings.cause },
     };
-    if (status_client_new(settings.address, &client, &err) < 0)
+    if (status_client_new(settings.addresses.text, &client, &err) < 0)
         return refuse("%s", err.text);
     return settings.watch ? watch(&output, client) : show_once(&output, client);
 }

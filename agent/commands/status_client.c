@@ -29,8 +29,9 @@
 struct status_client {
     CURL *curl;
     struct curl_slist *headers;
-    const char *address; /* for messages */
-    char base[BASE_MAX]; /* "http://127.0.0.1:9918" */
+    const char *addresses;         /* one or more, separated by commas */
+    char address[LIMIT_FLAG_LIST]; /* the one that is asked */
+    char base[BASE_MAX];           /* "http://127.0.0.1:9918" */
     struct status_split split;
     const struct status_reader *reader;
     enum status_list list; /* which one is asked for */
@@ -86,6 +87,32 @@ static int set_base(struct status_client *client, struct err *err)
         return err_set(err, -EINVAL, "a unix socket needs an absolute path, unix:/PATH");
     snprintf(client->base, sizeof(client->base), "http://localhost");
     return 0;
+}
+
+/* Takes the first of `addresses`. Returns those behind it, or NULL after an error. */
+static const char *take_address(struct status_client *client, const char *addresses,
+                                struct err *err)
+{
+    const size_t len = strcspn(addresses, ",");
+
+    if (len >= sizeof(client->address)) {
+        err_set(err, -EINVAL, "the address is too long");
+        return NULL;
+    }
+    memcpy(client->address, addresses, len);
+    client->address[len] = '\0';
+    return set_base(client, err) < 0 ? NULL : addresses + len + (addresses[len] == ',');
+}
+
+/* All of them, so that an error does not depend on which one answers. */
+static int check_addresses(struct status_client *client, struct err *err)
+{
+    const char *at = client->addresses;
+
+    do
+        at = take_address(client, at, err);
+    while (at && *at);
+    return at ? 0 : err->code;
 }
 
 /* --- JSON --------------------------------------------------------------------------------------
@@ -196,12 +223,9 @@ static size_t take_header(char *line, size_t size, size_t n, void *self)
 
 static int set_options(struct status_client *client)
 {
-    const bool is_unix = str_starts(str_from(client->address), STR(UNIX_PREFIX));
-    const char *path = is_unix ? client->address + strlen(UNIX_PREFIX) : NULL;
     CURL *curl = client->curl;
     bool set = true;
 
-    set &= curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path) == CURLE_OK;
     set &= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK;
     set &= curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK;
     set &= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
@@ -218,18 +242,18 @@ static int set_options(struct status_client *client)
     return set ? 0 : -ENOMEM;
 }
 
-int status_client_new(const char *address, struct status_client **ret, struct err *err)
+int status_client_new(const char *addresses, struct status_client **ret, struct err *err)
 {
     CLEANUP(status_client_freep) struct status_client *client = mem_zalloc(sizeof(*client));
     int r;
 
     if (!client)
         return err_set(err, -ENOMEM, "no memory");
-    client->address = address;
+    client->addresses = addresses;
     json_set_alloc_funcs(allocate_for_json, free_for_json);
-    r = set_base(client, err);
+    r = check_addresses(client, err);
     if (r < 0)
-        return err_wrap(err, "cannot ask the agent at '%.200s'", address);
+        return err_wrap(err, "cannot ask the agent at '%.200s'", addresses);
     client->curl = curl_easy_init();
     /* The listener refuses requests for other host names (DNS rebinding). */
     client->headers = curl_slist_append(NULL, "Host: localhost");
@@ -376,6 +400,33 @@ static int get_list(struct status_client *client, enum status_list list, json_t 
     return r;
 }
 
+static int ask_failures_here(struct status_client *client, json_t **ret, struct err *err)
+{
+    const bool is_unix = str_starts(str_from(client->address), STR(UNIX_PREFIX));
+    const char *path = is_unix ? client->address + strlen(UNIX_PREFIX) : NULL;
+
+    if (curl_easy_setopt(client->curl, CURLOPT_UNIX_SOCKET_PATH, path) != CURLE_OK)
+        return err_set(err, -ENOMEM, "no memory for an HTTP client");
+    return get_list(client, STATUS_FAILURES, ret, err);
+}
+
+/* Where it cannot connect, it asks the next address. `err` is about the first one. */
+static int ask_failures(struct status_client *client, json_t **ret, struct err *err)
+{
+    const char *rest = take_address(client, client->addresses, err);
+    int r = rest ? ask_failures_here(client, ret, err) : err->code;
+
+    while (rest && *rest && (r == -ECONNREFUSED || r == -EACCES)) {
+        struct err other = ERR_INIT;
+
+        rest = take_address(client, rest, &other);
+        r = rest ? ask_failures_here(client, ret, &other) : other.code;
+    }
+    if (r == 0)
+        err_clear(err);
+    return r < 0 ? err->code : 0;
+}
+
 int status_client_ask(struct status_client *client, const struct status_reader *reader,
                       struct status_answers *ret, struct err *err)
 {
@@ -383,7 +434,7 @@ int status_client_ask(struct status_client *client, const struct status_reader *
     int r;
 
     client->reader = reader;
-    r = get_list(client, STATUS_FAILURES, &answers.failures, err);
+    r = ask_failures(client, &answers.failures, err);
     if (r == 0)
         r = get_list(client, STATUS_IMAGES, &answers.images, err);
     if (r == 0)

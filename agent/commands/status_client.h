@@ -12,11 +12,12 @@
 struct status_client;
 
 /*
- * `address` is the value of --debug.listen-address and must outlive the client. An
- * address of all interfaces, such as ":9918" or "0.0.0.0:9918", is asked at 127.0.0.1.
- * -EINVAL for an address that cannot be asked ("off", port 0, no HOST:PORT).
+ * `addresses` is the value of --debug.listen-address, one or more separated by commas, and must
+ * outlive the client. The first one is asked, and the next one if nobody listens there. An address
+ * of all interfaces, such as ":9918" or "0.0.0.0:9918", is asked at 127.0.0.1. -EINVAL for an
+ * address that cannot be asked ("off", port 0, no HOST:PORT).
  */
-int status_client_new(const char *address, struct status_client **ret, struct err *err);
+int status_client_new(const char *addresses, struct status_client **ret, struct err *err);
 void status_client_free(struct status_client *client); /* accepts NULL */
 void status_client_freep(struct status_client **client);
 

@@ -6,6 +6,26 @@
 #include "limit.h"
 #include "shared.h"
 
+/* The API server checks neither. Others cannot be the name of an object, so they are left out:
+ * what is left needs no copy to be shown, and holds no secret (shown.h). */
+static bool is_kind(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!((text.at[i] >= 'a' && text.at[i] <= 'z') ||
+              (text.at[i] >= 'A' && text.at[i] <= 'Z') || (text.at[i] >= '0' && text.at[i] <= '9')))
+            return false;
+    return text.len > 0;
+}
+
+static bool is_name(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!((text.at[i] >= 'a' && text.at[i] <= 'z') ||
+              (text.at[i] >= '0' && text.at[i] <= '9') || text.at[i] == '-' || text.at[i] == '.'))
+            return false;
+    return text.len > 0;
+}
+
 /* The kind and name of the owner, as they are shown. */
 struct named {
     struct str kind, name;
@@ -33,7 +53,7 @@ static struct named of_pod(const struct pod_fact *pod)
 int owner_replace(const struct owner **owner, const struct pod_fact *pod)
 {
     const struct named now = of_pod(pod);
-    const bool none = now.kind.len == 0 || now.name.len == 0;
+    const bool none = !is_kind(now.kind) || !is_name(now.name);
     struct owner *made = NULL;
     char *at;
 

@@ -12,7 +12,8 @@ struct owner {
 };
 
 /*
- * Replaces `*owner` by that of the pod; NULL: it has none. Of a ReplicaSet it is the Deployment, if
- * the name shows it. A longer text is cut. On -ENOMEM it is as before.
+ * Replaces `*owner` by that of the pod; NULL: it has none, or one that no object can have. Of a
+ * ReplicaSet it is the Deployment, if the name shows it. A longer text is cut. On -ENOMEM it is as
+ * before.
  */
 int owner_replace(const struct owner **owner, const struct pod_fact *pod);

@@ -124,13 +124,13 @@ static bool show_stall(struct arena *arena, const struct snapshot_stall *from)
                       show_list(arena, &stall->ambiguous_with, stall->n_ambiguous_with));
 }
 
-/* The registry is a host name that image_registry() has checked, also the label of a counter. */
+/* The registry is a host name that image_registry() has checked, also the label of a counter. The
+ * owner has plain names (owner.c). */
 static bool show_incident(struct arena *arena, struct snapshot_incident *incident)
 {
     return show(arena, &incident->namespace) && show(arena, &incident->pod) &&
            show(arena, &incident->pod_uid) && show(arena, &incident->container) &&
-           show(arena, &incident->image) && show(arena, &incident->owner_kind) &&
-           show(arena, &incident->owner_name) && show(arena, &incident->advice) &&
+           show(arena, &incident->image) && show(arena, &incident->advice) &&
            show(arena, &incident->failed_host) && show(arena, &incident->config_file) &&
            show_list(arena, &incident->pull_secrets, incident->n_pull_secrets) &&
            show_list(arena, &incident->missing_pull_secrets, incident->n_missing_pull_secrets) &&

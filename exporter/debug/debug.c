@@ -347,5 +347,12 @@ void debug_handle(void *self, const struct http_request *request, struct http_re
         refuse(response, HTTP_FORBIDDEN, "web pages must not POST here; use curl");
         return;
     }
+    /* Two listeners: see MEMORY_ANSWERS in limit.h. */
+    if (atomic_exchange(&visit.debug->answers, true)) {
+        refuse(response, HTTP_UNAVAILABLE, "another request is being answered; try again");
+        response->retry_after = "1";
+        return;
+    }
     route->serve(&visit);
+    atomic_store(&visit.debug->answers, false);
 }

@@ -19,6 +19,7 @@ struct limit_hits;
 struct debug {
     struct snapshot_source source;
     atomic_bool sends_large; /* a large answer is being sent, and holds its snapshot */
+    atomic_bool answers;     /* a request of one of the listeners is being answered */
     struct limit_hits *limit_hits;
     /* see struct exporter_config */
     int (*explain)(struct buf *out, struct str message, struct err *err);

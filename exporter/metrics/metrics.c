@@ -350,6 +350,12 @@ static void write_limit_hits(struct scrape *scrape)
     }
 }
 
+static void write_debug_down(struct scrape *scrape)
+{
+    if (scrape->input->debug_down)
+        exposition_uint(&scrape->out, NULL, scrape->input->debug_down);
+}
+
 static void write_runtime_info(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->snapshot;
@@ -483,6 +489,9 @@ static const struct row {
     { { "imagepull_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
         "What a limit of imagepull-exporter leaves out now, so that it may not show a failure: by limit, as in imagepull_limit_hits_total. Has no series on a node within the limits.",
         { "limit" } }, write_left_out },
+    { { "imagepull_debug_listeners_down", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
+        "Debug addresses that are not served now: another process listens on the socket, or it cannot be made; the log says why. Has no series while all are served.",
+        { NULL } }, write_debug_down },
     { { "imagepull_runtime_info", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Always 1. Name and version of the container runtime on this node.",
         { "runtime", "version" } }, write_runtime_info },

@@ -24,6 +24,7 @@ struct metrics_input {
     const char *revision;
     const char *compiler;
     const struct limit_hits *limit_hits; /* limits that exporter/ itself reached */
+    unsigned debug_down;                 /* debug addresses that are not served */
     size_t info_left_out_before;         /* `ret_left_out` of the last call; 0: first call */
 };
 

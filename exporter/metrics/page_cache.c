@@ -21,7 +21,7 @@ static void drop(struct cached_page *page)
 static bool matches(const struct page_basis *made, const struct page_basis *now)
 {
     return made->changes == now->changes && made->limit_hits == now->limit_hits &&
-           now->at_us - made->at_us < PAGE_AGE_MAX_US;
+           made->debug_down == now->debug_down && now->at_us - made->at_us < PAGE_AGE_MAX_US;
 }
 
 void page_cache_drop_stale(struct page_cache *cache, const struct page_basis *now)

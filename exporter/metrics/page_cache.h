@@ -21,6 +21,7 @@ struct shared_body;
 struct page_basis {
     uint64_t changes;    /* of the snapshot's source */
     uint64_t limit_hits; /* that exporter/ itself counts */
+    unsigned debug_down; /* debug addresses that are not served */
     int64_t at_us;       /* mono */
 };
 

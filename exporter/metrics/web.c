@@ -30,6 +30,11 @@ struct visit {
     struct page_basis now;
 };
 
+static unsigned debug_down(const struct web *web)
+{
+    return web->debug_down ? atomic_load(web->debug_down) : 0;
+}
+
 static int write_metrics(struct web *web, const struct snapshot *snapshot,
                          enum exposition_format format, struct buf *out, struct err *err)
 {
@@ -43,6 +48,7 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
         .revision = web->revision,
         .compiler = COMPILER,
         .limit_hits = web->limit_hits,
+        .debug_down = debug_down(web),
         .info_left_out_before = atomic_load(&web->left_out),
     };
     size_t left_out;
@@ -248,7 +254,7 @@ int web_check_path(const char *path, struct err *err)
 
 static struct page_basis basis_of_now(struct web *web)
 {
-    struct page_basis now = { .limit_hits = 0 };
+    struct page_basis now = { .debug_down = debug_down(web) };
     struct instant instant;
 
     now.changes = web->source.changes(web->source.self, &instant);
@@ -292,6 +298,7 @@ void web_init(struct web *ret, const struct snapshot_source *source,
         .created = settings->created,
         .limit_hits = settings->limit_hits,
         .budget = settings->budget,
+        .debug_down = settings->debug_down,
         .start_us = process_start_us(PROC),
     };
     page_cache_init(&ret->pages);

@@ -27,6 +27,7 @@ struct web {
     struct limit_hits *limit_hits;
     struct http_budget *budget; /* of the pages that are kept; NULL: no limit */
     struct page_cache pages;
+    const atomic_uint *debug_down;
     int64_t start_us;       /* start time of the process */
     atomic_size_t left_out; /* info series that the last scrape left out */
 };
@@ -37,12 +38,13 @@ struct web_settings {
     bool without_self;        /* --metrics.self=off */
     bool created;             /* --metrics.created=on */
     struct limit_hits *limit_hits;
-    struct http_budget *budget; /* memory of all answers */
+    struct http_budget *budget;    /* memory of all answers */
+    const atomic_uint *debug_down; /* debug addresses that are not served; NULL: all are */
     const char *version;
     const char *revision;
 };
 
-/* The texts, limit_hits and budget must live as long as `ret`. web_done(). */
+/* The texts, limit_hits, budget and debug_down must live as long as `ret`. web_done(). */
 void web_init(struct web *ret, const struct snapshot_source *source,
               const struct web_settings *settings);
 void web_done(struct web *web);

@@ -171,8 +171,10 @@ class Rendered(unittest.TestCase):
         for name in OVERLAYS:
             container = self.container(name)
             environment = {each["name"]: each for each in container["env"]}
+            # A port of 127.0.0.1 belongs to the pod, but with the network of the node to every process of the node.
+            in_the_pod = "" if self.pod(name).get("hostNetwork") else "127.0.0.1:9918,"
             self.assertEqual(environment["IMAGEPULL_DEBUG_LISTEN_ADDRESS"]["value"],
-                             "unix:/run/imagepull-exporter/debug.sock")
+                             in_the_pod + "unix:/run/imagepull-exporter/debug.sock")
             mount, = (m for m in container["volumeMounts"] if m["name"] == "imagepull-debug")
             volume, = (v for v in self.pod(name)["volumes"] if v["name"] == "imagepull-debug")
             self.assertEqual(mount["mountPath"], "/run/imagepull-exporter")

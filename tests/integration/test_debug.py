@@ -102,6 +102,42 @@ class DebugSocket(unittest.TestCase):
             ask(self.path)
         self.start()
 
+    def test_a_socket_that_cannot_be_made_is_tried_again(self):
+        """A file is in its place: as with SELinux or a read-only folder, a person must repair it."""
+        os.mkdir(os.path.dirname(self.path))
+        with open(self.path, "w"):
+            pass
+        agent = OwnAgent("unix:" + self.path, self.folder)
+        self.addCleanup(agent.stop)
+        support.wait_for(lambda: self.assertRegex(agent.log(), "no debug answers on .* is not a socket; .*retrying in [124]s"),
+                         "it tries again")
+        self.assertIsNone(agent.process.poll())
+        os.unlink(self.path)
+        agent.wait_answering(self.path)
+        self.assertEqual(agent.stop(), 0)
+
+    def test_two_addresses(self):
+        """The socket of the node, and a port for kubectl port-forward; `status` asks the first one that listens."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        addresses = f"127.0.0.1:{port},unix:{self.path}"
+        agent = OwnAgent(addresses, self.folder)
+        self.addCleanup(agent.stop)
+        agent.wait_answering(self.path)
+
+        def by_port(host, **headers):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            connection.request("GET", "/debug/failures", headers={"Host": host, **headers})
+            return connection.getresponse().status
+
+        self.assertEqual((by_port("localhost:8080"), by_port("rebound.example")), (200, 403))
+        for given in (addresses, f"unix:{self.path}.no,127.0.0.1:{port}", f"unix:{self.path}"):
+            done = subprocess.run([support.agent_binary(), "status", "--output=json", f"--debug.listen-address={given}"],
+                                  capture_output=True, text=True, timeout=120)
+            self.assertEqual((done.returncode, done.stderr), (2, ""))  # it reads no pods
+            self.assertIn('"failures":[', done.stdout)
+
     def test_a_second_agent_waits_for_the_socket(self):
         first = self.start()
         inode = os.stat(self.path).st_ino

@@ -35,8 +35,7 @@ MAYBE_TEXT, MAYBE_TIME, MAYBE_COUNT, MAYBE_BOOL = (Either(None, kind) for kind i
 CAUSES = words("unauthorized not_found network rate_limited registry_error bad_image node config unknown")
 WAITER = {"namespace": str, "pod": str, "container": str, "image": str}
 FAILURE = {
-    "namespace": str, "pod": str, "pod_uid": str, "container": str,
-    "owner": Either(None, {"kind": str, "name": str}),
+    "namespace": str, "pod": str, "pod_uid": str, "owner": Either(None, {"kind": str, "name": str}), "container": str,
     "kind": words("container init sidecar ephemeral image_volume sandbox"), "image": str, "registry": str,
     "failed_host": MAYBE_TEXT, "failed_role": Either(None, "registry", "mirror", "token_server", "blob_host", "proxy", "dns"),
     "state": words("failing backing_off stalled recovered gone"), "cause": CAUSES, "reason": str,

@@ -49,7 +49,7 @@ static void the_defaults_fit_a_daemonset(void **state)
     assert_int_equal(read_line(&config, &err, "--node-name=n1", NULL, NULL), CONFIG_RUN);
     assert_string_equal(config.node_name, "n1");
     assert_string_equal(config.web_listen.text, ":9917");
-    assert_string_equal(config.debug_listen, "127.0.0.1:9918");
+    assert_string_equal(config.debug_listen.text, "127.0.0.1:9918");
     assert_null(config.cri_endpoint);
     assert_true(config.reads_runtime);
     assert_null(config.kube_server);
@@ -367,6 +367,11 @@ static void repeated_listen_addresses_are_all_used(void **state)
     assert_int_equal(config_read(2, words, &config, NULL), CONFIG_RUN);
     assert_string_equal(config.web_listen.text, ":3,:4");
     unsetenv("IMAGEPULL_WEB_LISTEN_ADDRESS");
+
+    setenv("IMAGEPULL_DEBUG_LISTEN_ADDRESS", "127.0.0.1:1,unix:/x", 1);
+    assert_int_equal(config_read(2, words, &config, NULL), CONFIG_RUN);
+    assert_string_equal(config.debug_listen.text, "127.0.0.1:1,unix:/x");
+    unsetenv("IMAGEPULL_DEBUG_LISTEN_ADDRESS");
 }
 
 static void too_many_listen_addresses_are_refused(void **state)

@@ -24,7 +24,7 @@ struct result {
 };
 
 /* In a child, because a lowered limit cannot be raised again. */
-static struct result prepare(rlim_t soft, rlim_t hard, size_t listeners)
+static struct result prepare_for(rlim_t soft, rlim_t hard, size_t listeners, size_t debug)
 {
     struct result result = { .r = 1 };
     int fds[2], status;
@@ -39,7 +39,7 @@ static struct result prepare(rlim_t soft, rlim_t hard, size_t listeners)
         log_init(LOG_ERROR, LOG_LOGFMT);
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
             _exit(1);
-        result.r = descriptors_prepare(listeners, &result.connections, &result.err);
+        result.r = descriptors_prepare(listeners, debug, &result.connections, &result.err);
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
             _exit(2);
         result.after = limit.rlim_cur;
@@ -51,6 +51,11 @@ static struct result prepare(rlim_t soft, rlim_t hard, size_t listeners)
     assert_int_equal(read(fds[0], &result, sizeof(result)), sizeof(result));
     close(fds[0]);
     return result;
+}
+
+static struct result prepare(rlim_t soft, rlim_t hard, size_t listeners)
+{
+    return prepare_for(soft, hard, listeners, 1);
 }
 
 static void a_usual_limit_is_left_alone(void **state)
@@ -88,6 +93,9 @@ static void with_few_files_there_are_few_connections(void **state)
         before = result.connections;
     }
     assert_int_equal(prepare(200, 200, 4).connections, 28);
+    assert_int_equal(prepare_for(200, 200, 4, 2).connections, 22);
+    assert_int_equal(prepare_for(91, 91, 1, 2).r, -EMFILE);
+    assert_int_equal(prepare_for(92, 92, 1, 2).r, 0);
 }
 
 static void too_few_files_are_refused(void **state)

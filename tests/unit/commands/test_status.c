@@ -266,6 +266,27 @@ static void an_ipv6_address_is_asked(void **state)
     exporter_free(other);
 }
 
+static void second_address_is_asked_if_nobody_listens_at_the_first(void **state)
+{
+    char both[256];
+
+    (void)state;
+    snprintf(both, sizeof(both), "unix:/no/such/debug.sock,%s", address);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, both), 1);
+    assert_string_equal(err, "");
+    assert_non_null(strstr(out, "4 containers blocked"));
+    snprintf(both, sizeof(both), "%s,unix:/no/such/debug.sock", address);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, both), 1);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, "unix:/no/such/debug.sock", DEBUG_LISTEN_FLAG, address),
+                     1);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, "unix:/no/such/a.sock,unix:/no/such/b.sock"), 2);
+    assert_non_null(strstr(err, "cannot connect to the agent at unix:/no/such/a.sock"));
+    assert_null(strstr(err, "b.sock"));
+    snprintf(both, sizeof(both), "%s,nonsense", address);
+    assert_int_equal(RUN(DEBUG_LISTEN_FLAG, both), 2);
+    assert_non_null(strstr(err, "must be HOST:PORT"));
+}
+
 static void addresses_that_cannot_be_asked_are_refused(void **state)
 {
     static const struct {
@@ -366,6 +387,7 @@ int main(void)
         TEST(an_address_of_all_interfaces_is_asked_at_loopback),
         TEST(a_unix_socket_is_asked),
         TEST(an_ipv6_address_is_asked),
+        TEST(second_address_is_asked_if_nobody_listens_at_the_first),
         TEST(addresses_that_cannot_be_asked_are_refused),
         TEST(a_server_that_is_not_the_debug_listener_is_named),
         TEST(bad_flags_are_named),

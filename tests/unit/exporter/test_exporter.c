@@ -290,6 +290,14 @@ static void a_start_error_names_the_flag(void **state)
     assert_start_refused(
         &config, -EINVAL,
         "--debug.listen-address=unix:debug.sock: 'debug.sock' is not an absolute path");
+    config = with("127.0.0.1:0", "127.0.0.1:0,unix:debug.sock");
+    assert_start_refused(&config, -EINVAL,
+                         "--debug.listen-address=127.0.0.1:0,unix:debug.sock: 'debug.sock' is not "
+                         "an absolute path");
+    config = with("127.0.0.1:0", "127.0.0.1:0,127.0.0.1:0,127.0.0.1:0");
+    assert_start_refused(&config, -EINVAL,
+                         "--debug.listen-address=127.0.0.1:0,127.0.0.1:0,127.0.0.1:0: more than 2 "
+                         "addresses");
     config = with("127.0.0.1:0,", "off");
     assert_start_refused(
         &config, -EINVAL,
@@ -360,6 +368,47 @@ static void a_debug_socket_in_use_is_waited_for(void **state)
     assert_get(0, socket_path, "/debug/failures", 200, "failures");
 }
 
+static void debug_is_served_on_two_addresses(void **state)
+{
+    char addresses[128];
+    struct exporter_config config = with("127.0.0.1:0", addresses);
+
+    (void)state;
+    snprintf(addresses, sizeof(addresses), "127.0.0.1:0,unix:%s", socket_path);
+    start(&config);
+    assert_false(exporter_debug_waits(exporter));
+    assert_get(exporter_debug_port(exporter), NULL, "/debug/failures", 200, "failures");
+    assert_get(0, socket_path, "/debug/failures", 200, "failures");
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 200, "imagepull_");
+}
+
+/* A file is in the place of the socket: as with SELinux, only a person can repair it. */
+static void a_debug_socket_that_cannot_be_made_is_tried_again(void **state)
+{
+    char addresses[128];
+    struct exporter_config config = with("127.0.0.1:0", addresses);
+    unsigned tries = 0;
+    struct reply reply;
+
+    (void)state;
+    snprintf(addresses, sizeof(addresses), "127.0.0.1:0,unix:%s", socket_path);
+    close(open(socket_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    start(&config);
+    assert_get(exporter_debug_port(exporter), NULL, "/debug/failures", 200, "failures");
+    for (int i = 0; i < 100; i++)
+        assert_true(exporter_debug_waits(exporter));
+    assert_get(exporter_web_port(exporter), NULL, "/metrics", 200,
+               "\nimagepull_debug_listeners_down 1\n");
+
+    unlink(socket_path);
+    while (exporter_debug_waits(exporter))
+        assert_true(++tries < 600); /* the longest delay is five minutes */
+    assert_get(0, socket_path, "/debug/failures", 200, "failures");
+    get(exporter_web_port(exporter), NULL, "/metrics", &reply);
+    assert_null(strstr(reply.body.at, "\nimagepull_debug_listeners_down "));
+    buf_done(&reply.body);
+}
+
 static void a_restart_can_bind_the_same_port(void **state)
 {
     char address[32];
@@ -409,6 +458,8 @@ int main(void)
         TEST(a_start_error_names_the_flag),
         TEST(a_port_in_use_is_refused),
         TEST(a_debug_socket_in_use_is_waited_for),
+        TEST(debug_is_served_on_two_addresses),
+        TEST(a_debug_socket_that_cannot_be_made_is_tried_again),
         TEST(a_restart_can_bind_the_same_port),
         TEST(each_request_takes_one_snapshot),
         TEST(freeing_null_is_allowed),

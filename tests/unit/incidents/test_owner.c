@@ -59,6 +59,10 @@ static void replica_set_with_the_hash_of_the_pod_is_shown_as_its_deployment(void
         { "Node", "node-1", "", "Node", "node-1" },
         { "", "", "5d8f9", NULL, NULL },
         { "Job", "", "", NULL, NULL },
+        { "Job", "Backup", "", NULL, NULL }, /* no object can have this name */
+        { "Job", "backup\n", "", NULL, NULL },
+        { "Job\x1b[2J", "backup", "", NULL, NULL },
+        { "", "backup", "", NULL, NULL },
     };
     struct world *w = *state;
 

@@ -374,6 +374,42 @@ static void a_large_answer_is_sent_part_by_part(void **state)
     buf_done(&text);
 }
 
+static bool nested;
+
+/* A second listener gets a request while the first one takes a snapshot. */
+static int take_and_ask(void *self, enum snapshot_detail detail, struct snapshot *ret,
+                        struct err *err)
+{
+    struct snapshot_source source = fixture_source(self);
+    const struct http_request request = { .method = "GET", .path = "/", .host = "localhost" };
+    struct http_response other = { .status = HTTP_OK };
+
+    buf_init(&other.body, LIMIT_DEBUG_BODY);
+    debug_handle(&debug, &request, &other);
+    assert_int_equal(other.status, HTTP_UNAVAILABLE);
+    assert_string_equal(other.retry_after, "1");
+    buf_done(&other.body);
+    nested = true;
+    return source.take(source.self, detail, ret, err);
+}
+
+/* The memory of one answer is reserved, and there may be two listeners. */
+static void one_request_is_answered_at_a_time(void **state)
+{
+    (void)state;
+    nested = false;
+    debug.source.take = take_and_ask;
+    ask("/debug/sources");
+    assert_int_equal(response.status, HTTP_OK);
+    assert_true(nested);
+    debug.source = fixture_source(&node);
+    ask("/debug/sources");
+    assert_int_equal(response.status, HTTP_OK);
+    ask("/no/such/page");
+    ask("/debug/sources");
+    assert_int_equal(response.status, HTTP_OK);
+}
+
 /* Each of them holds a snapshot for as long as the client likes. */
 static void large_answers_are_sent_one_at_a_time(void **state)
 {
@@ -443,6 +479,7 @@ int main(void)
         TEST(a_large_answer_is_sent_part_by_part),
         TEST(large_answers_are_sent_one_at_a_time),
         TEST(a_member_over_the_limit_cuts_the_answer),
+        TEST(one_request_is_answered_at_a_time),
         TEST(names_of_this_machine_are_allowed),
         TEST(other_names_are_refused),
     };
