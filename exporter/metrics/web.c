@@ -42,7 +42,6 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
     struct metrics_input input = {
         .format = format,
         .snapshot = snapshot,
-        .process = web->without_self ? NULL : &process,
         .created = web->created,
         .version = web->version,
         .revision = web->revision,
@@ -54,8 +53,10 @@ static int write_metrics(struct web *web, const struct snapshot *snapshot,
     size_t left_out;
     int r;
 
-    if (!web->without_self)
+    if (!web->without_self) {
         process_stats_read(PROC, web->start_us, &process);
+        input.process = &process;
+    }
     r = metrics_write(out, &input, &left_out, err);
     if (r == -E2BIG)
         limit_hits_add(web->limit_hits, LIMIT_HIT_ANSWER_BODY, 1);
