@@ -108,7 +108,7 @@
 #define LIMIT_REGISTRIES_DEFAULT 16u /* --metrics.max-registries; others are counted as "other" */
 #define LIMIT_NAMESPACES 16u /* with failures of their own; others are counted as "_other" */
 #define LIMIT_NAMESPACE_REGISTRIES 3u /* of each of them; others are counted as "other" */
-#define LIMIT_INFO_SERIES 100u        /* blocked containers that have one; others do not */
+#define LIMIT_INFO_SERIES 100u        /* blocked containers with series of their own */
 #define LIMIT_EVENT_NAMESPACES 8u /* whose events are read at the same time; others take turns */
 /* Bytes of the events of one namespace that are read at once, and what comes back in a minute. Over
  * it the namespace rests until LIMIT_EVENT_BUDGET_RESUME has come back, for 8 to 10 minutes. Each

@@ -9,8 +9,8 @@ const struct histogram_bounds histogram_pull_bounds = {
 };
 
 const struct histogram_bounds histogram_recovery_bounds = {
-    .n = 5,
-    .us = { 30 * SEC, 5 * MINUTE, 30 * MINUTE, 3 * HOUR, 24 * HOUR },
+    .n = 3,
+    .us = { 5 * MINUTE, HOUR, 24 * HOUR },
 };
 
 void histogram_add(struct histogram *histogram, const struct histogram_bounds *bounds, int64_t us)

@@ -250,16 +250,29 @@ static void write_blocked(struct scrape *scrape)
     }
 }
 
+static void write_blocked_info(struct scrape *scrape)
+{
+    for (size_t i = 0; i < scrape->blocked->n_containers; i++) {
+        const struct blocked_container *blocked = &scrape->blocked->containers[i];
+
+        exposition_uint(&scrape->out,
+                        LABELS(blocked->namespace, blocked->pod, blocked->container, blocked->image,
+                               blocked->registry, cause_name(blocked->cause),
+                               reason_name(blocked->reason)),
+                        1);
+    }
+}
+
 static void write_blocked_since(struct scrape *scrape)
 {
     for (size_t i = 0; i < scrape->blocked->n_containers; i++) {
         const struct blocked_container *blocked = &scrape->blocked->containers[i];
 
-        exposition_seconds(&scrape->out,
-                           LABELS(blocked->namespace, blocked->pod, blocked->container,
-                                  blocked->image, blocked->registry, cause_name(blocked->cause),
-                                  reason_name(blocked->reason)),
-                           blocked->since_us ? blocked->since_us : scrape->snapshot->taken.wall_us);
+        if (blocked->since_us)
+            exposition_seconds(
+                &scrape->out,
+                LABELS(blocked->namespace, blocked->pod, blocked->container, blocked->image),
+                blocked->since_us);
     }
 }
 
@@ -459,9 +472,12 @@ static const struct row {
     { { "imagepull_blocked_containers", METRIC_GAUGE, NULL, METRIC_STABLE,
         "Containers that cannot start now because an image cannot be pulled.",
         { "namespace", "registry", "cause", "reason" } }, write_blocked },
+    { { "imagepull_container_blocked_info", METRIC_GAUGE, NULL, METRIC_STABLE,
+        "Always 1. One series for each blocked container with cause and reason, up to a limit (see imagepull_container_blocked_left_out). The registry has its true name, also if the counters count it as other.",
+        { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_info },
     { { "imagepull_container_blocked_since_timestamp_seconds", METRIC_GAUGE, "seconds", METRIC_STABLE,
-        "When the pull that blocks the container first failed. The value does not change when the cause changes. One series for each blocked container, up to a limit (see imagepull_container_blocked_left_out). The registry has its true name, also if the counters count it as other.",
-        { "namespace", "pod", "container", "image", "registry", "cause", "reason" } }, write_blocked_since },
+        "When the pull that blocks the container first failed. Does not change when the cause changes.",
+        { "namespace", "pod", "container", "image" } }, write_blocked_since },
     { { "imagepull_container_blocked_left_out", METRIC_GAUGE, NULL, METRIC_EXPERIMENTAL,
         "Blocked containers that have no series of their own because the limit is reached. The oldest of each namespace keep theirs.",
         { NULL } }, write_blocked_left_out },

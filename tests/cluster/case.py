@@ -140,8 +140,9 @@ class OnACluster(unittest.TestCase):
             metrics = (agent or self.agent).metrics()
             self.assertEqual(
                 [metrics.value("imagepull_blocked_containers", namespace=namespace) or 0,
+                 len(metrics.find("imagepull_container_blocked_info", namespace=namespace)),
                  len(metrics.find("imagepull_container_blocked_since_timestamp_seconds", namespace=namespace))],
-                [count] * 2)
+                [count] * 3)
 
         wait_for(blocked, f"{count} blocked containers in {namespace}")
 

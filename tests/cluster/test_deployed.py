@@ -59,7 +59,7 @@ class Scraper:
 
     def _shows(self, pod):
         try:
-            return self._agent.metrics(pod).find("imagepull_container_blocked_since_timestamp_seconds", pod=self._pod)
+            return self._agent.metrics(pod).find("imagepull_container_blocked_info", pod=self._pod)
         except (KeyError, OSError, AssertionError, http.client.HTTPException):
             return False  # it has no address yet, or it has ended
 

@@ -122,7 +122,7 @@ class PrometheusDiscovery(Deployed):
                  "the old agent is no target any more")
         ended = int(time.time())
         every_second = set(range(began, ended))
-        for expression in ('imagepull_container_blocked_since_timestamp_seconds{pod="typo"}', "container:imagepull_blocked:age_seconds",
+        for expression in ('imagepull_container_blocked_info{pod="typo"}', "container:imagepull_blocked:age_seconds",
                            alert):
             self.assertEqual(every_second - self.prometheus.times(expression, began, ended), set(), expression)
 

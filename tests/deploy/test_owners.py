@@ -10,7 +10,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-BLOCKED = ('imagepull_container_blocked_since_timestamp_seconds{{node="{node}",namespace="shop",pod="{pod}",'
+BLOCKED = ('imagepull_container_blocked_info{{node="{node}",namespace="shop",pod="{pod}",'
            'container="app",image="r.io/web:v1",registry="r.io",cause="not_found",reason="manifest_unknown"}}')
 POD = ('kube_pod_owner{{instance="{instance}",namespace="{namespace}",pod="{pod}",owner_kind="{kind}",owner_name="{name}",'
        'owner_is_controller="{controller}"}}')

@@ -26,8 +26,10 @@ from procs import require, wait_for  # noqa: E402
 COMPONENTS = os.path.join(stack.DEPLOY, "kustomize", "components")
 BLOCKED = """\
 imagepull_attempts_total{{registry="reg.example"}} {attempts}
+imagepull_container_blocked_info{{namespace="shop",pod="web-0",container="app",image="reg.example/web:1",\
+registry="reg.example",cause="not_found",reason="manifest_unknown"}} 1
 imagepull_container_blocked_since_timestamp_seconds{{namespace="shop",pod="web-0",container="app",\
-image="reg.example/web:1",registry="reg.example",cause="not_found",reason="manifest_unknown"}} 1000
+image="reg.example/web:1"}} 1000
 """
 OWNERS = 'kube_pod_owner{namespace="shop",pod="web-0",owner_kind="ReplicaSet",owner_name="web-5d"} 1\n'
 

@@ -52,8 +52,9 @@ class Story:
     def blocked(self, node, namespace, pod, cause, reason, begin, end=None, registry="reg.example", tag="1", **labels):
         container = {"node": node, "namespace": namespace, "pod": pod, "container": "app",
                      "image": f"{registry}/{namespace}/app:{tag}", **labels}
-        self.add("imagepull_container_blocked_since_timestamp_seconds", begin, begin, end, **container,
-                 registry=registry, cause=cause, reason=reason)
+        self.add("imagepull_container_blocked_info", 1, begin, end, **container, registry=registry, cause=cause,
+                 reason=reason)
+        self.add("imagepull_container_blocked_since_timestamp_seconds", begin, begin, end, **container)
         counter = {"node": node, "namespace": namespace, "registry": registry, "cause": cause, **labels}
         end = self.steps * STEP if end is None else end
         self.failed.setdefault(tuple(counter.items()), []).extend(
@@ -212,9 +213,9 @@ class Page(unittest.TestCase):
         for n, node in enumerate(story.nodes(4)):
             container = {"node": node, "namespace": "shop", "pod": f"web-{n}", "container": "app", "image": "i"}
             for k, (cause, reason) in enumerate((("network", "connect_timeout"), ("registry_error", "bad_gateway"))):
-                story.add("imagepull_container_blocked_since_timestamp_seconds",
-                          lambda now, k=k: 1200 if now // 300 % 2 == k else None, 1200,
+                story.add("imagepull_container_blocked_info", lambda now, k=k: 1 if now // 300 % 2 == k else None, 1200,
                           **container, registry="reg.example", cause=cause, reason=reason)
+            story.add("imagepull_container_blocked_since_timestamp_seconds", 1200, 1200, **container)
         self.pages(story)
 
     def test_a_busy_registry_that_goes_away_pages(self):

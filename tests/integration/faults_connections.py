@@ -68,7 +68,7 @@ class Outages(FaultStory):
         ended = self.agent.failures()[("missing", "app")]
         self.assertEqual(ended["state"], "gone")
         self.assertIsNotNone(ended["ended"])
-        self.assertEqual(self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds", pod="missing"), [])
+        self.assertEqual(self.agent.metrics().find("imagepull_container_blocked_info", pod="missing"), [])
         self.assert_said_once("")
         self.assert_refused_is_as_before()
 

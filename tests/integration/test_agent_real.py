@@ -37,7 +37,7 @@ class OnALab(unittest.TestCase):
     def delete_and_wait(self, name):
         """The pod's labels and values in the agent's metrics."""
         self.lab.api.delete("pods", name)
-        support.wait_for(lambda: not self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds", pod=name),
+        support.wait_for(lambda: not self.agent.metrics().find("imagepull_container_blocked_info", pod=name),
                          f"{name} is gone")
 
     def phase(self, name):
@@ -132,7 +132,7 @@ class Failures(OnALab):
                 wanted = {"cause": cause, "registry": self.lab.endpoints[endpoint], "kind": "container",
                           "image": self.image_at(endpoint), **({"reason": reason} if reason else {})}
                 failure = self.eventually_fails_with("at-" + endpoint, **wanted)
-                info, = self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds", pod="at-" + endpoint)
+                info, = self.agent.metrics().find("imagepull_container_blocked_info", pod="at-" + endpoint)
                 self.assertEqual((info.labels["cause"], info.labels["reason"], info.labels["registry"]),
                                  (cause, failure["reason"], self.lab.endpoints[endpoint]))
 

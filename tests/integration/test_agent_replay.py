@@ -110,7 +110,7 @@ class Replay(unittest.TestCase):
             self.assertIsNotNone(self.agent.failures()[(pod, "app")]["ended"])
         metrics = self.agent.metrics()
         self.assertFalse(metrics.value("imagepull_blocked_containers", cause="rate_limited"))
-        self.assertEqual([s for s in metrics.find("imagepull_container_blocked_since_timestamp_seconds") if s.labels["pod"] in ends], [])
+        self.assertEqual([s for s in metrics.find("imagepull_container_blocked_info") if s.labels["pod"] in ends], [])
         still = [w for w in self.expected if w["pod"] not in ends and "state" not in w]
 
         def right():

@@ -175,7 +175,7 @@ class Ways(FaultStory):
         self.assertEqual(second["first_failure"], first["first_failure"])
         self.assertEqual((self.failures_of("unauthorized"), self.failures_of("not_found")),
                          (unauthorized + 1, not_found + 1))
-        blocked, = self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds", pod="moves")
+        blocked, = self.agent.metrics().find("imagepull_container_blocked_info", pod="moves")
         self.assertEqual(blocked.labels["cause"], "not_found")
         self.assertIn(second["state"], OPEN)
 

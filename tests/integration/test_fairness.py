@@ -157,7 +157,7 @@ class RefusedNames(Attack):
         for number in range(20):
             self.sees(f"broken-{number}")
         self.assert_left_out("incidents", 20)
-        named = {sample.labels["pod"] for sample in self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds")}
+        named = {sample.labels["pod"] for sample in self.agent.metrics().find("imagepull_container_blocked_info")}
         self.assertLessEqual({f"broken-{number}" for number in range(20)}, named)
 
 
@@ -180,7 +180,7 @@ class Registries(Attack):
                    *(waiting("ErrImagePull", f"{image}: not found", f"c-{i}") for i, image in enumerate(images)))
         support.wait_for(lambda: self.assertEqual(len(self.states("fails")), 40), "all of them are shown")
         self.assertEqual(self.failures(), 1)
-        info = self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds")
+        info = self.agent.metrics().find("imagepull_container_blocked_info")
         self.assertIn("failing39.example", {sample.labels["registry"] for sample in info})
         self.assertNotIn("other", {sample.labels["registry"] for sample in info})
         self.assertEqual(self.answer()["left_out"], {})

@@ -143,7 +143,7 @@ class Scraped(unittest.TestCase):
 
     def test_a_query_finds_what_blocks_a_container(self):
         def stored_labels():
-            found = self.prometheus.query('imagepull_container_blocked_since_timestamp_seconds{job="openmetrics"}')
+            found = self.prometheus.query('imagepull_container_blocked_info{job="openmetrics"}')
             found_labels = {(dict(labels)["pod"], dict(labels)["cause"]) for labels in found}
             self.assertEqual(found_labels, {("web-0", "unauthorized"), ("web-1", "network")})
 
@@ -334,7 +334,7 @@ class Hostile(unittest.TestCase):
         self.assertLess(len(samples), SERIES_AT_WORST)
         # Only the series of single containers, which have a limit of their own, have the true names.
         self.assertEqual(len({s.labels["registry"] for s in samples if "registry" in s.labels
-                              and s.name != "imagepull_container_blocked_since_timestamp_seconds"}), 17)
+                              and s.name != "imagepull_container_blocked_info"}), 17)
 
     def test_prometheus_accepts_it(self):
         folder = support.Folder()

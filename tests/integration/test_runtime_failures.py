@@ -37,7 +37,7 @@ class Failures(runtimes.OnARuntime):
 
             with self.subTest(pod=case.pod):
                 support.wait_for(right, case.pod)
-                info, = self.agent.metrics().find("imagepull_container_blocked_since_timestamp_seconds", pod=case.pod)
+                info, = self.agent.metrics().find("imagepull_container_blocked_info", pod=case.pod)
                 self.assertEqual(info.labels["cause"], case.cause)
 
     def test_each_working_pod_runs_without_an_incident(self):

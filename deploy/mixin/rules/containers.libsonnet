@@ -15,6 +15,7 @@ function(config)
   local lib = (import '../lib.libsonnet')(config);
   local age = 'container:imagepull_blocked:age_seconds';
   local one = lib.labels(['cluster', 'node', 'namespace', 'pod', 'container', 'image']);
+  local info = 'imagepull_container_blocked_info';
   local since = 'imagepull_container_blocked_since_timestamp_seconds';
   local pod = '{{ .Labels.%s }}' % config.podLabel;
   local namespace = '{{ $labels.%s }}' % config.namespaceLabel;
@@ -51,7 +52,13 @@ function(config)
     // Each agent names 100 containers: the oldest of each namespace. ImagePullExporterCapped covers the others.
     {
       record: age,
-      expr: 'time() - min by (%s, registry, cause, reason) (\n  %s)\n' % [one, lib.series(since)],
+      expr: |||
+        max by (%(one)s, registry, cause, reason) (
+          %(info)s)
+          * on (%(one)s) group_left ()
+        (time() - min by (%(one)s) (
+          %(since)s))
+      ||| % { one: one, info: lib.series(info), since: lib.series(since) },
     },
 
     blocked(
@@ -204,19 +211,29 @@ function(config)
     ),
 
     // Pods of a CronJob or a crash loop of a controller: each is replaced before it is blocked long enough for the
-    // alerts above, or even before it is scraped. So this counts failures, and not containers. One failure, or one
-    // rollout, is over after 15 minutes, and `for` is longer.
+    // alerts above, or even before it is scraped. So this counts failures; and containers in the namespaces for which an
+    // agent has no counter, because it has one for 16. One failure, or one rollout, is over after 15 minutes, and `for`
+    // is longer.
     lib.alert('ImagePullKeepsFailing', {
       expr: |||
-        sum by (%(by)s) (
-          max by (%(byNode)s) (
-            increase(%(failures)s[15m]))
-        ) >= %(least)s
+        (
+          sum by (%(by)s) (
+            max by (%(byNode)s) (
+              increase(%(failures)s[15m]))
+          ) >= %(least)s
+            or
+          count by (%(by)s) (
+            max by (%(one)s, registry, cause) (
+              max_over_time(%(info)s[15m]))
+          ) >= %(least)s
+        )
           unless on (%(by)s)
         %(age)s > %(seconds)s
       ||| % {
         by: lib.labels(byRegistry),
         byNode: lib.labels(byRegistry + ['node']),
+        one: one,
+        info: lib.series(info, config.namespaceSelector),
         failures: lib.series('imagepull_namespace_failures_total', std.join(',', std.filter(
           function(each) each != '', ['%s!="_other"' % config.namespaceLabel, config.namespaceSelector]
         ))),
@@ -227,15 +244,18 @@ function(config)
       'for': '30m',
       keep_firing_for: '10m',
       summary: 'One short-lived pod after the other cannot pull its image.',
-      description: 'Containers of namespace %s failed to pull from {{ $labels.registry }} {{ $value | printf "%%.0f" }} times in the last 15 minutes (cause {{ $labels.cause }}), and each was gone or replaced within minutes. Usually a CronJob whose pods are replaced before they start. Look at the image of its template, and at the runbook of the cause. The newest pods that Prometheus has seen:%s.' % [
+      description: 'Containers of namespace %s failed to pull from {{ $labels.registry }} {{ $value | printf "%%.0f" }} times or more in the last 15 minutes (cause {{ $labels.cause }}), and each was gone or replaced within minutes. Usually a CronJob whose pods are replaced before they start. Look at the image of its template, and at the runbook of the cause. The newest pods that Prometheus has seen:%s.' % [
         namespace,
         lib.list(
-          'topk(3, max by (%s) (max_over_time(%s{%s}[15m])))' % [
+          'topk(3, max by (%s) (max_over_time(%s{%s}[15m]) and on (%s) max_over_time(%s{%s}[15m])))' % [
             lib.labels(['pod', 'image']),
             since,
+            std.join(',', ['%s=%%q' % lib.labels([key]) for key in ['cluster', 'namespace']]),
+            one,
+            info,
             std.join(',', ['%s=%%q' % lib.labels([key]) for key in byRegistry]),
           ],
-          [lib.labels([key]) for key in byRegistry],
+          [lib.labels([key]) for key in ['cluster', 'namespace'] + byRegistry],
           config.podLabel,
           pod + ' ({{ .Labels.image }})'
         ),

@@ -288,15 +288,18 @@ static unsigned group_size(const struct answers *answers, const json_t *failure,
 
 static void check_container(const struct answers *answers, const json_t *failure)
 {
-    char series[LINE_SIZE];
+    char labels[LINE_SIZE / 2], series[LINE_SIZE];
     struct tm tm = { .tm_isdst = 0 };
 
-    snprintf(series, sizeof(series),
-             "imagepull_container_blocked_since_timestamp_seconds{namespace=\"%s\",pod=\"%s\","
-             "container=\"%s\",image=\"%s\",registry=\"%s\",cause=\"%s\",reason=\"%s\"}",
+    snprintf(labels, sizeof(labels), "namespace=\"%s\",pod=\"%s\",container=\"%s\",image=\"%s\"",
              text(failure, "namespace"), text(failure, "pod"), text(failure, "container"),
-             text(failure, "image"), text(failure, "registry"), text(failure, "cause"),
-             text(failure, "reason"));
+             text(failure, "image"));
+    snprintf(series, sizeof(series),
+             "imagepull_container_blocked_info{%s,registry=\"%s\",cause=\"%s\",reason=\"%s\"}",
+             labels, text(failure, "registry"), text(failure, "cause"), text(failure, "reason"));
+    assert_true(value_of(answers, series) == 1);
+    snprintf(series, sizeof(series), "imagepull_container_blocked_since_timestamp_seconds{%s}",
+             labels);
     assert_non_null(strptime(text(failure, "first_failure"), "%Y-%m-%dT%H:%M:%SZ", &tm));
     assert_int_equal((time_t)value_of(answers, series), timegm(&tm));
 }
@@ -323,6 +326,7 @@ static void check_failures(const struct answers *answers)
         check_container(answers, failure);
     }
     assert_int_equal(count_lines(answers, "imagepull_blocked_containers"), groups);
+    assert_int_equal(count_lines(answers, "imagepull_container_blocked_info"), open);
     assert_int_equal(count_lines(answers, "imagepull_container_blocked_since_timestamp_seconds"),
                      open);
 }
@@ -392,7 +396,7 @@ static unsigned halt(struct world *w)
     check_failures(&answers);
     check_pulls(&answers);
     check_sources(&answers);
-    blocked = count_lines(&answers, "imagepull_container_blocked_since_timestamp_seconds");
+    blocked = count_lines(&answers, "imagepull_container_blocked_info");
     answers_done(&answers);
     return blocked;
 }

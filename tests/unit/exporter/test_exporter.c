@@ -138,8 +138,7 @@ static void both_listeners_serve(void **state)
     debug = exporter_debug_port(exporter);
     assert_int_not_equal(web, 0);
     assert_int_not_equal(debug, 0);
-    assert_get(web, NULL, "/metrics", 200,
-               "\nimagepull_container_blocked_since_timestamp_seconds{");
+    assert_get(web, NULL, "/metrics", 200, "\nimagepull_container_blocked_info{");
     assert_get(web, NULL, "/metrics", 200, "\nprocess_start_time_seconds ");
     assert_get(web, NULL, "/-/healthy", 200, "healthy\n");
     assert_get(web, NULL, "/-/ready", 200, "ready\n");

@@ -477,7 +477,7 @@ static void series_are_unique(void **state)
     fixture_incident(&node, "n\xfe", "web-0", "app", "image");
     scrape();
     assert_no_series_twice();
-    assert_int_equal(count("imagepull_container_blocked_since_timestamp_seconds"), 3);
+    assert_int_equal(count("imagepull_container_blocked_info"), 3);
 }
 
 static void fill(unsigned n)
@@ -508,6 +508,7 @@ static void left_out_series_are_counted_once(void **state)
     assert_int_equal(left_out, 7);
     assert_line("imagepull_container_blocked_left_out 7");
     assert_line("imagepull_limit_hits_total{limit=\"info_series\"} 1007");
+    assert_int_equal(count("imagepull_container_blocked_info"), LIMIT_INFO_SERIES);
     assert_int_equal(count("imagepull_container_blocked_since_timestamp_seconds"),
                      LIMIT_INFO_SERIES);
 

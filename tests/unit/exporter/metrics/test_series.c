@@ -55,6 +55,7 @@ static void the_nodes_are_what_they_are_called(void **state)
         buf_init(&text, LIMIT_METRICS_BODY);
         series_write(node, &text);
         assert_int_equal(count(&text, "imagepull_duration_seconds_count{"), node->registries);
+        assert_int_equal(count(&text, "imagepull_container_blocked_info{"), node->blocked);
         assert_int_equal(count(&text, "imagepull_container_blocked_since_timestamp_seconds{"),
                          node->blocked);
         assert_int_equal(count(&text, "imagepull_recovery_seconds_count{"),
