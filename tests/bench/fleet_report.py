@@ -80,4 +80,5 @@ def print_computed(nodes, pods, nobody, agents):
           f"{added('restart', 'sent', 'MiB sent')}\n"
           f"  rollout of all {LARGE * pods:,} pods: {rollout}\n"
           "  Failures are not proportional: where pods of many nodes fail in one namespace, each of these agents reads "
-          f"the\n  Events of all of them, here {events:.1f} KiB for each failing pod.", flush=True)
+          f"the\n  Events of all of them, here {events:.1f} KiB for each failing pod, and LIMIT_EVENT_BUDGET at most.",
+          flush=True)
