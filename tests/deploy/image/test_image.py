@@ -32,6 +32,7 @@ SBOM = "/usr/share/doc/imagepull-exporter/sbom.spdx.json"
 CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
                 "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
                 "CAP_AUDIT_WRITE")
+DEBUG_LISTEN = "IMAGEPULL_DEBUG_LISTEN_ADDRESS"
 
 
 class Image(unittest.TestCase):
@@ -186,13 +187,17 @@ class Started:
         fields = {"spec.nodeName": self.lab.node, "status.hostIP": self.lab.address}
         found = {each["name"]: each.get("value") or fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
                  for each in self._container["env"]}
+        # `status` asks the socket. The port is that of a pod; start() replaces it. ctr splits values at commas.
+        port_of_pod, found[DEBUG_LISTEN] = found[DEBUG_LISTEN].split(",")
+        assert port_of_pod == "127.0.0.1:9918", port_of_pod
         return {**found, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
 
     def start(self):
         self._generation += 1
         self.name = f"agent-{self._generation}"
-        # The container uses the network of the host, so it needs a free port. A real pod has its own network.
-        arguments = [*self._container["args"], f"--web.listen-address={self.web[0]}:{self.web[1]}"]
+        # The container uses the network of the host, so it needs free ports. A real pod has its own network.
+        arguments = [*self._container["args"], f"--web.listen-address={self.web[0]}:{self.web[1]}",
+                     "--debug.listen-address=127.0.0.1:0", f"--debug.listen-address={self._environment()[DEBUG_LISTEN]}"]
         self.lab.containerd.ctr(
             "run", "--detach", "--snapshotter", "native", "--net-host", "--read-only", "--seccomp",
             "--log-uri", "file://" + os.path.join(self.node, self.name + ".log"),
