@@ -3,13 +3,17 @@
 
 import glob
 import os
+import ssl
 import subprocess
+import urllib.request
 
 from case import HERE, ROOT, wait_for
 from deployed import NAME, NEXT_VERSION, VERSION, BuiltImage, OnTheNode, WithManifests
 from test_manifests import OTHERS, definition
 
+import certs
 import tools
+from control_plane import AGENT_ADDRESS, API_PORT, NODE_ADDRESS
 from procs import clean_environment
 
 ANY_RUNTIME = True
@@ -68,6 +72,31 @@ class Chart(WithManifests):
                                                       "rbac.authorization.k8s.io/v1/clusterrolebindings")
                 for each in self.api.list(kind) if NAME in each["metadata"]["name"]]
         self.assertEqual(left, [])
+
+    def test_tls_and_the_port_of_the_node(self):
+        """The probes use https, and the agent is on the network of the node."""
+        folder = self.cluster.path("web")
+        os.makedirs(folder)
+        ca = certs.make_ca(folder, "ca")
+        certificate, key = certs.make_server_certificate(folder, "tls", ca, [f"IP:{NODE_ADDRESS}"])
+        config = os.path.join(folder, "web-config.yml")
+        with open(config, "w") as out:
+            out.write("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
+        status, _, errors = self.kubectl("--namespace", "other", "create", "secret", "generic", "web",
+                                         "--from-file=" + config, "--from-file=tls.crt=" + certificate,
+                                         "--from-file=tls.key=" + key)
+        self.assertEqual(status, 0, errors)
+        self.helm("install", "tls", CHART, "--namespace", "other", "--set", "resourceQuota.enabled=true",
+                  "--set", f"image.registry={self.cluster.open.host}/platform", "--set", "port=19917",
+                  "--set", "webConfig.existingSecret=web,webConfig.tls=true", "--set", "hostNetwork.enabled=true",
+                  "--set", f"apiServer.host={AGENT_ADDRESS}", "--set", f"apiServer.port={API_PORT}")
+        self.addCleanup(self.helm, "uninstall", "tls", "--namespace", "other")
+        status, output, errors = self.kubectl("--namespace", "other", "rollout", "status",
+                                              "daemonset/tls-imagepull-exporter", "--timeout=600s")
+        self.assertEqual(status, 0, output + errors)
+        url = f"https://{NODE_ADDRESS}:19917/metrics"
+        with urllib.request.urlopen(url, context=ssl.create_default_context(cafile=ca[0]), timeout=60) as answer:
+            self.assertIn(b'imagepull_source_up{source="pods"} 1', answer.read())
 
     def rollout(self, agent):
         status, output, errors = self.kubectl("--namespace", NAME, "rollout", "status", "daemonset/" + NAME,
