@@ -4,7 +4,8 @@
 /*
  * Whose events are read now. When more namespaces want it than LIMIT_EVENT_NAMESPACES, they take
  * turns in the order in which they began to wait. A turn begins with a list, and that has the
- * events of the last hour: so a namespace that waits misses nothing, it only learns it later.
+ * events of the last hour: so a namespace that waits misses nothing, it only learns it later. (Not
+ * if it has more events than may be read: agent/kube/event_budget.h.)
  */
 
 #include <stddef.h>

@@ -264,7 +264,9 @@ static void runtime_that_is_not_read_has_no_loop(void **state)
 
 static void status_and_calls_of_sources_are_in_the_snapshot(void **state)
 {
-    static const struct source_status status = { .enabled = true, .up = true, .since_us = 7 };
+    static const struct source_status status = {
+        .enabled = true, .up = true, .since_us = 7, .resting = 2
+    };
     static const struct runtime_calls calls = { .errors = { [METHOD_VERSION] = { [14] = 3 } } };
     struct node *node = *state;
     struct snapshot snapshot;
@@ -273,6 +275,7 @@ static void status_and_calls_of_sources_are_in_the_snapshot(void **state)
     node->sink->calls(node->sink->self, &calls);
     take(node, &snapshot);
     assert_int_equal(snapshot.sources[SOURCE_EVENTS].since_us, 7);
+    assert_int_equal(snapshot.left_out[LIMIT_HIT_EVENT_BUDGET], 2);
     assert_false(snapshot.sources[SOURCE_PODS].enabled);
     assert_int_equal(snapshot.calls.errors[METHOD_VERSION][14], 3);
     snapshot_done(&snapshot);

@@ -116,6 +116,23 @@ static void counters_grow_and_are_published(void **state)
     assert_string_equal(published.status.resource_version, "3997");
 }
 
+static void resting_streams_are_published_and_leave_up_as_it_is(void **state)
+{
+    struct published published;
+    struct health health;
+
+    (void)state;
+    start(&published, &health);
+    health_resting(&health, 0);
+    health_publish(&health);
+    assert_int_equal(published.times, 1); /* nothing changed */
+    health_resting(&health, 2);
+    health_publish(&health);
+    assert_int_equal(published.times, 2);
+    assert_int_equal(published.status.resting, 2);
+    assert_true(published.status.up);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +140,7 @@ int main(void)
         cmocka_unit_test(source_is_up_only_while_no_stream_fails),
         cmocka_unit_test(remark_and_success_leave_up_as_it_is),
         cmocka_unit_test(counters_grow_and_are_published),
+        cmocka_unit_test(resting_streams_are_published_and_leave_up_as_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
