@@ -100,7 +100,7 @@ class Rules(unittest.TestCase):
 
     def test_alerts_on_containers_carry_cluster_and_namespace(self):
         for name in OWNED:
-            by = re.search(r"^(?:count|sum) by \(([\w, ]+)\)", alerts()[name]["expr"]).group(1).split(", ")
+            by = re.search(r"^(?:\(\s*)?(?:count|sum) by \(([\w, ]+)\)", alerts()[name]["expr"]).group(1).split(", ")
             self.assertEqual(by[:2], ["cluster", "namespace"], name)
 
     def test_the_summary_is_short_and_the_same_for_every_pod(self):
