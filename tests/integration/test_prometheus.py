@@ -162,7 +162,7 @@ class Scraped(unittest.TestCase):
         for form in ("openmetrics", "created"):
             with self.subTest(form):
                 text = golden("/" + form)[1].decode()
-                read = {frozenset({**sample.labels, "__name__": sample.name}.items()): sample.value
+                read = {frozenset((k, v) for k, v in {**sample.labels, "__name__": sample.name}.items() if v): sample.value
                         for family in text_string_to_metric_families(text) for sample in family.samples}
                 self.assertEqual(len(read), len([line for line in text.splitlines() if not line.startswith("#")]))
                 query = f'{{job="golden-{form}",__name__=~"(imagepull|process)_.+"}}'
@@ -332,9 +332,11 @@ class Hostile(unittest.TestCase):
         openmetrics = fetch(self.agent.web, Accept="application/openmetrics-text")[2].decode()
         samples = [s for family in text_string_to_metric_families(openmetrics) for s in family.samples]
         self.assertLess(len(samples), SERIES_AT_WORST)
-        # Only the series of single containers, which have a limit of their own, have the true names.
+        # Only the series of single containers and of namespaces, which have limits of their own, have the true names.
         self.assertEqual(len({s.labels["registry"] for s in samples if "registry" in s.labels
-                              and s.name != "imagepull_container_blocked_info"}), 17)
+                              and not s.name.startswith(("imagepull_container_", "imagepull_namespace_"))}), 17)
+        self.assertLessEqual(len({s.labels["registry"] for s in samples
+                                  if s.name.startswith("imagepull_namespace_")}), 4)
 
     def test_prometheus_accepts_it(self):
         folder = support.Folder()
