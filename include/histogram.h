@@ -23,7 +23,7 @@ struct histogram {
 };
 
 /* Each bound is a series for each registry or cause. Pulls: 5 s (the poll interval) to 30 min.
- * Recoveries: 30 s (the second attempt) to a day. */
+ * Recoveries: 5 min (the longest back-off) to a day. */
 extern const struct histogram_bounds histogram_pull_bounds;
 extern const struct histogram_bounds histogram_recovery_bounds;
 
