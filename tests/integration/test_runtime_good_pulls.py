@@ -49,7 +49,7 @@ class GoodPulls(runtimes.OnARuntime):
 
     def assert_phases(self, stood_still, *registries):
         """One image was downloaded while two waited for the kubelet. A change shows in the next poll."""
-        phases = {labels["phase"]: value for labels, value in self.agent.metrics().find("imagepull_phase_seconds_total")}
+        phases = {s.labels["phase"]: s.value for s in self.agent.metrics().find("imagepull_phase_seconds_total")}
         took = sum(self.value("duration_seconds_sum", registry) for registry in registries)
         self.assertEqual(set(phases), {"kubelet_queue", "slot_queue", "downloading", "unpacking"})
         self.assertGreater(phases["downloading"], stood_still - POLL)
