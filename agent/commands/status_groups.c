@@ -72,24 +72,42 @@ static int add_to_row(json_t *row, const json_t *failure)
     return add_first_failure(row, failure);
 }
 
-/* `of_key` has the rows by their keys. */
+/* The row at `index` in a form that may be changed: a failure itself is not. NULL: no memory. */
+static json_t *own_row(json_t *rows, size_t index)
+{
+    json_t *row = json_array_get(rows, index);
+    json_t *copy;
+
+    if (status_number(row, STATUS_PODS))
+        return row;
+    copy = json_copy(row);
+    if (json_object_size(copy) != json_object_size(row)) { /* json_copy() ignores errors */
+        json_decref(copy);
+        return NULL;
+    }
+    return json_array_set_new(rows, index, copy) < 0 ? NULL : copy;
+}
+
+/* `of_key` has the places of the rows by their keys. */
 static int add_failure(json_t *rows, json_t *of_key, struct buf *key, json_t *failure)
 {
-    json_t *row = NULL;
+    const json_t *place = NULL;
+    json_t *row;
 
     write_key(key, failure);
     if (buf_error(key))
         return -1;
     if (key->len)
-        row = json_object_get(of_key, key->at);
-    if (row)
-        return add_to_row(row, failure);
-    row = json_copy(failure);
-    if (json_array_append_new(rows, row) < 0) /* also if it is NULL */
+        place = json_object_get(of_key, key->at);
+    if (place) {
+        row = own_row(rows, (size_t)json_integer_value(place));
+        return row ? add_to_row(row, failure) : -1;
+    }
+    if (json_array_append(rows, failure) < 0)
         return -1;
-    if (json_object_size(row) != json_object_size(failure)) /* json_copy() ignores errors */
-        return -1;
-    return key->len ? json_object_set(of_key, key->at, row) : 0;
+    return key->len ? json_object_set_new(of_key, key->at,
+                                          json_integer((json_int_t)json_array_size(rows) - 1))
+                    : 0;
 }
 
 json_t *status_group(const json_t *failures, const struct status_options *options)
