@@ -71,13 +71,13 @@ struct world {
 
     int64_t now_us;
     const struct moment *next;
-    bool waiting;            /* a container waits for "busybox" */
     const char *other_image; /* a second container waits for it; NULL: none */
-    bool pulling;            /* the core wants to know which blobs are in flight */
-    bool stalled;            /* the core wants to know the repositories of LAYER */
     const char *silent;      /* the core wants to know what came of this repository; NULL: none */
     const char *fetched;     /* ... and what was fetched of this one */
     size_t n_blobs;          /* in the last answer about a repository */
+    bool waiting;            /* a container waits for "busybox" */
+    bool pulling;            /* the core wants to know which blobs are in flight */
+    bool stalled;            /* the core wants to know the repositories of LAYER */
     bool no_blobs;           /* the runtime was reported to refuse to list blobs */
     bool woken;              /* set by a moment that wakes the agent up */
 

@@ -147,7 +147,7 @@ static void blobs_of_a_repository_are_decoded(void **state)
     Containerd__Content__V1__ListContentResponse list =
         CONTAINERD__CONTENT__V1__LIST_CONTENT_RESPONSE__INIT;
     Containerd__Content__V1__Info *infos[3];
-    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS] = { { .size = 0 } };
     struct holdings holdings = { .repository = STR("h/r"), .blobs = blobs };
 
     list.info = infos;
@@ -169,7 +169,7 @@ static void the_newest_blobs_of_a_repository_are_kept(void **state)
     Containerd__Content__V1__ListContentResponse list =
         CONTAINERD__CONTENT__V1__LIST_CONTENT_RESPONSE__INIT;
     static Containerd__Content__V1__Info *infos[2 * LIMIT_REPOSITORY_BLOBS];
-    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS];
+    struct stored_blob blobs[LIMIT_REPOSITORY_BLOBS] = { { .size = 0 } };
     struct holdings holdings = { .repository = STR("h/r"), .blobs = blobs };
     int64_t sum = 0;
 
