@@ -39,6 +39,7 @@ static const enum limit of_others[] = {
     LIMIT_HIT_WATCH_FRAME,  LIMIT_HIT_LIST_BODY,        LIMIT_HIT_LIST_PAGES,
     LIMIT_HIT_CRI_MESSAGE,  LIMIT_HIT_HTTP_CONNECTIONS, LIMIT_HIT_SCRAPES,
     LIMIT_HIT_REQUEST_BODY, LIMIT_HIT_ANSWER_BODY,      LIMIT_HIT_PASSWORD_CHECKS,
+    LIMIT_HIT_EVENT_BUDGET,
 };
 
 struct node {
@@ -75,6 +76,7 @@ static void observe(struct node *node, const struct observation *observation)
 
 struct pod_text {
     char namespace[32], name[64], uid[64];
+    unsigned number;
     bool crowded;
 };
 
@@ -83,9 +85,12 @@ static struct pod_text some_pod(struct node *node)
     struct pod_text text;
     unsigned i = pick(node, PODS);
 
+    if (pick(node, 20) == 0)
+        i -= i % CROWDED_POD;
     snprintf(text.namespace, sizeof(text.namespace), "team-%u", i % NAMESPACES);
     snprintf(text.name, sizeof(text.name), "checkout-7d9c5b6f8-%05u", i);
     snprintf(text.uid, sizeof(text.uid), "3f1c7a52-8e0b-4d7e-9a61-%012x", i);
+    text.number = i;
     text.crowded = i % CROWDED_POD == 0;
     return text;
 }
@@ -98,6 +103,21 @@ static struct str some_image(struct node *node, char *at, size_t size)
     return str_from(at);
 }
 
+/* Mostly the same one, so that events are about the image that the container has. */
+static struct str image_of(struct node *node, const struct pod_text *pod, size_t container,
+                           char *at, size_t size)
+{
+    size_t i = pod->number * 3 + container;
+
+    if (pick(node, 8) == 0)
+        return some_image(node, at, size);
+    snprintf(at, size, "registry-%zu.example.com/team-%zu/service:v%zu", i % REGISTRIES, i % 7, i);
+    return str_from(at);
+}
+
+/* A layer of it stands still for ever: see observe_owners(). */
+#define STALLED "registry-0.example.com/team-0/service"
+
 static struct str some_message(struct node *node, struct str image, char *at, size_t size)
 {
     static const char *const errors[] = {
@@ -109,9 +129,10 @@ static struct str some_message(struct node *node, struct str image, char *at, si
         "write /var/lib/containerd/tmp: no space left on device",
         "some words that no rule knows",
     };
-    int n = snprintf(at, size,
-                     "failed to pull and unpack image \"%.*s\": %s; attempt %u: ", (int)image.len,
-                     image.at, errors[pick(node, ARRAY_SIZE(errors))], pick(node, 100000));
+    int n = snprintf(
+        at, size,
+        "Failed to pull image \"%.*s\": failed to pull and unpack image \"%.*s\": %s; attempt %u: ",
+        STR_ARG(image), STR_ARG(image), errors[pick(node, ARRAY_SIZE(errors))], pick(node, 100000));
 
     /* Long texts fill LIMIT_EVIDENCE_BYTES. */
     for (size_t i = (size_t)n; i + 1 < size && i < LIMIT_MESSAGE_TEXT; i++)
@@ -132,17 +153,22 @@ static void observe_pod(struct node *node)
     size_t n = text.crowded ? ARRAY_SIZE(containers) : 1 + pick(node, 3);
     struct observation o = { .kind = OBSERVE_POD };
 
-    if (pick(node, 12) == 0)
+    if (pick(node, text.crowded ? 200 : 12) == 0)
         o.kind = OBSERVE_POD_DELETED;
     for (size_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof(names[i]), "app-%zu", i);
         containers[i] = (struct container_fact){
             .name = str_from(names[i]),
             .kind = CONTAINER_APP,
-            .image = some_image(node, images[i], sizeof(images[i])),
+            .image = image_of(node, &text, i, images[i], sizeof(images[i])),
             .phase = pick(node, 4) ? PHASE_WAITING : PHASE_RUNNING,
             .waiting_reason = str_from(reasons[pick(node, ARRAY_SIZE(reasons))]),
         };
+        if (text.crowded && i >= ARRAY_SIZE(messages)) {
+            containers[i].image = STR(STALLED ":v1");
+            containers[i].phase = PHASE_WAITING;
+            containers[i].waiting_reason = STR("ContainerCreating");
+        }
         if (i < ARRAY_SIZE(messages))
             containers[i].waiting_message =
                 some_message(node, containers[i].image, messages[i], sizeof(messages[i]));
@@ -169,12 +195,13 @@ static void observe_pod(struct node *node)
 
 static void observe_event(struct node *node)
 {
-    char image[96], message[1200], event[48], path[40];
+    char image[96], message[1200], event[80], path[40];
     const struct pod_text text = some_pod(node);
+    const unsigned container = pick(node, 3);
     struct observation o = { .kind = OBSERVE_EVENT };
 
     snprintf(event, sizeof(event), "%s-%u", text.uid + 24, pick(node, text.crowded ? 500 : 3));
-    snprintf(path, sizeof(path), "spec.containers{app-%u}", pick(node, 3));
+    snprintf(path, sizeof(path), "spec.containers{app-%u}", container);
     o.event = (struct event_fact){
         .event_uid = str_from(event),
         .namespace = str_from(text.namespace),
@@ -182,8 +209,8 @@ static void observe_event(struct node *node)
         .pod_uid = str_from(text.uid),
         .field_path = str_from(path),
         .reason = pick(node, 4) ? STR("Failed") : STR("BackOff"),
-        .message =
-            some_message(node, some_image(node, image, sizeof(image)), message, sizeof(message)),
+        .message = some_message(node, image_of(node, &text, container, image, sizeof(image)),
+                                message, sizeof(message)),
         .count = pick(node, 50) ? (int32_t)pick(node, 20) + 1 : 1000000,
         .first_us = node->now.wall_us - MINUTE,
         .last_us = node->now.wall_us,
@@ -228,12 +255,17 @@ static void observe_owners(struct node *node)
     struct str repositories[LIMIT_BLOB_REPOSITORIES + 8];
     char digest[80];
     size_t n = pick(node, ARRAY_SIZE(repositories) + 1);
+    unsigned blob = some_blob(node);
 
-    snprintf(digest, sizeof(digest), "sha256:%064x", some_blob(node));
+    snprintf(digest, sizeof(digest), "sha256:%064x", blob);
     for (size_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof(names[i]), "registry-%zu.example.com/team-%u/service",
                  i % REGISTRIES, pick(node, 7));
         repositories[i] = str_from(names[i]);
+    }
+    if (blob == 0) {
+        repositories[0] = STR(STALLED);
+        n = 1;
     }
     observe(node, &(struct observation){ .kind = OBSERVE_BLOB,
                                          .blob = { str_from(digest), repositories, n } });
@@ -251,6 +283,8 @@ static void observe_runtime(struct node *node)
         snprintf(digest, sizeof(digest), "sha256:%064x", pick(node, 5000));
         o.image = (struct image_fact){ some_image(node, image, sizeof(image)), pick(node, 2),
                                        pick(node, 1u << 30), str_from(digest) };
+        if (pick(node, 4) == 0)
+            o.image = (struct image_fact){ .image = STR(STALLED ":v1") };
         break;
     case 1:
         o.kind = OBSERVE_SANDBOX;
