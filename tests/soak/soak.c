@@ -32,14 +32,15 @@
 #define PASS_EACH 500u    /* observations between two looks at the time */
 #define LOOK_EACH 20000u  /* observations between two snapshots */
 
-/* The limits that only other layers reach. */
+/* The limits that only other layers reach; and one that needs many pulls that stand still
+ * (tests/unit/incidents/test_stalls_behind.c). */
 static const enum limit of_others[] = {
     LIMIT_HIT_POD_VERSIONS, LIMIT_HIT_IMAGE_VOLUMES,    LIMIT_HIT_PULL_SECRETS,
     LIMIT_HIT_INFO_SERIES,  LIMIT_HIT_EVENT_NAMESPACES, LIMIT_HIT_INGESTS,
     LIMIT_HIT_WATCH_FRAME,  LIMIT_HIT_LIST_BODY,        LIMIT_HIT_LIST_PAGES,
     LIMIT_HIT_CRI_MESSAGE,  LIMIT_HIT_HTTP_CONNECTIONS, LIMIT_HIT_SCRAPES,
     LIMIT_HIT_REQUEST_BODY, LIMIT_HIT_ANSWER_BODY,      LIMIT_HIT_PASSWORD_CHECKS,
-    LIMIT_HIT_EVENT_BUDGET,
+    LIMIT_HIT_EVENT_BUDGET, LIMIT_HIT_WAITING_BEHIND,
 };
 
 struct node {
@@ -115,9 +116,6 @@ static struct str image_of(struct node *node, const struct pod_text *pod, size_t
     return str_from(at);
 }
 
-/* A layer of it stands still for ever: see observe_owners(). */
-#define STALLED "registry-0.example.com/team-0/service"
-
 static struct str some_message(struct node *node, struct str image, char *at, size_t size)
 {
     static const char *const errors[] = {
@@ -164,11 +162,6 @@ static void observe_pod(struct node *node)
             .phase = pick(node, 4) ? PHASE_WAITING : PHASE_RUNNING,
             .waiting_reason = str_from(reasons[pick(node, ARRAY_SIZE(reasons))]),
         };
-        if (text.crowded && i >= ARRAY_SIZE(messages)) {
-            containers[i].image = STR(STALLED ":v1");
-            containers[i].phase = PHASE_WAITING;
-            containers[i].waiting_reason = STR("ContainerCreating");
-        }
         if (i < ARRAY_SIZE(messages))
             containers[i].waiting_message =
                 some_message(node, containers[i].image, messages[i], sizeof(messages[i]));
@@ -255,17 +248,12 @@ static void observe_owners(struct node *node)
     struct str repositories[LIMIT_BLOB_REPOSITORIES + 8];
     char digest[80];
     size_t n = pick(node, ARRAY_SIZE(repositories) + 1);
-    unsigned blob = some_blob(node);
 
-    snprintf(digest, sizeof(digest), "sha256:%064x", blob);
+    snprintf(digest, sizeof(digest), "sha256:%064x", some_blob(node));
     for (size_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof(names[i]), "registry-%zu.example.com/team-%u/service",
                  i % REGISTRIES, pick(node, 7));
         repositories[i] = str_from(names[i]);
-    }
-    if (blob == 0) {
-        repositories[0] = STR(STALLED);
-        n = 1;
     }
     observe(node, &(struct observation){ .kind = OBSERVE_BLOB,
                                          .blob = { str_from(digest), repositories, n } });
@@ -283,8 +271,6 @@ static void observe_runtime(struct node *node)
         snprintf(digest, sizeof(digest), "sha256:%064x", pick(node, 5000));
         o.image = (struct image_fact){ some_image(node, image, sizeof(image)), pick(node, 2),
                                        pick(node, 1u << 30), str_from(digest) };
-        if (pick(node, 4) == 0)
-            o.image = (struct image_fact){ .image = STR(STALLED ":v1") };
         break;
     case 1:
         o.kind = OBSERVE_SANDBOX;
