@@ -3,19 +3,23 @@
 #   docker build --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) \
 #                --build-arg REVISION=$(git rev-parse --short=12 HEAD) -t imagepull-exporter .
 #
-# It builds for the processor of the machine (amd64, arm64), or for that of --platform.
+# It builds for the processor of the machine (amd64, arm64), or for that of --platform, with a cross compiler: nothing
+# of the other processor runs during the build.
 
 # For a reproducible build, pin the base image: --build-arg BASE=docker.io/library/debian@sha256:...
 ARG BASE=docker.io/library/debian:trixie-slim
 
-FROM ${BASE} AS build
+FROM --platform=${BUILDPLATFORM} ${BASE} AS build
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends make ca-certificates
 WORKDIR /src
 COPY scripts/install-packages scripts/packages.txt scripts/
-RUN scripts/install-packages build
+ARG TARGETARCH
+RUN scripts/install-packages --for "${TARGETARCH:?}" build
 COPY . .
 ARG REVISION=unknown
-RUN make DEPS=no BUILD=/build REVISION="${REVISION}" LDFLAGS=-Wl,-Map=/build/link.map all
+RUN case ${TARGETARCH} in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; esac && \
+    make DEPS=no CC="${machine}-linux-gnu-gcc" BUILD=/build REVISION="${REVISION}" \
+        LDFLAGS=-Wl,-Map=/build/link.map all
 # The program, its shared libraries, the CA certificates, the licences, and a list of all that. Debian's C library
 # resolves names without further files.
 ARG SOURCE_DATE_EPOCH=0

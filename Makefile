@@ -13,6 +13,12 @@
 # packages (scripts/packages.txt); with DEPS=no the last two do not.
 
 CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
+# A cross compiler (CC=aarch64-linux-gnu-gcc) has its tools and Debian's libraries under the same name.
+triplet   := $(patsubst %-gcc,%,$(filter %-gcc,$(CC)))
+tools     := $(triplet:%=%-)
+ifdef triplet
+export PKG_CONFIG_LIBDIR := /usr/lib/$(triplet)/pkgconfig:/usr/share/pkgconfig
+endif
 SAN       ?=
 WERROR    ?=
 BUILD     ?= build$(if $(SAN),-san$(if $(filter-out 1,$(SAN)),-$(SAN)))$(if $(WERROR),-werror)
@@ -72,7 +78,7 @@ grpc_static = -Wl,-Bstatic -lgrpc_unsecure -lgpr -lupb -laddress_sorting -lre2 -
              -Wl,--start-group $(absl) -Wl,--end-group -lstdc++ -Wl,-Bdynamic -lm
 # abseil has no C header: this gives one of its functions a name that C can call (cri/channel.c).
 absl_sync  = $(shell $(CC) -print-file-name=libabsl_synchronization.a)
-absl_name  = $(call once,absl_name,nm -g $(absl_sync) 2>/dev/null | sed -n 's/.* T \(_Z.*SetMutexDeadlockDetectionMode.*\)/\1/p')
+absl_name  = $(call once,absl_name,$(tools)nm -g $(absl_sync) 2>/dev/null | sed -n 's/.* T \(_Z.*SetMutexDeadlockDetectionMode.*\)/\1/p')
 grpc_static += $(if $(absl_name),-Wl$(comma)--defsym=absl_set_mutex_deadlock_detection_mode=$(absl_name))
 agent_libs = $(if $(SAN),$(grpc_libs),$(grpc_static)) $(libs)
 
@@ -94,10 +100,10 @@ $(binary): $(call object,agent/main.c) $(archive)
 
 $(archive): $(call object,$(library)) $(gen_c:.c=.o)
 	@echo "  AR    $@"
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(tools)ar rcs $@ $^
 
 $(testlib): $(call object,$(helpers))
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(tools)ar rcs $@ $^
 
 $(BUILD)/%.o: %.c | $(gen_h)
 	@mkdir -p $(@D)
@@ -297,7 +303,10 @@ IMAGE ?= imagepull-exporter:$(VERSION)
 epoch  = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 .PHONY: image bench soak bench-fleet install dist clean
 build_image = $(TOOL) build $(if $(findstring docker,$(TOOL)),,--layers --timestamp $(epoch)) \
-    --build-arg SOURCE_DATE_EPOCH=$(epoch) --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE))
+    --build-arg SOURCE_DATE_EPOCH=$(epoch) --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) \
+    $(if $(PLATFORM),--platform $(PLATFORM) $(if $(findstring docker,$(TOOL)),,$(build_platform)))
+# Old versions of buildah do not know it by themselves.
+build_platform = --build-arg BUILDPLATFORM=linux/$(shell dpkg --print-architecture)
 image:
 	$(build_image) -t $(IMAGE) .
 	$(build_image) --target documents --output type=local,dest=$(BUILD)/image .

@@ -77,9 +77,9 @@ class Builder:
             os.rename(archive + ".part", archive)
         return archive
 
-    def build(self, tag):
+    def build(self, tag, *options):
         """Builds without a cache."""
-        self("build", "--no-cache", "--isolation=chroot", "--pull-never", "--network=host", "--timestamp", EPOCH,
+        self("build", *options, "--no-cache", "--isolation=chroot", "--pull-never", "--network=host", "--timestamp", EPOCH,
              "--build-arg", "SOURCE_DATE_EPOCH=" + EPOCH, "--build-arg", "REVISION=of-the-test", "-t", tag, ".")
         return json.loads(self("inspect", "--type", "image", tag))
 

@@ -7,6 +7,7 @@ to the lab's registry, pulls it with the lab's containerd, and starts it with th
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -126,6 +127,32 @@ class Image(unittest.TestCase):
         with open(self.root + SBOM) as inside, open(os.path.join(made, "image", "sbom.spdx.json")) as beside:
             self.assertEqual(inside.read(), beside.read())
         self.assertTrue(os.path.exists(os.path.join(made, "image", "libgrpc-dev", "copyright")))
+
+    def test_3b_the_one_for_the_other_processor_is_the_same_without_a_byte_of_this_one(self):
+        this = self.facts["OCIv1"]["architecture"]
+        other, machine = {"amd64": ("arm64", "aarch64"), "arm64": ("amd64", "x86_64")}[this]
+        facts = self.builder.build("imagepull-exporter:other", "--platform", "linux/" + other,
+                                   "--build-arg", "BUILDPLATFORM=linux/" + this)
+        self.assertEqual(facts["OCIv1"]["architecture"], other)
+        self.assertEqual(facts["OCIv1"]["config"], self.facts["OCIv1"]["config"])
+        root = self.builder.mount("imagepull-exporter:other")
+        paths = [os.path.join(where, name) for where, _, names in os.walk(root) for name in names]
+        self.assertLess(sum(os.lstat(path).st_size for path in paths), SIZE_LIMIT)
+        machines = {self.machine(path) for path in paths if not os.path.islink(path)}
+        self.assertEqual(machines, {None, {"aarch64": 183, "x86_64": 62}[machine]})
+        with open(root + SBOM) as source:
+            packages = [each for each in json.load(source)["packages"] if "externalRefs" in each]
+        self.assertEqual({re.search(r"arch=(\w+)", each["externalRefs"][0]["referenceLocator"])[1] for each in packages},
+                         {other, "all"})
+        said = command(f"qemu-{machine}-static", "-L", root, root + "/usr/bin/imagepull-exporter", "--version")
+        self.assertIn("revision of-the-test", said)
+
+    @staticmethod
+    def machine(path):
+        """The processor of an ELF file, as in its header; None: it is no such file."""
+        with open(path, "rb") as source:
+            head = source.read(20)
+        return int.from_bytes(head[18:20], "little") if head.startswith(b"\x7fELF") else None
 
     def test_4_it_runs_with_the_settings_of_the_daemonset(self):
         lab = self.enterContext(Lab())
