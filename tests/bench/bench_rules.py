@@ -55,6 +55,8 @@ def node_series(node, number, began):
             container = {"namespace": f"team-{number % 40}", "pod": f"web-{number}-{n}", "container": "app",
                          "image": f"{REGISTRIES[n]}/team/web:1"}
             yield "imagepull_blocked_containers", {"namespace": container["namespace"], **cause}, 1
+            yield "imagepull_namespace_failures_total", {
+                "namespace": container["namespace"], "registry": cause["registry"], "cause": cause["cause"]}, 7
             yield "imagepull_container_blocked_info", {**container, **cause}, 1
             yield "imagepull_container_blocked_since_timestamp_seconds", container, began
 
