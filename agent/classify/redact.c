@@ -372,7 +372,7 @@ static void map(const char *text, size_t len, uint64_t *words)
 }
 
 /* After a pass that masked something: more of them, until one finds nothing. A text that goes on
- * for ever was made to do so; nothing of it is shown. Returns the new length. */
+ * without end was made to do so; nothing of it is shown. Returns the new length. */
 static size_t settle(char *text, size_t len)
 {
     struct str mask = REDACT_MASK;

@@ -41,7 +41,7 @@ static void note(struct fetched *fetched, const struct stored_blob *blob)
 }
 
 /* Notes that the images of the repository are counted now. Returns the one that is known for
- * longest; NULL: there is none. */
+ * longest; NULL: no image is of it. */
 static struct image_state *images_of(struct images *images, struct str repository,
                                      struct instant now)
 {

@@ -204,7 +204,7 @@ class FromTheRuntime(WithRuntime):
         self.assertIn(self.agent.metrics().value("imagepull_limit_hits_total", limit="cri_message"), (None, 0))
 
     def test_annotations_of_more_pods_than_an_answer_takes(self):
-        """The agent goes on without the list, and says so."""
+        """The agent goes on without the list, and counts it."""
         self.attack(self.TOO_MANY, "ImageStatus")
         self.assertGreater(self.agent.metrics().value("imagepull_limit_hits_total", limit="cri_message"), 0)
 
