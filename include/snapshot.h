@@ -225,7 +225,7 @@ enum effect {
 
 const char *effect_name(enum effect effect);
 
-/* A recent observation. Texts are terminated, never NULL, "" if there is none. */
+/* A recent observation. Texts are terminated, never NULL, "" if not known. */
 struct snapshot_observation {
     /* Number of the observation in this process, from 1. Left-out observations leave gaps. */
     uint64_t number;

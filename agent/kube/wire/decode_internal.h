@@ -30,6 +30,6 @@ static inline struct str decode_text(protobuf_c_boolean has, ProtobufCBinaryData
 int64_t decode_time(const K8s__Time *time);
 int64_t decode_micro_time(const K8s__MicroTime *time);
 
-/* The value of an annotation, or of a label; empty if there is none. */
+/* The value of an annotation, or of a label; empty if it is absent. */
 struct str decode_label(const K8s__ObjectMeta *meta, struct str key);
 struct str decode_annotation(const K8s__ObjectMeta *meta, struct str key, bool *ret_present);

@@ -39,7 +39,7 @@ static uint64_t failures_in(struct world *w, const char *namespace, enum cause c
     return n;
 }
 
-/* The row of a namespace and registry; fails the test if there is none. */
+/* The row of a namespace and registry; fails the test if it is missing. */
 static struct snapshot_namespace row_of(struct world *w, const char *namespace,
                                         const char *registry)
 {
